@@ -1,0 +1,189 @@
+// What the other scripts share: the project's folder, running programs, steps, and cleaning up however the process ends.
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, readFileSync, readdirSync, realpathSync, statSync } from "node:fs";
+import { constants } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** @typedef {(line: string) => void} Log one line for the person who waits */
+
+/** A failure that its message explains in one line, remedy included: shown without a stack. */
+export class ScriptError extends Error {
+  /** @override */
+  name = "ScriptError";
+}
+
+/** The folder of this project. Looked for upward, since the compiled copies of these scripts live a level deeper. */
+export const projectRoot = findProjectRoot();
+
+/** @type {Log} */
+export const say = (line) => {
+  process.stderr.write(`${line}\n`);
+};
+
+/**
+ * Runs `main` when its file is the program, not when it is imported; what `main` returns is the exit code.
+ *
+ * @param {string} moduleUrl the file's `import.meta.url`
+ * @param {() => Promise<number | void>} main
+ */
+export function runMain(moduleUrl, main) {
+  const program = process.argv[1];
+  if (program === undefined || !existsSync(program) || realpathSync(program) !== fileURLToPath(moduleUrl)) return;
+  main().then(
+    (code) => {
+      process.exitCode = code ?? 0;
+    },
+    (/** @type {unknown} */ error) => {
+      say(error instanceof ScriptError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error));
+      process.exitCode = 1;
+    },
+  );
+}
+
+/**
+ * Runs a program with our own output and waits for it: its exit code, or 128 + n when signal n ended it.
+ *
+ * @param {string} command
+ * @param {readonly string[]} args
+ * @param {{ env?: NodeJS.ProcessEnv | undefined }} [options] `env` is laid over our own; an undefined value takes one away
+ * @returns {Promise<number>}
+ */
+export function run(command, args, options = {}) {
+  return new Promise((resolve, reject) => {
+    // No stdin: nothing here asks questions, and a program that waits for an answer would hang a pipeline.
+    const child = spawn(command, args, { cwd: projectRoot, env: { ...process.env, ...options.env }, stdio: ["ignore", "inherit", "inherit"] });
+    const forget = atExit((signal) => {
+      child.kill(signal ?? "SIGTERM");
+    }, new Promise((ended) => child.once("close", ended)));
+    child.once("error", (error) => {
+      forget();
+      reject(new ScriptError(`cannot run ${command}: ${error.message}`));
+    });
+    child.once("close", (code, signal) => {
+      forget();
+      resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal]));
+    });
+  });
+}
+
+/**
+ * Runs a program in silence.
+ *
+ * @param {string} command
+ * @param {readonly string[]} args
+ * @param {{ cwd?: string | undefined, env?: NodeJS.ProcessEnv | undefined, timeoutMs?: number | undefined }} [options]
+ * @returns {{ ok: boolean, stdout: string, reason: string }} `reason`: why it failed, one line
+ */
+export function capture(command, args, options = {}) {
+  const { cwd = projectRoot, env, timeoutMs = 600_000 } = options;
+  const done = spawnSync(command, args, { cwd, env: { ...process.env, ...env }, encoding: "utf8", timeout: timeoutMs, stdio: ["ignore", "pipe", "pipe"] });
+  const lastLine = (done.stderr ?? "").trim().split("\n").at(-1);
+  return { ok: done.status === 0, stdout: done.stdout ?? "", reason: done.error?.message ?? (lastLine || `exit code ${done.status}`) };
+}
+
+/**
+ * Runs one of the devDependencies' programs.
+ *
+ * @param {string} script path below node_modules: not the link in .bin, which Windows could not start
+ * @param {readonly string[]} [args]
+ */
+export function runTool(script, args = []) {
+  return run(process.execPath, [join(projectRoot, "node_modules", script), ...args]);
+}
+
+/** Compiles everything into dist; tsc does only what changed. */
+export function build() {
+  return runTool("typescript/bin/tsc", ["--build"]);
+}
+
+/** Installs the dependencies that package-lock.json names, unless they are there already. */
+export async function installDependencies() {
+  const installed = join(projectRoot, "node_modules", ".package-lock.json");
+  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(join(projectRoot, "package-lock.json")).mtimeMs) return 0;
+  // npm tells the scripts that it runs where it is; without it (node scripts/test.mjs) the PATH has to do.
+  const npm = process.env["npm_execpath"];
+  return npm === undefined ? run("npm", ["ci"]) : run(process.execPath, [npm, "ci"]);
+}
+
+/** Throws when this Node is older than package.json asks for. */
+export function checkNodeVersion() {
+  const wanted = /** @type {{ engines: { node: string } }} */ (JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8"))).engines.node;
+  const [major = 0, minor = 0] = wanted.replace(/^\D+/, "").split(".").map(Number);
+  const [ourMajor = 0, ourMinor = 0] = process.versions.node.split(".").map(Number);
+  if (ourMajor < major || (ourMajor === major && ourMinor < minor)) {
+    throw new ScriptError(`Node ${wanted} is needed and this is ${process.version}: install a newer one from https://nodejs.org`);
+  }
+}
+
+/**
+ * One announced step. Throws unless `work` ends with exit code 0 (or with none).
+ *
+ * @param {string} title
+ * @param {() => Promise<number | void> | number | void} work
+ */
+export async function step(title, work) {
+  const startMs = performance.now();
+  say(`== ${title}`);
+  const code = (await work()) ?? 0;
+  const seconds = ((performance.now() - startMs) / 1_000).toFixed(1);
+  if (code !== 0) throw new ScriptError(`== ${title}: failed after ${seconds} s (exit code ${code})`);
+  say(`== ${title}: done in ${seconds} s`);
+}
+
+/**
+ * Compiled test files below a folder of dist, sorted.
+ *
+ * @param {"src" | "integration"} folder
+ */
+export function testFiles(folder) {
+  const top = join(projectRoot, "dist", folder);
+  if (!existsSync(top)) return [];
+  const names = /** @type {string[]} */ (readdirSync(top, { recursive: true }));
+  return names.filter((name) => name.endsWith(".test.js")).sort().map((name) => join(top, name));
+}
+
+/** @type {Map<(signal?: NodeJS.Signals) => void, Promise<unknown>>} */
+const cleanups = new Map();
+let watching = false;
+
+/**
+ * Calls `cleanup` when this process ends, however it does (SIGKILL excepted). It must be synchronous.
+ *
+ * @param {(signal?: NodeJS.Signals) => void} cleanup gets the signal that ends us, if one does
+ * @param {Promise<unknown>} [ended] on a signal we wait for this, up to 5 s, before we end ourselves
+ * @returns {() => void} takes it back
+ */
+export function atExit(cleanup, ended = Promise.resolve()) {
+  watchExit();
+  cleanups.set(cleanup, ended);
+  return () => {
+    cleanups.delete(cleanup);
+  };
+}
+
+function watchExit() {
+  if (watching) return;
+  watching = true;
+  process.on("exit", () => {
+    for (const cleanup of cleanups.keys()) cleanup();
+  });
+  for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"])) {
+    // once: a second Ctrl-C ends us at once
+    process.once(signal, () => {
+      const code = 128 + constants.signals[signal];
+      const waits = [...cleanups.values()];
+      for (const cleanup of cleanups.keys()) cleanup(signal);
+      setTimeout(() => process.exit(code), 5_000);
+      void Promise.allSettled(waits).then(() => process.exit(code));
+    });
+  }
+}
+
+function findProjectRoot() {
+  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
+    const file = join(folder, "package.json");
+    if (existsSync(file) && /** @type {{ name?: string }} */ (JSON.parse(readFileSync(file, "utf8"))).name === "etcd2") return folder;
+    if (folder === dirname(folder)) throw new ScriptError("this script belongs into the folder of the package etcd2, and that is not above it");
+  }
+}

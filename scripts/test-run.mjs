@@ -1,0 +1,63 @@
+// One run of node:test over compiled test files, counted.
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import { projectRoot, run, say, testFiles } from "./run.mjs";
+
+/**
+ * Runs the compiled tests below a folder of dist, with progress on stdout. Nothing may be left out: a skipped or todo
+ * test, and a file without a test, count as failed.
+ *
+ * @param {"src" | "integration"} folder
+ * @param {{ env?: NodeJS.ProcessEnv | undefined }} [options]
+ * @returns {Promise<{ passed: number, failed: number }>}
+ */
+export async function runTests(folder, options = {}) {
+  const files = testFiles(folder);
+  if (files.length === 0) {
+    say(`no test file in dist/${folder}`);
+    return { passed: 0, failed: 1 };
+  }
+  const scratch = mkdtempSync(join(tmpdir(), "etcd2-test-run-"));
+  const tapFile = join(scratch, "tap");
+  try {
+    const code = await run(
+      process.execPath,
+      [
+        "--enable-source-maps", "--test", "--test-timeout=300000",
+        // at least two: the tests wait for sockets and members more than they compute
+        `--test-concurrency=${Math.max(2, availableParallelism() - 1)}`,
+        "--test-reporter=spec", "--test-reporter-destination=stdout",
+        "--test-reporter=tap", `--test-reporter-destination=${tapFile}`,
+        // named one by one: Node 20 knows no globs here
+        ...files,
+      ],
+      options,
+    );
+    return count(readFileSync(tapFile, "utf8"), files, code);
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+/**
+ * @param {string} tap
+ * @param {readonly string[]} files
+ * @param {number} code
+ */
+function count(tap, files, code) {
+  const total = (/** @type {string} */ what) => Number(new RegExp(`^# ${what} (\\d+)$`, "m").exec(tap)?.[1] ?? 0);
+  const omitted = total("skipped") + total("todo");
+  if (omitted > 0) say(`${omitted} skipped or todo, which count as failed`);
+  // A file without tests is reported as one test that bears the file's name, and passes.
+  const empty = files.filter((file) => new RegExp(`^ok \\d+ - ${escape(file)}$`, "m").test(tap));
+  for (const file of empty) say(`${relative(projectRoot, file)} holds no test, which counts as failed`);
+  const failed = total("fail") + total("cancelled") + omitted + empty.length;
+  // Whatever went wrong beyond what was counted is a failure still.
+  return { passed: total("pass") - empty.length, failed: failed === 0 && code !== 0 ? 1 : failed };
+}
+
+/** @param {string} text TAP escapes backslashes and hashes, a pattern much more */
+function escape(text) {
+  return text.replace(/[\\#]/g, "\\$&").replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
+}
