@@ -1,0 +1,73 @@
+import { requireRequestLine, type Endpoint } from "./endpoint.js";
+import type { RequestSpec } from "../http/exchange.js";
+
+/** An immutable list of endpoints with its pin, the one that is tried first. Every change makes a new set. */
+export class EndpointSet {
+  readonly #list: readonly Endpoint[];
+  readonly #pin: number;
+  /** Tried after the list: what the user configured, where a sync has replaced it. */
+  readonly #fallback: readonly Endpoint[];
+
+  /** Of duplicates only the first is kept: each server is asked once per call. */
+  constructor(list: readonly Endpoint[], pin = 0, configured: readonly Endpoint[] = []) {
+    this.#list = list.filter((endpoint, i) => indexIn(list, endpoint) === i);
+    this.#pin = pin;
+    this.#fallback = configured.filter((endpoint) => indexIn(this.#list, endpoint) === -1);
+  }
+
+  get size(): number {
+    return this.#list.length;
+  }
+
+  /** From the pin on, once around, without the fallback. */
+  urls(): readonly string[] {
+    return this.#fromPin().map((endpoint) => endpoint.href);
+  }
+
+  /** All that a call may try, in order. */
+  order(): readonly Endpoint[] {
+    return [...this.#fromPin(), ...this.#fallback];
+  }
+
+  /** The same set, pinned to that endpoint; unchanged when it is not in the list (it may have been replaced meanwhile). */
+  pinnedTo(endpoint: Endpoint): EndpointSet {
+    const index = indexIn(this.#list, endpoint);
+    return index === -1 || index === this.#pin ? this : this.#withPin(index);
+  }
+
+  /** The same set, pinned to the one behind that endpoint, unless another is pinned already. */
+  pinnedAfter(endpoint: Endpoint): EndpointSet {
+    return indexIn(this.#list, endpoint) === this.#pin ? this.#withPin((this.#pin + 1) % this.#list.length) : this;
+  }
+
+  /** Whether both list the same endpoints, in whatever order. */
+  lists(endpoints: readonly Endpoint[]): boolean {
+    const other = new EndpointSet(endpoints);
+    return other.size === this.size && other.#list.every((endpoint) => this.has(endpoint));
+  }
+
+  /** Whether credentials may go there: to the origin of an endpoint, configured or synced. */
+  trusts(url: URL): boolean {
+    return this.order().some((endpoint) => endpoint.origin === url.origin);
+  }
+
+  has(endpoint: Endpoint): boolean {
+    return indexIn(this.#list, endpoint) !== -1;
+  }
+
+  requireRequestLine(spec: RequestSpec): void {
+    requireRequestLine(this.order(), spec);
+  }
+
+  #fromPin(): readonly Endpoint[] {
+    return [...this.#list.slice(this.#pin), ...this.#list.slice(0, this.#pin)];
+  }
+
+  #withPin(pin: number): EndpointSet {
+    return new EndpointSet(this.#list, pin, this.#fallback);
+  }
+}
+
+function indexIn(list: readonly Endpoint[], endpoint: Endpoint): number {
+  return list.findIndex((other) => other.href === endpoint.href);
+}

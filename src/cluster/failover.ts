@@ -1,0 +1,39 @@
+import { ClusterError, EndpointError } from "../errors.js";
+import type { RawResponse } from "../http/exchange.js";
+import { log } from "../util/log.js";
+import type { Endpoint } from "./endpoint.js";
+
+export interface Attempts {
+  /** One request to one endpoint; rejects with an {@link EndpointError} when the next one may be tried. */
+  readonly attempt: (endpoint: Endpoint) => Promise<RawResponse>;
+  /** Sending twice could do harm: go on only after an attempt that certainly was not applied. */
+  readonly oneShot: boolean;
+  /** This endpoint answered: pin it. */
+  readonly onAnswer: (endpoint: Endpoint) => void;
+  /** The call ends here although others are left: begin the next call behind this endpoint. */
+  readonly onLeave: (endpoint: Endpoint) => void;
+  readonly signal: AbortSignal;
+}
+
+/** Asks each endpoint at most once, one after the other, until one answers. Rejects with a {@link ClusterError}, or the signal's reason. */
+export async function tryEndpoints(order: readonly Endpoint[], attempts: Attempts): Promise<RawResponse> {
+  const errors: EndpointError[] = [];
+  for (const endpoint of order) {
+    try {
+      const raw = await attempts.attempt(endpoint);
+      if (raw.truncated === true) attempts.onLeave(endpoint);
+      else attempts.onAnswer(endpoint);
+      return raw;
+    } catch (error) {
+      attempts.signal.throwIfAborted();
+      if (!(error instanceof EndpointError)) throw error;
+      log.client("%s", error.message);
+      errors.push(error);
+      if (attempts.oneShot && error.outcome !== "notApplied") {
+        attempts.onLeave(endpoint);
+        break;
+      }
+    }
+  }
+  throw new ClusterError("ERR_CLUSTER_UNAVAILABLE", errors);
+}

@@ -1,0 +1,248 @@
+/** What is known of a write that got no answer: `notApplied` is certain, `unknown` may have been, or may yet be, applied. */
+export type Outcome = "notApplied" | "unknown";
+
+export type UsageErrorCode = "ERR_ARGUMENT" | "ERR_BUSY" | "ERR_CLOSED";
+export type ClusterErrorCode = "ERR_NO_ENDPOINTS" | "ERR_CLUSTER_UNAVAILABLE" | "ERR_NO_LEADER_ENDPOINT";
+export type EndpointErrorCode =
+  | "ERR_NETWORK"
+  | "ERR_HEADER_TIMEOUT"
+  | "ERR_BODY_TIMEOUT"
+  | "ERR_SERVER"
+  | "ERR_BAD_REDIRECT"
+  | "ERR_TOO_MANY_REDIRECTS";
+export type ResponseErrorCode = "ERR_EMPTY_BODY" | "ERR_INVALID_JSON" | "ERR_STATUS";
+
+/** The parent of every error that this package makes. The class says what the caller can do, `code` what happened. */
+export abstract class SdkError extends Error {
+  abstract readonly code: string;
+
+  /** What a JSON logger prints: name, code, message and the error's own fields; never a credential or a stored value. */
+  toJSON(): Record<string, unknown> {
+    const fields: Record<string, unknown> = { name: this.name, message: this.message };
+    Object.assign(fields, this);
+    if (this.cause instanceof Error) fields["cause"] = summary(this.cause);
+    return fields;
+  }
+}
+
+/** The program must be mended; thrown before any I/O. `ERR_CLOSED` also ends the calls in flight when a handle is closed. */
+export class UsageError extends SdkError {
+  static {
+    nameOf(this, "UsageError");
+  }
+  readonly code: UsageErrorCode;
+
+  constructor(code: UsageErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+export interface EtcdErrorFields {
+  /** HTTP status of the answer. */
+  readonly status: number;
+  /** etcd's own number, see `EtcdErrorCode`; 0 where the server sends none (members and auth). */
+  readonly errorCode: number;
+  /** The server's words, alone. */
+  readonly serverMessage: string;
+  /** The server's `cause`, "" when it sent none; withheld where it would quote a stored value. */
+  readonly serverCause: string;
+  /** etcd's index when it refused; 0 where it sends none. */
+  readonly index: number;
+}
+
+/** The server understood and said no: decide by `errorCode`, or by the guards. */
+export class EtcdError extends SdkError implements EtcdErrorFields {
+  static {
+    nameOf(this, "EtcdError");
+  }
+  readonly code = "ERR_ETCD";
+  readonly status: number;
+  readonly errorCode: number;
+  readonly serverMessage: string;
+  readonly serverCause: string;
+  readonly index: number;
+
+  constructor(fields: EtcdErrorFields) {
+    const { errorCode, serverMessage, serverCause, index, status } = fields;
+    super(
+      errorCode === 0
+        ? `${serverMessage} [status ${String(status)}]`
+        : `${String(errorCode)}: ${serverMessage} (${serverCause}) [${String(index)}]`,
+    );
+    this.status = status;
+    this.errorCode = errorCode;
+    this.serverMessage = serverMessage;
+    this.serverCause = serverCause;
+    this.index = index;
+  }
+}
+
+export interface EndpointErrorFields {
+  /** The endpoint that was asked, without its query. */
+  readonly endpoint: string;
+  /** See {@link Outcome}; reads change nothing and are always `notApplied`. */
+  readonly outcome: Outcome;
+  /** HTTP status, when there was an answer. */
+  readonly status?: number | undefined;
+  /** etcd's own number, when the answer carried one (300: raft refused or timed out). */
+  readonly errorCode?: number | undefined;
+  /** The server's `cause`, when the answer carried one. */
+  readonly serverCause?: string | undefined;
+}
+
+/** One endpoint failed; read it inside {@link ClusterError.errors}. */
+export class EndpointError extends SdkError implements EndpointErrorFields {
+  static {
+    nameOf(this, "EndpointError");
+  }
+  readonly code: EndpointErrorCode;
+  readonly endpoint: string;
+  readonly outcome: Outcome;
+  declare readonly status?: number | undefined;
+  declare readonly errorCode?: number | undefined;
+  declare readonly serverCause?: string | undefined;
+
+  constructor(code: EndpointErrorCode, message: string, fields: EndpointErrorFields, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    this.endpoint = fields.endpoint;
+    this.outcome = fields.outcome;
+    if (fields.status !== undefined) this.status = fields.status;
+    if (fields.errorCode !== undefined) this.errorCode = fields.errorCode;
+    if (fields.serverCause !== undefined) this.serverCause = fields.serverCause;
+  }
+}
+
+const clusterText = {
+  ERR_NO_ENDPOINTS: "client: no endpoints available",
+  ERR_CLUSTER_UNAVAILABLE: "client: etcd cluster is unavailable or misconfigured",
+  ERR_NO_LEADER_ENDPOINT: "client: no leader endpoint available",
+} as const satisfies Record<ClusterErrorCode, string>;
+
+/** No endpoint gave an answer: try later, and look at `outcome` before repeating a write. */
+export class ClusterError extends SdkError {
+  static {
+    nameOf(this, "ClusterError");
+  }
+  readonly code: ClusterErrorCode;
+  /** One error per attempt, in order; a call that must not be sent twice may have made only one. `cause` is the first. */
+  readonly errors: readonly SdkError[];
+  /** `unknown` as soon as one attempt's is. */
+  readonly outcome: Outcome;
+
+  constructor(code: ClusterErrorCode, errors: readonly SdkError[] = []) {
+    const [first] = errors;
+    const attempts = errors.map((error, i) => `; error #${String(i)}: ${error.message}`).join("");
+    super(clusterText[code] + attempts, first && { cause: first });
+    this.code = code;
+    this.errors = [...errors];
+    this.outcome = errors.some(isUnknown) ? "unknown" : "notApplied";
+  }
+}
+
+export interface ResponseErrorFields {
+  /** HTTP status of the answer. */
+  readonly status: number;
+  /** Of a write: `notApplied` only when the answer proves it, as a server without the v2 API does. */
+  readonly outcome: Outcome;
+}
+
+/** The answer is not etcd's: that URL is no etcd, its v2 API is off, or a proxy is in between. */
+export class ResponseError extends SdkError implements ResponseErrorFields {
+  static {
+    nameOf(this, "ResponseError");
+  }
+  readonly code: ResponseErrorCode;
+  readonly status: number;
+  readonly outcome: Outcome;
+
+  constructor(code: ResponseErrorCode, message: string, fields: ResponseErrorFields) {
+    super(message);
+    this.code = code;
+    this.status = fields.status;
+    this.outcome = fields.outcome;
+  }
+}
+
+/** etcd's error numbers of the v2 API, as servers 2.0 to 3.5 send them. */
+export const EtcdErrorCode = {
+  keyNotFound: 100,
+  compareFailed: 101,
+  notFile: 102,
+  notDir: 104,
+  nodeExist: 105,
+  rootReadOnly: 107,
+  dirNotEmpty: 108,
+  unauthorized: 110,
+  prevValueRequired: 201,
+  ttlNaN: 202,
+  indexNaN: 203,
+  invalidField: 209,
+  invalidForm: 210,
+  refreshValue: 211,
+  refreshTtlRequired: 212,
+  raftInternal: 300,
+  leaderElect: 301,
+  watcherCleared: 400,
+  eventIndexCleared: 401,
+} as const;
+export type EtcdErrorCode = (typeof EtcdErrorCode)[keyof typeof EtcdErrorCode];
+
+/** Whether the key, or a directory above it, does not exist (100). Like every guard, looks inside a {@link ClusterError} too. */
+export function isKeyNotFound(error: unknown): boolean {
+  return hasErrorCode(error, EtcdErrorCode.keyNotFound);
+}
+
+/** Whether the key exists already (105). */
+export function isNodeExist(error: unknown): boolean {
+  return hasErrorCode(error, EtcdErrorCode.nodeExist);
+}
+
+/** Whether a compare-and-swap or compare-and-delete found something else (101). */
+export function isCompareFailed(error: unknown): boolean {
+  return hasErrorCode(error, EtcdErrorCode.compareFailed);
+}
+
+/** Whether the history a watcher asked for is gone (401), or its server lost its watchers (400): read again, then watch from there. */
+export function isIndexCleared(error: unknown): boolean {
+  return hasErrorCode(error, EtcdErrorCode.eventIndexCleared) || hasErrorCode(error, EtcdErrorCode.watcherCleared);
+}
+
+/** Whether the credentials were missing, wrong or not enough (110 on keys, status 401 elsewhere). */
+export function isUnauthorized(error: unknown): boolean {
+  return etcdErrors(error).some((e) => e.errorCode === EtcdErrorCode.unauthorized || (e.errorCode === 0 && e.status === 401));
+}
+
+/** Whether an auth call named a user that does not exist. etcd words it in two ways and gives it no number. */
+export function isUserNotFound(error: unknown): boolean {
+  return etcdErrors(error).some((e) => e.status === 404 && /^auth: User .* does not exist\.?$/s.test(e.serverMessage));
+}
+
+/** Whether an auth call named a role that does not exist. etcd words it in two ways and gives it no number. */
+export function isRoleNotFound(error: unknown): boolean {
+  return etcdErrors(error).some((e) => e.status === 404 && /^auth: Role .* (does not|doesn't) exist\.?$/s.test(e.serverMessage));
+}
+
+function hasErrorCode(error: unknown, errorCode: number): boolean {
+  return etcdErrors(error).some((e) => e.errorCode === errorCode);
+}
+
+function etcdErrors(error: unknown): readonly EtcdError[] {
+  if (error instanceof EtcdError) return [error];
+  if (error instanceof EndpointError) return etcdErrors(error.cause);
+  return error instanceof ClusterError ? error.errors.flatMap(etcdErrors) : [];
+}
+
+function isUnknown(error: SdkError): boolean {
+  return "outcome" in error && error.outcome === "unknown";
+}
+
+function summary(cause: Error): unknown {
+  return cause instanceof SdkError ? cause : { name: cause.name, message: cause.message, ...("code" in cause && { code: cause.code }) };
+}
+
+/** On the prototype, so that the stack's first line has it and no field is added to each error. */
+function nameOf(errorClass: { readonly prototype: Error }, name: string): void {
+  Object.defineProperty(errorClass.prototype, "name", { value: name, configurable: true, writable: true });
+}

@@ -1,0 +1,61 @@
+import { EndpointError, type EndpointErrorCode, type Outcome } from "../errors.js";
+import { errorCode, plainCause } from "../util/plain-cause.js";
+import type { RequestSpec } from "./exchange.js";
+
+/** Origin and path of what was asked, for messages; never the query, which may hold a value. */
+export function endpointLabel(url: URL, spec: RequestSpec): string {
+  return url.origin + (url.pathname.endsWith(spec.path) ? url.pathname.slice(0, -spec.path.length) : url.pathname);
+}
+
+/** What is known of a request that failed: reads change nothing, and what was never sent cannot have been applied. */
+export function outcomeOf(spec: RequestSpec, sent: boolean): Outcome {
+  return sent && spec.method !== "GET" ? "unknown" : "notApplied";
+}
+
+/** An error of ours for one of the network's. `sent` says whether the server may have got the request. */
+export function networkError(url: URL, spec: RequestSpec, error: unknown, sent: boolean): EndpointError {
+  const cause = plainCause(error);
+  const hint = hintFor(errorCode(error) ?? "", cause.message);
+  return endpointError("ERR_NETWORK", `failed: ${cause.message}${hint === "" ? "" : ` (${hint})`}`, url, spec, outcomeOf(spec, sent), cause);
+}
+
+export function timeoutError(code: "ERR_HEADER_TIMEOUT" | "ERR_BODY_TIMEOUT", ms: number, url: URL, spec: RequestSpec, sent: boolean): EndpointError {
+  const what = code === "ERR_HEADER_TIMEOUT" ? "exceeded header timeout of" : "sent nothing more of its body for";
+  return endpointError(code, `${what} ${String(ms)} ms`, url, spec, outcomeOf(spec, sent));
+}
+
+/** Whether the server refused us at the TLS handshake: such an alert comes before it reads any request. */
+export function isHandshakeAlert(error: unknown): boolean {
+  return /^ERR_SSL_(?:SSLV3_ALERT|TLSV1_ALERT|TLSV13_ALERT|TLSV1|TLSV13)_(?:ALERT_)?(?:BAD_CERTIFICATE|CERTIFICATE_\w+|UNSUPPORTED_CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED|HANDSHAKE_FAILURE|NO_CERTIFICATE|PROTOCOL_VERSION|INSUFFICIENT_SECURITY|UNRECOGNIZED_NAME|DECRYPT_ERROR)$/.test(
+    errorCode(error) ?? "",
+  );
+}
+
+function endpointError(code: EndpointErrorCode, text: string, url: URL, spec: RequestSpec, outcome: Outcome, cause?: Error): EndpointError {
+  const endpoint = endpointLabel(url, spec);
+  return new EndpointError(code, `endpoint ${endpoint} ${text}`, { endpoint, outcome }, cause && { cause });
+}
+
+/** What to do about it, where the network's own words leave people alone. Codes as Node 20 to 24 give them against etcd 3.3 to 3.5. */
+function hintFor(code: string, message: string): string {
+  if (untrustedCodes.has(code)) return "the server's certificate comes from a CA that is not known here: pass that CA as tls.ca";
+  if (code === "CERT_HAS_EXPIRED") return "the server's certificate has expired: renew it";
+  if (code === "CERT_NOT_YET_VALID") return "the server's certificate is not valid yet: check the clocks";
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
+    return "the server's certificate is for another host: use a name that it lists, or say it as tls.servername";
+  }
+  if (/wrong version number|WRONG_VERSION_NUMBER/.test(code + message)) return "the server does not speak TLS: use http://";
+  if (/CERTIFICATE|UNKNOWN_CA|bad certificate|certificate required/.test(code + message)) {
+    return "the server wants a client certificate, or refuses the one it got: pass tls.cert and tls.key from a CA that it trusts";
+  }
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN") return "the name is not known to the resolver";
+  return "";
+}
+
+const untrustedCodes: ReadonlySet<string> = new Set([
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+  "UNABLE_TO_GET_ISSUER_CERT",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+]);

@@ -1,0 +1,59 @@
+import { EndpointError } from "../errors.js";
+import type { Exchange, RawResponse, RequestSpec } from "./exchange.js";
+
+export interface RedirectOptions {
+  /** How many redirects to follow; one more ends in `ERR_TOO_MANY_REDIRECTS`. */
+  readonly limit: number;
+  /** The user's own say: throws to refuse. `via` counts the requests already made. */
+  readonly check: ((via: number, location: URL) => void) | undefined;
+  /** Whether that host may see credentials. */
+  readonly trusts: (url: URL) => boolean;
+}
+
+/**
+ * Follows 301, 302, 307 and 308, keeping method and body: etcd itself answers 301 with a relative location to any method.
+ * Each hop is one exchange, with limits of its own. Every server on the way refused, so nothing was applied when it fails.
+ */
+export function withRedirects(exchange: Exchange, options: RedirectOptions): Exchange {
+  return async (url, spec, signal) => {
+    for (let via = 0, here = url; ; ) {
+      const raw = await exchange(here, via === 0 ? spec : specFor(here, spec, options), signal);
+      if (!redirectStatuses.has(raw.status)) return raw;
+      via++;
+      here = nextHop(here, raw, via, spec, options);
+    }
+  };
+}
+
+const redirectStatuses: ReadonlySet<number> = new Set([301, 302, 307, 308]);
+
+function nextHop(from: URL, raw: RawResponse, via: number, spec: RequestSpec, { limit, check, trusts }: RedirectOptions): URL {
+  const fields = { endpoint: from.origin + from.pathname, outcome: "notApplied", status: raw.status } as const;
+  const refuse = (why: string, cause?: unknown): EndpointError =>
+    new EndpointError("ERR_BAD_REDIRECT", `${fields.endpoint} answered ${String(raw.status)}: ${why}`, fields, cause === undefined ? undefined : { cause });
+
+  const { location } = raw.headers;
+  if (location === undefined || location === "") throw refuse("location header not set");
+  if (!URL.canParse(location, from.href)) throw refuse("location header not valid URL");
+  const to = new URL(location, from.href);
+  // the caller may look at the location, and print it: credentials in it are not ours to pass on
+  to.username = to.password = to.hash = "";
+  if (via > limit) {
+    throw new EndpointError("ERR_TOO_MANY_REDIRECTS", `${fields.endpoint}: too many redirects, stopped after ${String(limit)}`, fields);
+  }
+  try {
+    check?.(via, new URL(to));
+  } catch (error) {
+    throw refuse(`redirect to ${to.origin} refused by checkRedirect`, error instanceof Error ? error : undefined);
+  }
+  if (to.protocol !== "http:" && to.protocol !== "https:") throw refuse(`cannot follow to ${to.protocol}`);
+  if (from.protocol === "https:" && to.protocol === "http:") throw refuse(`will not follow from https to ${to.origin}`);
+  if (spec.maskedBody !== undefined && !trusts(to)) throw refuse(`will not send a password to ${to.origin}, which is no endpoint`);
+  return to;
+}
+
+function specFor(url: URL, spec: RequestSpec, { trusts }: RedirectOptions): RequestSpec {
+  if (spec.headers?.["authorization"] === undefined || trusts(url)) return spec;
+  const { authorization: _, ...headers } = spec.headers;
+  return { ...spec, headers };
+}

@@ -1,0 +1,37 @@
+import { log } from "../util/log.js";
+import type { Exchange } from "./exchange.js";
+import { curlLine } from "./curl.js";
+
+/** Prints each request: as a curl line to `etcd2:curl`, and with its outcome to `etcd2:http`. Costs two tests when both are off. */
+export function withTrace(exchange: Exchange): Exchange {
+  return (url, spec, signal) => {
+    // "%s": debug would take the percent signs of the line itself for formats
+    if (log.curl.enabled) log.curl("%s", curlLine(url, spec));
+    if (!log.http.enabled) return exchange(url, spec, signal);
+    const what = `${spec.method} ${url.origin}${url.pathname}`;
+    const started = performance.now();
+    const done = (how: string): void => {
+      log.http("%s", `${what} ${how} after ${(performance.now() - started).toFixed(1)} ms`);
+    };
+    return exchange(url, spec, signal).then(
+      (raw) => {
+        done(`${String(raw.status)}${raw.truncated === true ? " (ended early)" : ""}`);
+        return raw;
+      },
+      (error: unknown) => {
+        done(signal?.aborted === true ? "aborted" : "failed");
+        throw error;
+      },
+    );
+  };
+}
+
+/** Prints a curl line for every request from now on, to stderr, as `DEBUG=etcd2:curl` does. Values are in them; passwords are masked. */
+export function enableCurlDebug(): void {
+  log.curl.enabled = true;
+}
+
+/** Ends what {@link enableCurlDebug}, or `DEBUG=etcd2:curl`, began. */
+export function disableCurlDebug(): void {
+  log.curl.enabled = false;
+}

@@ -1,0 +1,88 @@
+import { UsageError } from "../errors.js";
+import { maxTimerMs } from "./signals.js";
+
+/** Refuses with a {@link UsageError}. */
+export function badArgument(message: string): never {
+  throw new UsageError("ERR_ARGUMENT", message);
+}
+
+/** An options object must be one, and hold no name that we do not know: a misspelt condition would be no condition. */
+export function requireOptions(what: string, options: unknown, names: ReadonlySet<string>): void {
+  if (options === undefined) return;
+  if (typeof options !== "object" || options === null) badArgument(`${what} must be an object, got ${kindOf(options)}`);
+  for (const name in options) {
+    if (!names.has(name)) badArgument(`${what} has no field "${name}"; it knows ${[...names].join(", ")}`);
+  }
+}
+
+/** Text that UTF-8 can carry: lone surrogates would reach etcd as U+FFFD. The text itself is never quoted, it may be secret. */
+export function requireText(what: string, text: unknown): asserts text is string {
+  if (typeof text !== "string") badArgument(`${what} must be a string, got ${kindOf(text)}`);
+  if (!text.isWellFormed()) badArgument(`${what} holds a lone surrogate, which has no UTF-8 form`);
+}
+
+export function requireBoolean(what: string, value: unknown): asserts value is boolean | undefined {
+  if (value !== undefined && typeof value !== "boolean") badArgument(`${what} must be true or false, got ${kindOf(value)}`);
+}
+
+export function requireFunction(what: string, value: unknown): void {
+  if (value !== undefined && typeof value !== "function") badArgument(`${what} must be a function, got ${kindOf(value)}`);
+}
+
+/** A name that is one segment of a path: servers take no other, and an empty one would address all of them. */
+export function requireName(what: string, name: unknown): asserts name is string {
+  requireText(what, name);
+  if (name === "" || name === "." || name === ".." || name.includes("/")) {
+    badArgument(`${what} must not be "", "." or "..", and not hold a "/"`);
+  }
+}
+
+/** A client, or anything else with a `send`. */
+export function requireSender(sender: unknown): void {
+  if (typeof sender !== "object" || sender === null || !("send" in sender) || typeof sender.send !== "function") {
+    badArgument(`sender must have a send method, as a Client does, got ${kindOf(sender)}`);
+  }
+}
+
+export function requireSignal(what: string, value: unknown): asserts value is AbortSignal | undefined {
+  if (value !== undefined && !(value instanceof AbortSignal)) badArgument(`${what} must be an AbortSignal, got ${kindOf(value)}`);
+}
+
+/** An etcd index: a whole number that a double holds exactly. */
+export function requireIndex(what: string, value: unknown): asserts value is number {
+  if (!Number.isSafeInteger(value) || Number(value) < 0) badArgument(`${what} must be a whole number from 0 to 2^53-1, got ${show(value)}`);
+}
+
+/** 7e9 s, about 222 years: above ~7.4e9 the server's arithmetic overflows and the key is permanent, or gone at once. */
+const maxTtl = 7e9;
+
+/** Seconds, above 0; etcd takes `ttl=0` as "expire now". */
+export function requireTtl(what: string, value: unknown): asserts value is number {
+  if (typeof value !== "number" || !(value > 0 && value <= maxTtl)) {
+    badArgument(`${what} must be a number of seconds above 0 and at most 7e9, got ${show(value)}; leave it out for no expiry`);
+  }
+}
+
+/** A duration for a timer, in ms. */
+export function requireMs(what: string, value: unknown): asserts value is number {
+  if (value === Infinity) return;
+  if (typeof value !== "number" || !(value > 0 && value <= maxTimerMs)) {
+    badArgument(`${what} must be a number of milliseconds above 0 and at most 2^31-1, or Infinity, got ${show(value)}`);
+  }
+}
+
+/** A count. */
+export function requireCount(what: string, value: unknown, min: number): asserts value is number {
+  if (value === Infinity) return;
+  if (!Number.isSafeInteger(value) || Number(value) < min) badArgument(`${what} must be a whole number from ${String(min)}, or Infinity, got ${show(value)}`);
+}
+
+/** A value to quote in a message: numbers and short words as they are, all else by its kind. */
+export function show(value: unknown): string {
+  return typeof value === "number" || typeof value === "bigint" || typeof value === "boolean" ? String(value) : kindOf(value);
+}
+
+function kindOf(value: unknown): string {
+  if (value === null) return "null";
+  return Array.isArray(value) ? "an array" : typeof value;
+}

@@ -1,0 +1,13 @@
+/** The segments of a key, or of a prefix: what stands between slashes, empty ones left out. */
+export function segmentsOf(key: string): readonly string[] {
+  return key.split("/").filter((segment) => segment !== "");
+}
+
+/**
+ * The path of a key under a prefix: one slash between segments, a trailing one kept (with auth on, `/a` and `/a/` differ),
+ * each segment percent-encoded once. Keys are never decoded first: `%2F` in a key is those three characters.
+ */
+export function keyPath(prefix: string, key: string): string {
+  const path = [...segmentsOf(prefix), ...segmentsOf(key)].map((segment) => `/${encodeURIComponent(segment)}`).join("");
+  return key.endsWith("/") || path === "" ? `${path}/` : path;
+}
