@@ -4,13 +4,14 @@ import type { RequestSpec } from "./exchange.js";
 export function curlLine(url: URL, spec: RequestSpec): string {
   const words = ["curl", "-X", spec.method, quote(url.href)];
   // curl would take these for patterns, outside of an IPv6 host
-  if (/[[\]{}]/.test(url.pathname + url.search)) words.splice(1, 0, "-g");
+  if (/[[\]{}]/.test(url.pathname + url.search)) words.push("-g");
   for (const [name, value] of Object.entries(spec.headers ?? {})) {
     if (name === "authorization") words.push("-u", userOf(value));
     else words.push("-H", quote(`${name}: ${value}`));
   }
   const body = spec.maskedBody ?? spec.body;
-  if (body !== undefined) words.push("-d", quote(body));
+  // after -d a leading @ would name a file
+  if (body !== undefined) words.push(body.startsWith("@") ? "--data-raw" : "-d", quote(body));
   return words.join(" ");
 }
 
@@ -19,7 +20,7 @@ function userOf(authorization: string): string {
   return `${quote(pair.slice(0, Math.max(0, pair.indexOf(":"))))}:***`;
 }
 
-/** A word of a POSIX shell. */
+/** A word of a POSIX shell. A bare `~` would not do: bash makes `value=~` the home directory. */
 function quote(text: string): string {
-  return /^[\w@%+=:,./~-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

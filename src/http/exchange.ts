@@ -38,6 +38,8 @@ export interface RawResponse extends ResponseHead {
   readonly body: string;
   /** Who answered, for messages; set by the client. */
   readonly endpoint?: string | undefined;
+  /** An endpoint that was asked before this one may have applied the write; set by the client. */
+  readonly maybeApplied?: boolean | undefined;
   /**
    * A long poll that ended before its answer was whole: the connection was lost after good headers, or it was silent
    * for `limits.idleMs`. Nothing was lost, the same question may be asked again; `body` is to be ignored.

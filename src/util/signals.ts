@@ -32,7 +32,7 @@ export function onAbort(signal: AbortSignal | undefined, callback: (reason: unkn
 export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const off = onAbort(signal, reject);
-    promise.then(resolve, reject).finally(off);
+    promise.finally(off).then(resolve, reject);
   });
 }
 

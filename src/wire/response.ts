@@ -7,6 +7,7 @@ export function decodeKeys(raw: RawResponse, spec: RequestSpec, comparesValue = 
   const body = keysBody(raw, spec, comparesValue);
   const { node, prevNode } = body;
   if (!isObject(node)) throw malformed(raw, spec, "it has no node");
+  if (!isObject(prevNode ?? {})) throw malformed(raw, spec, "prevNode is no object");
   return {
     ...summaryOf(raw, spec, body),
     node: nodeOf(raw, spec, node),
@@ -22,7 +23,7 @@ export function decodeKeysSummary(raw: RawResponse, spec: RequestSpec, comparesV
 /** An answer of 500 or above: the next endpoint may do better. etcd answers 500 to writes that it may still apply. */
 export function serverError(raw: RawResponse, spec: RequestSpec, endpoint: string): EndpointError {
   const body = jsonObject(raw);
-  const refusal = body && refusalOf(raw, body, false);
+  const refusal = body && refusalOf(raw, body, true);
   const said = refusal === undefined ? "" : `: ${refusal.message}`;
   const { errorCode, serverCause } = refusal ?? {};
   return new EndpointError(
@@ -41,8 +42,8 @@ export function requireStatus(raw: RawResponse, spec: RequestSpec, statuses: rea
   if (refusal !== undefined) throw refusal;
   if (raw.status === 404 && raw.body.trim() === "404 page not found") {
     const message = `${asked(raw, spec)} was answered 404 "404 page not found": the v2 API is probably not enabled, start etcd with --enable-v2 (off since 3.4, gone in 3.6)`;
-    // Go's router says this for paths that nobody serves: nothing was applied
-    throw new ResponseError("ERR_STATUS", message, { status: raw.status, outcome: "notApplied" });
+    // Go's router says this for paths that nobody serves: nothing was applied here
+    throw new ResponseError("ERR_STATUS", message, { status: raw.status, outcome: raw.maybeApplied === true ? outcomeOf(spec) : "notApplied" });
   }
   if (raw.status >= 400 && (raw.body === "" || isJson(raw.body))) throw malformed(raw, spec, "etcd sends an object with its errors");
   throw responseError("ERR_STATUS", raw, spec, "no etcd answers so");
@@ -100,7 +101,7 @@ function nodeOf(raw: RawResponse, spec: RequestSpec, body: JsonObject): KeyNode 
     }),
     createdIndex: integer(raw, spec, "createdIndex", body["createdIndex"] ?? 0, 0),
     modifiedIndex: integer(raw, spec, "modifiedIndex", body["modifiedIndex"] ?? 0, 0),
-    ...((expiration ?? "") !== "" && expirationOf(raw, spec, expiration)),
+    ...((expiration ?? undefined) !== undefined && expirationOf(raw, spec, expiration)),
     ...((ttl ?? undefined) !== undefined && { ttl: integer(raw, spec, "ttl", ttl, -Number.MAX_SAFE_INTEGER) }),
   };
 }
@@ -142,15 +143,20 @@ function header({ headers }: Pick<RawResponse, "headers">, name: string): string
 
 /** etcd's own refusal, if the body is one: keys errors have a number, those of members and auth only a message. */
 function refusalOf(raw: RawResponse, body: JsonObject, comparesValue: boolean): EtcdError | undefined {
-  const { errorCode = 0, message, cause = "", index = 0 } = body;
-  if (!Number.isSafeInteger(errorCode) || typeof message !== "string" || typeof cause !== "string" || !Number.isSafeInteger(index)) return undefined;
+  const [errorCode, cause, index] = [body["errorCode"] ?? 0, body["cause"] ?? "", body["index"] ?? 0];
+  const message = body["message"] ?? (errorCode === 0 ? undefined : "");
+  if (!isCount(errorCode) || typeof message !== "string" || typeof cause !== "string" || !isCount(index)) return undefined;
   return new EtcdError({
     status: raw.status,
-    errorCode: Number(errorCode),
+    errorCode,
     serverMessage: message,
     serverCause: comparesValue && errorCode === 101 ? "withheld: it quotes the values" : cause,
-    index: Number(index),
+    index,
   });
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
 }
 
 function jsonObject(raw: RawResponse): JsonObject | undefined {
