@@ -6,7 +6,7 @@ import { tryEndpoints } from "./cluster/failover.js";
 import { EndpointSelectionMode, shuffled } from "./cluster/selection.js";
 import { syncedEndpoints } from "./cluster/sync.js";
 import { SdkError, UsageError } from "./errors.js";
-import type { Exchange, RawResponse, RequestSpec, Sender } from "./http/exchange.js";
+import type { Exchange, RawResponse, RequestLimits, RequestSpec, Sender } from "./http/exchange.js";
 import { gotExchange } from "./http/got-exchange.js";
 import { networkError } from "./http/network-error.js";
 import { withRedirects } from "./http/redirects.js";
@@ -14,7 +14,7 @@ import { withTrace } from "./http/trace.js";
 import type { Versions } from "./types.js";
 import { Backoff } from "./util/backoff.js";
 import { log } from "./util/log.js";
-import { abortable, linkSignal, sleep, type Link } from "./util/signals.js";
+import { abortable, linkSignal, sleep } from "./util/signals.js";
 import { badArgument, requireFunction, requireMs, requireOptions, requireSignal } from "./util/validate.js";
 import { decodeLeader, decodeMembers, leaderSpec, listMembersSpec } from "./wire/members.js";
 import { serverError } from "./wire/response.js";
@@ -33,7 +33,7 @@ export class Client implements Sender, AsyncDisposable {
   readonly #transport: Exchange;
   readonly #exchange: Exchange;
   readonly #limit: LimitFunction;
-  readonly #inFlight = new Set<Link>();
+  readonly #closed = new AbortController();
   #configured: readonly Endpoint[];
   #endpoints: EndpointSet;
   #closing: Promise<void> | undefined;
@@ -82,10 +82,7 @@ export class Client implements Sender, AsyncDisposable {
     signal?.throwIfAborted();
     const endpoints = this.#endpoints;
     endpoints.requireRequestLine(spec);
-    return this.#linked(signal, (link) => {
-      const run = (): Promise<RawResponse> => this.#tryAll(endpoints, spec, link);
-      return spec.longPoll === true ? run() : abortable(this.#limit(run), link);
-    });
+    return this.#linked(signal, (link) => this.#inTurn(spec, link, () => this.#tryAll(endpoints, spec, link)));
   }
 
   /**
@@ -100,16 +97,22 @@ export class Client implements Sender, AsyncDisposable {
    */
   async sync(signal?: AbortSignal): Promise<void> {
     const configured = this.#configured;
-    const members = decodeMembers(await this.send(listMembersSpec, signal));
+    const raw = await this.send(listMembersSpec, signal);
     const next = await syncedEndpoints({
-      members,
+      members: decodeMembers(raw),
+      clusterId: clusterIdOf(raw),
       current: this.#endpoints,
       configured,
       leader:
         this.#options.selectionMode === EndpointSelectionMode.prioritizeLeader
           ? async (set) => decodeLeader(await this.#sendTo(set, leaderSpec, signal))
           : undefined,
-      probe: (set) => this.#sendTo(set, versionSpec, signal),
+      probe: async (set) => {
+        const answer = await this.#sendTo(set, listMembersSpec, signal);
+        decodeMembers(answer);
+        return clusterIdOf(answer);
+      },
+      signal,
     });
     // a list that was set meanwhile is the user's newer word
     if (next === undefined || this.#configured !== configured) return;
@@ -158,8 +161,7 @@ export class Client implements Sender, AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    const reason = closedError();
-    for (const link of this.#inFlight) link.abort(reason);
+    this.#closed.abort(closedError());
     this.#limit.clearQueue();
     await this.#transport.close?.();
   }
@@ -168,51 +170,63 @@ export class Client implements Sender, AsyncDisposable {
     if (this.#closing !== undefined) throw closedError();
   }
 
+  /** Runs under a signal that follows the caller's and `close()`; without one of the caller's, there is nothing to derive. */
   async #linked<T>(signal: AbortSignal | undefined, run: (link: AbortSignal) => Promise<T>): Promise<T> {
-    const link = linkSignal(signal);
-    this.#inFlight.add(link);
+    if (signal === undefined) return run(this.#closed.signal);
+    const link = linkSignal(signal, this.#closed.signal);
     try {
       return await run(link.signal);
     } finally {
       link.unlink();
-      this.#inFlight.delete(link);
     }
+  }
+
+  /** One of `maxInFlight`; long polls do not count. A call that waits for its turn still ends at once when aborted. */
+  #inTurn<T>(spec: RequestSpec, signal: AbortSignal, run: () => Promise<T>): Promise<T> {
+    return spec.longPoll === true ? run() : abortable(this.#limit(run), signal);
   }
 
   #tryAll(endpoints: EndpointSet, spec: RequestSpec, signal: AbortSignal): Promise<RawResponse> {
     signal.throwIfAborted();
-    return tryEndpoints(endpoints.order(), {
+    const order = endpoints.order();
+    return tryEndpoints(order, {
       attempt: (endpoint) => this.#attempt(endpoint, spec, signal),
       oneShot: spec.oneShot === true,
       onAnswer: (endpoint) => (this.#endpoints = this.#endpoints.pinnedTo(endpoint)),
-      onLeave: (endpoint) => (this.#endpoints = this.#endpoints.pinnedAfter(endpoint)),
+      onLeave: (endpoint) => (this.#endpoints = this.#endpoints.pinnedAfter(endpoint, order[0])),
       signal,
     });
   }
 
   /** The same, with a list that is not installed, and no pin to move. */
-  #sendTo(endpoints: EndpointSet, spec: RequestSpec, signal: AbortSignal | undefined): Promise<RawResponse> {
+  async #sendTo(endpoints: EndpointSet, spec: RequestSpec, signal: AbortSignal | undefined): Promise<RawResponse> {
+    this.#requireOpen();
     return this.#linked(signal, (link) =>
-      tryEndpoints(endpoints.order(), {
-        attempt: (endpoint) => this.#attempt(endpoint, spec, link),
-        oneShot: false,
-        onAnswer: () => undefined,
-        onLeave: () => undefined,
-        signal: link,
-      }),
+      this.#inTurn(spec, link, () =>
+        tryEndpoints(endpoints.order(), {
+          attempt: (endpoint) => this.#attempt(endpoint, spec, link),
+          oneShot: false,
+          onAnswer: () => undefined,
+          onLeave: () => undefined,
+          signal: link,
+        }),
+      ),
     );
   }
 
   async #attempt(endpoint: Endpoint, spec: RequestSpec, signal: AbortSignal): Promise<RawResponse> {
     const { authorization, pollLimits, requestLimits } = this.#options;
-    const limits = spec.longPoll === true ? pollLimits : requestLimits;
+    const limits = tighter(spec.longPoll === true ? pollLimits : requestLimits, spec.limits);
     const headers = authorization === undefined ? spec.headers : { ...spec.headers, authorization };
     const url = requestUrl(endpoint, spec);
-    const raw = await this.#exchange(url, { ...spec, headers, limits }, signal).catch((error: unknown) => {
+    let raw: RawResponse;
+    try {
+      raw = await this.#exchange(url, { ...spec, headers, limits }, signal);
+    } catch (error) {
       signal.throwIfAborted();
       // a transport of the user's own may reject with anything; what it had sent by then is not known
       throw error instanceof SdkError ? error : networkError(url, spec, error, true);
-    });
+    }
     if (raw.status >= 500) throw serverError(raw, spec, endpoint.label);
     return { ...raw, endpoint: endpoint.label };
   }
@@ -236,6 +250,15 @@ export class Client implements Sender, AsyncDisposable {
       await sleep(due - performance.now(), signal);
     }
   }
+}
+
+function clusterIdOf({ headers }: RawResponse): string {
+  return headers["x-etcd-cluster-id"] ?? "";
+}
+
+function tighter(ours: RequestLimits, asked: RequestLimits | undefined): RequestLimits {
+  if (asked === undefined) return ours;
+  return { headersMs: Math.min(ours.headersMs, asked.headersMs), idleMs: Math.min(ours.idleMs, asked.idleMs) };
 }
 
 function closedError(): UsageError {

@@ -103,7 +103,7 @@ test("toJSON: all fields, plain causes, nested errors", () => {
     outcome: "unknown",
     cause: { name: "Error", message: "read ECONNRESET", code: "ECONNRESET" },
   };
-  const refusal = { name: "EtcdError", message: "100: Key not found (/foo) [18]", code: "ERR_ETCD", status: 404, errorCode: 100, serverMessage: "Key not found", serverCause: "/foo", index: 18 };
+  const refusal = { name: "EtcdError", message: "100: Key not found (/foo) [18]", code: "ERR_ETCD", status: 404, errorCode: 100, serverMessage: "Key not found", serverCause: "/foo", index: 18, outcome: "notApplied" };
   assert.deepEqual(json, {
     name: "ClusterError",
     message: "client: etcd cluster is unavailable or misconfigured; error #0: endpoint http://h:1 failed: reset; error #1: m",

@@ -49,6 +49,8 @@ export interface EtcdErrorFields {
   readonly serverCause: string;
   /** etcd's index when it refused; 0 where it sends none. */
   readonly index: number;
+  /** `unknown` when an endpoint that was asked before, in the same call, may have applied the write. @default "notApplied" */
+  readonly outcome?: Outcome | undefined;
 }
 
 /** The server understood and said no: decide by `errorCode`, or by the guards. */
@@ -62,6 +64,7 @@ export class EtcdError extends SdkError implements EtcdErrorFields {
   readonly serverMessage: string;
   readonly serverCause: string;
   readonly index: number;
+  readonly outcome: Outcome;
 
   constructor(fields: EtcdErrorFields) {
     const { errorCode, serverMessage, serverCause, index, status } = fields;
@@ -75,6 +78,7 @@ export class EtcdError extends SdkError implements EtcdErrorFields {
     this.serverMessage = serverMessage;
     this.serverCause = serverCause;
     this.index = index;
+    this.outcome = fields.outcome ?? "notApplied";
   }
 }
 

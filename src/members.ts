@@ -84,6 +84,7 @@ function peerUrlOf(what: string, input: string): string {
   if (host.includes("@")) badArgument(`${what} must not hold credentials`);
   if (!/^(?:\[[^\]]+\]|[^:]+):\d+$/.test(host)) badArgument(`${what}: URL address does not have the form "host:port": ${quote(url)}`);
   if (rest !== "") badArgument(`${what}: URL must not contain a path: ${quote(url)}`);
+  if (!URL.canParse(url)) badArgument(`${what} is not a URL: ${quote(url)}`);
   return url;
 }
 

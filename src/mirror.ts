@@ -154,7 +154,9 @@ export class Mirror {
   /** undefined for an event that changes no file: a new directory, a hidden name. */
   #apply({ action, node }: KeysResponse): MirrorUpdate | undefined {
     const removes = removingActions.has(action);
-    const changes = (removes || node.dir ? this.#take(node.key) : []).map((file) => removal(file, action));
+    // a write to a directory, such as a new TTL, leaves what is below it; one that replaced a file ends that file
+    const ends = removes || (node.dir && this.#nodes.has(node.key));
+    const changes = (ends ? this.#take(node.key) : []).map((file) => removal(file, action));
     if (!removes && !node.dir && !this.#isHidden(node.key)) {
       changes.push(setting(node, this.#nodes.get(node.key), action));
       this.#nodes.set(node.key, node);

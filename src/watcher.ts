@@ -65,13 +65,19 @@ export class Watcher {
     for (;;) {
       const asked = performance.now();
       const event = await this.#poll(signal);
-      if (event !== undefined) return event;
-      if (performance.now() - asked >= tooSoonMs) backoff.reset();
-      else await sleep(backoff.next(), signal);
+      if (event !== undefined) {
+        if (!isForeign(event, this.#at)) return event;
+        log.watch("%s: left out an event of %s", this.#at.key, event.node.key);
+        backoff.reset();
+      } else if (performance.now() - asked >= tooSoonMs) {
+        backoff.reset();
+      } else {
+        await sleep(backoff.next(), signal);
+      }
     }
   }
 
-  /** One long poll: its event, or undefined when it ended without one that is ours. */
+  /** One long poll: its event, or undefined when it ended without one. */
   async #poll(signal: AbortSignal | undefined): Promise<KeysResponse | undefined> {
     const spec = watchSpec(this.#at, this.#recursive, this.#waitIndex, (head) => {
       this.#begin(head);
@@ -84,9 +90,7 @@ export class Watcher {
     const event = decodeKeys(raw, spec);
     if (event.node.modifiedIndex === 0) throw new ResponseError("ERR_INVALID_JSON", `an event of ${spec.path} has no modifiedIndex`, { status: raw.status, outcome: "notApplied" });
     this.#waitIndex = event.node.modifiedIndex + 1;
-    if (!isForeign(event, this.#at)) return event;
-    log.watch("%s: left out an event of %s", this.#at.key, event.node.key);
-    return undefined;
+    return event;
   }
 
   /**

@@ -7,6 +7,7 @@ export class EndpointSet {
   readonly #pin: number;
   /** Tried after the list: what the user configured, where a sync has replaced it. */
   readonly #fallback: readonly Endpoint[];
+  #order: readonly Endpoint[] | undefined;
 
   /** Of duplicates only the first is kept: each server is asked once per call. */
   constructor(list: readonly Endpoint[], pin = 0, configured: readonly Endpoint[] = []) {
@@ -26,7 +27,8 @@ export class EndpointSet {
 
   /** All that a call may try, in order. */
   order(): readonly Endpoint[] {
-    return [...this.#fromPin(), ...this.#fallback];
+    this.#order ??= [...this.#fromPin(), ...this.#fallback];
+    return this.#order;
   }
 
   /** The same set, pinned to that endpoint; unchanged when it is not in the list (it may have been replaced meanwhile). */
@@ -35,9 +37,10 @@ export class EndpointSet {
     return index === -1 || index === this.#pin ? this : this.#withPin(index);
   }
 
-  /** The same set, pinned to the one behind that endpoint, unless another is pinned already. */
-  pinnedAfter(endpoint: Endpoint): EndpointSet {
-    return indexIn(this.#list, endpoint) === this.#pin ? this.#withPin((this.#pin + 1) % this.#list.length) : this;
+  /** The same set, pinned to the one behind that endpoint, unless the pin has left `start`, where that call began, meanwhile. */
+  pinnedAfter(endpoint: Endpoint, start: Endpoint | undefined): EndpointSet {
+    const index = indexIn(this.#list, endpoint);
+    return index === -1 || this.#list[this.#pin]?.href !== start?.href ? this : this.#withPin((index + 1) % this.#list.length);
   }
 
   /** Whether both list the same endpoints, in whatever order. */

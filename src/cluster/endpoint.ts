@@ -50,7 +50,7 @@ export function requestUrl(endpoint: Endpoint, spec: RequestSpec): URL {
 export function requireRequestLine(endpoints: readonly Endpoint[], spec: RequestSpec): void {
   for (const endpoint of endpoints) {
     if (endpoint.secure) continue;
-    const bytes = `${spec.method} ${requestTarget(endpoint, spec)} HTTP/1.1\r\n`.length;
+    const bytes = requestLineLength(endpoint, spec);
     if (bytes > maxRequestLine) {
       badArgument(
         `the request line would have ${String(bytes)} bytes, etcd takes ${String(maxRequestLine)} without TLS: ` +
@@ -61,6 +61,13 @@ export function requireRequestLine(endpoints: readonly Endpoint[], spec: Request
 }
 
 const maxRequestLine = 4096;
+
+/** Counted, not built: this is asked for every request. */
+function requestLineLength(endpoint: Endpoint, spec: RequestSpec): number {
+  const queries = [endpoint.query.length, spec.query?.length ?? 0].filter((length) => length > 0);
+  const query = queries.reduce((sum, length) => sum + 1 + length, 0);
+  return `${spec.method}  HTTP/1.1\r\n`.length + endpoint.basePath.length + spec.path.length + query;
+}
 
 function requestTarget(endpoint: Endpoint, spec: RequestSpec): string {
   const query = endpoint.query === "" ? (spec.query ?? "") : mergedQuery(endpoint.query, spec.query ?? "");
@@ -84,5 +91,5 @@ function toUrl(text: string): URL | undefined {
 /** Never the whole text where it may hold credentials, or a token in its query. */
 function quote(input: string | URL): string {
   const [text = ""] = String(input).split("?");
-  return text.includes("@") ? "(not shown: it holds an @)" : JSON.stringify(text);
+  return /@|%40/.test(text) ? "(not shown: it holds an @)" : JSON.stringify(text);
 }

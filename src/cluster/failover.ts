@@ -23,7 +23,7 @@ export async function tryEndpoints(order: readonly Endpoint[], attempts: Attempt
       const raw = await attempts.attempt(endpoint);
       if (raw.truncated === true) attempts.onLeave(endpoint);
       else attempts.onAnswer(endpoint);
-      return raw;
+      return errors.some(({ outcome }) => outcome === "unknown") ? { ...raw, maybeApplied: true } : raw;
     } catch (error) {
       attempts.signal.throwIfAborted();
       if (!(error instanceof EndpointError)) throw error;

@@ -1,5 +1,4 @@
 import { ClusterError, EndpointError, EtcdError, ResponseError } from "../errors.js";
-import type { RawResponse } from "../http/exchange.js";
 import { log } from "../util/log.js";
 import { parseEndpoint, type Endpoint } from "./endpoint.js";
 import { EndpointSet } from "./endpoint-set.js";
@@ -11,22 +10,25 @@ interface AdvertisedMember {
 
 export interface SyncInput {
   readonly members: readonly AdvertisedMember[];
+  /** Of the cluster whose members these are, "" if it was not said. */
+  readonly clusterId: string;
   readonly current: EndpointSet;
   readonly configured: readonly Endpoint[];
   /** Asks those endpoints for the leader; absent when any endpoint is as good as another. */
   readonly leader: ((set: EndpointSet) => Promise<AdvertisedMember>) | undefined;
-  /** Resolves if any of those endpoints answers. */
-  readonly probe: (set: EndpointSet) => Promise<RawResponse>;
+  /** Asks those endpoints for the members; resolves to the cluster's id. */
+  readonly probe: (set: EndpointSet) => Promise<string>;
+  readonly signal: AbortSignal | undefined;
 }
 
 /** What the membership makes of the endpoints: a new set, or undefined when all stays as it is. */
-export async function syncedEndpoints({ members, current, configured, leader, probe }: SyncInput): Promise<EndpointSet | undefined> {
+export async function syncedEndpoints(input: SyncInput): Promise<EndpointSet | undefined> {
+  const { members, current, configured, leader } = input;
   const advertised = usable(members, configured);
   if (advertised.length === 0) throw new ClusterError("ERR_NO_ENDPOINTS");
-  if (leader !== undefined) return leaderSet(advertised, configured, current, leader);
-  if (current.lists(advertised)) return undefined;
-  const next = shuffled(advertised, configured);
-  return (await answers(new EndpointSet(advertised), probe)) ? next : undefined;
+  const next = current.lists(advertised) ? advertised : await answering(advertised, input);
+  if (leader !== undefined) return leaderSet(next, leader, input);
+  return next.length === 0 || current.lists(next) ? undefined : shuffled(next, configured);
 }
 
 /** Client URLs that can be endpoints; when all that is configured is https, http would be a downgrade. */
@@ -52,20 +54,51 @@ function endpointsOf({ clientURLs }: AdvertisedMember): readonly Endpoint[] {
   });
 }
 
-/** The advertised list in its own order, pinned to the leader; where nobody on it answers, the current one pinned instead. */
-async function leaderSet(
-  advertised: readonly Endpoint[],
-  configured: readonly Endpoint[],
-  current: EndpointSet,
-  ask: (set: EndpointSet) => Promise<AdvertisedMember>,
-): Promise<EndpointSet> {
-  try {
-    return pinLeader(new EndpointSet(advertised, 0, configured), await ask(new EndpointSet(advertised)));
-  } catch (error) {
-    if (!isUnreachable(error)) throw asNoLeader(error);
-    log.sync("kept the list: none of the advertised endpoints answers");
-    return pinLeader(current, await ask(current).catch((again: unknown) => Promise.reject(asNoLeader(again))));
+/**
+ * The advertised endpoints without those that answer as something else: what a member calls "localhost" may be another
+ * server here, or another cluster. Those that do not answer may come back; but none is left when not a single one does.
+ */
+async function answering(advertised: readonly Endpoint[], { clusterId, probe, signal }: SyncInput): Promise<readonly Endpoint[]> {
+  const asked = await Promise.all(
+    new EndpointSet(advertised).order().map(async (endpoint) => {
+      try {
+        const id = await probe(new EndpointSet([endpoint]));
+        return { endpoint, is: id === "" || clusterId === "" || id === clusterId ? "member" : "stranger" };
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (error instanceof ClusterError) return { endpoint, is: "silent" };
+        if (error instanceof EtcdError || error instanceof ResponseError) return { endpoint, is: "stranger" };
+        throw error;
+      }
+    }),
+  );
+  for (const { endpoint, is } of asked) {
+    if (is === "stranger") log.sync("left out %s: it does not answer as a member of this cluster", endpoint.label);
   }
+  if (asked.some(({ is }) => is === "member")) return asked.flatMap(({ endpoint, is }) => (is === "stranger" ? [] : [endpoint]));
+  log.sync("kept the list: none of the advertised endpoints answers");
+  return [];
+}
+
+/** The list in its own order, pinned to the leader; where there is none, or nobody on it answers, the current one pinned instead. */
+async function leaderSet(list: readonly Endpoint[], ask: NonNullable<SyncInput["leader"]>, { current, configured, signal }: SyncInput): Promise<EndpointSet> {
+  const leaderOf = async (set: EndpointSet): Promise<AdvertisedMember> => {
+    try {
+      return await ask(set);
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw asNoLeader(error);
+    }
+  };
+  if (list.length > 0) {
+    try {
+      return pinLeader(new EndpointSet(list, 0, configured), await leaderOf(new EndpointSet(list)));
+    } catch (error) {
+      if (signal?.aborted === true || !isUnreachable(error)) throw error;
+      log.sync("kept the list: none of the advertised endpoints answers");
+    }
+  }
+  return pinLeader(current, await leaderOf(current));
 }
 
 function pinLeader(set: EndpointSet, leader: AdvertisedMember): EndpointSet {
@@ -75,20 +108,9 @@ function pinLeader(set: EndpointSet, leader: AdvertisedMember): EndpointSet {
   return listed === undefined ? set : set.pinnedTo(listed);
 }
 
-async function answers(set: EndpointSet, probe: SyncInput["probe"]): Promise<boolean> {
-  try {
-    await probe(set);
-    return true;
-  } catch (error) {
-    if (!isUnreachable(error)) throw error;
-    log.sync("kept the list: none of the advertised endpoints answers");
-    return false;
-  }
-}
-
 /** Whether nobody answered, not even with a refusal. */
 function isUnreachable(error: unknown): boolean {
-  return error instanceof ClusterError && error.errors.every((attempt) => attempt instanceof EndpointError && attempt.status === undefined);
+  return error instanceof ClusterError && error.errors.length > 0 && error.errors.every((attempt) => attempt instanceof EndpointError && attempt.status === undefined);
 }
 
 /** Only failures of the look-up itself: an abort, or a closed client, is no word on the leader. */

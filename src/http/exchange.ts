@@ -14,7 +14,7 @@ export interface RequestSpec {
   readonly oneShot?: boolean | undefined;
   /** The answer comes when something happens: no header limit, and a poll that ends early is not a failure (see {@link RawResponse.truncated}). */
   readonly longPoll?: boolean | undefined;
-  /** How long to wait, set by the client. Absent means no limit. */
+  /** How long to wait. The client lowers it to its own limits; from the client on, absent means no limit. */
   readonly limits?: RequestLimits | undefined;
   /** Told status and headers as soon as they are there, even if no body ever follows. */
   readonly onHeaders?: ((head: ResponseHead) => void) | undefined;

@@ -1,7 +1,9 @@
 import http, { type ClientRequest, type IncomingMessage } from "node:http";
 import https from "node:https";
 import type { Got, Request } from "got";
-import type { Exchange, RawResponse, RequestSpec, ResponseHead } from "./exchange.js";
+import { onAbort } from "../util/signals.js";
+import type { Exchange, RawResponse, RequestLimits, RequestSpec, ResponseHead } from "./exchange.js";
+import { leanRequestOptions } from "./lean-request-options.js";
 import { isHandshakeAlert, networkError, timeoutError } from "./network-error.js";
 
 /** What a TLS connection needs: PEM text or Buffers. Absent means Node's defaults. */
@@ -26,11 +28,13 @@ export interface TlsOptions {
  */
 export function gotExchange(tls: TlsOptions = {}): Exchange {
   const agents = { request: newAgents(tls), longPoll: newAgents(tls) };
-  let loading: Promise<Got> | undefined;
+  let loading: Promise<Instances> | undefined;
+  let loaded: Instances | undefined;
   const exchange = async (url: URL, spec: RequestSpec, signal: AbortSignal | undefined): Promise<RawResponse> => {
-    const got = await (loading ??= loadGot());
+    const instances = (loaded ??= await (loading ??= loadGot(agents)));
     signal?.throwIfAborted();
-    return once(got, spec.longPoll === true ? agents.longPoll : agents.request, url, spec, signal, maxStaleSockets);
+    const got = instances[spec.longPoll === true ? "longPoll" : "request"][spec.method];
+    return once(got, url, spec, signal, maxStaleSockets);
   };
   const close = (): void => {
     for (const { http, https } of [agents.request, agents.longPoll]) {
@@ -64,52 +68,56 @@ function newAgents(tls: TlsOptions): Agents {
   return { http: new http.Agent(keepAlive), https: new https.Agent(secure) };
 }
 
-async function loadGot(): Promise<Got> {
+type Instances = Readonly<Record<"request" | "longPoll", Readonly<Record<RequestSpec["method"], Got>>>>;
+
+/** One instance per method, with all that does not change: options of a call cost more than the call's own work. */
+async function loadGot(agents: { readonly request: Agents; readonly longPoll: Agents }): Promise<Instances> {
   const { got } = await import("got");
-  return got.extend({
+  const base = got.extend({
     retry: { limit: 0 },
     followRedirect: false,
     throwHttpErrors: false,
+    decompress: false,
     headers: { "user-agent": "etcd2" },
+    handlers: [
+      (options, next) => {
+        leanRequestOptions(options);
+        return next(options);
+      },
+    ],
   });
+  const perMethod = (agent: Agents): Record<RequestSpec["method"], Got> => ({
+    GET: base.extend({ agent, method: "GET" }),
+    PUT: base.extend({ agent, method: "PUT" }),
+    POST: base.extend({ agent, method: "POST" }),
+    DELETE: base.extend({ agent, method: "DELETE" }),
+  });
+  return { request: perMethod(agents.request), longPoll: perMethod(agents.longPoll) };
 }
 
 /** How many sockets that the server had closed meanwhile a read may meet before that is a failure. */
 const maxStaleSockets = 2;
 
-function once(
-  got: Got,
-  agents: Agents,
-  url: URL,
-  spec: RequestSpec,
-  signal: AbortSignal | undefined,
-  staleSockets: number,
-): Promise<RawResponse> {
+function once(got: Got, url: URL, spec: RequestSpec, signal: AbortSignal | undefined, staleSockets: number): Promise<RawResponse> {
   return new Promise((resolve, reject) => {
-    const { body, headers, longPoll = false, limits = { headersMs: Infinity, idleMs: Infinity } } = spec;
-    const stream = got.stream(url, { method: spec.method, agent: agents, ...(headers && { headers }), ...(body !== undefined && { body }) });
+    const { limits = noLimits, longPoll = false } = spec;
+    const stream = got.stream(url, streamOptions(spec));
     const sending = watchSending(stream);
     const chunks: Buffer[] = [];
     let head: ResponseHead | undefined;
     let timer: NodeJS.Timeout | undefined;
+    let settled = false;
 
-    const settle = (done: () => void): void => {
+    const settle = (): void => {
+      settled = true;
       clearTimeout(timer);
-      signal?.removeEventListener("abort", onAbort);
-      done();
+      off();
     };
     const fail = (error: () => unknown): void => {
-      settle(() => {
-        stream.destroy();
-        if (longPoll && endsEarly(head)) resolve({ status: 200, headers: {}, ...head, body: "", truncated: true });
-        else reject(error());
-      });
-    };
-    const onAbort = (): void => {
-      settle(() => {
-        stream.destroy();
-        reject(signal?.reason as Error);
-      });
+      settle();
+      stream.destroy();
+      if (longPoll && endsEarly(head)) resolve({ status: 200, headers: {}, ...head, body: "", truncated: true });
+      else reject(error());
     };
     const onTimeout = (): void => {
       // a silent long poll is not a failure, whether or not its headers came: a proxy may hold them back
@@ -121,35 +129,52 @@ function once(
       clearTimeout(timer);
       timer = ms === Infinity ? undefined : setTimeout(onTimeout, ms);
     };
+    const off = onAbort(signal, (reason) => {
+      settle();
+      stream.destroy();
+      reject(reason);
+    });
 
-    signal?.addEventListener("abort", onAbort, { once: true });
     arm(longPoll ? limits.idleMs : limits.headersMs);
     stream.on("response", (response: IncomingMessage) => {
       head = headOf(response);
       arm(limits.idleMs);
-      spec.onHeaders?.(head);
+      try {
+        spec.onHeaders?.(head);
+      } catch (error) {
+        settle();
+        stream.destroy();
+        reject(error);
+      }
     });
     stream.on("data", (chunk: Buffer) => {
       chunks.push(chunk);
       timer?.refresh();
     });
     stream.on("end", () => {
-      settle(() => {
-        if (head !== undefined) resolve({ ...head, body: Buffer.concat(chunks).toString() });
-        else reject(networkError(url, spec, new Error("the answer ended before its headers"), sending.sent));
-      });
+      settle();
+      if (head !== undefined) resolve({ ...head, body: Buffer.concat(chunks).toString() });
+      else reject(networkError(url, spec, new Error("the answer ended before its headers"), sending.sent));
     });
     // stays on for the stream's life: an error without a listener would end the process
     stream.on("error", (error: Error) => {
+      if (settled) return;
       if (spec.method === "GET" && head === undefined && sending.reused && staleSockets > 0) {
-        settle(() => {
-          resolve(once(got, agents, url, spec, signal, staleSockets - 1));
-        });
+        settle();
+        resolve(once(got, url, spec, signal, staleSockets - 1));
       } else fail(() => networkError(url, spec, error, sending.sent && !isHandshakeAlert(error)));
     });
     // a request without a body still wants its end said; got does so itself for GET
-    if (body === undefined && spec.method !== "GET") stream.end();
+    if (spec.body === undefined && spec.method !== "GET") stream.end();
   });
+}
+
+const noLimits: RequestLimits = { headersMs: Infinity, idleMs: Infinity };
+
+/** undefined where there is nothing to say: even an empty object would cost. */
+function streamOptions({ body, headers }: RequestSpec): { headers?: Record<string, string>; body?: string } | undefined {
+  if (body !== undefined) return { body, ...(headers && { headers }) };
+  return headers && { headers };
 }
 
 /** Headers of a watch come when it begins: what goes wrong after good ones ends the poll, and loses nothing. */
@@ -159,7 +184,8 @@ function endsEarly(head: ResponseHead | undefined): boolean {
 
 function headOf(response: IncomingMessage): ResponseHead {
   const headers: Record<string, string> = {};
-  for (const [name, value] of Object.entries(response.headers)) {
+  for (const name in response.headers) {
+    const value = response.headers[name];
     if (typeof value === "string") headers[name] = value;
   }
   return { status: response.statusCode ?? 0, headers };

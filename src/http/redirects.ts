@@ -16,11 +16,13 @@ export interface RedirectOptions {
  */
 export function withRedirects(exchange: Exchange, options: RedirectOptions): Exchange {
   return async (url, spec, signal) => {
+    // who was asked in the first place stays trusted, even if the endpoints have been replaced meanwhile
+    const rules = { ...options, trusts: (to: URL) => to.origin === url.origin || options.trusts(to) };
     for (let via = 0, here = url; ; ) {
-      const raw = await exchange(here, via === 0 ? spec : specFor(here, spec, options), signal);
+      const raw = await exchange(here, via === 0 ? spec : specFor(here, spec, rules), signal);
       if (!redirectStatuses.has(raw.status)) return raw;
       via++;
-      here = nextHop(here, raw, via, spec, options);
+      here = nextHop(here, raw, via, spec, rules);
     }
   };
 }

@@ -12,11 +12,11 @@ import { clientOf, ScriptedServer, type Answer, type SeenRequest } from "./scrip
 export interface ScriptedCluster {
   readonly client: Client;
   readonly keys: KeysAPI;
-  server(i: number): ScriptedServer;
+  readonly server: (i: number) => ScriptedServer;
   /** What the server with that number was asked. */
-  seen(i: number): readonly SeenRequest[];
+  readonly seen: (i: number) => readonly SeenRequest[];
   /** How many requests each server got. */
-  counts(): readonly number[];
+  readonly counts: () => readonly number[];
 }
 
 /** One server per script. All is closed when the test ends. */
@@ -50,7 +50,7 @@ export function settled(promise: Promise<unknown>): Promise<unknown> {
 }
 
 /** A server that resets each connection as soon as it is there, with what was sent unread. */
-export async function resettingServer(t: TestContext): Promise<{ readonly url: string; connections(): number }> {
+export async function resettingServer(t: TestContext): Promise<{ readonly url: string; readonly connections: () => number }> {
   let connections = 0;
   const server = net.createServer({ pauseOnConnect: true }, (socket) => {
     connections++;
@@ -68,7 +68,7 @@ export async function resettingServer(t: TestContext): Promise<{ readonly url: s
 }
 
 /** A promise and what resolves it. */
-export function gate(): { readonly opened: Promise<void>; open(): void } {
+export function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
   let open = (): void => undefined;
   const opened = new Promise<void>((resolve) => (open = resolve));
   return { opened, open };

@@ -78,7 +78,7 @@ export class ScriptedServer implements AsyncDisposable {
   /** Resolves once that many connections, or fewer, are open. */
   async connectionsDownTo(count: number): Promise<void> {
     while (this.#sockets.size > count) {
-      await Promise.race([...this.#sockets].map((socket) => (socket.destroyed ? Promise.resolve() : once(socket, "close"))));
+      await Promise.race([...this.#sockets].map((socket) => (socket.destroyed ? Promise.resolve() : closed(socket))));
       await new Promise((resolve) => setImmediate(resolve));
     }
   }
@@ -135,6 +135,11 @@ export function ok(): Answer {
   return reply(200, okBody);
 }
 
+/** A watch event: a set of /k, or of another node. */
+export function event(modifiedIndex: number, headers: Readonly<Record<string, string>> = {}, fields: object = {}): Answer {
+  return reply(200, { action: "set", node: { key: "/k", value: "v", modifiedIndex, createdIndex: modifiedIndex }, ...fields }, headers);
+}
+
 /** etcd's 500 to a write or quorum read without a leader. */
 export function raftTimeout(): Answer {
   return reply(500, { errorCode: 300, message: "Raft Internal Error", cause: "etcdserver: request timed out", index: 0 });
@@ -182,6 +187,11 @@ export function clientOf(endpoints: readonly (string | ScriptedServer)[], option
 
 let nextReserved = 1;
 
+/** The `waitIndex` of every request so far. */
+export function waitIndexes(server: ScriptedServer): readonly number[] {
+  return server.requests.map(({ target }) => Number(new URLSearchParams(target.split("?")[1]).get("waitIndex") ?? NaN));
+}
+
 /** The URL of a port that refuses connections: a reserved one, since a port that was free a moment ago may be another test's now. */
 export async function refusedUrl(): Promise<string> {
   for (;;) {
@@ -191,6 +201,11 @@ export async function refusedUrl(): Promise<string> {
     socket.destroy();
     if (refused) return `http://127.0.0.1:${String(port)}`;
   }
+}
+
+/** Not events.once: that would reject with the socket's error, such as the reset that an abort may cause. */
+function closed(socket: Socket): Promise<void> {
+  return new Promise((resolve) => socket.once("close", () => { resolve(); }));
 }
 
 function fieldsOf(form: string): readonly string[] {

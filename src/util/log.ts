@@ -7,4 +7,7 @@ export const log = {
   client: debug("etcd2:client"),
   sync: debug("etcd2:sync"),
   watch: debug("etcd2:watch"),
+  config: debug("etcd2:config"),
+  discovery: debug("etcd2:discovery"),
+  election: debug("etcd2:election"),
 } as const;

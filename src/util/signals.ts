@@ -1,8 +1,8 @@
-/** A signal of one's own that follows the caller's until unlinked. */
+/** A signal of one's own that follows others until unlinked. */
 export interface Link {
   readonly signal: AbortSignal;
   abort(reason: unknown): void;
-  /** Lets go of the caller's signal; to be called in `finally`. */
+  /** Lets go of the parents; to be called in `finally`. */
   unlink(): void;
 }
 
@@ -10,14 +10,19 @@ export interface Link {
  * Derives a signal. All links of one parent share a single listener on it, which goes with the last of them: a parent
  * may live long and serve thousands of calls at once.
  */
-export function linkSignal(parent: AbortSignal | undefined): Link {
+export function linkSignal(...parents: readonly (AbortSignal | undefined)[]): Link {
   const controller = new AbortController();
   const abort = (reason: unknown): void => {
     controller.abort(reason);
   };
-  if (parent?.aborted === true) abort(parent.reason);
-  const unlink = parent === undefined || parent.aborted ? noop : follow(parent, abort);
-  return { signal: controller.signal, abort, unlink };
+  const offs = parents.map((parent) => onAbort(parent, abort));
+  return {
+    signal: controller.signal,
+    abort,
+    unlink: () => {
+      for (const off of offs) off();
+    },
+  };
 }
 
 /** Calls `onAbort` when the signal aborts, at once if it has; returns what undoes it. Shares listeners as {@link linkSignal} does. */

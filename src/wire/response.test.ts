@@ -230,3 +230,11 @@ test("A63: nodes are ordered by the bytes of their keys", () => {
   const keys = ["/😀", "/\uffff", "/a", "/A"].map((key) => ({ key }));
   assert.deepEqual(keys.toSorted(compareNodes).map(({ key }) => key), ["/A", "/a", "/\uffff", "/😀"]);
 });
+
+test("an etcd refusal tells when an endpoint asked before may have applied the write", () => {
+  const raw = { status: 404, headers: {}, body: '{"errorCode":100,"message":"Key not found","cause":"/k","index":1}' };
+  const spec = { method: "PUT", path: "/v2/keys/k" } as const;
+  for (const [maybeApplied, outcome] of [[true, "unknown"], [undefined, "notApplied"]] as const) {
+    assert.throws(() => decodeKeys({ ...raw, maybeApplied }, spec), (error) => error instanceof EtcdError && error.outcome === outcome);
+  }
+});

@@ -152,6 +152,7 @@ function refusalOf(raw: RawResponse, body: JsonObject, comparesValue: boolean): 
     serverMessage: message,
     serverCause: comparesValue && errorCode === 101 ? "withheld: it quotes the values" : cause,
     index,
+    outcome: raw.maybeApplied === true ? "unknown" : "notApplied",
   });
 }
 

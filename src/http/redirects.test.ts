@@ -1,0 +1,261 @@
+import assert from "node:assert/strict";
+import test, { type TestContext } from "node:test";
+import { ClusterError, EndpointError, type Outcome } from "../errors.js";
+import { KeysAPI } from "../keys.js";
+import { clusterOf, gate, rejection } from "../testing/scripted-cluster.js";
+import { clientOf, closeUnanswered, ok, okBody, refusedUrl, reply, ScriptedServer, type Answer } from "../testing/scripted-server.js";
+import type { RequestSpec } from "./exchange.js";
+
+function redirect(location: string, status = 307): Answer {
+  return reply(status, "", { location });
+}
+
+const credentials = { username: "rôot", password: "p:w" };
+const authorization = "Basic csO0b3Q6cDp3";
+
+async function start(t: TestContext, ...answers: readonly Answer[]): Promise<ScriptedServer> {
+  const server = await ScriptedServer.start(...answers);
+  t.after(() => server.close());
+  return server;
+}
+
+/** The one failed attempt of a call. */
+async function badAttempt(call: Promise<unknown>): Promise<EndpointError> {
+  const { errors } = await rejection(call, ClusterError);
+  assert.equal(errors.length, 1);
+  assert.ok(errors[0] instanceof EndpointError);
+  return errors[0];
+}
+
+for (const status of [301, 302, 307, 308]) {
+  test(`A87: set, ${String(status)} to an absolute URL on the same origin -> the same PUT again, credentials too`, async (t) => {
+    const { keys, server, seen } = await clusterOf(t, [[ok()]], credentials);
+    server(0).script(redirect(`${server(0).url}/v2/keys/there`, status), ok());
+    await keys.set("/k", "a b", { ttl: 3 });
+    const [first, second] = seen(0);
+    assert.equal(second?.target, "/v2/keys/there");
+    assert.deepEqual([second.method, second.body, second.headers["content-type"]], [first?.method, first?.body, first?.headers["content-type"]]);
+    assert.deepEqual(second.form, ["ttl=3", "value=a b"]);
+    assert.equal(second.headers.authorization, authorization);
+  });
+}
+
+for (const status of [300, 303, 304]) {
+  test(`D6: ${String(status)} is not followed`, async (t) => {
+    const { keys, counts } = await clusterOf(t, [[redirect("/v2/keys/there", status)]]);
+    await assert.rejects(keys.get("/k"), { code: "ERR_STATUS", status });
+    assert.deepEqual(counts(), [1]);
+  });
+}
+
+test("A88: 301 with a relative location -> resolved and followed", async (t) => {
+  const { keys, seen } = await clusterOf(t, [[redirect("/v2/keys/a?recursive=true", 301), redirect("b", 301), ok()]]);
+  await keys.delete("/k");
+  assert.deepEqual(seen(0).map(({ method, target }) => `${method} ${target}`), ["DELETE /v2/keys/k", "DELETE /v2/keys/a?recursive=true", "DELETE /v2/keys/b"]);
+});
+
+test("A88: a location with a host and no scheme keeps the scheme", async (t) => {
+  const other = await start(t, ok());
+  const { keys } = await clusterOf(t, [[redirect(`//127.0.0.1:${String(other.port)}/v2/keys/x`)]]);
+  await keys.get("/k");
+  assert.equal(other.requests[0]?.target, "/v2/keys/x");
+});
+
+test("A89: 307 to another host -> no credentials there, and its own Host header", async (t) => {
+  const other = await start(t, ok());
+  const { keys, seen } = await clusterOf(t, [[redirect(`${other.url}/v2/keys/k`)]], credentials);
+  await keys.set("/k", "v");
+  assert.equal(seen(0)[0]?.headers.authorization, authorization);
+  assert.equal(other.requests[0]?.headers.authorization, undefined);
+  assert.equal(other.requests[0]?.headers.host, `127.0.0.1:${String(other.port)}`);
+  assert.deepEqual(other.requests[0].form, ["value=v"]);
+});
+
+test("A89: to a configured endpoint credentials are kept, on the way over a stranger dropped and restored", async (t) => {
+  const stranger = await start(t);
+  const { keys, server, seen } = await clusterOf(t, [[redirect(`${stranger.url}/v2/keys/k`)], [ok()]], credentials);
+  stranger.script(redirect(`${server(1).url}/v2/keys/k`));
+  await keys.get("/k");
+  assert.equal(stranger.requests.length, 1);
+  assert.equal(stranger.requests[0]?.headers.authorization, undefined);
+  assert.equal(seen(1)[0]?.headers.authorization, authorization);
+});
+
+test("A89: the origin that was asked keeps its credentials when the endpoints were replaced meanwhile", async (t) => {
+  const { opened, open } = gate();
+  const { keys, client, server, seen } = await clusterOf(t, [[], [ok()]], credentials);
+  server(0).script(async (response, request, socket) => {
+    await opened;
+    return redirect("/v2/keys/there")(response, request, socket);
+  }, ok());
+  const call = keys.get("/k");
+  await server(0).received(1);
+  client.setEndpoints([server(1).url]);
+  open();
+  await call;
+  assert.equal(seen(0)[1]?.headers.authorization, authorization);
+});
+
+test("A89: credentials in a location are not used, and checkRedirect does not see them", async (t) => {
+  const other = await start(t, ok());
+  const seen: string[] = [];
+  const checkRedirect = (_via: number, location: URL): void => void seen.push(location.href);
+  const { keys } = await clusterOf(t, [[redirect(`http://eve:secret@127.0.0.1:${String(other.port)}/v2/keys/k#frag`)]], { checkRedirect });
+  await keys.get("/k");
+  assert.equal(other.requests[0]?.headers.authorization, undefined);
+  assert.deepEqual(seen, [`${other.url}/v2/keys/k`]);
+});
+
+for (const [name, location, message] of [
+  ["no location", undefined, /location header not set/],
+  ["an empty location", "", /location header not set/],
+  ["a location that is no URL", "http://[", /location header not valid URL$/],
+  ["a location of another scheme", "ftp://127.0.0.1/x", /cannot follow to ftp:/],
+] as const) {
+  test(`A90: 307 with ${name} -> a failure that says so, and the next endpoint is asked, even for one-shot calls`, async (t) => {
+    const { keys, server, counts } = await clusterOf(t, [[reply(307, "", location === undefined ? {} : { location })], [ok()]]);
+    await keys.createInOrder("/q", "v");
+    assert.deepEqual(counts(), [1, 1]);
+    server(1).script(closeUnanswered());
+    server(0).script(reply(307, "", location === undefined ? {} : { location }));
+    const { errors } = await rejection(keys.get("/k"), ClusterError);
+    const error = errors.find(({ code }) => code === "ERR_BAD_REDIRECT");
+    assert.match(error?.message ?? "", message);
+    assert.equal(error instanceof EndpointError && error.status, 307);
+  });
+}
+
+test("A91: endless 307 -> 11 requests, too many redirects", async (t) => {
+  const { keys, counts } = await clusterOf(t, [[redirect("/v2/keys/k")]]);
+  const error = await badAttempt(keys.create("/k", "v"));
+  assert.equal(error.code, "ERR_TOO_MANY_REDIRECTS");
+  assert.equal(error.outcome, "notApplied");
+  assert.match(error.message, /too many redirects/);
+  assert.deepEqual(counts(), [11]);
+});
+
+test("A91: 10 redirects are followed", async (t) => {
+  const { keys, counts } = await clusterOf(t, [[...Array.from({ length: 10 }, () => redirect("/v2/keys/k")), ok()]]);
+  await keys.get("/k");
+  assert.deepEqual(counts(), [11]);
+});
+
+test("A92: redirect limit 0 -> none is followed", async (t) => {
+  const { keys, counts } = await clusterOf(t, [[redirect("/v2/keys/k")]], { maxRedirects: 0 });
+  assert.equal((await badAttempt(keys.get("/k"))).code, "ERR_TOO_MANY_REDIRECTS");
+  assert.deepEqual(counts(), [1]);
+});
+
+test("A92: checkRedirect is told of each hop, what it throws reaches the caller, and the next endpoint is asked", async (t) => {
+  const no = new RangeError("not there");
+  const hops: [number, string][] = [];
+  const checkRedirect = (via: number, location: URL): void => {
+    hops.push([via, location.pathname]);
+    if (via === 2) throw no;
+  };
+  const { keys, counts } = await clusterOf(t, [[redirect("/v2/keys/a"), redirect("/v2/keys/b")], [reply(500, "")]], { checkRedirect });
+  const { errors } = await rejection(keys.get("/k"), ClusterError);
+  assert.deepEqual(hops, [[1, "/v2/keys/a"], [2, "/v2/keys/b"]]);
+  assert.equal(errors[0]?.code, "ERR_BAD_REDIRECT");
+  assert.equal(errors[0].cause, no);
+  assert.deepEqual(counts(), [2, 1]);
+});
+
+test("A92: checkRedirect that throws no error, and one that meddles with the location", async (t) => {
+  const { keys, counts } = await clusterOf(t, [[redirect("/v2/keys/a")]], {
+    checkRedirect: () => {
+      throw "a word";
+    },
+  });
+  const error = await badAttempt(keys.get("/k"));
+  assert.equal(error.code, "ERR_BAD_REDIRECT");
+  assert.equal(error.cause, undefined);
+  assert.deepEqual(counts(), [1]);
+  const meddled = await clusterOf(t, [[redirect("/v2/keys/a"), ok()]], { checkRedirect: (_via, location) => void (location.pathname = "/elsewhere") });
+  await meddled.keys.get("/k");
+  assert.equal(meddled.seen(0)[1]?.target, "/v2/keys/a");
+});
+
+test("D6: https to http is refused, also on the same host and to an endpoint; http to https is not", async (t) => {
+  const asked: string[] = [];
+  const locations = new Map([["https://one:1", "http://one:1/v2/keys/k"], ["http://two:2", "https://two:2/v2/keys/k"]]);
+  const client = clientOf(["https://one:1", "http://two:2"], {
+    transport: ({ origin }) => {
+      asked.push(origin);
+      const location = locations.get(origin);
+      return Promise.resolve(location === undefined ? { status: 200, headers: {}, body: JSON.stringify(okBody) } : { status: 307, headers: { location }, body: "" });
+    },
+  });
+  t.after(() => client.close());
+  await new KeysAPI(client).get("/k");
+  assert.deepEqual(asked, ["https://one:1", "http://two:2", "https://two:2"]);
+});
+
+const passwordSpec: RequestSpec = {
+  method: "PUT",
+  path: "/v2/auth/users/eve",
+  headers: { "content-type": "application/json" },
+  body: '{"user":"eve","password":"p"}',
+  maskedBody: '{"user":"eve","password":"***"}',
+  oneShot: true,
+};
+
+test("D16: a password is not redirected to a host that is no endpoint", async (t) => {
+  const other = await start(t, reply(201, {}));
+  const { client } = await clusterOf(t, [[redirect(`${other.url}/v2/auth/users/eve`)]], credentials);
+  const error = await badAttempt(client.send(passwordSpec));
+  assert.equal(error.code, "ERR_BAD_REDIRECT");
+  assert.equal(error.outcome, "notApplied");
+  assert.equal(other.requests.length, 0);
+});
+
+test("D16: a password is redirected on the same host, and to another endpoint", async (t) => {
+  const { client, server, seen } = await clusterOf(t, [[], [reply(201, {})]], credentials);
+  server(0).script(redirect("/v2/auth/users/eve2"), redirect(`${server(1).url}/v2/auth/users/eve`));
+  assert.equal((await client.send(passwordSpec)).status, 201);
+  assert.deepEqual([seen(0)[1]?.body, seen(1)[0]?.body], [passwordSpec.body, passwordSpec.body]);
+});
+
+test("the outcome of a write is that of the hop that failed", async (t) => {
+  const closing = await start(t, closeUnanswered());
+  const cases: readonly [to: string, code: string, outcome: Outcome][] = [
+    [await refusedUrl(), "ERR_NETWORK", "notApplied"],
+    [closing.url, "ERR_NETWORK", "unknown"],
+  ];
+  for (const [to, code, outcome] of cases) {
+    const { keys } = await clusterOf(t, [[redirect(`${to}/v2/keys/k`)]]);
+    const error = await badAttempt(keys.delete("/k"));
+    assert.deepEqual([error.code, error.outcome, error.endpoint], [code, outcome, to]);
+  }
+});
+
+test("a one-shot write whose redirect target refuses goes on to the next endpoint, one whose target died does not", async (t) => {
+  const { keys, server, counts } = await clusterOf(t, [[redirect(`${await refusedUrl()}/v2/keys/q`)], [ok()]]);
+  await keys.createInOrder("/q", "v");
+  assert.deepEqual(counts(), [1, 1]);
+  const closing = await start(t, closeUnanswered());
+  server(1).script(redirect(`${closing.url}/v2/keys/q`));
+  await rejection(keys.createInOrder("/q", "v"), ClusterError);
+  assert.deepEqual([...counts(), closing.requests.length], [1, 2, 1]);
+});
+
+test("each hop has its own header timeout; an answer of 500 behind a redirect is the endpoint's failure", async (t) => {
+  const other = await start(t, () => undefined);
+  const { keys, server, counts } = await clusterOf(t, [[redirect(`${other.url}/v2/keys/k`)], [ok()]], { headerTimeoutMs: 300 });
+  await keys.get("/k");
+  assert.deepEqual([...counts(), other.requests.length], [1, 1, 1]);
+  other.script(reply(500, ""));
+  server(1).script(redirect(`${other.url}/v2/keys/k`));
+  server(0).script(ok());
+  await keys.get("/k");
+  assert.deepEqual([...counts(), other.requests.length], [2, 2, 2]);
+});
+
+test("a redirect's target is not remembered", async (t) => {
+  const other = await start(t, ok());
+  const { keys, client, server, counts } = await clusterOf(t, [[redirect(`${other.url}/v2/keys/k`)], [ok()]]);
+  await keys.get("/k");
+  await keys.get("/k");
+  assert.deepEqual(counts(), [2, 0]);
+  assert.deepEqual(client.endpoints, [server(0).url, server(1).url]);
+});

@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Deadline } from "./deadline.js";
+
+const late = new Error("too late");
+
+void test("aborts at its moment, not before", async () => {
+  const atMs = performance.now() + 30;
+  const { signal } = new Deadline(atMs, () => late);
+  assert.equal(signal.aborted, false);
+  signal.throwIfAborted();
+  await new Promise((resolve) => { signal.addEventListener("abort", resolve); });
+  assert.ok(performance.now() >= atMs);
+  assert.equal(signal.reason, late);
+});
+
+void test("tells the truth from the clock before its timer had a chance, and aborts then", () => {
+  const atMs = performance.now() + 5;
+  const { signal } = new Deadline(atMs, () => late);
+  const heard: unknown[] = [];
+  signal.addEventListener("abort", () => heard.push(signal.reason));
+  while (performance.now() < atMs) void 0;
+  assert.deepEqual(heard, []);
+  assert.equal(signal.aborted, true);
+  assert.deepEqual(heard, [late]);
+  assert.throws(() => { signal.throwIfAborted(); }, late);
+});
+
+void test("throwIfAborted and AbortSignal.any look at the clock too", async () => {
+  const first = new Deadline(performance.now() + 5, () => late);
+  const second = new Deadline(performance.now() + 5, () => late);
+  const end = performance.now() + 6;
+  while (performance.now() < end) void 0;
+  assert.throws(() => { first.signal.throwIfAborted(); }, late);
+  assert.equal(AbortSignal.any([second.signal]).aborted, true);
+  await assert.rejects(fetch("http://127.0.0.1:1", { signal: second.signal }), late);
+});
+
+void test("can be put off, and forward, until it has aborted", async () => {
+  const deadline = new Deadline(performance.now() + 10_000, () => late);
+  const atMs = performance.now() + 20;
+  deadline.moveTo(atMs);
+  await new Promise((resolve) => { deadline.signal.addEventListener("abort", resolve); });
+  deadline.moveTo(performance.now() + 10_000);
+  assert.equal(deadline.signal.aborted, true);
+});
+
+void test("abort() ends it with another reason, and leaves no timer", () => {
+  const deadline = new Deadline(performance.now() + 60_000, () => late);
+  const reason = new Error("enough");
+  deadline.abort(reason);
+  deadline.abort(late);
+  assert.equal(deadline.signal.aborted, true);
+  assert.equal(deadline.signal.reason, reason);
+});
