@@ -109,6 +109,8 @@ export class EndpointError extends SdkError implements EndpointErrorFields {
 
   constructor(code: EndpointErrorCode, message: string, fields: EndpointErrorFields, options?: ErrorOptions) {
     super(message, options);
+    // it is made inside an event of the network: where, helps nobody, and a ClusterError prints several of these
+    this.stack = `${this.name}: ${message}`;
     this.code = code;
     this.endpoint = fields.endpoint;
     this.outcome = fields.outcome;

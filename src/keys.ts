@@ -43,7 +43,7 @@ export interface SetOptions {
 export type CreateOptions = Pick<SetOptions, "ttl" | "dir" | "signal">;
 /** See {@link SetOptions}. */
 export type UpdateOptions = Pick<SetOptions, "prevValue" | "prevIndex" | "ttl" | "dir" | "signal">;
-/** See {@link SetOptions}; `dir` for the TTL of a directory. */
+/** See {@link SetOptions}; `dir` for the TTL of a directory, which servers 3.5 never renew: they answer 500, also to `update`. */
 export type RefreshOptions = Pick<SetOptions, "prevValue" | "prevIndex" | "dir" | "signal">;
 /** See {@link SetOptions}. */
 export type CreateInOrderOptions = Pick<SetOptions, "ttl" | "signal">;

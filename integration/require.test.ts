@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import test from "node:test";
+import { promisify } from "node:util";
+import { projectRoot } from "../scripts/run.mjs";
+import { clusterForTests } from "./support.js";
+
+const cluster = clusterForTests("require");
+
+const session = `
+  const client = new Client({ endpoints: [process.env.ENDPOINT] });
+  const { node } = await new KeysAPI(client).get("/");
+  await client.close();
+  console.log(node.key);
+`;
+
+/** Leaves everything open that may be: idle sockets, a watcher that waits, an autoSync. */
+const busySession = `
+  const client = new Client({ endpoints: [process.env.ENDPOINT] });
+  const keys = new KeysAPI(client);
+  const ended = Promise.allSettled([keys.watcher("/nothing").next(), client.autoSync(1_000), keys.get("/"), keys.get("/")]);
+  await keys.get("/");
+  await client.sync();
+  await client.close();
+  console.log((await ended).map(({ reason }) => reason?.code ?? "ok").slice(0, 2).join());
+`;
+
+const importing = 'import { Client, KeysAPI } from "etcd2";';
+const requiring = 'const { Client, KeysAPI } = require("etcd2");';
+
+test("import \"etcd2\": after one get and close() the process ends by itself", async () => {
+  assert.equal(await script("module", `${importing} ${session}`), "/\n");
+});
+
+test("require(\"etcd2\") works in CommonJS, and ends as well", async () => {
+  assert.equal(await script("commonjs", `${requiring} (async () => {${session}})();`), "/\n");
+});
+
+test("close() with a watcher, an autoSync and reads under way ends the process too", async () => {
+  assert.equal(await script("module", `${importing} ${busySession}`), "ERR_CLOSED,ERR_CLOSED\n");
+});
+
+test("without close() the process ends by itself too, once nothing is under way", async () => {
+  assert.equal(await script("module", `${importing} ${session.replace("await client.close();", "")}`), "/\n");
+});
+
+test("both ways of loading give the same classes, and package.json is reachable", async () => {
+  const program = `
+    import { createRequire } from "node:module";
+    import * as imported from "etcd2";
+    const require = createRequire(process.cwd() + "/");
+    console.log(imported.Client === require("etcd2").Client, require("etcd2/package.json").name);
+    await import("etcd2/dist/src/client.js").catch((error) => { console.log(error.code); });
+  `;
+  assert.equal(await script("module", program), "true etcd2\nERR_PACKAGE_PATH_NOT_EXPORTED\n");
+});
+
+/** Runs a program in the package's own folder, where its name means itself, and waits for it to end; its stdout. */
+async function script(type: "module" | "commonjs", program: string): Promise<string> {
+  const { stdout } = await promisify(execFile)(process.execPath, [`--input-type=${type}`, "--eval", program], {
+    cwd: projectRoot,
+    env: { ...process.env, ENDPOINT: cluster.endpoints[0], NODE_TEST_CONTEXT: undefined },
+    // far below the 30 s after which an idle socket is dropped
+    timeout: 15_000,
+  });
+  return stdout;
+}

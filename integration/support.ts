@@ -1,0 +1,59 @@
+import { randomBytes } from "node:crypto";
+import { after, before } from "node:test";
+import { findEtcd, startCluster, type Cluster } from "../scripts/etcd.mjs";
+import { endpointsFromEnv } from "../scripts/wait-for-cluster.mjs";
+import { Client, KeysAPI } from "../src/index.js";
+
+/** What tests of one file share: a cluster, a client of it, and a directory that no other file uses. */
+export interface SharedCluster {
+  readonly endpoints: readonly string[];
+  readonly client: Client;
+  readonly keys: KeysAPI;
+  /** Removed at the end. */
+  readonly dir: string;
+}
+
+/**
+ * A cluster for the tests of the calling file, from its first test to its last: the one that `ETCD_ENDPOINTS` names, else a
+ * member of its own. To be called once, before any test.
+ */
+export function clusterForTests(file: string): SharedCluster {
+  let own: Cluster | undefined;
+  let shared: SharedCluster | undefined;
+  before(async () => {
+    const named = endpointsFromEnv();
+    if (named.length === 0) own = await ownMember();
+    const endpoints = own?.endpoints ?? named;
+    const client = new Client({ endpoints });
+    shared = { endpoints, client, keys: new KeysAPI(client), dir: `/test-${file}-${randomBytes(4).toString("hex")}` };
+  });
+  after(async () => {
+    if (own === undefined) await shared?.keys.delete(shared.dir, { recursive: true }).catch(() => undefined);
+    await shared?.client.close();
+    await own?.stop();
+  });
+  const ready = (): SharedCluster => {
+    if (shared === undefined) throw new Error("the cluster is there only while tests run");
+    return shared;
+  };
+  return {
+    get endpoints() {
+      return ready().endpoints;
+    },
+    get client() {
+      return ready().client;
+    },
+    get keys() {
+      return ready().keys;
+    },
+    get dir() {
+      return ready().dir;
+    },
+  };
+}
+
+/** A single member that the test may do anything to; `await using` ends it. */
+export async function ownMember(options: { readonly enableV2?: boolean; readonly args?: readonly string[] } = {}): Promise<Cluster> {
+  // alone it elects itself: a longer timeout would only make each start longer
+  return startCluster({ bin: await findEtcd(), heartbeatMs: 20, electionMs: 200, ...options });
+}

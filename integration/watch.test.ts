@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
+import test from "node:test";
+import { KeysAPI, type KeysResponse } from "../src/index.js";
+import { HeaderWatch, patience } from "../src/testing/waiting.js";
+import { clusterForTests } from "./support.js";
+
+const cluster = clusterForTests("watch");
+
+test("A124: a key that expires is an event, with its value in prevNode", async () => {
+  const { keys, dir } = cluster;
+  const { node } = await keys.set(`${dir}/a124`, "short", { ttl: 1 });
+  const event = await keys.watcher(`${dir}/a124`, { afterIndex: node.modifiedIndex }).next(patience());
+  assert.equal(event.action, "expire");
+  assert.equal(event.node.key, `${dir}/a124`);
+  assert.equal(event.node.value, "");
+  assert.equal(event.prevNode?.value, "short");
+  assert.ok(event.prevNode.expiration !== undefined);
+});
+
+test("a watcher from now on gets what comes, one event after the other", async () => {
+  const { keys, dir, client } = cluster;
+  const begun = new HeaderWatch(client);
+  const came = begun.headers();
+  const watcher = new KeysAPI(begun).watcher(`${dir}/now`);
+  const first = watcher.next(patience());
+  await came;
+  const writes = [await keys.set(`${dir}/now`, "1"), await keys.set(`${dir}/now`, "2"), await keys.delete(`${dir}/now`)];
+  const events = [await first, await watcher.next(patience()), await watcher.next(patience())];
+  assert.deepEqual(events.map(told), writes.map(told));
+});
+
+test("a recursive watcher gets every change below, the deletion of the whole as one event, and nothing from elsewhere", async () => {
+  const { keys, dir } = cluster;
+  const top = `${dir}/tree`;
+  const { index } = await keys.set(top, "", { dir: true });
+  const writes = [
+    await keys.set(`${top}/a`, "1"),
+    await keys.set(`${top}/b/c`, "2"),
+    await keys.createInOrder(`${top}/q`, "3"),
+    await keys.update(`${top}/a`, "4"),
+  ];
+  await keys.set(`${top}-not`, "elsewhere");
+  writes.push(await keys.delete(top, { recursive: true }));
+  const watcher = keys.watcher(top, { afterIndex: index, recursive: true });
+  const events: KeysResponse[] = [];
+  for await (const event of watcher.events(patience())) if (events.push(event) === writes.length) break;
+  assert.deepEqual(events.map(told), writes.map(told));
+});
+
+test("a watcher that is not recursive leaves out what happens below", async () => {
+  const { keys, dir } = cluster;
+  const { index } = await keys.set(`${dir}/flat`, "", { dir: true });
+  await keys.set(`${dir}/flat/child`, "1");
+  const gone = await keys.delete(`${dir}/flat`, { recursive: true });
+  const event = await keys.watcher(`${dir}/flat`, { afterIndex: index }).next(patience());
+  assert.deepEqual(told(event), told(gone));
+});
+
+test("a watcher that was aborted while it waited loses nothing", async () => {
+  const { keys, dir, client } = cluster;
+  const begun = new HeaderWatch(client);
+  const watcher = new KeysAPI(begun).watcher(`${dir}/resume`, { recursive: true });
+  const writes: KeysResponse[] = [];
+  const events: KeysResponse[] = [];
+  for (let round = 0; round < 3; round++) {
+    const abort = new AbortController();
+    const came = begun.headers();
+    const pending = watcher.next(abort.signal);
+    await came;
+    abort.abort();
+    await assert.rejects(pending, { name: "AbortError" });
+    assert.equal(getEventListeners(abort.signal, "abort").length, 0);
+    for (const name of ["a", "b"]) writes.push(await keys.set(`${dir}/resume/${name}`, String(round)));
+    while (events.length < writes.length) events.push(await watcher.next(patience()));
+  }
+  assert.deepEqual(events.map(told), writes.map(told));
+});
+
+test("T36: a watcher is told of the end of a directory above its key", async () => {
+  const { keys, dir } = cluster;
+  const { index } = await keys.set(`${dir}/pd/a/b`, "1");
+  const pending = keys.watcher(`${dir}/pd/a/b`, { afterIndex: index }).next(patience());
+  await keys.delete(`${dir}/pd`, { recursive: true });
+  const { node } = await pending;
+  assert.equal(node.key, `${dir}/pd`);
+  assert.equal(node.dir, true);
+});
+
+test("T38: hidden keys below a recursive watcher show up only in its history", async () => {
+  const { keys, dir, client } = cluster;
+  const { index } = await keys.set(`${dir}/hiding/start`, "");
+  const hidden = await keys.set(`${dir}/hiding/_hid/x`, "1");
+  const history = await keys.watcher(`${dir}/hiding`, { afterIndex: index, recursive: true }).next(patience());
+  assert.deepEqual(told(history), told(hidden));
+
+  const begun = new HeaderWatch(client);
+  const came = begun.headers();
+  const pending = new KeysAPI(begun).watcher(`${dir}/hiding`, { recursive: true }).next(patience());
+  await came;
+  await keys.set(`${dir}/hiding/_hid/x`, "2");
+  const seen = await keys.set(`${dir}/hiding/seen`, "3");
+  assert.deepEqual(told(await pending), told(seen));
+});
+
+test("T39: etcd's history tells of deleted and expired directories that only begin like the key; they are left out", async () => {
+  const { keys, dir, client } = cluster;
+  await keys.set(`${dir}/pp/x`, "1");
+  const short = await keys.set(`${dir}/ppo`, "", { dir: true, ttl: 1 });
+  const expired = await keys.watcher(`${dir}/ppo`, { afterIndex: short.node.modifiedIndex }).next(patience());
+  assert.equal(expired.action, "expire");
+  const deleted = await keys.delete(`${dir}/pp`, { recursive: true });
+  const ours = await keys.set(`${dir}/ppother`, "ours");
+
+  const afterIndex = expired.node.modifiedIndex - 1;
+  const event = await keys.watcher(`${dir}/ppother`, { afterIndex }).next(patience());
+  assert.deepEqual(told(event), told(ours));
+
+  // under a prefix of one's own nothing is left out: this is what etcd sends
+  const raw = new KeysAPI(client, { prefix: `/v2/keys${dir}` }).watcher("/ppother", { afterIndex });
+  const sent = [await raw.next(patience()), await raw.next(patience()), await raw.next(patience())];
+  assert.deepEqual(sent.map(told), [expired, deleted, ours].map(told));
+});
+
+/** What a write's answer and its event have in common. */
+function told({ action, node }: KeysResponse): readonly unknown[] {
+  return [action, node.key, node.value, node.modifiedIndex];
+}

@@ -1,0 +1,29 @@
+import type { Sender } from "../http/exchange.js";
+
+/** A signal for what should come soon: a test that waits in vain fails by its name. */
+export function patience(ms = 15_000): AbortSignal {
+  return AbortSignal.timeout(ms);
+}
+
+/** Passes requests on, and tells when the next answer's headers have reached the caller: from then on a watch is in place. */
+export class HeaderWatch implements Sender {
+  readonly #sender: Sender;
+  #came: () => void = () => undefined;
+
+  constructor(sender: Sender) {
+    this.#sender = sender;
+  }
+
+  send: Sender["send"] = (spec, signal) => {
+    const onHeaders: typeof spec.onHeaders = (head) => {
+      spec.onHeaders?.(head);
+      this.#came();
+    };
+    return this.#sender.send({ ...spec, onHeaders }, signal);
+  };
+
+  /** To be called before the request. */
+  headers(): Promise<void> {
+    return new Promise((resolve) => (this.#came = resolve));
+  }
+}
