@@ -24,9 +24,9 @@ export function timeoutError(code: "ERR_HEADER_TIMEOUT" | "ERR_BODY_TIMEOUT", ms
   return endpointError(code, `${what} ${String(ms)} ms`, url, spec, outcomeOf(spec, sent));
 }
 
-/** Whether the server refused us at the TLS handshake: such an alert comes before it reads any request. */
+/** Whether the server refused us at the TLS handshake: such an alert comes before it reads any request. Node 22 says SSL/TLS where 20 says SSLV3. */
 export function isHandshakeAlert(error: unknown): boolean {
-  return /^ERR_SSL_(?:SSLV3_ALERT|TLSV1_ALERT|TLSV13_ALERT|TLSV1|TLSV13)_(?:ALERT_)?(?:BAD_CERTIFICATE|CERTIFICATE_\w+|UNSUPPORTED_CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED|HANDSHAKE_FAILURE|NO_CERTIFICATE|PROTOCOL_VERSION|INSUFFICIENT_SECURITY|UNRECOGNIZED_NAME|DECRYPT_ERROR)$/.test(
+  return /^ERR_SSL_(?:SSLV3|TLSV1|TLSV13|SSL\/TLS)_(?:ALERT_)?(?:BAD_CERTIFICATE|CERTIFICATE_\w+|UNSUPPORTED_CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED|HANDSHAKE_FAILURE|NO_CERTIFICATE|PROTOCOL_VERSION|INSUFFICIENT_SECURITY|UNRECOGNIZED_NAME|DECRYPT_ERROR)$/.test(
     errorCode(error) ?? "",
   );
 }
