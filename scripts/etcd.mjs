@@ -22,6 +22,8 @@ export { Member } from "./member.mjs";
  * @property {import("./member.mjs").TlsFiles | undefined} [tls] absent: clients speak plain HTTP. Members always do among themselves.
  * @property {((member: { index: number, url: string }) => readonly string[]) | undefined} [advertiseClientUrls] what a
  *   member lists as its client URLs, when not its own; a proxy's, say
+ * @property {((member: { index: number, peerUrl: string }) => string | Promise<string>) | undefined} [advertisePeerUrl] where the
+ *   other members find a member, when not where it listens; a proxy's URL, say
  * @property {import("./run.mjs").Log | undefined} [log] absent: silence
  */
 
@@ -97,11 +99,12 @@ export class Cluster {
    * @returns {Promise<Member>}
    */
   async addMember({ initialClusterState = "existing", among } = {}) {
-    const { bin, enableV2 = true, heartbeatMs = 100, electionMs = 1_000, args = [], tls, advertiseClientUrls } = this.#options;
+    const { bin, enableV2 = true, heartbeatMs = 100, electionMs = 1_000, args = [], tls, advertiseClientUrls, advertisePeerUrl } = this.#options;
     const index = this.#members.length;
     const [clientPort, peerPort] = await freePorts(2);
     const url = `${tls === undefined ? "http" : "https"}://127.0.0.1:${clientPort}`;
-    const peerUrl = `http://127.0.0.1:${peerPort}`;
+    const listenPeerUrl = `http://127.0.0.1:${peerPort}`;
+    const peerUrl = (await advertisePeerUrl?.({ index, peerUrl: listenPeerUrl })) ?? listenPeerUrl;
     const name = `m${index + 1}`;
     const folder = join(this.#folder, name);
     /** @type {Member} */
@@ -111,7 +114,7 @@ export class Cluster {
       flags: () => [
         "--name", name, "--data-dir", member.dataDir, `--enable-v2=${enableV2}`,
         "--listen-client-urls", url, "--advertise-client-urls", (advertiseClientUrls?.({ index, url }) ?? [url]).join(","),
-        "--listen-peer-urls", peerUrl, "--initial-advertise-peer-urls", peerUrl,
+        "--listen-peer-urls", listenPeerUrl, "--initial-advertise-peer-urls", peerUrl,
         "--initial-cluster", [...new Set([...(among ?? this.#members), member])].map((each) => `${each.name}=${each.peerUrl}`).join(","),
         "--initial-cluster-state", initialClusterState,
         // of our own, so that members of another cluster that once had our ports are refused

@@ -36,7 +36,7 @@ export class Member {
     this.name = spec.name;
     /** Client URL. @readonly */
     this.url = spec.url;
-    /** @readonly */
+    /** Where the other members find it. @readonly */
     this.peerUrl = spec.peerUrl;
     /** @readonly */
     this.dataDir = join(spec.folder, "data");

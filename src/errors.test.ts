@@ -42,7 +42,7 @@ for (const [error, name, code] of one) {
     assert.deepEqual([error.name, error.code, error.constructor.name], [name, code, name]);
     // an EndpointError's is that line alone: it comes out of an event of the network
     assert.equal(error.stack?.split("\n    at ", 1)[0], `${name}: ${error.message}`);
-    assert.equal(error.stack?.includes("\n    at "), !(error instanceof EndpointError));
+    assert.equal(error.stack.includes("\n    at "), !(error instanceof EndpointError));
     assert.ok(!Object.keys(error).includes("name"), "the name is on the prototype");
     const json = error.toJSON();
     assert.deepEqual([json["name"], json["code"], json["message"]], [name, code, error.message]);

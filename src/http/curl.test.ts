@@ -77,7 +77,7 @@ test("A118: bash reads a line as the words that were meant", async () => {
     const [x, method, target, ...rest] = await wordsOf(curlLine(url, spec));
     assert.deepEqual([x, method, target], ["-X", spec.method, url.href]);
     const headers = Object.entries(spec.headers ?? {}).flatMap(([name, value]) => ["-H", `${name}: ${value}`]);
-    const body = spec.body === undefined ? [] : [spec.body.startsWith("@") ? "--data-raw" : "-d", spec.body];
+    const body = typeof spec.body !== "string" ? [] : [spec.body.startsWith("@") ? "--data-raw" : "-d", spec.body];
     assert.deepEqual(rest, [...headers, ...body]);
   }
 });

@@ -7,7 +7,8 @@ export interface RequestSpec {
   readonly query?: string | undefined;
   /** Names in lower case. The client adds `authorization` where it may be sent. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  readonly body?: string | undefined;
+  /** Text goes as UTF-8, bytes as they are. */
+  readonly body?: string | Uint8Array | undefined;
   /** What curl lines show in place of a body that holds a password. Such a request follows no redirect to a host that is not an endpoint. */
   readonly maskedBody?: string | undefined;
   /** Sending it twice could mean something else than once: it goes on to another endpoint only when it certainly was not applied. */

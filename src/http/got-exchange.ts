@@ -172,7 +172,7 @@ function once(got: Got, url: URL, spec: RequestSpec, signal: AbortSignal | undef
 const noLimits: RequestLimits = { headersMs: Infinity, idleMs: Infinity };
 
 /** undefined where there is nothing to say: even an empty object would cost. */
-function streamOptions({ body, headers }: RequestSpec): { headers?: Record<string, string>; body?: string } | undefined {
+function streamOptions({ body, headers }: RequestSpec): { headers?: Record<string, string>; body?: string | Uint8Array } | undefined {
   if (body !== undefined) return { body, ...(headers && { headers }) };
   return headers && { headers };
 }

@@ -46,6 +46,7 @@ for (const [name, error, url, hint] of [
   ["another host", withCode("ERR_TLS_CERT_ALTNAME_INVALID"), "https://h", /tls\.servername/],
   ["no TLS there", withCode("EPROTO", "write EPROTO 80:error:0A00010B:SSL routines:ssl3_get_record:wrong version number:x.c:1:\n"), "https://h", /use http:/],
   ["no TLS there either", withCode("ECONNRESET", "Client network socket disconnected before secure TLS connection was established"), "https://h", /use http:/],
+  ["no TLS there, and in haste", withCode("ECONNRESET", "read ECONNRESET"), "https://h", /use http:/],
   ["TLS there", withCode("ECONNRESET", "socket hang up"), "http://h", /use https:/],
   ["passphrase", withCode("ERR_OSSL_BAD_DECRYPT"), "https://h", /tls\.passphrase/],
   ["mismatch", withCode("ERR_OSSL_X509_KEY_VALUES_MISMATCH"), "https://h", /does not belong to tls\.cert/],
@@ -59,5 +60,6 @@ for (const [name, error, url, hint] of [
 
 test("no hint where the network's words say it all", () => {
   assert.equal(messageFor(withCode("ECONNREFUSED", "connect ECONNREFUSED 127.0.0.1:1"), "http://127.0.0.1:1/v2/keys/k"), "endpoint http://127.0.0.1:1 failed: connect ECONNREFUSED 127.0.0.1:1");
-  assert.doesNotMatch(messageFor(withCode("ECONNRESET", "socket hang up")), /\(/);
+  const reset = networkError(new URL("https://h:2379/v2/keys/k"), spec, withCode("ECONNRESET", "read ECONNRESET"), true);
+  assert.deepEqual([reset.message, reset.outcome], ["endpoint https://h:2379 failed: read ECONNRESET", "unknown"]);
 });

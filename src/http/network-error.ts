@@ -15,7 +15,7 @@ export function outcomeOf(spec: RequestSpec, sent: boolean): Outcome {
 /** An error of ours for one of the network's. `sent` says whether the server may have got the request. */
 export function networkError(url: URL, spec: RequestSpec, error: unknown, sent: boolean): EndpointError {
   const cause = plainCause(error);
-  const hint = hintFor(errorCode(error) ?? "", cause.message, url.protocol === "https:");
+  const hint = hintFor(errorCode(error) ?? "", cause.message, url.protocol === "https:", sent);
   return endpointError("ERR_NETWORK", `failed: ${inShort(cause.message)}${hint === "" ? "" : ` (${hint})`}`, url, spec, outcomeOf(spec, sent), cause);
 }
 
@@ -42,7 +42,7 @@ function inShort(message: string): string {
 }
 
 /** What to do about it, where the network's own words leave people alone. Codes as Node 20 to 24 give them against etcd 3.3 to 3.5. */
-function hintFor(code: string, message: string, secure: boolean): string {
+function hintFor(code: string, message: string, secure: boolean, sent: boolean): string {
   if (untrustedCodes.has(code)) return "the server's certificate comes from a CA that is not known here: pass that CA as tls.ca";
   if (code === "CERT_HAS_EXPIRED") return "the server's certificate has expired: renew it";
   if (code === "CERT_NOT_YET_VALID") return "the server's certificate is not valid yet: check the clocks";
@@ -57,7 +57,7 @@ function hintFor(code: string, message: string, secure: boolean): string {
     return "the server wants a client certificate, or refuses the one it got: pass tls.cert and tls.key from a CA that it trusts";
   }
   // etcd closes the connection, whichever of the two it did not expect
-  if (secure && message.includes("before secure TLS connection")) return "the server closed the connection at the TLS handshake: if it does not speak TLS, use http://";
+  if (secure && !sent && (code === "ECONNRESET" || code === "EPIPE")) return "the server closed the connection at the TLS handshake: if it does not speak TLS, use http://";
   if (!secure && message === "socket hang up") return "the server closed the connection without an answer: if it speaks TLS, use https://";
   if (code === "ENOTFOUND" || code === "EAI_AGAIN") return "the name is not known to the resolver";
   return "";

@@ -10,4 +10,5 @@ export const log = {
   config: debug("etcd2:config"),
   discovery: debug("etcd2:discovery"),
   election: debug("etcd2:election"),
+  consul: debug("etcd2:consul"),
 } as const;
