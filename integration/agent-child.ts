@@ -1,0 +1,19 @@
+// A process of its own for agent.test.ts. Arguments: what to do, the endpoint, the prefix, the ttl.
+import { createEtcdAgent } from "../src/discovery/index.js";
+import { Client } from "../src/index.js";
+
+const [, , what = "", endpoint = "", prefix = "", ttl = "15"] = process.argv;
+const client = new Client({ endpoints: [endpoint] });
+const agent = createEtcdAgent({ client, prefix, ttl: Number(ttl) });
+
+if (what === "register") {
+  // stays until it is killed
+  await agent.register({ id: "child", name: "s", addr: "h", port: 1 });
+  console.log("registered");
+} else {
+  // nothing is closed but the watcher, by break: the process must end by itself
+  for await (const events of (await agent.service("s")).watch()) {
+    console.log(`first batch of ${String(events.length)}`);
+    break;
+  }
+}

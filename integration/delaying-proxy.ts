@@ -1,0 +1,52 @@
+import { once } from "node:events";
+import net, { type AddressInfo, type Socket } from "node:net";
+
+/** A TCP proxy on 127.0.0.1 that can hold back PUTs, and delivers them even when the client has hung up meanwhile. */
+export class DelayingProxy implements AsyncDisposable {
+  readonly #server: net.Server;
+  readonly #sockets = new Set<Socket>();
+  #delayMs = 0;
+  #held: () => void = () => undefined;
+
+  static async start(url: string): Promise<DelayingProxy> {
+    const proxy = new DelayingProxy(new URL(url));
+    proxy.#server.listen(0, "127.0.0.1");
+    await once(proxy.#server, "listening");
+    return proxy;
+  }
+
+  private constructor(to: URL) {
+    this.#server = net.createServer((client) => {
+      const server = net.connect(Number(to.port), to.hostname);
+      for (const socket of [client, server]) {
+        this.#sockets.add(socket);
+        socket.on("error", () => undefined);
+        socket.once("close", () => this.#sockets.delete(socket));
+      }
+      server.pipe(client);
+      let last = Promise.resolve();
+      client.on("data", (chunk: Buffer) => {
+        const delayMs = chunk.subarray(0, 4).toString() === "PUT " ? this.#delayMs : 0;
+        if (delayMs > 0) this.#held();
+        last = last.then(() => new Promise((resolve) => setTimeout(resolve, delayMs))).then(() => void server.write(chunk));
+      });
+      client.once("close", () => void last.then(() => server.end()));
+    });
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${String((this.#server.address() as AddressInfo).port)}`;
+  }
+
+  /** Holds back every PUT from now on; resolves when the first one has come. */
+  delayPuts(ms: number): Promise<void> {
+    this.#delayMs = ms;
+    return new Promise((resolve) => (this.#held = resolve));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.close();
+    for (const socket of this.#sockets) socket.destroy();
+    await once(this.#server, "close");
+  }
+}

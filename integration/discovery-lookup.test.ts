@@ -1,0 +1,176 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { createDiscovery, DiscoveryError } from "../src/discovery/index.js";
+import { Client, ClusterError } from "../src/index.js";
+import { refusedUrl } from "../src/testing/scripted-server.js";
+import { observed, Recorder, serviceName } from "./discovery-support.js";
+import { clusterForTests } from "./support.js";
+
+const cluster = clusterForTests("discovery-lookup");
+const publicHost = { hostname: "public.dev", public: true, user: "user", password: "password", ports: { http: "80" }, privateHostname: "p" };
+
+test("discovery 11: a host of a library before 5.0 is read", async () => {
+  const service = serviceName();
+  await cluster.keys.set(`/services/${service}/h1`, '{"name":"h1","ports":{"http":"1"}}', { ttl: 60 });
+  const hosts = await observed(cluster.client).discovery.get(service).all();
+  assert.equal(hosts.length, 1);
+  assert.deepEqual([hosts[0]?.uuid, hosts[0]?.name, hosts[0]?.privateUrl("http", "/p")], [undefined, "", "http://h1:1/p"]);
+});
+
+test("discovery 25, 26: a service that nobody registered has its name, and no hosts", async () => {
+  const service = serviceName();
+  const { discovery } = observed(cluster.client);
+  const found = await discovery.get(service).service();
+  assert.deepEqual([found.name, found.public, found.hostname, found.ports], [service, false, undefined, {}]);
+  assert.equal(await discovery.get(service).err(), undefined);
+  assert.deepEqual(await discovery.get(service).all(), []);
+  await assert.rejects(discovery.get(service).all({ requireHosts: true }), { code: "SERVICE_NOT_FOUND" });
+  await assert.rejects(discovery.get(service).one().host(), { code: "SERVICE_NOT_FOUND" });
+  await assert.rejects(found.url("http"), { code: "SERVICE_NOT_FOUND" });
+});
+
+test("discovery 27: a service whose hosts have all stopped has none", async () => {
+  const service = serviceName();
+  const { discovery } = observed(cluster.client);
+  const registration = discovery.register(service, { hostname: "h" });
+  await registration.waitRegistration();
+  await registration.close();
+  assert.deepEqual(await discovery.get(service).all(), []);
+  await assert.rejects(discovery.get(service).first().host(), { code: "NO_HOST" });
+  assert.equal((await discovery.get(service).first().err())?.name, "DiscoveryError");
+});
+
+test("discovery 28: without etcd, a lookup rejects with the transport's error", async () => {
+  await using client = new Client({ endpoints: [await refusedUrl()] });
+  const { discovery } = observed(client);
+  const response = discovery.get("a");
+  const host = response.first();
+  await assert.rejects(host.url("http", "/"), ClusterError);
+  assert.ok((await host.err()) instanceof ClusterError);
+  assert.equal(await host.err(), await response.err());
+  await assert.rejects(response.all(), ClusterError);
+});
+
+test("discovery 29, 30: a public service's URL is its own, by one request", async () => {
+  const service = serviceName();
+  const recorder = new Recorder(cluster.client);
+  const { discovery } = observed(recorder);
+  await using registration = observed(cluster.client).discovery.register(service, publicHost);
+  await registration.waitRegistration();
+  assert.equal(await discovery.get(service).url("http", "/path"), "http://user:password@public.dev:80/path");
+  assert.equal(recorder.specs.length, 1);
+  assert.equal(await discovery.get(service).url(), "http://user:password@public.dev:80");
+  await assert.rejects(discovery.get(service).url("htjp", "/path"), { code: "UNKNOWN_SCHEME" });
+  const response = discovery.get(service);
+  assert.equal(await response.service(), await response.service());
+  assert.equal(recorder.specs.length, 4);
+});
+
+test("a private service's URL is that of a host at random, its first host that with the first key", async () => {
+  const service = serviceName();
+  for (const id of ["c", "a", "b"]) await cluster.keys.set(`/services/${service}/${id}`, `{"name":"${id}","service_name":"${service}","ports":{"http":"1"}}`, { ttl: 60 });
+  const draws = [0, 0.5, 0.999];
+  const discovery = createDiscovery({ client: cluster.client, random: () => draws.shift() ?? 0 });
+  assert.equal(await discovery.get(service).url("http"), "http://a:1");
+  assert.equal((await discovery.get(service).one().host()).hostname, "b");
+  assert.equal(await discovery.get(service).one().privateUrl("http", "/x"), "http://c:1/x");
+  assert.equal((await discovery.get(service).first().host()).hostname, "a");
+  assert.equal(String(await discovery.get(service).all()), "a, b, c");
+});
+
+test("discovery 35: what is no host is left out, and said, unless strict", async () => {
+  const service = serviceName();
+  const { discovery, warnings } = observed(cluster.client);
+  await using registration = discovery.register(service, { hostname: "h" });
+  await registration.waitRegistration();
+  await cluster.keys.set(`/services/${service}/bad`, "notjson", { ttl: 60 });
+  await cluster.keys.set(`/services/${service}/sub/deeper`, '{"name":"x"}', { ttl: 60 });
+  assert.equal((await discovery.get(service).all()).length, 1);
+  assert.deepEqual(warnings.map(({ code, key }) => [code, key]), [["HOST_INVALID", `/services/${service}/bad`]]);
+  await assert.rejects(discovery.get(service).all({ strict: true }), { code: "DECODE" });
+});
+
+test("discovery 36: metadata without a name, or that cannot be read, are of the service that was asked for", async () => {
+  const service = serviceName();
+  const { discovery, warnings } = observed(cluster.client);
+  await cluster.keys.set(`/services/${service}/h1`, '{"name":"h1","ports":{"http":"1"}}', { ttl: 60 });
+  for (const value of ['{"critical":true}', '{"name":""}', '{"name":"../.."}']) {
+    await cluster.keys.set(`/services_infos/${service}`, value);
+    assert.deepEqual([(await discovery.get(service).service()).name, (await discovery.get(service).all()).length], [service, 1]);
+  }
+  assert.deepEqual(warnings, []);
+  await cluster.keys.set(`/services_infos/${service}`, "{");
+  assert.equal((await discovery.get(service).all()).length, 1);
+  assert.deepEqual(warnings.map(({ code }) => code), ["METADATA_INVALID"]);
+  assert.equal((await discovery.get(service, { strict: true }).err() as DiscoveryError).code, "DECODE");
+});
+
+test("discovery 47: names that would be other keys, or hidden, are refused", async () => {
+  const recorder = new Recorder(cluster.client);
+  const { discovery } = observed(recorder);
+  for (const name of ["", "a/b", "..", ".", "_x", "a\n", "\ud800"]) {
+    assert.throws(() => discovery.register(name, { hostname: "h" }), { code: "INVALID_NAME" });
+    assert.throws(() => discovery.subscribe(name), { code: "INVALID_NAME" });
+    assert.throws(() => discovery.subscribeNew(name), { code: "INVALID_NAME" });
+    assert.throws(() => discovery.subscribeDown(name), { code: "INVALID_NAME" });
+    await assert.rejects(discovery.get(name).all(), { code: "INVALID_NAME" });
+    await assert.rejects(discovery.getForShard(name, "s").url(), { code: "INVALID_NAME" });
+    const error = await discovery.get(name).err();
+    assert.ok(error instanceof DiscoveryError && error.code === "INVALID_NAME");
+  }
+  assert.deepEqual(recorder.specs, []);
+});
+
+test("names with a slash are taken when allowed, and are services of their own", async () => {
+  const outer = serviceName();
+  const discovery = createDiscovery({ client: cluster.client, allowNested: true });
+  await using a = discovery.register(outer, { hostname: "h1" });
+  await using b = discovery.register(`${outer}-x/in ner%2F`, { hostname: "h2" });
+  await Promise.all([a.waitRegistration(), b.waitRegistration()]);
+  assert.equal(String(await discovery.get(`${outer}-x/in ner%2F`).all()), "h2");
+  assert.deepEqual(await discovery.get(`${outer}-x`).all(), []);
+  for (const name of ["a//b", "/a", "a/../b", "a/_b", "a/"]) assert.throws(() => discovery.register(name, { hostname: "h" }), { code: "INVALID_NAME" });
+});
+
+test("discovery 48: the hosts of a shard, also of a public service", async () => {
+  const service = serviceName();
+  const { discovery } = observed(cluster.client);
+  const registrations = ["s0", "s1"].map((shard) => discovery.register(service, { ...publicHost, hostname: `${shard}.dev`, shard }));
+  await Promise.all(registrations.map((each) => each.waitRegistration()));
+  const { user, password } = await discovery.get(service).service();
+  assert.equal(await discovery.getForShard(service, "s0").url("http", "/p"), `http://${String(user)}:${String(password)}@s0.dev:80/p`);
+  assert.equal(await discovery.getForShard(service, "s1").url("http", "/p"), `http://${String(user)}:${String(password)}@s1.dev:80/p`);
+  assert.equal(String((await discovery.getForShard(service, "s1").all()).map(({ shard }) => shard)), "s1");
+  assert.equal((await discovery.getForShard(service, "").all()).length, 2);
+  assert.equal((await discovery.get(service).all({ shard: "s0" })).length, 1);
+  assert.deepEqual(await discovery.getForShard(service, "s9").all(), []);
+  await assert.rejects(discovery.getForShard(service, "s9").url("http", "/p"), { code: "NO_HOST_ON_SHARD" });
+  assert.ok(!(await cluster.keys.get(`/services_infos/${service}`)).node.value.includes("shard"));
+  await Promise.all(registrations.map((each) => each.close()));
+});
+
+test("discovery 50: responses that are dropped cost nothing", async () => {
+  await using client = new Client({ endpoints: [await refusedUrl()] });
+  const recorder = new Recorder(client);
+  const { discovery } = observed(recorder);
+  const unhandled: unknown[] = [];
+  const onUnhandled = (reason: unknown): number => unhandled.push(reason);
+  process.on("unhandledRejection", onUnhandled);
+  for (let i = 0; i < 100; i++) {
+    discovery.get("a").first();
+    discovery.get("");
+  }
+  const started = discovery.get("a");
+  await assert.rejects(started.first().host(), ClusterError);
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off("unhandledRejection", onUnhandled);
+  assert.deepEqual([recorder.specs.length, unhandled], [1, []]);
+});
+
+test("an abort rejects with its reason, before and during a lookup", async () => {
+  const reason = new Error("enough");
+  const { discovery } = observed(cluster.client);
+  await assert.rejects(discovery.get("a", { signal: AbortSignal.abort(reason) }).service(), reason);
+  await assert.rejects(discovery.get("a").all({ signal: AbortSignal.abort(reason) }), reason);
+  assert.equal(await discovery.get("a", { signal: AbortSignal.abort(reason) }).err(), reason);
+});

@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Client, KeysAPI } from "../src/index.js";
+import { nodeOf, observed, serviceName, take, uuidsOf } from "./discovery-support.js";
+import { fastCluster, until } from "./fast-cluster.js";
+import { ownMember } from "./support.js";
+
+const publicHost = { hostname: "h", public: true, user: "u", password: "p" };
+
+/** The first member; the only one, mostly. */
+async function single(): Promise<{ readonly cluster: Awaited<ReturnType<typeof ownMember>>; readonly member: Awaited<ReturnType<typeof ownMember>>["members"][number] }> {
+  const cluster = await ownMember();
+  return { cluster, member: cluster.members[0] ?? assert.fail() };
+}
+
+test("discovery 14: etcd is stopped for 8 s: the host is there again within 2 s of its start", async () => {
+  const { cluster, member } = await single();
+  await using _ = cluster;
+  await using client = new Client({ endpoints: cluster.endpoints });
+  const keys = new KeysAPI(client);
+  const { discovery } = observed(client);
+  await using registration = discovery.register(serviceName(), publicHost);
+  await registration.waitRegistration();
+  const states: string[] = [];
+  const told = (async () => {
+    for await (const state of registration.stateChanges()) states.push(state);
+  })();
+  const key = `/services/${registration.host.name}/${registration.uuid}`;
+  await member.terminate();
+  await until("it is degraded", () => registration.state === "degraded");
+  await sleep(8_000);
+  assert.ok(registration.ready());
+  await member.start();
+  const started = performance.now();
+  await until("the key is there", () => nodeOf(keys, key));
+  assert.ok(performance.now() - started < 2_000, String(performance.now() - started));
+  await until("it is registered", () => registration.state === "registered");
+  assert.deepEqual(registration.credentials(), { user: "u", password: "p" });
+  await registration.close();
+  await told;
+  assert.deepEqual(states, ["degraded", "registered", "closed"]);
+  assert.equal(await nodeOf(keys, key), undefined);
+});
+
+test("a lookup and a registration that begin while etcd is killed work when it is back", async () => {
+  const { cluster, member } = await single();
+  await using _ = cluster;
+  await using client = new Client({ endpoints: cluster.endpoints });
+  const { discovery, warned } = observed(client);
+  const service = serviceName();
+  await member.kill();
+  await using registration = discovery.register(service, publicHost, { retryMs: 100 });
+  await using fresh = discovery.subscribeNew(service);
+  await warned("RETRY");
+  await member.start();
+  await Promise.all([registration.waitRegistration(), fresh.ready]);
+  assert.equal((await discovery.get(service).first().host()).uuid, registration.uuid);
+});
+
+for (const how of ["terminate", "kill"] as const) {
+  test(`discovery 41: subscriptions outlive a restart (${how}): who vanished is told, and who came`, async () => {
+    const { cluster, member } = await single();
+    await using _ = cluster;
+    await using client = new Client({ endpoints: cluster.endpoints });
+    const keys = new KeysAPI(client);
+    const { discovery } = observed(client);
+    const service = serviceName();
+    await keys.set(`/services/${service}/vanishes`, '{"name":"h"}', { ttl: 3 });
+    await using fresh = discovery.subscribeNew(service);
+    await using down = discovery.subscribeDown(service);
+    await Promise.all([fresh.ready, down.ready]);
+    await using stays = discovery.register(service, publicHost);
+    assert.deepEqual(uuidsOf(await take(fresh, 1)), [stays.uuid]);
+    await member[how]();
+    await sleep(3_000);
+    await member.start();
+    await using comes = discovery.register(service, publicHost);
+    const next = await take(fresh, 1);
+    assert.deepEqual(uuidsOf(next), [comes.uuid]);
+    assert.deepEqual(await take(down, 1), ["vanishes"]);
+    await stays.close();
+    assert.deepEqual(await take(down, 1), [stays.uuid]);
+  });
+}
+
+test("etcd is frozen: the host is degraded, stopping takes its time and no more, and a thaw ends it", async () => {
+  const { cluster, member } = await single();
+  await using _ = cluster;
+  await using client = new Client({ endpoints: cluster.endpoints, headerTimeoutMs: 500 });
+  const keys = new KeysAPI(client);
+  const { discovery, warnings } = observed(client);
+  const options = { ttlSeconds: 2, heartbeatMs: 300, retryMs: 100 };
+  const stays = discovery.register(serviceName(), publicHost, options);
+  const stops = discovery.register(serviceName(), publicHost, options);
+  await Promise.all([stays.waitRegistration(), stops.waitRegistration()]);
+  member.freeze();
+  await until("both are degraded", () => stays.state === "degraded" && stops.state === "degraded");
+  const start = performance.now();
+  await stops.stop();
+  assert.ok(performance.now() - start < 5_500);
+  assert.equal(await stops.closed, undefined);
+  assert.ok(warnings.some(({ code }) => code === "NOT_DELETED"));
+  member.thaw();
+  await until("it is registered again", () => stays.state === "registered");
+  await until("the key of the other is gone", async () => (await nodeOf(keys, `/services/${stops.host.name}/${stops.uuid}`)) === undefined);
+  await stays.close();
+  assert.equal(await nodeOf(keys, `/services/${stays.host.name}/${stays.uuid}`), undefined);
+});
+
+test("of three members the leader is killed: no host is ever told to be down", async () => {
+  await using cluster = await fastCluster();
+  await using client = new Client({ endpoints: cluster.endpoints, headerTimeoutMs: 1_000 });
+  const { discovery } = observed(client);
+  const service = serviceName();
+  await using down = discovery.subscribeDown(service);
+  await down.ready;
+  await using a = discovery.register(service, publicHost, { retryMs: 100, heartbeatMs: 500 });
+  await using b = discovery.register(service, publicHost, { retryMs: 100, heartbeatMs: 500 });
+  await Promise.all([a.waitRegistration(), b.waitRegistration()]);
+  await (await cluster.leader()).kill();
+  await until("a host registers with the others", async () => {
+    await using c = discovery.register(service, publicHost, { initialTimeoutMs: 3_000, retryMs: 100 });
+    return await c.waitRegistration().then(() => true, () => false);
+  });
+  await sleep(6_000);
+  const [first] = await take(down, 1);
+  assert.ok(first !== a.uuid && first !== b.uuid, "only those that were closed");
+  assert.equal((await discovery.get(service).all()).length, 2);
+});

@@ -1,0 +1,185 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import type { Host } from "../src/discovery/index.js";
+import { Client, KeysAPI } from "../src/index.js";
+import { TcpProxy } from "../src/testing/tcp-proxy.js";
+import { observed, Recorder, serviceName, take, uuidsOf } from "./discovery-support.js";
+import { until } from "./fast-cluster.js";
+import { clusterForTests, ownMember } from "./support.js";
+
+const cluster = clusterForTests("discovery-subscribe");
+const publicHost = { hostname: "h", public: true, user: "u", password: "p" };
+
+/** A file in a service's directory that is a host of that name. */
+async function putHost(service: string, uuid: string, ttl = 60): Promise<void> {
+  await cluster.keys.set(`/services/${service}/${uuid}`, `{"name":"h","service_name":"${service}","ports":null,"uuid":"${uuid}"}`, { ttl });
+}
+
+test("discovery 37: a host that registers is handed out once, whatever becomes of it", async () => {
+  const service = serviceName();
+  const { discovery } = observed(cluster.client);
+  await using subscription = discovery.subscribeNew(service);
+  await subscription.ready;
+  await using a = discovery.register(service, publicHost, { heartbeat: "set", heartbeatMs: 50 });
+  const [host] = await take(subscription, 1);
+  assert.deepEqual(host?.toJSON(), a.host.toJSON());
+  await using b = discovery.register(service, { ...publicHost, user: "ub" });
+  await until("credentials", () => a.ready() && a.credentials().user === "ub");
+  await putHost(service, "last");
+  assert.deepEqual(uuidsOf(await take(subscription, 2)), [b.uuid, "last"]);
+});
+
+test("discovery 38: with the hosts that are there, each is handed out exactly once", async () => {
+  const service = serviceName();
+  const { discovery } = observed(cluster.client);
+  await putHost(service, "0");
+  const subscriptions = Array.from({ length: 3 }, () => discovery.subscribeNew(service, { includeExisting: true }));
+  // while they read
+  await Promise.all(["1", "2", "3"].map((uuid) => putHost(service, uuid)));
+  await Promise.all(subscriptions.map(({ ready }) => ready));
+  const late = discovery.subscribeNew(service, { includeExisting: true });
+  await putHost(service, "4");
+  for (const subscription of [...subscriptions, late]) {
+    assert.deepEqual([...uuidsOf(await take(subscription, 5))].sort(), ["0", "1", "2", "3", "4"]);
+  }
+  await putHost(service, "5");
+  for (const subscription of [...subscriptions, late]) {
+    assert.deepEqual(uuidsOf(await take(subscription, 1)), ["5"]);
+    await subscription.close();
+  }
+});
+
+test("without them, only those that come later; after an index, those that came after it", async () => {
+  const service = serviceName();
+  const { discovery } = observed(cluster.client);
+  await putHost(service, "0");
+  await using first = discovery.subscribeNew(service);
+  const { index } = await first.ready;
+  await putHost(service, "1");
+  await using second = discovery.subscribeNew(service);
+  await using after = discovery.subscribeNew(service, { afterIndex: index });
+  await Promise.all([second.ready, after.ready]);
+  await putHost(service, "2");
+  assert.deepEqual(uuidsOf(await take(first, 2)), ["1", "2"]);
+  assert.deepEqual(uuidsOf(await take(second, 1)), ["2"]);
+  assert.deepEqual(uuidsOf(await take(after, 2)), ["1", "2"]);
+});
+
+test("discovery 39: hosts that stop, or expire, are told in that order", async () => {
+  const service = serviceName();
+  const { discovery } = observed(cluster.client);
+  await using subscription = discovery.subscribeDown(service);
+  await subscription.ready;
+  const a = discovery.register(service, { hostname: "h" });
+  await a.waitRegistration();
+  await putHost(service, "expires", 1);
+  await a.close();
+  assert.deepEqual(await take(subscription, 2), [a.uuid, "expires"]);
+});
+
+test("discovery 40: the end of a directory, also of one above, is the end of each host", async () => {
+  // of its own: it deletes all services
+  await using own = await ownMember();
+  await using client = new Client({ endpoints: own.endpoints });
+  const keys = new KeysAPI(client);
+  const { discovery } = observed(client);
+  const service = serviceName();
+  await using subscription = discovery.subscribeDown(service);
+  await subscription.ready;
+  for (const dir of [`/services/${service}`, "/services"]) {
+    for (const uuid of ["a", "b"]) await keys.set(`/services/${service}/${uuid}`, '{"name":"h"}');
+    await keys.delete(dir, { recursive: true });
+    assert.deepEqual([...(await take(subscription, 2))].sort(), ["a", "b"]);
+  }
+});
+
+test("discovery 42: what is no host is left out of the new ones, and said", async () => {
+  const service = serviceName();
+  const { discovery, warned } = observed(cluster.client);
+  await using subscription = discovery.subscribeNew(service);
+  await subscription.ready;
+  await cluster.keys.set(`/services/${service}/bad`, "notjson");
+  assert.equal((await warned("HOST_INVALID")).key, `/services/${service}/bad`);
+  await putHost(service, "sub/deeper");
+  await putHost(service, "good");
+  await putHost(service, "bad");
+  assert.deepEqual(uuidsOf(await take(subscription, 2)), ["good", "bad"]);
+});
+
+test("discovery 43: an abort ends the loop without a throw, and the poll", async () => {
+  const service = serviceName();
+  const recorder = new Recorder(cluster.client);
+  const { discovery } = observed(recorder);
+  const abort = new AbortController();
+  const subscription = discovery.subscribeNew(service, { signal: abort.signal });
+  await subscription.ready;
+  await until("the poll is open", () => recorder.polls === 1);
+  const hosts: Host[] = [];
+  setImmediate(() => { abort.abort(); });
+  for await (const host of subscription) hosts.push(host);
+  assert.equal(await subscription.closed, undefined);
+  assert.deepEqual([hosts, recorder.polls], [[], 0]);
+  const never = discovery.subscribe(service, { signal: abort.signal });
+  await assert.rejects(never.ready, { name: "AbortError" });
+  for await (const event of never) assert.fail(event.action);
+  await never.close();
+});
+
+test("every event is handed out in order, with what it was", async () => {
+  const service = serviceName();
+  await using subscription = observed(cluster.client).discovery.subscribe(service);
+  await subscription.ready;
+  const key = `/services/${service}/x`;
+  await cluster.keys.set(key, "1");
+  await cluster.keys.set(key, "2");
+  await cluster.keys.delete(key);
+  const events = await take(subscription, 3);
+  assert.deepEqual(
+    events.map(({ type, action, node, prevNode }) => [type, action, node.key, node.value, prevNode?.value]),
+    [
+      ["set", "set", key, "1", undefined],
+      ["set", "set", key, "2", "1"],
+      ["remove", "delete", key, "2", undefined],
+    ],
+  );
+});
+
+test("a thousand subscriptions of one service are one poll", async () => {
+  const service = serviceName();
+  const recorder = new Recorder(cluster.client);
+  const { discovery } = observed(recorder);
+  const many = Array.from({ length: 1_000 }, () => discovery.subscribeNew(service));
+  await Promise.all(many.map(({ ready }) => ready));
+  await putHost(service, "a");
+  for (const subscription of many) assert.deepEqual(uuidsOf(await take(subscription, 1)), ["a"]);
+  assert.ok(recorder.polls <= 1);
+  const [last, ...others] = many;
+  await Promise.all(others.map((subscription) => subscription.close()));
+  await putHost(service, "b");
+  assert.deepEqual(uuidsOf(await take(last ?? assert.fail(), 1)), ["b"]);
+  await last?.close();
+  assert.equal(recorder.polls, 0);
+});
+
+test("nothing is lost behind a thousand other events, made while the connection was cut", async () => {
+  const service = serviceName();
+  const [endpoint = ""] = cluster.endpoints;
+  await using proxy = await TcpProxy.start(endpoint);
+  await using client = new Client({ endpoints: [proxy.url] });
+  const recorder = new Recorder(client);
+  const { discovery, warnings } = observed(recorder);
+  await putHost(service, "stays");
+  await putHost(service, "goes");
+  await using fresh = discovery.subscribeNew(service);
+  await using down = discovery.subscribeDown(service);
+  await Promise.all([fresh.ready, down.ready]);
+  await until("it watches", () => recorder.polls === 1);
+  proxy.cut("refuse");
+  await putHost(service, "comes");
+  await cluster.keys.delete(`/services/${service}/goes`);
+  await Promise.all(Array.from({ length: 1_100 }, (_, i) => cluster.keys.set(`${cluster.dir}/noise`, String(i))));
+  proxy.heal();
+  assert.deepEqual(uuidsOf(await take(fresh, 1)), ["comes"]);
+  assert.deepEqual(await take(down, 1), ["goes"]);
+  assert.ok(warnings.some(({ error }) => error instanceof Error && error.message.includes("401")), "the history was really cleared");
+});

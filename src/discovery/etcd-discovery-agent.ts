@@ -1,0 +1,131 @@
+import { randomUUID } from "node:crypto";
+import { AgentError, createBackendAgent, type Agent, type AgentOptions, type Backend, type HeldInstance, type InstanceData, type InstanceSource } from "../agent/index.js";
+import { isKeyNotFound, Mirror, type KeyNode } from "../index.js";
+import { abortable } from "../util/signals.js";
+import { badArgument } from "../util/validate.js";
+import { EtcdDiscovery, type Discovery } from "./discovery.js";
+import { decodedHost } from "./etcd-source.js";
+import { newHost, type HostInit } from "./host.js";
+import { hostsKey, isServiceName, requireServiceName } from "./layout.js";
+import { filesOf, MirrorSource } from "./mirror-source.js";
+import { startRegistration } from "./register.js";
+import { wordsOf } from "./warning.js";
+
+export interface EtcdDiscoveryAgentOptions extends AgentOptions {
+  /** Made by `createDiscovery`; its `onWarning` is told of what the agent lives with. */
+  readonly discovery: Discovery;
+}
+
+/**
+ * Makes an agent over the layout of the Go library, so that programs with an `Agent` and those with a `Discovery` meet.
+ *
+ * A host is one instance per port, with the tags `scheme:<scheme>` and, if it has a shard, `shard:<shard>`. What is
+ * registered becomes a private host with one port; it may carry these tags and no others, and no `meta`; without a scheme
+ * it is `http`. The id is the host's uuid; of a host with several ports `<uuid>/<scheme>`. Services are created by
+ * registering; to replace an instance is to take it out and register it anew. Removals never fail: a key that cannot be
+ * deleted expires, and the discovery warns.
+ *
+ * @throws {UsageError} for a bad option
+ */
+export function createEtcdDiscoveryAgent(options: EtcdDiscoveryAgentOptions): Agent {
+  const { discovery, ...rest } = options;
+  if (!(discovery instanceof EtcdDiscovery)) badArgument("options.discovery must be made by createDiscovery");
+  return createBackendAgent(new DiscoveryBackend(discovery), rest);
+}
+
+class DiscoveryBackend implements Backend {
+  readonly nodeAddress: string;
+  readonly #discovery: EtcdDiscovery;
+
+  constructor(discovery: EtcdDiscovery) {
+    this.nodeAddress = discovery.hostname;
+    this.#discovery = discovery;
+  }
+
+  newId(host: string): string {
+    return `${randomUUID()}-${host}`;
+  }
+
+  async add(instance: InstanceData, { signal, replaced }: { readonly signal: AbortSignal; readonly replaced?: HeldInstance | undefined }): Promise<HeldInstance> {
+    const { keys, warn, hostname, allowNested } = this.#discovery;
+    const { name, id } = instance;
+    requireServiceName(name, allowNested);
+    const host = newHost(name, hostOf(instance), hostname).as(id);
+    // two that beat on one key would never come to rest
+    await replaced?.remove();
+    const registration = startRegistration(keys, name, host, warn);
+    try {
+      await abortable(registration.waitRegistration(), signal);
+    } catch (error) {
+      await registration.close();
+      throw error;
+    }
+    return { remove: () => registration.close() };
+  }
+
+  async list(name: string | undefined, signal: AbortSignal | undefined): Promise<readonly InstanceData[]> {
+    if (name !== undefined) requireServiceName(name, this.#discovery.allowNested);
+    try {
+      const { node } = await this.#discovery.keys.get(name === undefined ? servicesKey : hostsKey(name), { recursive: true, sort: true, signal });
+      return filesOf(node).flatMap((file) => this.#decode(name ?? serviceOf(file), file));
+    } catch (error) {
+      if (isKeyNotFound(error)) return [];
+      throw error;
+    }
+  }
+
+  source(name: string): InstanceSource {
+    const { keys, warn } = this.#discovery;
+    const key = hostsKey(name);
+    const onError = (error: unknown): void => {
+      warn({ code: "RETRY", service: name, key, message: wordsOf(error), error });
+    };
+    return new MirrorSource(new Mirror(keys, key, { onError }), (node) => this.#decode(name, node));
+  }
+
+  /** The name of the service is that of the directory: what is in the value may be missing, or another's. */
+  #decode(name: string, node: KeyNode): readonly InstanceData[] {
+    const { warn, allowNested } = this.#discovery;
+    if (!isServiceName(name, allowNested)) return [];
+    const host = decodedHost(name, hostsKey(name), node, false, warn);
+    if (host === undefined) return [];
+    const uuid = node.key.slice(node.key.lastIndexOf("/") + 1);
+    const ports = Object.entries(host.ports).sort(([a], [b]) => (a < b ? -1 : 1));
+    return ports.flatMap(([scheme, text]) => {
+      const port = Number(text);
+      if (!/^\d+$/.test(text) || port > 65_535) {
+        warn({ code: "HOST_INVALID", service: name, key: node.key, message: `its port of scheme ${JSON.stringify(scheme)} is no number from 0 to 65535` });
+        return [];
+      }
+      const tags = [`${schemeTag}${scheme}`, ...(host.shard === undefined ? [] : [`${shardTag}${host.shard}`])];
+      return [{ id: ports.length === 1 ? uuid : `${uuid}/${scheme}`, name, host: host.hostname, port, tags }];
+    });
+  }
+}
+
+const servicesKey = "/services";
+const schemeTag = "scheme:";
+const shardTag = "shard:";
+
+function serviceOf({ key }: KeyNode): string {
+  return key.slice(servicesKey.length + 1, Math.max(key.lastIndexOf("/"), 0));
+}
+
+function hostOf({ id, host, port, tags, meta }: InstanceData): HostInit {
+  if (id.includes("/") || id.startsWith("_") || id === "." || id === "..") invalid('an id is a segment of a key here: it must not hold "/", begin with "_", or be "." or ".."');
+  if (meta !== undefined) invalid("this layout has no place for meta");
+  const other = tags.find((tag) => !tag.startsWith(schemeTag) && !tag.startsWith(shardTag));
+  if (other !== undefined) invalid(`this layout has no place for the tag "${other}", only for "${schemeTag}..." and "${shardTag}..."`);
+  const [scheme = "http", secondScheme] = valuesOf(tags, schemeTag);
+  const [shard, secondShard] = valuesOf(tags, shardTag);
+  if (secondScheme !== undefined || secondShard !== undefined) invalid("an instance has one scheme and one shard");
+  return { hostname: host, ports: { [scheme]: String(port) }, ...(shard !== undefined && { shard }) };
+}
+
+function valuesOf(tags: readonly string[], prefix: string): readonly string[] {
+  return tags.filter((tag) => tag.startsWith(prefix)).map((tag) => tag.slice(prefix.length));
+}
+
+function invalid(message: string): never {
+  throw new AgentError("INVALID_REGISTRATION", message);
+}

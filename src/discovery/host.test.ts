@@ -1,0 +1,156 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { UsageError } from "../index.js";
+import { DiscoveryError } from "./errors.js";
+import { decodeHost, encodeHost, hostList, newHost, type HostInit } from "./host.js";
+import { decodeInfo, encodeInfo, infoOf } from "./service-info.js";
+
+const uuid = "2d28921b-b38c-4953-a3c4-2435f02652a7-node-1.internal.dev";
+
+/** What the Go library wrote. */
+const goHosts = [
+  `{"name":"public-domain.dev","service_name":"my-service","ports":{"http":"80","https":"443"},"user":"u\\u003c\\u0026\\u003eé","password":"p\\"w","public":true,"private_hostname":"node-1.internal.dev","private_ports":{"http":"8080"},"critical":true,"uuid":"${uuid}"}`,
+  `{"name":"10.0.0.1","service_name":"priv","ports":{"http":"80"},"private_hostname":"10.0.0.1","private_ports":{"http":"80"},"uuid":"${uuid}"}`,
+  `{"name":"h","service_name":"noports","ports":null,"public":true,"private_hostname":"box","uuid":"${uuid}"}`,
+];
+const goInfos = [
+  '{"name":"my-service","critical":true,"hostname":"public-domain.dev","user":"u\\u003c\\u0026\\u003eé","password":"p\\"w","ports":{"http":"80","https":"443"},"public":true}',
+  '{"name":"priv","critical":false}',
+];
+
+test("discovery 9: what the Go library wrote decodes to the same values and encodes to the same bytes", () => {
+  for (const text of goHosts) assert.equal(encodeHost(decodeHost("k", text)), text);
+  for (const text of goInfos) assert.equal(encodeInfo(decodeInfo("k", text)), text);
+  const host = decodeHost("k", goHosts[0] ?? "");
+  assert.deepEqual(
+    Object.fromEntries(Object.entries(host)),
+    {
+      hostname: "public-domain.dev",
+      name: "my-service",
+      ports: { http: "80", https: "443" },
+      user: "u<&>é",
+      password: 'p"w',
+      public: true,
+      privateHostname: "node-1.internal.dev",
+      privatePorts: { http: "8080" },
+      critical: true,
+      uuid,
+    },
+  );
+  assert.equal(encodeInfo(infoOf(host)), goInfos[0]);
+});
+
+test("map keys are sorted by their bytes, whatever an object does to its own order", () => {
+  const host = newHost("a", { hostname: "h", ports: { "\u{1F600}": "4", "\uFFFF": "3", "9": "2", "10": "1" }, privateHostname: "p" }, "box");
+  assert.match(encodeHost(host), /"ports":\{"10":"1","9":"2","\uFFFF":"3","\u{1F600}":"4"\}/u);
+});
+
+test("discovery 8: < > & and line separators are escaped as Go does, and read back", () => {
+  const host = newHost("a", { hostname: "h", user: "u<&>é\u2028\u2029" }, "box");
+  assert.ok(encodeHost(host).includes('"user":"u\\u003c\\u0026\\u003eé\\u2028\\u2029"'));
+  assert.equal(decodeHost("k", encodeHost(host)).user, "u<&>é\u2028\u2029");
+});
+
+test("discovery 10: field names count in any case, the exact one first", () => {
+  assert.equal(decodeHost("k", '{"User":"x","name":"h","ports":{}}').user, "x");
+  assert.equal(decodeHost("k", '{"USER":"y","user":"x","User":"z","name":"h"}').user, "x");
+});
+
+test("fields that we do not know are kept", () => {
+  const text = '{"name":"h","service_name":"a","ports":{},"zone":{"b":1,"a":[null,"<"]},"weight":3}';
+  assert.equal(encodeHost(decodeHost("k", text).with({ user: "", password: "" })), text.replace("<", "\\u003c"));
+  const info = '{"name":"a","critical":false,"zone":"z"}';
+  assert.equal(encodeInfo(decodeInfo("k", info)), info);
+});
+
+test("null is absent, a port may be a number", () => {
+  const host = decodeHost("k", '{"name":"h","user":null,"public":null,"ports":{"http":80,"none":null}}');
+  assert.deepEqual([host.user, host.public, host.ports], [undefined, false, { http: "80" }]);
+});
+
+test("what is no host is refused, and not quoted", () => {
+  for (const text of ["notjson secret", "null", "[]", '"secret"', '{"name":1}', '{"public":"secret"}', '{"ports":"secret"}', '{"ports":{"http":true}}']) {
+    assert.throws(
+      () => decodeHost("/services/a/b", text),
+      (error: unknown) => error instanceof DiscoveryError && error.code === "DECODE" && !error.message.includes("secret") && error.cause === undefined,
+    );
+  }
+});
+
+test("discovery 4, 5: what follows the uuid", () => {
+  assert.match(newHost("a", { hostname: "h.dev", public: true }, "box").uuid ?? "", /^[\da-f-]{36}-box$/);
+  assert.match(newHost("a", { hostname: "10.0.0.1" }, "box").uuid ?? "", /^[\da-f-]{36}-10\.0\.0\.1$/);
+  assert.match(newHost("a", { hostname: "h", privateHostname: "p" }, "box").uuid ?? "", /-p$/);
+});
+
+test("discovery 6, 7: private ports are the ports unless said, and no ports are null", () => {
+  assert.deepEqual(newHost("a", { hostname: "h", ports: { http: "80" }, privatePorts: {} }, "box").toJSON()["private_ports"], { http: "80" });
+  const text = encodeHost(newHost("a", { hostname: "h" }, "box"));
+  assert.ok(text.includes('"ports":null') && !text.includes("private_ports"));
+});
+
+test("hosts are frozen copies", () => {
+  const ports = { http: "80" };
+  const host = newHost("a", { hostname: "h", ports }, "box");
+  ports.http = "81";
+  assert.equal(host.ports["http"], "80");
+  assert.ok(Object.isFrozen(host) && Object.isFrozen(host.ports));
+});
+
+test("bad fields of a host are refused", () => {
+  const bad: readonly unknown[] = [
+    undefined,
+    {},
+    { hostname: 1 },
+    { hostname: "h", ports: { http: 80 } },
+    { hostname: "h", ports: [] },
+    { hostname: "h", public: "yes" },
+    { hostname: "h", privateHostname: "a/b" },
+    { hostname: "h", hostnme: "h" },
+    { hostname: "\ud800" },
+  ];
+  for (const init of bad) assert.throws(() => newHost("a", init as HostInit, "box"), UsageError);
+});
+
+test("discovery 31: an empty scheme is http, else https", () => {
+  const url = (ports: Record<string, string>): string => newHost("a", { hostname: "h", ports }, "box").url("", "/path");
+  assert.equal(url({ https: "443", http: "80" }), "http://h:80/path");
+  assert.equal(url({ https: "443", tcp: "1" }), "https://h:443/path");
+  assert.throws(() => url({ tcp: "1" }), { code: "UNKNOWN_SCHEME" });
+  assert.throws(() => newHost("a", { hostname: "h", ports: {} }, "box").url("toString"), { code: "UNKNOWN_SCHEME" });
+});
+
+test("discovery 32: credentials are escaped, unless raw", () => {
+  const host = newHost("a", { hostname: "h", ports: { http: "1" }, user: "a@b", password: "p:/?" }, "box");
+  assert.equal(host.url("http", "/"), "http://a%40b:p%3A%2F%3F@h:1/");
+  assert.equal(host.url("http", "/", { raw: true }), "http://a@b:p:/?@h:1/");
+  assert.equal(host.privateUrl("http", "x", { raw: true }), "http://a@b:p:/?@h:1x");
+});
+
+test("discovery 33: an IPv6 host is bracketed, unless raw", () => {
+  const host = newHost("a", { hostname: "fd00::1", ports: { http: "80" }, public: true }, "box");
+  assert.equal(host.url("http", "/"), "http://[fd00::1]:80/");
+  assert.equal(host.url("http", "/", { raw: true }), "http://fd00::1:80/");
+});
+
+test("discovery 34: a path gets its slash, unless there is none or it is a query", () => {
+  const host = newHost("a", { hostname: "h", ports: { http: "80" } }, "box");
+  assert.deepEqual(
+    ["x", "?q", "#f", "", "/y"].map((path) => host.url("http", path)),
+    ["http://h:80/x", "http://h:80?q", "http://h:80#f", "http://h:80", "http://h:80/y"],
+  );
+});
+
+test("the private URL has the private names, or those of the public one where there are none", () => {
+  const host = newHost("a", { hostname: "h", ports: { http: "1" }, privateHostname: "p", privatePorts: { tcp: "2" } }, "box");
+  assert.equal(host.privateUrl("tcp"), "tcp://p:2");
+  assert.throws(() => host.privateUrl(), { code: "UNKNOWN_SCHEME" });
+  assert.equal(decodeHost("k", '{"name":"h1","ports":{"http":"1"}}').privateUrl("http", "/p"), "http://h1:1/p");
+});
+
+test("discovery 49: hosts name themselves", () => {
+  const hosts = hostList([decodeHost("k", '{"name":"public.dev"}'), newHost("a", { hostname: "x", privateHostname: "test-private.dev" }, "box")]);
+  assert.equal(hosts.toString(), "public.dev, test-private.dev");
+  assert.equal(String(hostList([])), "");
+  assert.deepEqual(hostList([]), []);
+});

@@ -1,0 +1,43 @@
+import { isIPv6 } from "node:net";
+import { DiscoveryError } from "./errors.js";
+
+/** Which port speaks which scheme, e.g. `{ http: "80" }`. */
+export type Ports = Readonly<Record<string, string>>;
+
+export interface UrlOptions {
+  /** Put all parts together as they are, as the Go library does, without escapes and brackets. @default false */
+  readonly raw?: boolean | undefined;
+}
+
+export interface UrlParts {
+  readonly hostname: string;
+  readonly ports: Ports;
+  readonly user?: string | undefined;
+  readonly password?: string | undefined;
+}
+
+/**
+ * @param scheme one of the ports; "" for http, else https
+ * @throws {DiscoveryError} `UNKNOWN_SCHEME`
+ */
+export function urlOf(parts: UrlParts, scheme: string, path: string, options: UrlOptions = {}): string {
+  const { hostname, ports, user = "", password = "" } = parts;
+  const wanted = scheme === "" ? ["http", "https"] : [scheme];
+  const found = wanted.find((each) => Object.hasOwn(ports, each));
+  const port = found === undefined ? undefined : ports[found];
+  if (found === undefined || port === undefined) {
+    throw new DiscoveryError("UNKNOWN_SCHEME", `${JSON.stringify(hostname)} has no port for ${wanted.join(" or ")}`);
+  }
+  const raw = options.raw === true;
+  const encode = raw ? (text: string): string => text : encodeURIComponent;
+  const userinfo = user === "" ? "" : `${encode(user)}:${encode(password)}@`;
+  return `${found}://${userinfo}${raw ? hostname : bracketed(hostname)}:${port}${raw ? path : rooted(path)}`;
+}
+
+function bracketed(hostname: string): string {
+  return isIPv6(hostname) ? `[${hostname.replace("%", "%25")}]` : hostname;
+}
+
+function rooted(path: string): string {
+  return path === "" || /^[/?#]/.test(path) ? path : `/${path}`;
+}

@@ -1,0 +1,108 @@
+import { once } from "node:events";
+import net, { type AddressInfo, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+
+/**
+ * `refuse`: connections are reset, new ones too; `hang`: they stay, and nothing gets through either way; `mute`: what the
+ * client sends gets through, and no answer.
+ */
+export type Cut = "refuse" | "hang" | "mute";
+
+/** A TCP proxy on 127.0.0.1 in front of one server, that can be cut. */
+export class TcpProxy implements AsyncDisposable {
+  readonly #server: net.Server;
+  readonly #pairs = new Set<readonly [Socket, Socket]>();
+  #port = 0;
+  #cut: Cut | undefined;
+
+  /** @param url of the server */
+  static async start(url: string): Promise<TcpProxy> {
+    const proxy = new TcpProxy(new URL(url));
+    proxy.#server.listen(0, "127.0.0.1");
+    await once(proxy.#server, "listening");
+    proxy.#port = (proxy.#server.address() as AddressInfo).port;
+    return proxy;
+  }
+
+  private constructor(to: URL) {
+    this.#server = net.createServer({ allowHalfOpen: false }, (client) => {
+      client.on("error", () => undefined);
+      if (this.#cut === "refuse") {
+        client.destroy();
+        return;
+      }
+      const server = net.connect(Number(to.port), to.hostname);
+      server.on("error", () => undefined);
+      const pair = [client, server] as const;
+      this.#pairs.add(pair);
+      for (const [from, other] of [pair, [server, client] as const]) {
+        from.once("close", () => {
+          this.#pairs.delete(pair);
+          other.destroy();
+        });
+        if (this.#cut === undefined || (this.#cut === "mute" && from === client)) from.pipe(other);
+      }
+    });
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${String(this.#port)}`;
+  }
+
+  /** How many connections are open. */
+  get connections(): number {
+    return this.#pairs.size;
+  }
+
+  cut(how: Cut): void {
+    this.#cut = how;
+    for (const [client, server] of this.#pairs) {
+      if (how === "refuse") {
+        client.destroy();
+        continue;
+      }
+      server.unpipe(client);
+      server.pause();
+      if (how === "mute") continue;
+      client.unpipe(server);
+      client.pause();
+    }
+  }
+
+  /** What hung stays dead: its connections are closed, new ones get through. */
+  heal(): void {
+    this.#cut = undefined;
+    this.#closeAll();
+  }
+
+  /** Nobody listens until `comeBack`: connections are refused by the system, as where a server is down. */
+  async leave(): Promise<void> {
+    await this.close();
+  }
+
+  async comeBack(): Promise<void> {
+    while (!this.#server.listening) {
+      this.#server.listen(this.#port, "127.0.0.1");
+      // the port may be somebody's for the moment
+      await once(this.#server, "listening").catch(() => sleep(50));
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closeAll();
+    if (!this.#server.listening) return;
+    this.#server.close();
+    await once(this.#server, "close");
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #closeAll(): void {
+    for (const [client, server] of this.#pairs) {
+      client.destroy();
+      server.destroy();
+    }
+  }
+}
