@@ -16,7 +16,7 @@ const maxLines = 300;
 const table = {
   "discovery/": ["index", "agent/index", "util/"],
   "config/": ["index", "agent/index", "util/"],
-  "consul/": ["http/", "agent/index", "election/lock", "election/candidate", "util/"],
+  "consul/": ["http/", "agent/index", "election/lock", "election/candidate", "election/errors", "util/"],
   // What consul stands on knows nothing of etcd, so not all of its own folder either; the rest of election may.
   "election/lock": ["election/errors", "util/"],
   "election/candidate": ["election/lock", "election/errors", "util/"],

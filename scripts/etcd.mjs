@@ -170,7 +170,7 @@ let nextPort = 10_000 + (process.pid % 220) * 100;
  *
  * @param {number} count
  */
-async function freePorts(count) {
+export async function freePorts(count) {
   /** @type {number[]} */
   const ports = [];
   for (let looked = 0; ports.length < count; looked++) {

@@ -1,0 +1,320 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { after, before, describe, test, type TestContext } from "node:test";
+import { createEtcdCandidate, ElectionError, type LeaderEntry, type LeadershipConfig } from "../src/election/index.js";
+import { Client, KeysAPI, UsageError, type Sender } from "../src/index.js";
+import { lockSuite, type LockContender } from "../src/testing/lock-suite.js";
+import { startChild } from "../src/testing/child.js";
+import { TcpProxy } from "../src/testing/tcp-proxy.js";
+import type { Cluster } from "../scripts/etcd.mjs";
+import { fastCluster, until } from "./fast-cluster.js";
+import { ownMember } from "./support.js";
+
+let cluster: Cluster | undefined;
+let client: Client | undefined;
+
+const timing = { ttlMs: 1_000, lockDelayMs: 300, cooldownMs: 100, stepDownTimeoutMs: 500, marginMs: 100 } as const;
+
+lockSuite("etcd", {
+  title: (number, text) => `consul 49, case ${String(number)} with etcd: ${text}`,
+  config: timing,
+  manyTermsMs: 15_000,
+  // etcd looks for expired keys twice a second
+  expiryLatenessMs: 500,
+  start: async () => {
+    cluster = await ownMember();
+    client = new Client({ endpoints: cluster.endpoints });
+  },
+  stop: async () => {
+    await client?.close();
+    await cluster?.stop();
+  },
+  contender: (t) => contender(t, endpoint()),
+  endSession: async (key) => {
+    await keys().delete(key);
+  },
+});
+
+describe("etcd's election alone", { concurrency: false }, () => {
+  before(async () => {
+    cluster = await ownMember();
+    client = new Client({ endpoints: cluster.endpoints });
+  });
+  after(async () => {
+    await client?.close();
+    await cluster?.stop();
+  });
+
+  test("consul 49: what stands in etcd, and a bad config does no I/O", async (t) => {
+    const { candidate } = await contender(t, endpoint());
+    const never = (): never => assert.fail("must not lead");
+    for (const config of [{ key: "" }, { key: "/" }, { key: "a/../b" }, { ttlMs: 0 }, { lockDelayMs: -1 }, { marginMs: 600 }, { cooldownMs: 0 }, { stepDownTimeoutMs: NaN }]) {
+      await assert.rejects(candidate.participate({ ...timing, key: "k", contactInfo: "", ...config }, never), UsageError, JSON.stringify(config));
+    }
+    assert.throws(() => createEtcdCandidate({ client: undefined as unknown as Client }), UsageError);
+    await candidate.run({ ...timing, ttlMs: 1_200, key: "//what/stands", contactInfo: 'a"b' }, async (_signal, { fencingToken }) => {
+      const { node } = await keys().get("/what/stands");
+      assert.deepEqual(Object.keys(JSON.parse(node.value) as object), ["session", "contact"]);
+      assert.equal((JSON.parse(node.value) as { contact: string }).contact, 'a"b');
+      assert.equal(fencingToken, String(node.createdIndex));
+      assert.equal(node.ttl, 2);
+    });
+    await assert.rejects(keys().get("/what/stands"), /^EtcdError: 100/);
+  });
+
+  test("consul 49: the token of a term stays while it is refreshed, and no watcher sees that", async (t) => {
+    const { candidate } = await contender(t, endpoint());
+    await candidate.run({ ...timing, key: "/refreshed", contactInfo: "" }, async (signal, { fencingToken }) => {
+      const first = (await keys().get("/refreshed")).node;
+      const later = await until("three refreshes", async () => {
+        const { node } = await keys().get("/refreshed");
+        return node.modifiedIndex >= first.modifiedIndex + 3 && node;
+      });
+      assert.equal(String(later.createdIndex), fencingToken);
+      assert.equal(later.value, first.value);
+      assert.ok(!signal.aborted);
+    });
+  });
+
+  test("consul 49: an acquire whose answer is lost is found to be ours", async (t) => {
+    let lost = 0;
+    const { candidate } = await contender(t, endpoint(), (send) => async (spec, signal) => {
+      const raw = await send(spec, signal);
+      if (spec.method === "PUT" && spec.query?.includes("prevExist=false") === true && lost++ === 0) throw new Error("the answer was lost");
+      return raw;
+    });
+    const begunMs = performance.now();
+    await candidate.run({ ...timing, ttlMs: 30_000, key: "/answer-lost", contactInfo: "" }, async (_signal, { fencingToken }) => {
+      assert.ok(performance.now() - begunMs < 10_000, "long before the TTL");
+      assert.equal(fencingToken, String((await keys().get("/answer-lost")).node.createdIndex));
+    });
+  });
+
+  test("consul 49: beats whose answers are lost cost no leadership, though the key's index moved on", async (t) => {
+    let beats = 0;
+    const { candidate } = await contender(t, endpoint(), (send) => async (spec, signal) => {
+      const raw = await send(spec, signal);
+      if (isBeat(spec) && ++beats % 2 === 1) throw new Error("the answer was lost");
+      return raw;
+    });
+    await candidate.run({ ...timing, ttlMs: 2_000, key: "/beats-lost", contactInfo: "" }, async (signal) => {
+      await until("ten beats", () => beats >= 10);
+      assert.ok(!signal.aborted);
+    });
+  });
+
+  test("consul 49: a beat that is applied late takes nothing from a later one", async (t) => {
+    // what a frozen member does with a request it has read: the key's expiry was set then
+    let held: (() => Promise<unknown>) | undefined;
+    const { candidate } = await contender(t, endpoint(), (send) => (spec, signal) => {
+      if (!isBeat(spec) || held !== undefined) return send(spec, signal);
+      held = () => send({ ...spec, body: (spec.body ?? "").replace(/ttl=\d+/, "ttl=1") });
+      return Promise.reject(new Error("held up"));
+    });
+    await candidate.run({ ...timing, ttlMs: 6_000, marginMs: 500, key: "/late-beat", contactInfo: "" }, async (signal) => {
+      const { modifiedIndex } = (await keys().get("/late-beat")).node;
+      await until("a later beat", async () => (await keys().get("/late-beat")).node.modifiedIndex > modifiedIndex);
+      await held?.();
+      const { ttl } = (await keys().get("/late-beat")).node;
+      assert.ok(ttl !== undefined && ttl > 2, `${String(ttl)} s left`);
+      assert.ok(!signal.aborted);
+    });
+  });
+
+  test("consul 49: lost to a foreign hand that overwrites the key, whose entry stands as it is", async (t) => {
+    const { candidate } = await contender(t, endpoint());
+    const session = await candidate.participate({ ...timing, key: "/foreign", contactInfo: "" }, ({ signal }) => ended(signal));
+    t.after(() => session.close());
+    const changes = session.changes();
+    await until("it leads", () => session.isLeader);
+    await keys().set("/foreign", "somebody");
+    for await (const { type, error } of changes) {
+      if (type !== "lost") continue;
+      assert.ok(error instanceof ElectionError);
+      assert.equal(error.code, "ERR_LOST");
+      break;
+    }
+    assert.equal(await session.current(), "somebody");
+    assert.equal((await session.currentEntry())?.sessionId, undefined);
+    await keys().delete("/foreign");
+    await until("it leads again", () => session.isLeader);
+  });
+
+  test("consul 49: after an expiry the contenders wait for the lock-delay, after a release they do not", async (t) => {
+    const [a, b] = [await contender(t, endpoint()), await contender(t, endpoint())];
+    const config = { ...timing, lockDelayMs: 2_000, key: "/lock-delay", contactInfo: "" };
+    await keys().set("/lock-delay", "gone soon", { ttl: 1 });
+    const watcher = keys().watcher("/lock-delay", { afterIndex: (await keys().get("/lock-delay")).index });
+    const elected: number[] = [];
+    const first = await a.candidate.participate(config, ({ signal }) => {
+      elected.push(performance.now());
+      return ended(signal);
+    });
+    t.after(() => first.close());
+    assert.equal((await watcher.next()).action, "expire");
+    const expiredMs = performance.now();
+    await until("elected", () => elected.length === 1);
+    const afterMs = (elected[0] ?? 0) - expiredMs;
+    assert.ok(afterMs >= 1_900 && afterMs < 4_000, `elected ${String(afterMs)} ms after the expiry`);
+    const second = await b.candidate.participate(config, ({ signal }) => {
+      elected.push(performance.now());
+      return ended(signal);
+    });
+    t.after(() => second.close());
+    const releasedMs = performance.now();
+    await first.close();
+    await until("the other is elected", () => elected.length === 2);
+    assert.ok((elected[1] ?? 0) - releasedMs < 1_500);
+  });
+
+  test("consul 49: who waits survives cleared history", async (t) => {
+    const proxy = await proxyTo(t, endpoint());
+    const { candidate } = await contender(t, proxy.url);
+    await keys().set("/cleared/lock", "somebody");
+    const session = await candidate.participate({ ...timing, key: "/cleared/lock", contactInfo: "" }, ({ signal }) => ended(signal));
+    t.after(() => session.close());
+    await until("it watches", () => proxy.connections > 1);
+    proxy.cut("refuse");
+    await keys().delete("/cleared/lock");
+    for (let i = 0; i < 1_100; i += 50) await Promise.all(Array.from({ length: 50 }, () => keys().set("/cleared/other", "x")));
+    proxy.heal();
+    await until("it leads", () => session.isLeader);
+  });
+
+  test("consul 49: observe tells who leads, and when nobody does", async (t) => {
+    const [a, b] = [await contender(t, endpoint()), await contender(t, endpoint())];
+    const stop = new AbortController();
+    const seen: string[] = [];
+    const observing = (async () => {
+      const etcd = createEtcdCandidate({ client: clientNow() });
+      for await (const entry of etcd.observe("observed", stop.signal)) seen.push(describeEntry(entry));
+    })();
+    await until("the first look", () => seen.length === 1);
+    const config: LeadershipConfig = { ...timing, key: "observed", contactInfo: "a" };
+    await a.candidate.run(config, () => until("a is seen", () => seen.at(-1) === "a"));
+    await b.candidate.run({ ...config, contactInfo: "b" }, () => until("b is seen", () => seen.at(-1) === "b"));
+    await until("the end is seen", () => seen.length === 5);
+    assert.deepEqual(seen, ["nobody", "a", "nobody", "b", "nobody"]);
+    const reason = new Error("enough");
+    stop.abort(reason);
+    await assert.rejects(observing, (error) => error === reason);
+  });
+
+  test("consul 49: a closed client ends the election, which says so", async () => {
+    const own = new Client({ endpoints: [endpoint()] });
+    const session = await createEtcdCandidate({ client: own }).participate({ ...timing, key: "/closed-client", contactInfo: "" }, ({ signal }) => ended(signal));
+    await until("it leads", () => session.isLeader);
+    await own.close();
+    const error = await session.closed;
+    assert.ok(error instanceof UsageError);
+    assert.equal(error.code, "ERR_CLOSED");
+    assert.equal(session.isLeader, false);
+  });
+
+  test("consul 50: the leader is killed, and another one is elected after the TTL and the lock-delay", async (t) => {
+    const child = startChild(t, "../../integration/election-program.js", [JSON.stringify({ endpoints: [endpoint()], config: { ...timing, key: "/killed", contactInfo: "child" } })]);
+    const { candidate } = await contender(t, endpoint());
+    await until("the child leads", async () => (await keys().get("/killed").catch(() => undefined)) !== undefined);
+    let electedMs = 0;
+    const session = await candidate.participate({ ...timing, key: "/killed", contactInfo: "" }, ({ signal }) => {
+      electedMs = performance.now();
+      return ended(signal);
+    });
+    t.after(() => session.close());
+    assert.equal(await session.current(), "child");
+    child.process.kill("SIGKILL");
+    await child.ended;
+    const killedMs = performance.now();
+    await until("another leader", () => electedMs > 0);
+    const afterMs = electedMs - killedMs;
+    assert.ok(afterMs <= timing.ttlMs + timing.lockDelayMs + 2_000, `elected ${String(afterMs)} ms after`);
+    assert.ok(afterMs >= timing.lockDelayMs, `elected ${String(afterMs)} ms after`);
+  });
+});
+
+describe("etcd's election on three members", { concurrency: false }, () => {
+  test("consul 49: a frozen member, then a killed one, cost no leadership", async (t) => {
+    await using three = await fastCluster();
+    const own = new Client({ endpoints: three.endpoints });
+    t.after(() => own.close());
+    const session = await createEtcdCandidate({ client: own }).participate({ ...timing, ttlMs: 6_000, key: "/members", contactInfo: "" }, ({ signal }) => ended(signal));
+    t.after(() => session.close());
+    await until("it leads", () => session.isLeader);
+    const token = (await session.currentEntry())?.fencingToken;
+    // the one it talks to
+    const pinned = three.members.find(({ url }) => url === own.endpoints[0]) ?? assert.fail("pinned to one of them");
+    pinned.freeze();
+    await until("it goes on elsewhere", () => own.endpoints[0] !== pinned.url);
+    const again = new KeysAPI(own);
+    const index = async (): Promise<number> => (await again.get("/members", { quorum: true })).node.modifiedIndex;
+    const before = await index();
+    await until("a refresh got through", async () => (await index()) > before);
+    pinned.thaw();
+    await pinned.kill();
+    const later = await index();
+    await until("another refresh got through", async () => (await index()) > later);
+    assert.equal((await session.currentEntry())?.fencingToken, token);
+    assert.ok(session.isLeader);
+  });
+});
+
+function endpoint(): string {
+  return cluster?.endpoints[0] ?? assert.fail("the cluster is there only while tests run");
+}
+
+function clientNow(): Client {
+  return client ?? assert.fail("the client is there only while tests run");
+}
+
+function keys(): KeysAPI {
+  return new KeysAPI(clientNow());
+}
+
+async function proxyTo(t: TestContext, url: string): Promise<TcpProxy> {
+  const proxy = await TcpProxy.start(url);
+  t.after(() => proxy.close());
+  return proxy;
+}
+
+/** A candidate with a client and a proxy of its own, which counts what it sends. */
+async function contender(t: TestContext, url: string, wrap: (send: Sender["send"]) => Sender["send"] = (send) => send): Promise<LockContender> {
+  const proxy = await proxyTo(t, url);
+  const own = new Client({ endpoints: [proxy.url] });
+  t.after(() => own.close());
+  let [releases, lastGoodBeatMs, pending] = [0, 0, 0];
+  const send = wrap((spec, signal) => own.send(spec, signal));
+  const counting: Sender = {
+    send: async (spec, signal) => {
+      if (spec.method === "DELETE") releases++;
+      const sentMs = performance.now();
+      pending++;
+      try {
+        const raw = await send(spec, signal);
+        if (spec.method === "PUT" && raw.status < 300) lastGoodBeatMs = sentMs;
+        return raw;
+      } finally {
+        pending--;
+      }
+    },
+  };
+  return {
+    candidate: createEtcdCandidate({ client: counting }),
+    cut: (how) => { proxy.cut(how); },
+    heal: () => { proxy.heal(); },
+    releases: () => releases,
+    lastGoodBeatMs: () => lastGoodBeatMs,
+    pending: () => pending,
+  };
+}
+
+function isBeat({ method, body }: { readonly method: string; readonly body?: string | undefined }): boolean {
+  return method === "PUT" && body?.includes("refresh=true") === true;
+}
+
+async function ended(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, "abort");
+}
+
+function describeEntry(entry: LeaderEntry | undefined): string {
+  return entry?.contactInfo ?? "nobody";
+}

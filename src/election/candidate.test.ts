@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { lockSuite } from "../testing/lock-suite.js";
+import { MemoryLockServer } from "../testing/memory-lock.js";
+
+const server = new MemoryLockServer();
+
+lockSuite("a lock in memory", {
+  title: (number, text) => `consul ${String(number)}: ${text}`,
+  config: { ttlMs: 900, lockDelayMs: 100, cooldownMs: 50, stepDownTimeoutMs: 150, marginMs: 200 },
+  manyTermsMs: 3_000,
+  expiryLatenessMs: 0,
+  start: () => Promise.resolve(),
+  stop: () => Promise.resolve(),
+  contender: () => {
+    const connection = server.connect();
+    return Promise.resolve({
+      candidate: connection.candidate,
+      cut: (how) => { connection.cut(how); },
+      heal: () => { connection.heal(); },
+      releases: () => connection.releases,
+      lastGoodBeatMs: () => connection.lastGoodBeatMs,
+      pending: () => connection.pending,
+    });
+  },
+  endSession: (_key, id) => {
+    server.endSession(id);
+    return Promise.resolve();
+  },
+});
+
+test("isLeader and the signal tell the truth as soon as they are asked after the process stood still", async (t) => {
+  const { candidate } = server.connect();
+  const signals: AbortSignal[] = [];
+  const session = await candidate.participate({ key: "stood-still", contactInfo: "", ttlMs: 300, marginMs: 30 }, async ({ signal }) => {
+    signals.push(signal);
+    await new Promise((resolve) => { signal.addEventListener("abort", resolve); });
+  });
+  t.after(() => session.close());
+  while (!session.isLeader) await new Promise((resolve) => setTimeout(resolve, 5));
+  const [signal] = signals;
+  let heard = false;
+  signal?.addEventListener("abort", () => (heard = true));
+  const end = performance.now() + 300;
+  // no timer fires, no answer is read: as in a process that was frozen
+  while (performance.now() < end) void 0;
+  assert.equal(heard, false);
+  assert.equal(session.isLeader, false);
+  assert.equal(signal?.aborted, true);
+  assert.equal(heard, true);
+});
+
+test("a backend that cannot be reached at the beginning is tried again", async (t) => {
+  const connection = server.connect();
+  connection.cut("refuse");
+  const session = await connection.candidate.participate({ key: "later", contactInfo: "", ttlMs: 500 }, ({ signal }) => new Promise((resolve) => { signal.addEventListener("abort", () => { resolve(); }); }));
+  t.after(() => session.close());
+  assert.equal(session.sessionId, undefined);
+  const changes = session.changes();
+  connection.heal();
+  for await (const { type } of changes) if (type === "elected") break;
+  assert.ok(session.isLeader);
+});
+
+test("changes: what happens from the call on, for each reader; ends with the handle, or by its signal", async () => {
+  const { candidate } = server.connect();
+  const session = await candidate.participate({ key: "changes", contactInfo: "", ttlMs: 500 }, ({ signal }) => new Promise((resolve) => { signal.addEventListener("abort", () => { resolve(); }); }));
+  const stop = new AbortController();
+  const all = session.changes();
+  const some = session.changes({ signal: stop.signal });
+  assert.equal((await some.next()).value?.type, "elected");
+  const reason = new Error("enough");
+  const waiting = some.next();
+  stop.abort(reason);
+  await assert.rejects(waiting, (error) => error === reason);
+  await session.close();
+  const seen: string[] = [];
+  for await (const { type } of all) seen.push(type);
+  assert.deepEqual(seen, ["elected", "lost"]);
+  assert.deepEqual(await session.changes().next(), { done: true, value: undefined });
+});

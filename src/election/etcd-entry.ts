@@ -1,0 +1,28 @@
+import type { KeyNode } from "../index.js";
+import type { LeaderEntry } from "./lock.js";
+
+/** The key of etcd that a leadership's key stands for, as etcd itself writes it. */
+export function keyPath(key: string): string {
+  return key
+    .split("/")
+    .filter(Boolean)
+    .map((segment) => `/${segment}`)
+    .join("");
+}
+
+/** What a key tells of its leader. One that others wrote counts as held, with its whole value as contact info. */
+export function entryOf({ key, value, createdIndex, modifiedIndex }: KeyNode): LeaderEntry {
+  const entry = { key, value, held: true, fencingToken: String(createdIndex), createdIndex, modifiedIndex };
+  const { session, contact } = fieldsOf(value);
+  if (typeof session !== "string" || typeof contact !== "string") return { ...entry, contactInfo: value };
+  return { ...entry, contactInfo: contact, sessionId: session };
+}
+
+function fieldsOf(value: string): { readonly session?: unknown; readonly contact?: unknown } {
+  try {
+    const json = JSON.parse(value) as unknown;
+    return typeof json === "object" && json !== null ? json : {};
+  } catch {
+    return {};
+  }
+}

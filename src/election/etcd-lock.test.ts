@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Client } from "../client.js";
+import { clientOf, headersOnly, reply, ScriptedServer, silence, type Answer, type SeenRequest } from "../testing/scripted-server.js";
+import { createEtcdCandidate } from "./etcd-lock.js";
+
+const config = { key: "jobs/leader", contactInfo: "http://h/?a=1&b=<2>", ttlMs: 1_400 } as const;
+
+/** Plays a key that is free, as far as one leader can tell. */
+function etcd(): Answer {
+  let modifiedIndex = 7;
+  return (response, request, socket) => {
+    const wait = request.query.includes("wait=true");
+    const answer = request.method === "GET" && wait ? headersOnly() : reply(200, body(request, ++modifiedIndex), { "x-etcd-index": String(modifiedIndex) });
+    return answer(response, request, socket);
+  };
+}
+
+function body({ method, form }: SeenRequest, modifiedIndex: number): object {
+  value = form.find((field) => field.startsWith("value="))?.slice("value=".length) ?? value;
+  return { action: method === "DELETE" ? "compareAndDelete" : "set", node: { key: "/jobs/leader", value, createdIndex: 8, modifiedIndex } };
+}
+
+let value = "";
+
+test("consul 49: what goes over the wire: create, refresh from the known index, compare-and-delete", async (t) => {
+  await using server = await ScriptedServer.start(etcd());
+  const client = clientOf([server]);
+  t.after(() => client.close());
+  await createEtcdCandidate({ client }).run(config, async (_signal, { fencingToken }) => {
+    assert.equal(fencingToken, "8");
+    while (server.requests.filter(({ form }) => form.includes("refresh=true")).length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+  });
+  const writes = server.requests.filter(({ method }) => method !== "GET");
+  const [create, first, second] = writes;
+  const release = writes.at(-1);
+  assert.deepEqual([create?.method, create?.path, create?.query], ["PUT", "/v2/keys/jobs/leader", ["prevExist=false"]]);
+  assert.match(value, /^\{"session":"[0-9a-f-]{36}","contact":"http:\/\/h\/\?a=1&b=<2>"\}$/);
+  assert.deepEqual(create?.form, ["ttl=2", `value=${value}`]);
+  assert.deepEqual(first?.form, ["refresh=true", "ttl=2"]);
+  assert.deepEqual(first.query.filter((field) => !field.startsWith("prevIndex")), ["prevExist=true", `prevValue=${value}`]);
+  const indexes = [first, second].map((beat) => Number(beat?.query.find((field) => field.startsWith("prevIndex="))?.slice("prevIndex=".length)));
+  assert.ok((indexes[0] ?? 0) >= 8 && (indexes[1] ?? 0) > (indexes[0] ?? 0), `each from the one before: ${indexes.join(", ")}`);
+  assert.deepEqual([release?.method, release?.query], ["DELETE", [`prevValue=${value}`]]);
+});
+
+test("consul 49: an endpoint that is silent is left after a part of the TTL, whatever the client's own limit", async (t) => {
+  await using frozen = await ScriptedServer.start(silence());
+  await using server = await ScriptedServer.start(etcd());
+  const client = clientOf([frozen, server], { headerTimeoutMs: 60_000 });
+  t.after(() => client.close());
+  const begunMs = performance.now();
+  await createEtcdCandidate({ client }).run(config, () => {
+    assert.ok(performance.now() - begunMs < 5_000);
+    assert.equal(frozen.requests.filter(({ method }) => method === "PUT").length, 1);
+  });
+});
+
+test("consul 49: what a spec asks for lowers the client's limits, and never raises them", async () => {
+  const seen: unknown[] = [];
+  const client = new Client({
+    endpoints: ["http://h"],
+    headerTimeoutMs: 1_000,
+    bodyIdleTimeoutMs: 2_000,
+    transport: (_url, { limits }) => {
+      seen.push(limits);
+      return Promise.resolve({ status: 200, headers: {}, body: "" });
+    },
+  });
+  await client.send({ method: "GET", path: "/" });
+  await client.send({ method: "GET", path: "/", limits: { headersMs: 500, idleMs: 3_000 } });
+  assert.deepEqual(seen, [{ headersMs: 1_000, idleMs: 2_000 }, { headersMs: 500, idleMs: 2_000 }]);
+});

@@ -1,0 +1,74 @@
+/** What a leader's process said; `atMs` is the monotonic clock that all processes of a machine share. */
+export type Fact = {
+  readonly atMs: number;
+} & (
+  | { readonly type: "ready" }
+  /** The callback begins; its signal begins to be asked. */
+  | { readonly type: "begin"; readonly token: number }
+  /** The signal was asked at that time, and had not aborted. */
+  | { readonly type: "leads"; readonly token: number }
+  /** The signal's event came. */
+  | { readonly type: "abort"; readonly token: number }
+  /** The callback is about to return. */
+  | { readonly type: "end"; readonly token: number }
+);
+
+/** A fact to be said, with the time added later. */
+export type FactOf<F> = F extends { readonly atMs: number } ? Omit<F, "atMs"> & { readonly atMs?: number } : never;
+
+/** One term of one process. */
+export interface TermRecord {
+  readonly process: string;
+  readonly token: number;
+  readonly beginMs: number;
+  /** When its signal was last asked and said that it leads. */
+  readonly lastLedMs: number;
+  /** When the signal's event came; absent of a process that was killed before. */
+  readonly abortMs: number | undefined;
+}
+
+/** Folds the facts of one process into its terms. */
+export function termsOf(process: string, facts: readonly Fact[]): readonly TermRecord[] {
+  const terms = new Map<number, TermRecord>();
+  for (const fact of facts) {
+    if (fact.type === "ready") continue;
+    const { token, atMs, type } = fact;
+    const term = terms.get(token) ?? { process, token, beginMs: atMs, lastLedMs: atMs, abortMs: undefined };
+    if (type === "leads") terms.set(token, { ...term, lastLedMs: Math.max(term.lastLedMs, atMs) });
+    else if (type === "abort") terms.set(token, { ...term, abortMs: atMs });
+    else terms.set(token, term);
+  }
+  return [...terms.values()];
+}
+
+/** Everything that is wrong with a history, one line each; none is good. */
+export function violationsOf(terms: readonly TermRecord[]): readonly string[] {
+  const sorted = [...terms].sort((a, b) => a.beginMs - b.beginMs);
+  const problems: string[] = [];
+  let latest: TermRecord | undefined;
+  let newest: TermRecord | undefined;
+  for (const term of sorted) {
+    // the one whose signal said so the longest, not just the one before
+    if (latest !== undefined && latest.lastLedMs >= term.beginMs) {
+      problems.push(`${nameOf(term)} began ${(latest.lastLedMs - term.beginMs).toFixed(3)} ms before ${nameOf(latest)} said for the last time that it leads`);
+    }
+    if (newest !== undefined && newest.token >= term.token) problems.push(`${nameOf(term)} began after ${nameOf(newest)}: the token has not grown`);
+    if (term.abortMs !== undefined && term.lastLedMs > term.abortMs) problems.push(`${nameOf(term)} said that it leads after its signal had aborted`);
+    if (latest === undefined || term.lastLedMs > latest.lastLedMs) latest = term;
+    newest = term;
+  }
+  return problems;
+}
+
+/** How long, in ms, a signal's event came after the next leader had begun: only in processes that were frozen then. */
+export function lateEventsOf(terms: readonly TermRecord[]): readonly { readonly term: TermRecord; readonly byMs: number }[] {
+  return terms.flatMap((term) => {
+    const next = terms.filter(({ beginMs }) => beginMs > term.beginMs).sort((a, b) => a.beginMs - b.beginMs)[0];
+    if (next === undefined || term.abortMs === undefined || term.abortMs < next.beginMs) return [];
+    return [{ term, byMs: term.abortMs - next.beginMs }];
+  });
+}
+
+function nameOf({ process, token }: TermRecord): string {
+  return `${process}'s term ${String(token)}`;
+}

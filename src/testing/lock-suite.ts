@@ -1,0 +1,382 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { after, before, describe, test, type TestContext } from "node:test";
+import { ElectionError } from "../election/errors.js";
+import type { Candidate, Leadership, LeadershipConfig, LeaderSession } from "../election/lock.js";
+import { gate } from "./scripted-cluster.js";
+import type { Cut } from "./tcp-proxy.js";
+
+/** One contender, with a way of its own to the backend, which can be cut. */
+export interface LockContender {
+  readonly candidate: Candidate;
+  cut(how: Cut): void;
+  heal(): void;
+  /** How many requests to give up a lock it has sent. */
+  releases(): number;
+  /** When the last beat, or acquire, that was answered well was sent; `performance.now()`. */
+  lastGoodBeatMs(): number;
+  /** How many requests wait for an answer. */
+  pending(): number;
+}
+
+/** What a backend gives for {@link lockSuite}. Durations must suit it; the suite's own limits follow from them. */
+export interface LockBackend {
+  /** The title of a test. */
+  title(number: number, text: string): string;
+  readonly config: Pick<Leadership, "ttlMs" | "lockDelayMs" | "cooldownMs" | "stepDownTimeoutMs" | "marginMs">;
+  /** Whether its tests may run side by side. @default false */
+  readonly concurrency?: boolean;
+  /** How long case 33 goes on, in ms. */
+  readonly manyTermsMs: number;
+  /** How late the server may be with an expiry, in ms. */
+  readonly expiryLatenessMs: number;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** Ended with the test. */
+  contender(t: TestContext): Promise<LockContender>;
+  /** Ends the leader's session behind its back. */
+  endSession(key: string, sessionId: string): Promise<void>;
+}
+
+/** How late a timer, an answer or an event may be on a busy machine, in ms. */
+const slackMs = 1_000;
+
+/** What every backend of an election has to do. Numbers are the acceptance cases. */
+export function lockSuite(name: string, backend: LockBackend): void {
+  const { ttlMs, lockDelayMs, cooldownMs, stepDownTimeoutMs, marginMs } = backend.config;
+  /** Within this time after a leader was lost in silence, there is a new one. */
+  const successionMs = ttlMs + lockDelayMs + backend.expiryLatenessMs + 2_000;
+  const title = (number: number, text: string): string => backend.title(number, text);
+
+  void describe(name, { concurrency: backend.concurrency ?? false }, () => {
+    before(() => backend.start());
+    after(() => backend.stop());
+
+    void test(title(33, "two candidates, at most one callback at any time, whatever is abdicated"), async (t) => {
+      const key = newKey();
+      let running = 0;
+      const terms = [0, 0];
+      const sessions = await Promise.all(
+        [0, 1].map(async (i) =>
+          participate(t, await backend.contender(t), key, async ({ signal }) => {
+            running++;
+            assert.equal(running, 1, "two callbacks run");
+            terms[i] = (terms[i] ?? 0) + 1;
+            await aborted(signal);
+            running--;
+          }),
+        ),
+      );
+      const end = performance.now() + backend.manyTermsMs;
+      while (performance.now() < end) {
+        await pause(Math.random() * 200);
+        await Promise.all(sessions.filter(() => Math.random() < 0.7).map((session) => session.abdicate()));
+      }
+      await Promise.all(sessions.map((session) => session.close()));
+      assert.equal(running, 0);
+      assert.ok(terms.every((count) => count > 1), `each has led more than once: ${terms.join(", ")}`);
+    });
+
+    void test(title(34, "the callback returns: the lock is released, the other is elected, the first waits its cooldown"), async (t) => {
+      const key = newKey();
+      const [a, b] = [await backend.contender(t), await backend.contender(t)];
+      const first = new Terms();
+      const second = new Terms();
+      await participate(t, a, key, first.asLeader);
+      const term = await first.next();
+      await participate(t, b, key, second.asLeader);
+      const endedMs = performance.now();
+      term.end();
+      const other = await second.next();
+      assert.equal(a.releases(), 1);
+      assert.ok(term.signal.aborted);
+      assertCode(term.signal.reason, "ERR_FINISHED");
+      const tookMs = performance.now() - endedMs;
+      assert.ok(tookMs < lockDelayMs + slackMs, `a release needs no expiry: ${String(tookMs)} ms`);
+      other.end();
+      const again = await first.next();
+      assert.ok(again.begunMs - endedMs >= cooldownMs, "no earlier than after the cooldown");
+    });
+
+    void test(title(35, "a callback that rejects at once is called again with growing pauses"), async (t) => {
+      const session = await backend.contender(t);
+      const begunMs: number[] = [];
+      const fourth = gate();
+      const handle = await participate(t, session, newKey(), () => {
+        begunMs.push(performance.now());
+        if (begunMs.length === 4) fourth.open();
+        return Promise.reject(new Error("out of luck"));
+      });
+      const errors: string[] = [];
+      const reading = (async () => {
+        for await (const { type, error } of handle.changes()) if (type === "error") errors.push(error?.message ?? "");
+      })();
+      await fourth.opened;
+      const pauses = begunMs.slice(1).map((ms, i) => ms - (begunMs[i] ?? 0));
+      pauses.forEach((ms, i) => {
+        const least = cooldownMs * 2 ** i;
+        assert.ok(ms >= least - 2, `pause ${String(i)} lasts at least ${String(least)} ms, not ${String(ms)}`);
+      });
+      await handle.close();
+      await reading;
+      assert.ok(errors.includes("out of luck"));
+      assert.equal(await handle.closed, undefined);
+    });
+
+    void test(title(36, "abdicate while leading: the signal aborts before the release, and the other one wins"), async (t) => {
+      const key = newKey();
+      const [a, b] = [await backend.contender(t), await backend.contender(t)];
+      const first = new Terms();
+      const second = new Terms();
+      const session = await participate(t, a, key, first.asLeader, { contactInfo: "http://h/?a=1&b=<2>" });
+      const term = await first.next();
+      await participate(t, b, key, second.asLeader, { contactInfo: "b" });
+      assert.ok(session.isLeader);
+      assert.equal(await session.current(), "http://h/?a=1&b=<2>");
+      assert.equal((await session.currentEntry())?.sessionId, session.sessionId);
+      let releasesAtAbort = -1;
+      term.signal.addEventListener("abort", () => (releasesAtAbort = a.releases()));
+      const abdicating = session.abdicate();
+      assert.equal(session.isLeader, false);
+      assert.ok(term.signal.aborted);
+      assertCode(term.signal.reason, "ERR_RESIGNED");
+      term.end();
+      assert.equal(await abdicating, true);
+      assert.deepEqual([releasesAtAbort, a.releases()], [0, 1]);
+      await second.next();
+      assert.equal(await session.current(), "b");
+    });
+
+    void test(title(37, "abdicate while not leading: false, and nothing is released"), async (t) => {
+      const key = newKey();
+      const [a, b] = [await backend.contender(t), await backend.contender(t)];
+      const first = new Terms();
+      await participate(t, a, key, first.asLeader);
+      const term = await first.next();
+      const waiting = await participate(t, b, key, () => assert.fail("must not lead"));
+      assert.equal(await waiting.abdicate(), false);
+      assert.equal(waiting.isLeader, false);
+      assert.equal(b.releases(), 0);
+      assert.ok(!term.signal.aborted);
+      await waiting.close();
+    });
+
+    void test(title(38, "the session ends at the server: the signal aborts within a second, and a new session contests"), async (t) => {
+      const key = newKey();
+      const terms = new Terms();
+      const session = await participate(t, await backend.contender(t), key, terms.asLeader);
+      const term = await terms.next();
+      const id = session.sessionId ?? assert.fail("there is a session");
+      await backend.endSession(key, id);
+      const endedMs = performance.now();
+      await aborted(term.signal);
+      const tookMs = performance.now() - endedMs;
+      assert.ok(tookMs <= 1_000, `aborted after ${String(tookMs)} ms`);
+      assertCode(term.signal.reason, "ERR_LOST");
+      term.end();
+      await terms.next();
+      assert.notEqual(session.sessionId, id);
+    });
+
+    void test(title(39, "an outage that is over in time costs no leadership"), async (t) => {
+      const contender = await backend.contender(t);
+      const terms = new Terms();
+      const session = await participate(t, contender, newKey(), terms.asLeader);
+      const term = await terms.next();
+      contender.cut("refuse");
+      await pause(ttlMs / 2);
+      contender.heal();
+      const healedMs = performance.now();
+      await until(() => contender.lastGoodBeatMs() > healedMs);
+      assert.ok(!term.signal.aborted);
+      assert.ok(session.isLeader);
+    });
+
+    for (const how of ["refuse", "hang"] as const) {
+      void test(title(40, `the server cannot be reached (${how}): the signal aborts before the TTL is over, and another one leads after it`), async (t) => {
+        const key = newKey();
+        const [a, b] = [await backend.contender(t), await backend.contender(t)];
+        const first = new Terms();
+        const second = new Terms();
+        const session = await participate(t, a, key, first.asLeader);
+        const term = await first.next();
+        await participate(t, b, key, second.asLeader);
+        a.cut(how);
+        const cutMs = performance.now();
+        const abortedMs = await aborted(term.signal).then(() => performance.now());
+        const afterMs = abortedMs - a.lastGoodBeatMs();
+        assert.ok(afterMs <= ttlMs, `aborted ${String(afterMs)} ms after the last good beat was sent`);
+        assert.ok(afterMs >= ttlMs - marginMs - 2, `and not earlier than needed: ${String(afterMs)} ms`);
+        assert.equal(session.isLeader, false);
+        assertCode(term.signal.reason, "ERR_EXPIRED");
+        term.end();
+        const next = await second.next();
+        assert.ok(next.begunMs >= abortedMs, "the one ends before the other begins");
+        assert.ok(next.begunMs - cutMs <= successionMs, `a new leader after ${String(next.begunMs - cutMs)} ms`);
+      });
+    }
+
+    void test(title(44, "close while leading: abort, release, and nothing left open; twice is once"), async (t) => {
+      const key = newKey();
+      const [a, b] = [await backend.contender(t), await backend.contender(t)];
+      const first = new Terms();
+      const session = await participate(t, a, key, first.asLeader);
+      const term = await first.next();
+      const id = session.sessionId;
+      const other = await participate(t, b, key, new Terms().asLeader);
+      const closing = [session.close(), session.close(), session[Symbol.asyncDispose]()];
+      assert.ok(term.signal.aborted);
+      assert.equal(a.releases(), 0);
+      term.end();
+      await Promise.all(closing);
+      assert.equal(a.releases(), 1);
+      assert.equal(a.pending(), 0);
+      assert.equal(session.isLeader, false);
+      assert.equal(session.sessionId, undefined);
+      assert.equal(await session.closed, undefined);
+      assert.notEqual((await other.currentEntry())?.sessionId, id);
+    });
+
+    void test(title(45, "aborted while it begins, or later: rejects, or closes"), async (t) => {
+      const contender = await backend.contender(t);
+      const reason = new Error("enough");
+      const config = { ...backend.config, key: newKey(), contactInfo: "" };
+      const never = (): never => assert.fail("must not lead");
+      await assert.rejects(contender.candidate.participate(config, never, { signal: AbortSignal.abort(reason) }), (error) => error === reason);
+      const early = new AbortController();
+      const beginning = contender.candidate.participate(config, never, { signal: early.signal });
+      early.abort(reason);
+      await assert.rejects(beginning, (error) => error === reason);
+      await until(() => contender.pending() === 0);
+      const late = new AbortController();
+      const terms = new Terms();
+      const session = await contender.candidate.participate(config, terms.asLeader, { signal: late.signal });
+      const term = await terms.next();
+      late.abort(reason);
+      assert.equal(term.signal.reason, reason);
+      term.end();
+      assert.equal(await session.closed, undefined);
+      assert.equal(contender.pending(), 0);
+    });
+
+    void test(title(47, "a callback that ignores its signal: the lock is given up in time, and it is not called again before it has ended"), async (t) => {
+      const key = newKey();
+      const [a, b] = [await backend.contender(t), await backend.contender(t)];
+      const first = new Terms();
+      const second = new Terms();
+      const session = await participate(t, a, key, first.asLeader);
+      const term = await first.next();
+      await participate(t, b, key, second.asLeader);
+      const begunMs = performance.now();
+      await session.abdicate();
+      const tookMs = performance.now() - begunMs;
+      assert.ok(tookMs >= stepDownTimeoutMs - 2, `released after ${String(tookMs)} ms`);
+      (await second.next()).end();
+      await pause(cooldownMs * 2);
+      assert.equal(first.running, 1, "the first callback still runs");
+      term.end();
+      (await second.next()).end();
+      await first.next();
+    });
+
+    void test(title(48, "the fencing token grows with every leader"), async (t) => {
+      const key = newKey();
+      const terms = new Terms();
+      for (let i = 0; i < 3; i++) await participate(t, await backend.contender(t), key, terms.asLeader);
+      let last = 0;
+      for (let i = 0; i < 6; i++) {
+        const term = await terms.next();
+        assert.ok(Number(term.fencingToken) > last, `${term.fencingToken} comes after ${String(last)}`);
+        last = Number(term.fencingToken);
+        term.end();
+      }
+    });
+
+    void test(title(34, "run(): works as the leader once, then gives the lead up"), async (t) => {
+      const key = newKey();
+      const [a, b] = [await backend.contender(t), await backend.contender(t)];
+      const config = { ...backend.config, key, contactInfo: "a" };
+      const begun = gate();
+      const goOn = gate();
+      const running = a.candidate.run(config, async (signal, { fencingToken }) => {
+        begun.open();
+        await goOn.opened;
+        return `${String(signal.aborted)} ${String(Number(fencingToken) > 0)}`;
+      });
+      await begun.opened;
+      const failing = b.candidate.run(config, () => Promise.reject(new Error("no")));
+      goOn.open();
+      assert.equal(await running, "false true");
+      assert.equal(a.releases(), 1);
+      await assert.rejects(failing, /^Error: no$/);
+      assert.equal(a.pending() + b.pending(), 0);
+    });
+
+    async function participate(
+      t: TestContext,
+      { candidate }: LockContender,
+      key: string,
+      asLeader: Parameters<Candidate["participate"]>[1],
+      config: Partial<LeadershipConfig> = {},
+    ): Promise<LeaderSession> {
+      const session = await candidate.participate({ ...backend.config, key, contactInfo: "", ...config }, asLeader);
+      t.after(() => session.close());
+      return session;
+    }
+  });
+}
+
+interface TestTerm {
+  readonly signal: AbortSignal;
+  readonly fencingToken: string;
+  readonly begunMs: number;
+  /** Lets the callback return. */
+  end(): void;
+}
+
+/** Terms of a callback that lasts until it is told to end. */
+class Terms {
+  running = 0;
+  readonly #begun: TestTerm[] = [];
+
+  readonly asLeader = async ({ signal, fencingToken }: { readonly signal: AbortSignal; readonly fencingToken: string }): Promise<void> => {
+    const ended = gate();
+    this.#begun.push({ signal, fencingToken, begunMs: performance.now(), end: ended.open });
+    this.running++;
+    await ended.opened;
+    this.running--;
+  };
+
+  /** The next term that has begun and was not handed out yet. */
+  async next(): Promise<TestTerm> {
+    for (;;) {
+      const term = this.#begun.shift();
+      if (term !== undefined) return term;
+      await pause(5);
+    }
+  }
+}
+
+function newKey(): string {
+  return `/suite/${randomUUID()}`;
+}
+
+function assertCode(error: unknown, code: string): void {
+  assert.ok(error instanceof ElectionError);
+  assert.equal(error.code, code);
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => { resolve(); }, { once: true });
+  });
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+async function until(fact: () => boolean): Promise<void> {
+  while (!fact()) await pause(5);
+}
