@@ -1,0 +1,121 @@
+import type { TestContext } from "node:test";
+import {
+  ConfigSourceEtcd,
+  EndpointsConfig,
+  jsonCodec,
+  ServiceConfig,
+  SourceAPI,
+  etcdListerWatcher,
+  type ConfigSourceEtcdOptions,
+  type Endpoints,
+  type Service,
+  type Warning,
+} from "../src/config/index.js";
+import type { KeysAPI, KeysClient, Sender } from "../src/index.js";
+import { endpoints, Recorder, service, showEndpoints, showService } from "../src/testing/config-objects.js";
+
+/** Two configs with a recording handler each. */
+export interface Configs {
+  readonly serviceConfig: ServiceConfig;
+  readonly endpointsConfig: EndpointsConfig;
+  readonly services: Recorder<Service>;
+  readonly endpoints: Recorder<Endpoints>;
+}
+
+export interface Running<S> extends Configs {
+  readonly source: S;
+  readonly warnings: readonly Warning[];
+}
+
+function configs(t: TestContext): Configs {
+  const [serviceConfig, endpointsConfig] = [new ServiceConfig(), new EndpointsConfig()];
+  const [services, endpointsRecorder] = [new Recorder<Service>(showService), new Recorder<Endpoints>(showEndpoints)];
+  serviceConfig.registerHandler(services);
+  endpointsConfig.registerHandler(endpointsRecorder);
+  t.after(() => Promise.all([serviceConfig.close(), endpointsConfig.close()]));
+  return { serviceConfig, endpointsConfig, services, endpoints: endpointsRecorder };
+}
+
+/** A source that is never in sync by reading again, unless the options say so: only events bring it news. */
+export function startEtcdSource(t: TestContext, client: KeysClient, root: string | undefined, options: Partial<ConfigSourceEtcdOptions> = {}): Running<ConfigSourceEtcd> {
+  const own = configs(t);
+  const warnings: Warning[] = [];
+  const source = new ConfigSourceEtcd({
+    client,
+    root,
+    resyncMs: 0,
+    services: own.serviceConfig.channel("etcd"),
+    endpoints: own.endpointsConfig.channel("etcd"),
+    onWarning: (warning) => warnings.push(warning),
+    ...options,
+  });
+  t.after(() => source.close());
+  return { ...own, source, warnings };
+}
+
+/** The same over list and watch. */
+export function startApiSource(t: TestContext, client: KeysClient, root: string): Running<SourceAPI> {
+  const own = configs(t);
+  const warnings: Warning[] = [];
+  const source = new SourceAPI({
+    services: etcdListerWatcher({ client, path: `${root}/specs`, decode: ({ key, value, modifiedIndex }) => jsonCodec.decodeService(value, { key, modifiedIndex }) }),
+    endpoints: etcdListerWatcher({ client, path: `${root}/endpoints`, decode: ({ key, value, modifiedIndex }) => jsonCodec.decodeEndpoints(value, { key, modifiedIndex }) }),
+    periodMs: 200,
+    reconnectMs: 100,
+    serviceSink: own.serviceConfig.channel("api"),
+    endpointsSink: own.endpointsConfig.channel("api"),
+    onWarning: (warning) => warnings.push(warning),
+  });
+  t.after(() => source.close());
+  return { ...own, source, warnings };
+}
+
+/** Writes a registry as the API server does. Objects as {@link service} and {@link endpoints} have them. */
+export class RegistryWriter {
+  readonly #keys: KeysAPI;
+  readonly #root: string;
+
+  constructor(keys: KeysAPI, root: string) {
+    this.#keys = keys;
+    this.#root = root;
+  }
+
+  specKey(id: string): string {
+    return `${this.#root}/specs/${id}`;
+  }
+
+  endpointsKey(id: string): string {
+    return `${this.#root}/endpoints/${id}`;
+  }
+
+  /** @param text `ns/name:port` */
+  async spec(text: string, how: "set" | "create" | "update" | "compareAndSwap" = "set"): Promise<void> {
+    const key = this.specKey(text.split(":", 1)[0] ?? "");
+    const value = jsonCodec.encodeService(service(text));
+    if (how === "create") await this.#keys.create(key, value);
+    else if (how === "set") await this.#keys.set(key, value);
+    else await this.#keys.update(key, value, how === "update" ? {} : { prevIndex: (await this.#keys.get(key)).node.modifiedIndex });
+  }
+
+  /** @param text `ns/name ip:port ip:port` */
+  async endpoints(text: string): Promise<void> {
+    await this.#keys.set(this.endpointsKey(text.split(" ", 1)[0] ?? ""), jsonCodec.encodeEndpoints(endpoints(text), "v1beta3"));
+  }
+}
+
+/** More writes than etcd keeps in its history. */
+export async function clearHistory(keys: KeysAPI, dir = ""): Promise<void> {
+  for (let i = 0; i < 11; i++) await Promise.all(Array.from({ length: 100 }, (_, n) => keys.set(`${dir}/elsewhere/${String(n)}`, String(i))));
+}
+
+/** Passes requests on and lets a test look at them: `before` they are sent, `after` they are answered. */
+export function tapped(sender: Sender, hooks: { readonly before?: (path: string, query: string) => void; readonly after?: (path: string, query: string) => Promise<void> | void }): Sender {
+  return {
+    send: async (spec, signal) => {
+      hooks.before?.(spec.path, spec.query ?? "");
+      const raw = await sender.send(spec, signal);
+      await hooks.after?.(spec.path, spec.query ?? "");
+      return raw;
+    },
+  };
+}

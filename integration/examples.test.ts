@@ -1,0 +1,25 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import test from "node:test";
+import { promisify } from "node:util";
+import { projectRoot } from "../scripts/run.mjs";
+import { clusterForTests } from "./support.js";
+
+// As a user runs them, against the built package. nginx-upstreams and consul-leader have tests of their own.
+const cluster = clusterForTests("examples");
+
+for (const [example, says] of [
+  ["quickstart", /compareAndSwap: "hello" became "hello, world".*isCompareFailed\(error\) is true.*expire: "bob" became nothing.*That was all/s],
+  ["discovery", /came: node-a.*came: node-b.*went: node-b/s],
+  ["agent", /add web-1.*delete web-1.*the server has left/s],
+  ["election", /three leaders, tokens \d+ < \d+ < \d+.*was refused.*closed: nobody contests any more/s],
+] as const) {
+  test(`examples/${example}.ts runs to its end`, async () => {
+    const { stdout } = await promisify(execFile)(process.execPath, [join(projectRoot, "dist", "examples", `${example}.js`)], {
+      env: { ...process.env, ETCD_ENDPOINTS: cluster.endpoints.join(",") },
+      timeout: 120_000,
+    });
+    assert.match(stdout, says);
+  });
+}

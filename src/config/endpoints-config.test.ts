@@ -1,0 +1,22 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { endpoints, Recorder, showEndpoints } from "../testing/config-objects.js";
+import { EndpointsConfig, operationCode, type Endpoints } from "./index.js";
+
+test("config 7: endpoints of two sources, added, replaced and removed", async () => {
+  const config = new EndpointsConfig();
+  const handler = new Recorder<Endpoints>(showEndpoints);
+  config.registerHandler(handler);
+  const [one, two] = [config.channel("one"), config.channel("two")];
+  await one.send({ op: "add", endpoints: [endpoints("foo 1.1.1.1:80")] });
+  await two.send({ op: "add", endpoints: [endpoints("bar 2.2.2.2:80")] });
+  await two.send({ op: "add", endpoints: [endpoints("foobar 3.3.3.3:80")] });
+  await one.send({ op: "add", endpoints: [endpoints("foo 4.4.4.4:80 5.5.5.5:80")] });
+  await two.send({ op: "remove", endpoints: [endpoints("bar")] });
+  assert.equal(handler.calls.length, 5);
+  assert.deepEqual(handler.last, ["/foo 4.4.4.4:80 5.5.5.5:80", "/foobar 3.3.3.3:80"]);
+});
+
+test("operations have the numbers of other implementations", () => {
+  assert.deepEqual({ ...operationCode }, { set: 0, add: 1, remove: 2 });
+});
