@@ -6,22 +6,14 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import test, { type TestContext } from "node:test";
+import { findNginx } from "../scripts/find-nginx.mjs";
 import { Client, KeysAPI } from "../src/index.js";
 import { startChild, type Child } from "../src/testing/child.js";
 import { RegistryWriter } from "./config-support.js";
 import { until } from "./fast-cluster.js";
 import { ownMember } from "./support.js";
-
-/** The one that `NGINX_BIN` names, else one on the PATH or where Debian puts it. */
-function findNginx(): string {
-  const named = process.env["NGINX_BIN"];
-  const candidates = named !== undefined ? [named] : [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin"].map((folder) => join(folder, "nginx"));
-  const found = candidates.find((path) => existsSync(path));
-  if (found !== undefined) return found;
-  throw new Error("no nginx: apt-get install -y --no-install-recommends nginx-light, or set NGINX_BIN");
-}
 
 /** An HTTP server that answers with its name; its address. */
 async function backend(t: TestContext, name: string): Promise<string> {

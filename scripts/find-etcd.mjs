@@ -1,11 +1,11 @@
 // An etcd binary that serves the v2 API, from wherever this machine has or can get one.
-import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { copyEtcdFromImage, hasDockerEngine } from "./docker.mjs";
+import { findOnPath, hasDebianTools, isRoot, keepInCache, unpackPackage } from "./packages.mjs";
 import { capture, projectRoot, say, ScriptError } from "./run.mjs";
 
-const cacheFolder = join(projectRoot, ".cache", "etcd");
-const cachedEtcd = join(cacheFolder, "etcd");
+const cachedEtcd = join(projectRoot, ".cache", "etcd", "etcd");
 const wanted = "3.3, 3.4 or 3.5";
 
 /**
@@ -57,20 +57,6 @@ function whyUnusable(bin) {
   return /^3\.[345]\./.test(version) ? undefined : `it is version ${version}, not ${wanted}`;
 }
 
-/** @param {string} name */
-function findOnPath(name) {
-  for (const folder of (process.env["PATH"] ?? "").split(delimiter).filter((entry) => entry !== "")) {
-    const path = join(folder, process.platform === "win32" ? `${name}.exe` : name);
-    try {
-      accessSync(path, constants.X_OK);
-      return path;
-    } catch {
-      // not in this folder
-    }
-  }
-  return undefined;
-}
-
 /** @param {import("./run.mjs").Log} log */
 function fromDocker(log) {
   // Tests kill and freeze members, so they must be plain processes: the image gives only the binary.
@@ -79,7 +65,7 @@ function fromDocker(log) {
     return undefined;
   }
   log("etcd: taking the binary out of the image that docker-compose.yml names");
-  return keep((folder) => copyEtcdFromImage(join(folder, "etcd")), "etcd", log);
+  return kept(log, (folder) => copyEtcdFromImage(join(folder, "etcd")), "etcd");
 }
 
 /**
@@ -88,29 +74,12 @@ function fromDocker(log) {
  * @param {import("./run.mjs").Log} log
  */
 function fromPackage(log) {
-  if (findOnPath("apt-get") === undefined || findOnPath("dpkg-deb") === undefined) {
+  if (!hasDebianTools()) {
     log("etcd: no apt-get here");
     return undefined;
   }
   log("etcd: downloading Debian's package etcd-server, without installing it");
-  return keep(
-    (folder) => {
-      // Root's downloads are otherwise handed to the user _apt, who may not write here.
-      const download = () => capture("apt-get", ["-q", "-o", "APT::Sandbox::User=root", "download", "etcd-server"], { cwd: folder });
-      let downloaded = download();
-      if (!downloaded.ok && isRoot()) {
-        // no package lists yet, or stale ones
-        capture("apt-get", ["-q", "-o", "DPkg::Lock::Timeout=300", "update"]);
-        downloaded = download();
-      }
-      const file = readdirSync(folder).find((name) => name.endsWith(".deb"));
-      if (!downloaded.ok || file === undefined) return `apt-get download etcd-server: ${downloaded.reason}`;
-      const unpacked = capture("dpkg-deb", ["-x", file, "."], { cwd: folder });
-      return unpacked.ok ? undefined : `dpkg-deb -x ${file}: ${unpacked.reason}`;
-    },
-    join("usr", "bin", "etcd"),
-    log,
-  );
+  return kept(log, (folder) => unpackPackage("etcd-server", folder), join("usr", "bin", "etcd"));
 }
 
 /** @param {import("./run.mjs").Log} log */
@@ -128,28 +97,13 @@ function installPackage(log) {
 }
 
 /**
- * Fills a folder of its own and moves the binary into the cache in one go, since several processes may do so at once.
- *
- * @param {(folder: string) => string | undefined} fill returns why it could not
- * @param {string} binary where `fill` leaves it
  * @param {import("./run.mjs").Log} log
+ * @param {(folder: string) => string | undefined} fill
+ * @param {string} file
  */
-function keep(fill, binary, log) {
-  mkdirSync(cacheFolder, { recursive: true });
-  const folder = mkdtempSync(join(cacheFolder, "new-"));
-  try {
-    const problem = fill(folder) ?? whyUnusable(join(folder, binary));
-    if (problem !== undefined) {
-      log(`etcd: ${problem}`);
-      return undefined;
-    }
-    renameSync(join(folder, binary), cachedEtcd);
-    return cachedEtcd;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-function isRoot() {
-  return process.getuid?.() === 0;
+function kept(log, fill, file) {
+  const problem = keepInCache(cachedEtcd, { fill, file, check: whyUnusable });
+  if (problem === undefined) return cachedEtcd;
+  log(`etcd: ${problem}`);
+  return undefined;
 }

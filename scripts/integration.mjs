@@ -1,8 +1,8 @@
 // npm run integration: the integration tests against a cluster that runs already: ETCD_ENDPOINTS, or docker-compose.yml's.
 import { composeEndpoints, composeUp, hasDockerEngine } from "./docker.mjs";
-import { findEtcd } from "./find-etcd.mjs";
 import { build, checkNodeVersion, installDependencies, runMain, say, ScriptError, step } from "./run.mjs";
 import { runTests } from "./test-run.mjs";
+import { findTestServers } from "./test-servers.mjs";
 import { endpointsFromEnv, endpointState, waitForCluster } from "./wait-for-cluster.mjs";
 
 async function integration() {
@@ -12,10 +12,10 @@ async function integration() {
   const named = endpointsFromEnv();
   const endpoints = named.length > 0 ? named : composeEndpoints;
   // Tests that kill, freeze or replace members start their own, whatever cluster there is.
-  const env = { ETCD_BIN: "", ETCD_ENDPOINTS: endpoints.join(",") };
-  await step("find etcd", async () => {
-    env.ETCD_BIN = await findEtcd();
-    say(`etcd: ${env.ETCD_BIN}`);
+  /** @type {NodeJS.ProcessEnv} */
+  const env = { ETCD_ENDPOINTS: endpoints.join(",") };
+  await step("find servers", async () => {
+    Object.assign(env, await findTestServers());
   });
   await step("wait for the cluster", async () => {
     if (named.length === 0) await startCompose();

@@ -1,8 +1,8 @@
 // npm test: everything, from a clean clone. Stops at the first step that fails, but runs both kinds of tests.
 import { clean } from "./clean.mjs";
-import { findEtcd } from "./find-etcd.mjs";
 import { build, checkNodeVersion, installDependencies, run, runMain, runTool, say, step } from "./run.mjs";
 import { runTests } from "./test-run.mjs";
+import { findTestServers } from "./test-servers.mjs";
 
 async function test() {
   checkNodeVersion();
@@ -14,10 +14,10 @@ async function test() {
   await step("lint", () => runTool("eslint/bin/eslint.js", ["."]));
   await step("layers", () => run(process.execPath, ["scripts/check-layers.mjs"]));
   // Every test file starts the members it needs: not those of some cluster that the environment names.
-  const env = { ETCD_BIN: "", ETCD_ENDPOINTS: undefined };
-  await step("find etcd", async () => {
-    env.ETCD_BIN = await findEtcd();
-    say(`etcd: ${env.ETCD_BIN}`);
+  /** @type {NodeJS.ProcessEnv} */
+  const env = { ETCD_ENDPOINTS: undefined };
+  await step("find servers", async () => {
+    Object.assign(env, await findTestServers());
   });
   const sums = { passed: 0, failed: 0 };
   for (const [title, folder] of /** @type {const} */ ([["unit tests", "src"], ["integration tests", "integration"]])) {

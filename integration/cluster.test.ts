@@ -1,0 +1,185 @@
+import assert from "node:assert/strict";
+import test, { type TestContext } from "node:test";
+import type { Cluster, Member } from "../scripts/etcd.mjs";
+import { Client, ClusterError, KeysAPI, MembersAPI, type ClientOptions } from "../src/index.js";
+import { rejection, settled } from "../src/testing/scripted-cluster.js";
+import { clientOf, refusedUrl } from "../src/testing/scripted-server.js";
+import { fastCluster, until } from "./fast-cluster.js";
+
+/** A client that tries that member first, then the others in their order. */
+function pinnedTo(t: TestContext, cluster: Cluster, first: Member, options: Partial<ClientOptions> = {}): { readonly client: Client; readonly keys: KeysAPI } {
+  const others = cluster.endpoints.filter((url) => url !== first.url);
+  const client = clientOf([first.url, ...others], options);
+  t.after(() => client.close());
+  return { client, keys: new KeysAPI(client) };
+}
+
+async function followerOf(cluster: Cluster): Promise<Member> {
+  const leader = await cluster.leader();
+  return cluster.members.find((member) => member !== leader) ?? assert.fail();
+}
+
+test("A132: the pinned member is killed -> the next get works; a delete fails at most once", async (t) => {
+  await using cluster = await fastCluster();
+  const follower = await followerOf(cluster);
+  const { client, keys } = pinnedTo(t, cluster, follower);
+  const reader = pinnedTo(t, cluster, follower);
+  for (const name of ["1", "2"]) await keys.set(`/dir/${name}`, "v");
+  const read = await reader.keys.get("/dir/1", { quorum: true });
+  assert.deepEqual([client.endpoints[0], reader.client.endpoints[0]], [follower.url, follower.url]);
+  await follower.kill();
+
+  assert.deepEqual((await reader.keys.get("/dir/1", { quorum: true })).node, read.node);
+  assert.notEqual(reader.client.endpoints[0], follower.url);
+  const first = await settled(keys.delete("/dir/1"));
+  if (first instanceof Error) {
+    // it may have gone out on a connection that was just dying
+    assert.ok(first instanceof ClusterError);
+    assert.equal(first.outcome, "unknown");
+  }
+  assert.equal((await keys.delete("/dir/2")).action, "delete");
+  assert.notEqual(client.endpoints[0], follower.url);
+});
+
+test("A132: the pinned member is the leader, and is killed -> reads work at once, writes after the election", async (t) => {
+  await using cluster = await fastCluster();
+  const leader = await cluster.leader();
+  const { client, keys } = pinnedTo(t, cluster, leader);
+  const { node } = await keys.set("/k", "v");
+  await Promise.all(cluster.members.map(async ({ url }) => {
+    // reads ask one member alone: wait until each has the value
+    await using own = new Client({ endpoints: [url] });
+    await new KeysAPI(own).get("/k", { quorum: true });
+  }));
+  await leader.kill();
+  assert.deepEqual((await keys.get("/k")).node, node);
+  assert.notEqual(client.endpoints[0], leader.url);
+  await cluster.leader();
+  assert.equal((await keys.set("/k", "w")).node.value, "w");
+});
+
+test("A133: two of three are killed -> a write is a ClusterError within its timeouts, a local read still answers", async (t) => {
+  await using cluster = await fastCluster();
+  const survivor = await followerOf(cluster);
+  const { keys } = pinnedTo(t, cluster, survivor, { headerTimeoutMs: 1_000 });
+  await keys.set("/k", "v");
+  await Promise.all(cluster.members.filter((member) => member !== survivor).map((member) => member.kill()));
+
+  const startMs = performance.now();
+  const error = await rejection(keys.set("/k", "w"), ClusterError);
+  const tookMs = performance.now() - startMs;
+  assert.equal(error.code, "ERR_CLUSTER_UNAVAILABLE");
+  // what reached the survivor may be applied when the others come back
+  assert.equal(error.outcome, "unknown");
+  assert.deepEqual(error.errors.map(({ code }) => code), ["ERR_HEADER_TIMEOUT", "ERR_NETWORK", "ERR_NETWORK"]);
+  assert.ok(tookMs > 900 && tookMs < 3_000, String(tookMs));
+  assert.equal((await rejection(keys.get("/k", { quorum: true }), ClusterError)).outcome, "notApplied");
+  assert.equal((await keys.get("/k")).node.value, "v");
+});
+
+test("A134: the pinned member is frozen -> the get is answered by another after the header timeout", async (t) => {
+  await using cluster = await fastCluster();
+  const pinned = await followerOf(cluster);
+  const { client, keys } = pinnedTo(t, cluster, pinned, { headerTimeoutMs: 1_000 });
+  await keys.set("/k", "v");
+  pinned.freeze();
+  const startMs = performance.now();
+  assert.equal((await keys.get("/k", { quorum: true })).node.value, "v");
+  const tookMs = performance.now() - startMs;
+  assert.ok(tookMs > 900 && tookMs < 4_000, String(tookMs));
+  assert.notEqual(client.endpoints[0], pinned.url);
+  const againMs = performance.now();
+  await keys.get("/k");
+  assert.ok(performance.now() - againMs < 900);
+});
+
+test("leader mode: the pin follows the leader after it is killed, as long as autoSync runs", async () => {
+  await using cluster = await fastCluster();
+  await using client = new Client({ endpoints: cluster.endpoints, selectionMode: "prioritizeLeader", headerTimeoutMs: 1_000 });
+  const abort = new AbortController();
+  const failures: unknown[] = [];
+  const syncing = client.autoSync(100, { signal: abort.signal, onError: (error) => failures.push(error) });
+  const keys = new KeysAPI(client);
+  for (let i = 0; i < 2; i++) {
+    const leader = await cluster.leader();
+    await until("the leader is pinned", () => client.endpoints[0] === leader.url);
+    assert.deepEqual(client.endpoints.toSorted(), cluster.endpoints.toSorted());
+    await leader.kill();
+    const next = await cluster.leader();
+    assert.notEqual(next, leader);
+    await until("its successor is pinned", () => client.endpoints[0] === next.url);
+    await keys.set("/k", String(i));
+    assert.equal(client.endpoints[0], next.url);
+    await leader.start();
+  }
+  abort.abort(new Error("enough"));
+  await assert.rejects(syncing, (error) => error === abort.signal.reason);
+  // during the elections the leader could not be told; that is all that went wrong
+  for (const failure of failures) assert.ok(failure instanceof ClusterError, String(failure));
+});
+
+test("2.8: autoSync survives syncs that fail, reports each, and works again when the members are back", async () => {
+  await using cluster = await fastCluster();
+  const [first] = cluster.members;
+  assert.ok(first);
+  await using client = new Client({ endpoints: [first.url], headerTimeoutMs: 1_000 });
+  const abort = new AbortController();
+  const failures: unknown[] = [];
+  const syncing = client.autoSync(50, { signal: abort.signal, onError: (error) => failures.push(error) });
+  await until("sync brings all members", () => client.endpoints.length === 3);
+  assert.equal(failures.length, 0);
+
+  await Promise.all(cluster.members.map((member) => member.kill()));
+  await until("several syncs fail", () => failures.length >= 3);
+  assert.equal(client.endpoints.length, 3);
+  for (const failure of failures) {
+    assert.ok(failure instanceof ClusterError);
+    assert.equal(failure.code, "ERR_CLUSTER_UNAVAILABLE");
+  }
+  // a list that only a sync that works can extend
+  client.setEndpoints([first.url]);
+  await Promise.all(cluster.members.map((member) => member.start()));
+  await until("sync brings all members again", () => client.endpoints.length === 3);
+  assert.deepEqual(client.endpoints.toSorted(), cluster.endpoints.toSorted());
+  abort.abort(new Error("enough"));
+  await assert.rejects(syncing, (error) => error === abort.signal.reason);
+});
+
+for (const selectionMode of ["random", "prioritizeLeader"] as const) {
+  test(`D11: ${selectionMode}: members that advertise URLs that nobody reaches do not replace those that work`, async () => {
+    const refused = [await refusedUrl(), await refusedUrl(), await refusedUrl()];
+    await using cluster = await fastCluster({ advertiseClientUrls: ({ index }) => refused.slice(index, index + 1) });
+    await using client = new Client({ endpoints: cluster.endpoints, selectionMode });
+    await until("all members say what they advertise", async () => {
+      const list = await new MembersAPI(client).list();
+      return list.flatMap(({ clientURLs }) => clientURLs).sort().join() === refused.toSorted().join();
+    });
+    await client.sync();
+    assert.deepEqual(client.endpoints.toSorted(), cluster.endpoints.toSorted());
+    const { node } = await new KeysAPI(client).set("/k", "v");
+    assert.equal(node.value, "v");
+  });
+
+  test(`D11: ${selectionMode}: members of another cluster under the advertised URLs are not installed`, async () => {
+    await using other = await fastCluster({ size: 1 });
+    await using cluster = await fastCluster({ size: 1, advertiseClientUrls: () => other.endpoints });
+    await using client = new Client({ endpoints: cluster.endpoints, selectionMode });
+    const keys = new KeysAPI(client);
+    const { clusterId } = await keys.set("/k", "v");
+    await client.sync();
+    assert.deepEqual(client.endpoints, cluster.endpoints);
+    assert.equal((await keys.get("/k")).clusterId, clusterId);
+  });
+
+  test(`D11: ${selectionMode}: of several advertised URLs what answers is installed, and the configured ones stay the last resort`, async () => {
+    const refused = await refusedUrl();
+    await using cluster = await fastCluster({ size: 1, advertiseClientUrls: ({ url }) => [refused, url.replace("127.0.0.1", "localhost")] });
+    const [endpoint = ""] = cluster.endpoints;
+    await using client = new Client({ endpoints: cluster.endpoints, selectionMode });
+    await client.sync();
+    assert.deepEqual(client.endpoints.toSorted(), [refused, endpoint.replace("127.0.0.1", "localhost")].sort());
+    const keys = new KeysAPI(client);
+    assert.equal((await keys.create("/k", "v")).action, "create");
+    assert.equal((await keys.get("/k")).node.value, "v");
+  });
+}

@@ -1,0 +1,193 @@
+import assert from "node:assert/strict";
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test, { after, before } from "node:test";
+import { findEtcd, startCluster, type Cluster } from "../scripts/etcd.mjs";
+import { findNginx } from "../scripts/find-nginx.mjs";
+import { atExit } from "../scripts/run.mjs";
+import { Client, ClusterError, EndpointError, KeysAPI, MembersAPI, type KeysResponse } from "../src/index.js";
+import { rejection } from "../src/testing/scripted-cluster.js";
+import { until } from "./fast-cluster.js";
+
+let cluster: Cluster;
+let nginx: Nginx;
+const running: AsyncDisposable[] = [];
+
+before(async () => {
+  cluster = await startCluster({ bin: await findEtcd() });
+  running.push(cluster);
+  nginx = await Nginx.start(cluster.endpoints);
+  running.push(nginx);
+});
+
+after(async () => {
+  for (const each of running.toReversed()) await each[Symbol.asyncDispose]();
+});
+
+for (const trap of ["short", "shortAndBuffered"] as const) {
+  test(`a watch through nginx survives the proxy's read timeout again and again, and loses nothing (${trap})`, async () => {
+    await using client = new Client({ endpoints: [nginx[trap]] });
+    await using direct = new Client({ endpoints: cluster.endpoints });
+    const keys = new KeysAPI(direct);
+    const dir = `/${trap}`;
+    const { index } = await keys.set(`${dir}/before`, "0");
+    const watcher = new KeysAPI(client).watcher(dir, { afterIndex: index, recursive: true });
+    const seen: KeysResponse[] = [];
+    const abort = new AbortController();
+    const watching = (async () => {
+      for await (const event of watcher.events(abort.signal)) seen.push(event);
+    })();
+    const cutsBefore = nginx.cuts();
+    for (let i = 1; i <= 3; i++) {
+      // the poll was cut at least once more since the last event
+      await until("nginx cuts the watch", () => nginx.cuts() >= cutsBefore + i);
+      await keys.set(`${dir}/${String(i)}`, String(i));
+      await until("its event arrives", () => seen.length === i);
+    }
+    abort.abort();
+    await assert.rejects(watching, (error) => error === abort.signal.reason);
+    assert.deepEqual(seen.map(({ node }) => node.value), ["1", "2", "3"]);
+  });
+}
+
+test("a watch from now on through nginx loses no event that happens while it is cut", async () => {
+  await using client = new Client({ endpoints: [nginx.short] });
+  await using direct = new Client({ endpoints: cluster.endpoints });
+  const keys = new KeysAPI(direct);
+  const watcher = new KeysAPI(client).watcher("/now");
+  const cutsBefore = nginx.cuts();
+  const pending = watcher.next();
+  await until("nginx cuts the watch", () => nginx.cuts() > cutsBefore);
+  await keys.set("/now", "v");
+  assert.equal((await pending).node.value, "v");
+});
+
+test("reads, writes, conditions and members go through nginx", async () => {
+  await using client = new Client({ endpoints: [nginx.good] });
+  const keys = new KeysAPI(client);
+  const { node } = await keys.set("/a b/é%?", "v&w");
+  assert.equal(node.key, "/a b/é%?");
+  assert.equal((await keys.set("/a b/é%?", "w", { prevValue: "v&w" })).action, "compareAndSwap");
+  assert.equal((await keys.createInOrder("/queue", "j")).action, "create");
+  assert.equal((await keys.delete("/a b", { recursive: true })).action, "delete");
+  assert.equal((await new MembersAPI(client).list()).length, 1);
+});
+
+test("no server behind nginx: its page is a ClusterError with its status, and a write's outcome is unknown", async () => {
+  const [member] = cluster.members;
+  await member?.terminate();
+  await using client = new Client({ endpoints: [nginx.good] });
+  const error = await rejection(new KeysAPI(client).create("/k", "v"), ClusterError);
+  assert.equal(error.outcome, "unknown");
+  assert.deepEqual(error.errors.map((attempt) => attempt instanceof EndpointError && [attempt.code, attempt.status]), [["ERR_SERVER", 502]]);
+  await member?.start();
+});
+
+/** nginx in front of a cluster, with three ports. */
+class Nginx implements AsyncDisposable {
+  readonly #folder: string;
+  readonly #process: ChildProcess;
+  readonly #forget: () => void;
+  readonly #ports: readonly number[];
+
+  static async start(endpoints: readonly string[]): Promise<Nginx> {
+    const ports = await freePorts(3);
+    const folder = mkdtempSync(join(tmpdir(), "etcd2-nginx-"));
+    mkdirSync(join(folder, "tmp"));
+    writeFileSync(join(folder, "nginx.conf"), configuration(folder, ports, endpoints));
+    const log = openSync(join(folder, "log"), "a");
+    const child = spawn(findNginx(), ["-p", folder, "-e", join(folder, "error.log"), "-c", join(folder, "nginx.conf")], { stdio: ["ignore", log, log] });
+    closeSync(log);
+    const nginx = new Nginx(folder, child, ports);
+    let failure: string | undefined;
+    child.once("error", (error) => (failure = `nginx did not start: ${error.message}`));
+    child.once("exit", () => (failure = `nginx ended: ${readFileSync(join(folder, "log"), "utf8")}`));
+    await until("nginx answers", () => {
+      if (failure !== undefined) throw new Error(failure);
+      return fetch(`${nginx.good}/version`).then(({ ok }) => ok, () => false);
+    });
+    return nginx;
+  }
+
+  private constructor(folder: string, process: ChildProcess, ports: readonly number[]) {
+    this.#folder = folder;
+    this.#process = process;
+    this.#ports = ports;
+    this.#forget = atExit(() => {
+      process.kill("SIGKILL");
+      rmSync(folder, { recursive: true, force: true });
+    });
+  }
+
+  /** With the settings that watches want. */
+  get good(): string {
+    return this.#url(0);
+  }
+
+  /** Cuts what is silent for a second. */
+  get short(): string {
+    return this.#url(1);
+  }
+
+  /** The same, and holds a watch's headers back until it cuts. */
+  get shortAndBuffered(): string {
+    return this.#url(2);
+  }
+
+  /** How many answers it has cut so far. */
+  cuts(): number {
+    return readFileSync(join(this.#folder, "error.log"), "utf8").split("upstream timed out").length - 1;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const ended = once(this.#process, "exit");
+    this.#process.kill("SIGTERM");
+    await ended;
+    this.#forget();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #url(port: number): string {
+    return `http://127.0.0.1:${String(this.#ports[port])}`;
+  }
+}
+
+function configuration(folder: string, [good, short, buffered]: readonly number[], endpoints: readonly string[]): string {
+  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((what) => `${what}_temp_path ${folder}/tmp;`).join(" ");
+  const upstreams = endpoints.map((endpoint) => `server ${new URL(endpoint).host} max_fails=0;`).join(" ");
+  const proxy = (port: number | undefined, settings: string): string =>
+    `server { listen 127.0.0.1:${String(port)}; location / { proxy_pass http://etcd; ${settings} } }`;
+  return `
+    worker_processes 1; daemon off; pid ${folder}/nginx.pid; error_log ${folder}/error.log warn;
+    events { worker_connections 256; }
+    http {
+      access_log off; ${temporary}
+      upstream etcd { ${upstreams} keepalive 16; }
+      proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host; proxy_connect_timeout 1s;
+      ${proxy(good, "proxy_buffering off; proxy_read_timeout 1h;")}
+      ${proxy(short, "proxy_buffering off; proxy_read_timeout 1s;")}
+      ${proxy(buffered, "proxy_read_timeout 1s;")}
+    }
+  `;
+}
+
+/** Below 32768, as the ports of the members. */
+async function freePorts(count: number): Promise<readonly number[]> {
+  const ports: number[] = [];
+  for (let port = 9_000 + (process.pid % 900); ports.length < count; port++) {
+    const server = createServer();
+    const free = await new Promise<boolean>((resolve) => {
+      server.once("error", () => { resolve(false); });
+      server.listen(port, "127.0.0.1", () => { resolve(true); });
+    });
+    if (!free) continue;
+    ports.push((server.address() as AddressInfo).port);
+    server.close();
+    await once(server, "close");
+  }
+  return ports;
+}
