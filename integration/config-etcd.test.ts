@@ -5,7 +5,7 @@ import { isKeyNotFound, type KeysResponse } from "../src/index.js";
 import { showEndpoints, showService } from "../src/testing/config-objects.js";
 import { RegistryWriter, startEtcdSource, tapped, type Running } from "./config-support.js";
 import { until } from "./fast-cluster.js";
-import { clusterForTests } from "./support.js";
+import { clusterForTests, renewDirectory } from "./support.js";
 
 const cluster = clusterForTests("config-etcd");
 let lastRoot = 0;
@@ -227,7 +227,7 @@ test("events are not lost while everything is read again all the time", async (t
 test("config 36: a new directory, a new TTL of one, and keys of other shapes are no news", async (t) => {
   const { services, endpoints, write, root } = await ground(t, defaultWeb);
   await cluster.keys.set(`${root}/specs/empty`, "", { dir: true });
-  await cluster.keys.update(`${root}/specs/default`, "", { dir: true, ttl: 600 });
+  await renewDirectory(cluster.keys, `${root}/specs/default`, 600);
   await cluster.keys.set(`${root}/specs/default/deep/web`, "garbage");
   await cluster.keys.set(`${root}/specs/default/_hidden`, "garbage");
   await cluster.keys.set(`${root}/other`, "garbage");

@@ -5,7 +5,7 @@ import { TcpProxy } from "../src/testing/tcp-proxy.js";
 import { HeaderWatch, patience } from "../src/testing/waiting.js";
 import { clearHistory, tapped } from "./config-support.js";
 import { until } from "./fast-cluster.js";
-import { clusterForTests, ownMember } from "./support.js";
+import { clusterForTests, ownMember, renewDirectory } from "./support.js";
 
 const cluster = clusterForTests("mirror");
 
@@ -81,7 +81,7 @@ test("every way to write and to remove is one change; a refresh and what is hidd
   await keys.set(`${dir}/_hidden`, "x");
   await keys.set(`${dir}/sub/_hidden/c`, "x");
   await keys.set(`${dir}/empty`, "", { dir: true });
-  await keys.update(`${dir}/sub`, "", { dir: true, ttl: 600 });
+  await renewDirectory(keys, `${dir}/sub`, 600);
   const inOrder = await keys.createInOrder(`${dir}/sub`, "5");
   assert.equal(await next(), `event: +${inOrder.node.key.slice(dir.length)}=5`);
   assert.equal(mirror.nodes.get(`${dir}/a`)?.modifiedIndex, node.modifiedIndex);
@@ -109,9 +109,9 @@ test("a directory, and one above, end with all that is below; then they may come
   await keys.delete(`${parent}/di`, { dir: true });
   await keys.delete(parent, { recursive: true });
   assert.equal(await next(), "event: -/ab/1 -/b");
+  await keys.set(parent, "", { dir: true, ttl: 2 });
   await keys.set(`${dir}/again`, "y");
   assert.equal(await next(), "event: +/again=y");
-  await keys.update(parent, "", { dir: true, ttl: 1 });
   assert.equal(await next(), "event: -/again");
 });
 

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { after, before } from "node:test";
 import { findEtcd, startCluster, type Cluster } from "../scripts/etcd.mjs";
 import { endpointsFromEnv } from "../scripts/wait-for-cluster.mjs";
-import { Client, KeysAPI } from "../src/index.js";
+import { Client, ClusterError, EndpointError, KeysAPI } from "../src/index.js";
 
 /** What tests of one file share: a cluster, a client of it, and a directory that no other file uses. */
 export interface SharedCluster {
@@ -56,4 +56,13 @@ export function clusterForTests(file: string): SharedCluster {
 export async function ownMember(options: { readonly enableV2?: boolean; readonly args?: readonly string[] } = {}): Promise<Cluster> {
   // alone it elects itself: a longer timeout would only make each start longer
   return startCluster({ bin: await findEtcd(), heartbeatMs: 20, electionMs: 200, ...options });
+}
+
+/** Gives a directory a new TTL, where the server can: 3.5 answers 500 "Not a file", and leaves it as it is. */
+export async function renewDirectory(keys: KeysAPI, key: string, ttl: number): Promise<void> {
+  try {
+    await keys.update(key, "", { dir: true, ttl });
+  } catch (error) {
+    if (!(error instanceof ClusterError) || !error.errors.every((each) => each instanceof EndpointError && each.errorCode === 300)) throw error;
+  }
 }

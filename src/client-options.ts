@@ -1,7 +1,7 @@
 import { parseEndpoint, type Endpoint } from "./cluster/endpoint.js";
 import { EndpointSelectionMode } from "./cluster/selection.js";
 import type { Exchange, RequestLimits } from "./http/exchange.js";
-import type { TlsOptions } from "./http/got-exchange.js";
+import { checkedTls, type TlsOptions } from "./http/tls-options.js";
 import { badArgument, requireBoolean, requireCount, requireFunction, requireMs, requireOptions, requireText } from "./util/validate.js";
 
 export interface ClientOptions {
@@ -114,21 +114,6 @@ function authorizationOf(username: string, password: string): string | undefined
   return `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
 }
 
-function checkedTls(tls: TlsOptions): TlsOptions {
-  requireOptions("options.tls", tls, tlsOptionNames);
-  const { ca, cert, key, passphrase, servername, rejectUnauthorized } = tls;
-  for (const [name, pem] of Object.entries({ ca, cert, key })) {
-    if (pem !== undefined && ![pem].flat().every((part) => typeof part === "string" || Buffer.isBuffer(part))) {
-      badArgument(`options.tls.${name} must be PEM text or a Buffer`);
-    }
-  }
-  if (passphrase !== undefined) requireText("options.tls.passphrase", passphrase);
-  if (servername !== undefined) requireText("options.tls.servername", servername);
-  requireBoolean("options.tls.rejectUnauthorized", rejectUnauthorized);
-  if ((cert === undefined) !== (key === undefined)) badArgument("options.tls.cert and options.tls.key go together");
-  return { ...tls };
-}
-
 const clientOptionNames: ReadonlySet<string> = new Set<keyof ClientOptions>([
   "endpoints",
   "selectionMode",
@@ -143,13 +128,4 @@ const clientOptionNames: ReadonlySet<string> = new Set<keyof ClientOptions>([
   "maxInFlight",
   "tls",
   "transport",
-]);
-
-const tlsOptionNames: ReadonlySet<string> = new Set<keyof TlsOptions>([
-  "ca",
-  "cert",
-  "key",
-  "passphrase",
-  "servername",
-  "rejectUnauthorized",
 ]);

@@ -27,7 +27,7 @@ export {
   type UsageErrorCode,
 } from "./errors.js";
 export type { Exchange, RawResponse, RequestLimits, RequestSpec, ResponseHead, Sender } from "./http/exchange.js";
-export type { TlsOptions } from "./http/got-exchange.js";
+export type { TlsOptions } from "./http/tls-options.js";
 export { disableCurlDebug, enableCurlDebug } from "./http/trace.js";
 export {
   KeysAPI,

@@ -188,7 +188,7 @@ type Decode<T> = (raw: RawResponse, spec: RequestSpec, comparesValue: boolean) =
 /** etcd resolves `.` and `..` before it looks, which would leave the keys altogether. */
 function requireKey(what: string, key: unknown): asserts key is string {
   requireText(what, key);
-  if (segmentsOf(key).some((segment) => segment === "." || segment === "..")) {
+  if (/(?:^|\/)\.\.?(?:\/|$)/.test(key)) {
     badArgument(`${what} ${JSON.stringify(key)} holds a segment "." or "..", which etcd cannot store`);
   }
 }

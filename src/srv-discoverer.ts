@@ -1,4 +1,3 @@
-import { Resolver } from "node:dns/promises";
 import { ClusterError, EndpointError } from "./errors.js";
 import { plainCause } from "./util/plain-cause.js";
 import { abortable, onAbort } from "./util/signals.js";
@@ -68,7 +67,8 @@ export class SrvDiscoverer implements Discoverer {
   }
 
   async #resolveBoth(secureName: string, plainName: string, signal: AbortSignal | undefined): Promise<readonly Found[]> {
-    const own = this.#resolver === undefined ? new Resolver() : undefined;
+    const own = this.#resolver === undefined ? new (await import("node:dns/promises")).Resolver() : undefined;
+    signal?.throwIfAborted();
     const resolver = this.#resolver ?? own;
     const off = onAbort(signal, () => own?.cancel());
     try {

@@ -9,7 +9,7 @@ export function curlLine(url: URL, spec: RequestSpec): string {
     if (name === "authorization") words.push("-u", userOf(value));
     else words.push("-H", quote(`${name}: ${value}`));
   }
-  const body = spec.maskedBody ?? (spec.body instanceof Uint8Array ? `<${String(spec.body.length)} bytes>` : spec.body);
+  const body = spec.maskedBody ?? spec.body ?? (spec.bytes && `<${String(spec.bytes.length)} bytes>`);
   // after -d a leading @ would name a file
   if (body !== undefined) words.push(body.startsWith("@") ? "--data-raw" : "-d", quote(body));
   return words.join(" ");

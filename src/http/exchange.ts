@@ -7,8 +7,9 @@ export interface RequestSpec {
   readonly query?: string | undefined;
   /** Names in lower case. The client adds `authorization` where it may be sent. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** Text goes as UTF-8, bytes as they are. */
-  readonly body?: string | Uint8Array | undefined;
+  readonly body?: string | undefined;
+  /** A body that need not be text, in place of `body`. */
+  readonly bytes?: Uint8Array | undefined;
   /** What curl lines show in place of a body that holds a password. Such a request follows no redirect to a host that is not an endpoint. */
   readonly maskedBody?: string | undefined;
   /** Sending it twice could mean something else than once: it goes on to another endpoint only when it certainly was not applied. */
@@ -53,8 +54,8 @@ export interface RawResponse extends ResponseHead {
  *
  * Rejects with `signal.reason` when aborted, and with an `EndpointError` whose `outcome` is `notApplied` only if the
  * server certainly did not get the request; any other rejection counts as an `EndpointError` of unknown outcome.
- * Write `spec.headers` and `spec.body` as they are, keep `spec.limits`, call `spec.onHeaders`, and answer a long poll
- * that ended early with `truncated`.
+ * Write `spec.headers` and `spec.body` (or `spec.bytes`) as they are, keep `spec.limits`, call `spec.onHeaders`, and
+ * answer a long poll that ended early with `truncated`.
  */
 export interface Exchange {
   (url: URL, spec: RequestSpec, signal: AbortSignal | undefined): Promise<RawResponse>;

@@ -8,6 +8,11 @@ export function segmentsOf(key: string): readonly string[] {
  * each segment percent-encoded once. Keys are never decoded first: `%2F` in a key is those three characters.
  */
 export function keyPath(prefix: string, key: string): string {
+  // nearly every key is plain
+  if (plain.test(key) && plain.test(prefix)) return prefix + key;
   const path = [...segmentsOf(prefix), ...segmentsOf(key)].map((segment) => `/${encodeURIComponent(segment)}`).join("");
   return key.endsWith("/") || path === "" ? `${path}/` : path;
 }
+
+/** Segments that are written as they are, with one slash before each. */
+const plain = /^(?:\/[\w.~-]+)+$/;

@@ -138,7 +138,8 @@ export function indexOf(head: Pick<RawResponse, "headers">): number | undefined 
 
 /** Of a repeated header, which Node joins by commas, the first. */
 function header({ headers }: Pick<RawResponse, "headers">, name: string): string {
-  return headers[name]?.split(",", 1)[0]?.trim() ?? "";
+  const value = headers[name] ?? "";
+  return value.includes(",") ? (value.split(",", 1)[0]?.trim() ?? "") : value;
 }
 
 /** etcd's own refusal, if the body is one: keys errors have a number, those of members and auth only a message. */

@@ -1,0 +1,220 @@
+// The process under load: one client does all that it can do, until stdin ends; then it writes what it recorded to stdout.
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  Client,
+  ClusterError,
+  EtcdError,
+  isIndexCleared,
+  isKeyNotFound,
+  KeysAPI,
+  SdkError,
+  type ClientOptions,
+  type KeysResponse,
+  type Sender,
+  type Watcher,
+} from "../../src/index.js";
+import type { CallRecord, KeyEvent, LoadRecord, Stall, WatcherRecord } from "../../src/testing/fault-history.js";
+import { Random } from "../../src/testing/random.js";
+
+export interface LoadTask extends Pick<ClientOptions, "headerTimeoutMs" | "bodyIdleTimeoutMs" | "watchIdleTimeoutMs"> {
+  readonly endpoints: readonly string[];
+  readonly seed: number;
+  readonly dir: string;
+  /** Where the events begin. */
+  readonly afterIndex: number;
+}
+
+const workers = 12;
+const registersPerEra = 4;
+/** Registers change with the eras, so that no history grows too long to be searched. */
+const eraMs = 20_000;
+/** Together with what the calls take, some 35 writes a second: the 1000 events that etcd keeps are enough for half a minute. */
+const longestPauseMs = 450;
+
+/** Longest wait for the watchers to be told of the end, once all is well again. */
+const watchersEndMs = 30_000;
+
+interface Call extends Pick<CallRecord, "kind" | "key" | "value" | "expected" | "expectedIndex"> {
+  readonly compare?: "value" | "index";
+}
+
+const { endpoints, seed, dir, afterIndex, ...limits } = JSON.parse(process.argv[2] ?? "") as LoadTask;
+const client = new Client({ endpoints, ...limits });
+const calls: CallRecord[] = [];
+const stalls: Stall[] = [];
+let stopping = false;
+let nextValue = 0;
+
+const startedMs = performance.now();
+const endStalls = watchStalls();
+const random = new Random(seed);
+const ended = new AbortController();
+const watching = [
+  watch("steady", { afterIndex }),
+  watch("impatient", { afterIndex, patience: random.fork() }),
+  watch("from now on", { afterIndex: 0 }),
+];
+const working = Array.from({ length: workers }, () => work(random.fork()));
+
+process.stdin.resume().once("end", () => {
+  stopping = true;
+});
+await Promise.all(working);
+const endKey = `${dir}/end`;
+do {
+  await sleep(100);
+  await run({ kind: "set", key: endKey, value: newValue() });
+} while (calls.at(-1)?.result !== "acknowledged");
+const tooLate = setTimeout(() => {
+  ended.abort();
+}, watchersEndMs);
+const watchers = await Promise.all(watching);
+clearTimeout(tooLate);
+endStalls();
+await client.close();
+const record: LoadRecord = { calls, watchers, stalls };
+process.stdout.write(JSON.stringify(record));
+
+async function work(chances: Random): Promise<void> {
+  while (!stopping) {
+    const choice = chances.next();
+    const era = Math.floor((performance.now() - startedMs) / eraMs);
+    const number = String(chances.whole(1, registersPerEra));
+    if (choice < 0.4) await exchange(chances, `${dir}/registers/${String(era)}-${number}`);
+    else if (choice < 0.55) await overwrite(chances, `${dir}/overwritten/${String(era)}-${number}`);
+    else if (choice < 0.7) await run({ kind: "set", key: `${dir}/once/${newValue()}`, value: newValue() });
+    else if (choice < 0.85) await run({ kind: "createInOrder", key: `${dir}/queue`, value: newValue() });
+    else if (choice < 0.9) await run({ kind: "create", key: `${dir}/made/${newValue()}`, value: newValue() });
+    else await run({ kind: "list", key: `${dir}/registers` });
+    await sleep(chances.whole(10, longestPauseMs));
+  }
+}
+
+/** Reads a register, then compares and swaps it, or removes it, or makes it anew; sometimes with what was read some time ago. */
+async function exchange(chances: Random, key: string): Promise<void> {
+  const read = await run({ kind: "read", key });
+  if (read.result !== "acknowledged") return;
+  if (chances.chance(0.2)) await sleep(chances.whole(0, 300));
+  const [expected, expectedIndex, compare] = [read.value, read.index, chances.pick(["value", "index"] as const)];
+  if (expected === undefined) await run({ kind: "create", key, value: newValue() });
+  else if (chances.chance(0.15)) await run({ kind: "remove", key, expected, expectedIndex, compare });
+  else await run({ kind: "swap", key, value: newValue(), expected, expectedIndex, compare });
+}
+
+async function overwrite(chances: Random, key: string): Promise<void> {
+  await run(chances.chance(0.5) ? { kind: "set", key, value: newValue() } : { kind: "read", key });
+}
+
+async function run(call: Call): Promise<CallRecord> {
+  const startMs = performance.now();
+  let maybeApplied = false;
+  const sender: Sender = {
+    send: async (spec, signal) => {
+      const raw = await client.send(spec, signal);
+      maybeApplied = raw.maybeApplied === true;
+      return raw;
+    },
+  };
+  const settled = await send(new KeysAPI(sender), call).then(
+    (response) => answered(call, response, maybeApplied),
+    (error: unknown) => failed(call, error),
+  );
+  const done: CallRecord = { attempts: endpoints.length, openAttempts: 0, ...call, ...settled, startMs, endMs: performance.now() };
+  calls.push(done);
+  return done;
+}
+
+function send(keys: KeysAPI, { kind, key, value = "", expected, expectedIndex, compare }: Call): Promise<KeysResponse> {
+  const condition = compare === "value" ? { prevValue: expected } : { prevIndex: expectedIndex };
+  switch (kind) {
+    case "read":
+      return keys.get(key, { quorum: true });
+    case "list":
+      return keys.get(key, { recursive: true });
+    case "set":
+      return keys.set(key, value);
+    case "create":
+      return keys.create(key, value);
+    case "swap":
+      return keys.set(key, value, condition);
+    case "remove":
+      return keys.delete(key, condition);
+    case "createInOrder":
+      return keys.createInOrder(key, value);
+  }
+}
+
+type Settled = Pick<CallRecord, "result"> & Partial<CallRecord>;
+
+function answered({ kind }: Call, { node }: KeysResponse, maybeApplied: boolean): Settled {
+  const index = node.modifiedIndex;
+  if (kind === "read") return { result: "acknowledged", value: node.value, index };
+  if (kind === "list") return { result: "acknowledged" };
+  return { result: "acknowledged", index, openAttempts: maybeApplied ? endpoints.length - 1 : 0, ...(kind === "createInOrder" && { made: node.key }) };
+}
+
+function failed({ kind }: Call, error: unknown): Settled {
+  if (error instanceof EtcdError) {
+    if (kind === "read" || kind === "list") return isKeyNotFound(error) ? { result: "acknowledged" } : { result: "odd", error: error.message };
+    return { result: error.outcome === "notApplied" ? "refused" : "unknown", openAttempts: 1, error: String(error.errorCode) };
+  }
+  if (!(error instanceof SdkError) || !("outcome" in error)) return { result: "odd", error: String(error) };
+  const failures = error instanceof ClusterError ? error.errors : undefined;
+  const attempts = failures?.length ?? endpoints.length;
+  const open = failures?.filter((failure) => "outcome" in failure && failure.outcome === "unknown").length ?? attempts;
+  const result = error.outcome === "unknown" ? "unknown" : "notApplied";
+  return { result, attempts, openAttempts: result === "unknown" ? open : 0, error: codesOf(error) };
+}
+
+function codesOf(error: SdkError): string {
+  return error instanceof ClusterError ? `${error.code}(${error.errors.map(({ code }) => code).join()})` : error.code;
+}
+
+/** Asks for one event after the other, again after every error, up to the last one. */
+async function watch(name: string, { afterIndex, patience }: { readonly afterIndex: number; readonly patience?: Random }): Promise<WatcherRecord> {
+  const watcher = new KeysAPI(client).watcher(dir, { recursive: true, afterIndex });
+  const events: KeyEvent[] = [];
+  const errors: Record<string, number> = {};
+  while (events.at(-1)?.key !== `${dir}/end` && !ended.signal.aborted) {
+    try {
+      const { action, node, prevNode } = await nextWithin(watcher, patience?.whole(1, 700));
+      events.push({ action, key: node.key, value: node.value, index: node.modifiedIndex, prevIndex: prevNode?.modifiedIndex });
+    } catch (error) {
+      const code = isIndexCleared(error) ? "cleared" : error instanceof SdkError ? codesOf(error) : String(error);
+      errors[code] = (errors[code] ?? 0) + 1;
+      if (code === "cleared") break;
+      await sleep(20);
+    }
+  }
+  return { name, events, errors, fromNowOn: afterIndex === 0 };
+}
+
+async function nextWithin(watcher: Watcher, ms: number | undefined): Promise<KeysResponse> {
+  if (ms === undefined) return watcher.next(ended.signal);
+  const abort = new AbortController();
+  const timer = setTimeout(() => {
+    abort.abort("patience ended");
+  }, ms);
+  try {
+    return await watcher.next(abort.signal);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Notes when a timer that should run every 20 ms was late. */
+function watchStalls(): () => void {
+  let lastMs = performance.now();
+  const timer = setInterval(() => {
+    const nowMs = performance.now();
+    if (nowMs - lastMs > 70) stalls.push({ startMs: lastMs, endMs: nowMs });
+    lastMs = nowMs;
+  }, 20);
+  return () => {
+    clearInterval(timer);
+  };
+}
+
+function newValue(): string {
+  return `v${String(nextValue++)}`;
+}

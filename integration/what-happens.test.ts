@@ -1,0 +1,133 @@
+// The README's table "what happens when ...": the rows that no other test shows.
+import assert from "node:assert/strict";
+import test, { type TestContext } from "node:test";
+import type { Cluster, Member } from "../scripts/etcd.mjs";
+import { ClusterError, EndpointError, isCompareFailed, isNodeExist, KeysAPI, type Client, type ClientOptions, type KeysResponse } from "../src/index.js";
+import { PeerNetwork } from "../src/testing/peer-network.js";
+import { rejection, settled } from "../src/testing/scripted-cluster.js";
+import { clientOf } from "../src/testing/scripted-server.js";
+import { TcpProxy } from "../src/testing/tcp-proxy.js";
+import { patience } from "../src/testing/waiting.js";
+import { fastCluster, until } from "./fast-cluster.js";
+
+/** Keys of a client that tries these endpoints in this order. */
+function keysAt(t: TestContext, endpoints: readonly string[], options: Partial<ClientOptions> = {}): { readonly client: Client; readonly keys: KeysAPI } {
+  const client = clientOf(endpoints, options);
+  t.after(() => client.close());
+  return { client, keys: new KeysAPI(client) };
+}
+
+/** A member that does not lead, and the URLs of the others. */
+async function followerOf(cluster: Cluster): Promise<{ readonly follower: Member; readonly i: number; readonly others: readonly string[] }> {
+  const leader = await cluster.leader();
+  const i = cluster.members.findIndex((member) => member !== leader);
+  const follower = cluster.members[i] ?? assert.fail();
+  return { follower, i, others: cluster.endpoints.filter((url) => url !== follower.url) };
+}
+
+test("a member freezes: a set is answered by another one after the header timeout, a create or swap is unknown", async (t) => {
+  await using cluster = await fastCluster();
+  const { follower, others } = await followerOf(cluster);
+  const endpoints = [follower.url, ...others];
+  const options = { headerTimeoutMs: 1_000 };
+  const [setter, creator, swapper] = [keysAt(t, endpoints, options), keysAt(t, endpoints, options), keysAt(t, endpoints, options)];
+  const { node } = await setter.keys.set("/swapped", "1");
+  follower.freeze();
+
+  const [set, ...refused] = await Promise.all([
+    setter.keys.set("/set", "v"),
+    rejection(creator.keys.create("/created", "v"), ClusterError),
+    rejection(swapper.keys.set("/swapped", "2", { prevIndex: node.modifiedIndex }), ClusterError),
+  ]);
+  assert.equal(set.action, "set");
+  for (const error of refused) {
+    assert.equal(error.outcome, "unknown");
+    assert.deepEqual(error.errors.map(({ code }) => code), ["ERR_HEADER_TIMEOUT"]);
+  }
+  // the next call begins with another endpoint
+  assert.notEqual(creator.client.endpoints[0], follower.url);
+  assert.equal((await creator.keys.set("/next", "v")).action, "set");
+  follower.thaw();
+  // the frozen one had been sent them, and may apply them when it wakes up; a second try tells
+  const again = await settled(creator.keys.create("/created", "v"));
+  if (again instanceof Error) assert.ok(isNodeExist(again));
+  const swapped = await settled(swapper.keys.set("/swapped", "2", { prevIndex: node.modifiedIndex }));
+  if (swapped instanceof Error) assert.ok(isCompareFailed(swapped));
+});
+
+test("a member freezes: a watch of it is silent until it thaws, and with watchIdleTimeoutMs asked of another one", async (t) => {
+  await using cluster = await fastCluster();
+  const { follower, others } = await followerOf(cluster);
+  const { index } = await keysAt(t, [follower.url]).keys.set("/k", "1");
+  const stays = keysAt(t, [follower.url, ...others]).keys.watcher("/k", { afterIndex: index });
+  const leaves = keysAt(t, [follower.url, ...others], { watchIdleTimeoutMs: 500 }).keys.watcher("/k", { afterIndex: index });
+  follower.freeze();
+  const silent = stays.next(patience(60_000));
+  await keysAt(t, others).keys.set("/k", "2");
+  assert.equal((await leaves.next(patience())).node.value, "2");
+  follower.thaw();
+  assert.equal((await silent).node.value, "2");
+});
+
+test("a member is cut off from the others: a get tells the past, a quorum get and a set are answered by another member", async (t) => {
+  await using network = new PeerNetwork();
+  await using cluster = await fastCluster({ advertisePeerUrl: network.advertise });
+  const { follower, i, others } = await followerOf(cluster);
+  const endpoints = [follower.url, ...others];
+  const pinned = keysAt(t, endpoints, { headerTimeoutMs: 1_000 });
+  const { index } = await pinned.keys.set("/k", "past");
+  network.isolate(i, "silent");
+  await keysAt(t, others).keys.set("/k", "present");
+
+  assert.equal((await pinned.keys.get("/k")).node.value, "past");
+  assert.equal(pinned.client.endpoints[0], follower.url);
+  assert.equal((await pinned.keys.get("/k", { quorum: true })).node.value, "present");
+  assert.notEqual(pinned.client.endpoints[0], follower.url);
+  assert.equal((await keysAt(t, endpoints, { headerTimeoutMs: 1_000 }).keys.set("/j", "v")).action, "set");
+
+  // a watch of it is silent, and goes on where it was when the member is back
+  const watcher = keysAt(t, [follower.url]).keys.watcher("/k", { afterIndex: index });
+  const pending = watcher.next(patience(60_000));
+  network.mend();
+  assert.equal((await pending).node.value, "present");
+});
+
+test("the answer gets lost: a create is unknown, although it was applied; a set is sent to another member", async (t) => {
+  await using cluster = await fastCluster();
+  const [first = "", ...others] = cluster.endpoints;
+  await using door = await TcpProxy.start(first);
+  const endpoints = [door.url, ...others];
+  const [creator, setter] = [keysAt(t, endpoints, { headerTimeoutMs: 1_000 }), keysAt(t, endpoints, { headerTimeoutMs: 1_000 })];
+  door.cut("mute");
+  const [error, { node }] = await Promise.all([rejection(creator.keys.create("/created", "v"), ClusterError), setter.keys.set("/set", "v")]);
+  assert.equal(error.outcome, "unknown");
+  assert.equal(node.value, "v");
+  const { keys } = keysAt(t, others);
+  await until("the create is applied", async () => !((await settled(keys.get("/created", { quorum: true }))) instanceof Error));
+  assert.ok(isNodeExist(await settled(creator.keys.create("/created", "v"))));
+});
+
+test("all members die: every call fails at once and nothing is applied; a watcher goes on where it was when they are back", async (t) => {
+  await using cluster = await fastCluster();
+  const { client, keys } = keysAt(t, cluster.endpoints);
+  const { index } = await keys.set("/dir/a", "1");
+  const watcher = keys.watcher("/dir", { afterIndex: index, recursive: true });
+  const watching = settled(watcher.next());
+  await Promise.all(cluster.members.map((member) => member.kill()));
+
+  const isRefused = (error: unknown): void => {
+    assert.ok(error instanceof ClusterError);
+    assert.deepEqual(error.errors.map((attempt) => attempt instanceof EndpointError && attempt.code), ["ERR_NETWORK", "ERR_NETWORK", "ERR_NETWORK"]);
+    assert.equal(error.outcome, "notApplied");
+  };
+  // it may have seen the first of them die, and have gone on to those that were still there
+  isRefused(await watching);
+  for (const call of [() => keys.get("/dir/a"), () => keys.set("/dir/a", "2"), () => keys.create("/dir/b", "2"), () => watcher.next()]) isRefused(await settled(call()));
+
+  await Promise.all(cluster.members.map((member) => member.start()));
+  const next = watcher.next(patience());
+  await until<KeysResponse>("writes work again", () => keys.set("/dir/a", "3").catch(() => undefined));
+  assert.equal((await next).node.value, "3");
+  assert.equal((await keys.get("/dir/a", { quorum: true })).node.value, "3");
+  assert.equal(client.endpoints.length, 3);
+});

@@ -1,0 +1,253 @@
+import { checkRegister, type Operation, type RegisterCall } from "./linearizability.js";
+
+/** What a fault run recorded of one call. */
+export interface CallRecord {
+  /** `read` by quorum, of a register; `list`: any other read, which tells nothing; `swap` and `remove` compare; `set` may be sent twice. */
+  readonly kind: "read" | "list" | "set" | "create" | "swap" | "remove" | "createInOrder";
+  /** Of `createInOrder` the directory. */
+  readonly key: string;
+  readonly startMs: number;
+  readonly endMs: number;
+  /** `odd`: it settled with what no call should settle with. */
+  readonly result: "acknowledged" | "refused" | "notApplied" | "unknown" | "odd";
+  /** What it wrote, or read; absent: nothing was there, or it was removed. No two calls write the same. */
+  readonly value?: string | undefined;
+  /** Of `swap` and `remove`: what had to be there, and its `modifiedIndex`. */
+  readonly expected?: string | undefined;
+  readonly expectedIndex?: number | undefined;
+  /** Of an acknowledged write: its `modifiedIndex`. */
+  readonly index?: number | undefined;
+  /** Of an acknowledged `createInOrder`: the key that etcd made. */
+  readonly made?: string | undefined;
+  /** How many endpoints it asked at most. */
+  readonly attempts: number;
+  /** How many attempts ended without an answer: each may be applied, or applied once more, at any time. */
+  readonly openAttempts: number;
+  /** What it rejected with: codes of the error and of its attempts. */
+  readonly error?: string | undefined;
+}
+
+export interface KeyEvent {
+  readonly action: string;
+  readonly key: string;
+  readonly value: string;
+  readonly index: number;
+  /** `modifiedIndex` of what was there before. */
+  readonly prevIndex?: number | undefined;
+}
+
+export interface FinalNode {
+  readonly key: string;
+  readonly value: string;
+  readonly index: number;
+}
+
+/** A time in which the process did not get to run, as its own timers saw it. */
+export interface Stall {
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
+export interface WatcherRecord {
+  readonly name: string;
+  readonly events: readonly KeyEvent[];
+  /** What `next` rejected with, and how often. */
+  readonly errors: Readonly<Record<string, number>>;
+  /** It began from now on, at some event; all others begin with the first. */
+  readonly fromNowOn: boolean;
+}
+
+/** What the process under load hands over at its end. */
+export interface LoadRecord {
+  readonly calls: readonly CallRecord[];
+  readonly watchers: readonly WatcherRecord[];
+  readonly stalls: readonly Stall[];
+}
+
+/** What is wrong with the writes, one line each. `events`: all of them up to the moment of `final`, which a quorum read gave. */
+export function writeViolations(calls: readonly CallRecord[], events: readonly KeyEvent[], final: readonly FinalNode[]): readonly string[] {
+  const problems: string[] = [];
+  const byIndex = new Map(events.map((event) => [event.index, event]));
+  const counts = countBy(events.filter(({ action }) => !removes(action)).map(({ value }) => value));
+  const known = new Set<string>();
+  for (const call of calls.filter(isWrite)) {
+    if (call.kind !== "remove" && call.value !== undefined) known.add(call.value);
+    if (call.result === "acknowledged") problems.push(...lossOf(call, byIndex));
+    if (call.kind === "remove" || call.value === undefined) continue;
+    const [count, most] = [counts.get(call.value) ?? 0, mostOf(call)];
+    if (count > most) problems.push(`${nameOf(call)}: applied ${times(count)}, ${times(most)} at most were possible`);
+  }
+  for (const { key, value, index } of events.filter(({ action, value }) => !removes(action) && !known.has(value))) {
+    problems.push(`${key}=${value} at ${String(index)}: nobody wrote that`);
+  }
+  return [...problems, ...indexViolations(calls), ...removalViolations(calls, events), ...finalViolations(calls, events, final)];
+}
+
+/** Of entries made in order: at least the acknowledged ones are there, and not more than those and the unknown ones. */
+export function queueViolations(calls: readonly CallRecord[], final: readonly FinalNode[]): readonly string[] {
+  const problems: string[] = [];
+  const made = calls.filter(({ kind }) => kind === "createInOrder");
+  for (const dir of new Set(made.map(({ key }) => key))) {
+    const entries = final.filter(({ key }) => key.startsWith(`${dir}/`)).length;
+    const [sure, open] = (["acknowledged", "unknown"] as const).map((result) => made.filter((call) => call.key === dir && call.result === result).length);
+    if (entries < (sure ?? 0) || entries > (sure ?? 0) + (open ?? 0)) {
+      problems.push(`${dir} holds ${String(entries)} entries, with ${String(sure)} acknowledged and ${String(open)} unknown`);
+    }
+  }
+  return problems;
+}
+
+/** Which registers are not linearizable. A register is a key that `read` was called on. */
+export function registerViolations(calls: readonly CallRecord[], final: readonly FinalNode[]): readonly string[] {
+  const atEnd = new Map(final.map(({ key, value }) => [key, value]));
+  const problems: string[] = [];
+  for (const key of registersOf(calls)) {
+    const history = [...calls.filter((call) => call.key === key).flatMap(operationsOf), { call: readOf(atEnd.get(key)), startMs: afterAllMs, endMs: afterAllMs }];
+    const { result, stuck, steps } = checkRegister(history);
+    if (result === "linearizable") continue;
+    const next = stuck?.next.map((operation) => JSON.stringify(operation)).join(" ") ?? "";
+    problems.push(`${key}: ${result} after ${String(steps)} steps; it held ${String(stuck?.held)}, and next was one of ${next}`);
+  }
+  return problems;
+}
+
+export function registersOf(calls: readonly CallRecord[]): ReadonlySet<string> {
+  return new Set(calls.filter(({ kind }) => kind === "read").map(({ key }) => key));
+}
+
+/** Where a watcher differs from the events that happened; `events` begin where the watcher did. */
+export function watcherViolations(watcher: WatcherRecord, events: readonly KeyEvent[]): readonly string[] {
+  const cleared = watcher.errors["cleared"] ?? 0;
+  if (cleared > 0) return [`${watcher.name}: it fell behind by more than the 1000 events that etcd keeps: the load was too high for this machine`];
+  const start = watcher.fromNowOn ? events.findIndex(({ index }) => index === watcher.events[0]?.index) : 0;
+  if (start === -1) return [`${watcher.name}: its first event never happened, or there was none`];
+  const expected = events.slice(start).map(lineOf);
+  const seen = watcher.events.map(lineOf);
+  const at = Math.max(0, [...expected, undefined].findIndex((line, i) => line !== seen[i]));
+  if (seen.length === expected.length && seen[at] === expected[at]) return [];
+  const [here, there] = [seen, expected].map((lines) => lines.slice(at, at + 3).join(", "));
+  return [`${watcher.name}: differs at event ${String(at)} of ${String(expected.length)}: it told ${here ?? ""}; what happened is ${there ?? ""}`];
+}
+
+/** Calls that took a second longer than their attempts may take, not counting the time in which the process did not run. */
+export function timeViolations(calls: readonly CallRecord[], stalls: readonly Stall[], limits: { readonly headerTimeoutMs: number; readonly bodyIdleTimeoutMs: number }): readonly string[] {
+  return calls.flatMap((call) => {
+    const boundMs = call.attempts * limits.headerTimeoutMs + limits.bodyIdleTimeoutMs;
+    const tookMs = call.endMs - call.startMs;
+    const stalledMs = stalls.reduce((sum, { startMs, endMs }) => sum + Math.max(0, Math.min(endMs, call.endMs) - Math.max(startMs, call.startMs)), 0);
+    if (tookMs - stalledMs <= boundMs + 1_000) return [];
+    return [`${nameOf(call)} took ${tookMs.toFixed(0)} ms, ${stalledMs.toFixed(0)} of them stalled; ${boundMs.toFixed(0)} ms is the bound (${call.result} ${call.error ?? ""})`];
+  });
+}
+
+const afterAllMs = Number.MAX_SAFE_INTEGER;
+
+export function isWrite({ kind }: CallRecord): boolean {
+  return kind !== "read" && kind !== "list";
+}
+
+function removes(action: string): boolean {
+  return action === "delete" || action === "compareAndDelete" || action === "expire";
+}
+
+/** How often it may have been applied. */
+function mostOf({ kind, result, openAttempts }: CallRecord): number {
+  if (result === "notApplied" || result === "refused") return 0;
+  const sure = result === "acknowledged" ? 1 : 0;
+  return kind === "set" ? sure + openAttempts : 1;
+}
+
+function lossOf(call: CallRecord, byIndex: ReadonlyMap<number, KeyEvent>): readonly string[] {
+  const event = byIndex.get(call.index ?? NaN);
+  if (event === undefined) return [`${nameOf(call)}: acknowledged at ${String(call.index)}, and lost`];
+  const as = call.kind === "remove" ? removes(event.action) : !removes(event.action) && event.value === call.value;
+  if (as && event.key === (call.made ?? call.key)) return [];
+  return [`${nameOf(call)}: acknowledged at ${String(call.index)}, where ${lineOf(event)} happened`];
+}
+
+/** Two acknowledgements of one change would be one write too few. */
+function indexViolations(calls: readonly CallRecord[]): readonly string[] {
+  const counts = countBy(calls.filter((call) => isWrite(call) && call.result === "acknowledged").map(({ index }) => index));
+  return [...counts].flatMap(([index, count]) => (count > 1 ? [`${String(count)} writes were acknowledged at ${String(index)}`] : []));
+}
+
+/** Each removal belongs to a call that may have done it. */
+function removalViolations(calls: readonly CallRecord[], events: readonly KeyEvent[]): readonly string[] {
+  const possible = new Set(
+    calls.filter(({ kind, result }) => kind === "remove" && (result === "acknowledged" || result === "unknown")).map(({ key, expectedIndex }) => `${key} ${String(expectedIndex)}`),
+  );
+  return events.flatMap((event) => {
+    if (!removes(event.action) || possible.has(`${event.key} ${String(event.prevIndex)}`)) return [];
+    return [`${lineOf(event)}: nobody removed what was there since ${String(event.prevIndex)}, or who tried was told that it was not applied`];
+  });
+}
+
+function finalViolations(calls: readonly CallRecord[], events: readonly KeyEvent[], final: readonly FinalNode[]): readonly string[] {
+  const problems: string[] = [];
+  const here = new Map(final.map((node) => [node.key, node]));
+  const told = new Map<string, FinalNode>();
+  for (const { action, key, value, index } of events) {
+    if (removes(action)) told.delete(key);
+    else told.set(key, { key, value, index });
+  }
+  for (const key of new Set([...here.keys(), ...told.keys()])) {
+    const [is, should] = [here.get(key), told.get(key)].map((node) => node && `${node.value} at ${String(node.index)}`);
+    if (is !== should) problems.push(`${key} is ${String(is)}, and by its events ${String(should)}`);
+  }
+  // without the events: keys that only one call ever wrote
+  const writes = countBy(calls.filter(isWrite).map(({ key, made }) => made ?? key));
+  for (const call of calls.filter((each) => isWrite(each) && each.kind !== "remove" && each.result === "acknowledged")) {
+    const key = call.made ?? call.key;
+    if (writes.get(key) === 1 && here.get(key)?.value !== call.value) problems.push(`${nameOf(call)}: acknowledged, and not there at the end`);
+  }
+  return problems;
+}
+
+function operationsOf(call: CallRecord): readonly Operation[] {
+  const { startMs, endMs, result, openAttempts } = call;
+  const asked = registerCallOf(call);
+  if (asked === undefined || result === "notApplied" || result === "odd") return [];
+  const open: Operation = { call: asked, startMs, endMs: Infinity };
+  if (call.kind === "read") return result === "acknowledged" ? [{ call: asked, startMs, endMs }] : [];
+  const sure = result === "unknown" ? [] : [{ call: asked, startMs, endMs }];
+  if (call.kind === "set") return [...sure, ...Array.from({ length: openAttempts }, () => open)];
+  return result === "unknown" ? [open] : sure;
+}
+
+function registerCallOf({ kind, value, expected, result }: CallRecord): RegisterCall | undefined {
+  switch (kind) {
+    case "read":
+      return readOf(value);
+    case "set":
+      return { type: "write", value };
+    case "create":
+    case "swap":
+    case "remove":
+      return { type: "swap", expected, value, swapped: result !== "refused" };
+    case "list":
+    case "createInOrder":
+      return undefined;
+  }
+}
+
+function readOf(found: string | undefined): RegisterCall {
+  return { type: "read", found };
+}
+
+function lineOf({ action, key, value, index }: KeyEvent): string {
+  return `${action} ${key}=${value} at ${String(index)}`;
+}
+
+function nameOf({ kind, key, value, startMs }: CallRecord): string {
+  return `${kind} ${key}=${String(value)} at ${startMs.toFixed(0)} ms`;
+}
+
+function times(count: number): string {
+  return count === 1 ? "once" : `${String(count)} times`;
+}
+
+function countBy<T>(items: readonly T[]): ReadonlyMap<T, number> {
+  const counts = new Map<T, number>();
+  for (const item of items) counts.set(item, (counts.get(item) ?? 0) + 1);
+  return counts;
+}
