@@ -1,11 +1,14 @@
 // A candidate in a process of its own, for the tests that kill and freeze processes. Each line it writes is one fact, as
 // JSON, with the time of the machine's monotonic clock, which all processes share.
 import { writeSync } from "node:fs";
-import { createEtcdCandidate, type LeadershipConfig, type LeaderSession } from "../src/election/index.js";
+import { createConsulClient } from "../src/consul/index.js";
+import { createEtcdCandidate, type Candidate, type LeadershipConfig, type LeaderSession } from "../src/election/index.js";
 import { Client } from "../src/index.js";
 import type { Fact, FactOf } from "../src/testing/election-history.js";
 
 interface Orders {
+  /** @default "etcd" */
+  readonly backend?: "etcd" | "consul";
   readonly endpoints: readonly string[];
   readonly config: LeadershipConfig;
   /** The store that checks fencing tokens. Absent: nothing is written. */
@@ -25,8 +28,8 @@ function say(fact: FactOf<Fact>): void {
   writeSync(1, `${JSON.stringify({ atMs: nowMs(), ...fact })}\n`);
 }
 
-const { endpoints, config, store } = JSON.parse(process.argv[2] ?? "") as Orders;
-const client = new Client({ endpoints });
+const { backend, endpoints, config, store } = JSON.parse(process.argv[2] ?? "") as Orders;
+const [candidate, closeClient] = backend === "consul" ? onConsul() : onEtcd();
 
 async function lead({ signal, fencingToken }: { readonly signal: AbortSignal; readonly fencingToken: string }): Promise<void> {
   const token = Number(fencingToken);
@@ -62,11 +65,21 @@ function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-const session: LeaderSession = await createEtcdCandidate({ client }).participate(config, lead);
+function onEtcd(): [Candidate, () => Promise<void>] {
+  const client = new Client({ endpoints });
+  return [createEtcdCandidate({ client }), () => client.close()];
+}
+
+function onConsul(): [Candidate, () => Promise<void>] {
+  const client = createConsulClient({ address: endpoints[0] });
+  return [client, () => client.close()];
+}
+
+const session: LeaderSession = await candidate.participate(config, lead);
 say({ type: "ready" });
 process.on("SIGUSR2", () => {
   void session.abdicate();
 });
 process.once("SIGTERM", () => {
-  void session.close().then(() => client.close());
+  void session.close().then(closeClient);
 });

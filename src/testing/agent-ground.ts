@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import test, { type TestContext } from "node:test";
+import type { TestContext } from "node:test";
 import { AgentError, type Agent, type AgentOptions, type InstanceEvent, type ServiceWatcher } from "../agent/index.js";
+import { test } from "./register.js";
 
 /** One backend, empty, for one test. */
 export interface AgentGround {
@@ -18,7 +19,7 @@ export type Check = (title: string, body: (create: AgentGround["create"], ground
 /** Makes tests that each get a ground of their own, and whose agents are closed at the end. */
 export function checksOn(backend: string, start: StartGround): Check {
   return (title, body) => {
-    void test(`${title} (${backend})`, { timeout: 120_000 }, async (t) => {
+    test(`${title} (${backend})`, { timeout: 120_000 }, async (t) => {
       const ground = await start(t);
       const agents: Agent[] = [];
       const create = (options?: AgentOptions): Agent => {

@@ -14,7 +14,8 @@ export function agentWatchSuite(backend: string, start: StartGround): void {
     await watcher.next(patience());
     assert.equal(await agent.register({ id: "x", name: "s", addr: "h", port: 2 }, { replace: true }), "x");
     await agent.register({ id: "mark", name: "s", addr: "h", port: 9 });
-    assert.deepEqual(told(await eventsUntil(watcher, "mark")), ["update x h:2", "add mark h:9"]);
+    // of two instances, in any order: a backend may read both changes at once
+    assert.deepEqual([...told(await eventsUntil(watcher, "mark"))].sort(), ["add mark h:9", "update x h:2"]);
   });
 
   check("agent 6: deregistered twice, it is deleted once", async (create) => {
@@ -25,7 +26,7 @@ export function agentWatchSuite(backend: string, start: StartGround): void {
     await Promise.all([agent.deregister("x"), agent.deregister("x")]);
     await agent.deregister("x");
     await agent.register({ id: "mark", name: "s", addr: "h", port: 9 });
-    assert.deepEqual(told(await eventsUntil(watcher, "mark")), ["delete x h:1", "add mark h:9"]);
+    assert.deepEqual([...told(await eventsUntil(watcher, "mark"))].sort(), ["add mark h:9", "delete x h:1"]);
   });
 
   check("agent 7: an unknown service is empty, and can be watched", async (create) => {

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { after, before, describe, test, type TestContext } from "node:test";
+import type { TestContext } from "node:test";
 import { ElectionError } from "../election/errors.js";
 import type { Candidate, Leadership, LeadershipConfig, LeaderSession } from "../election/lock.js";
+import { after, before, describe, test } from "./register.js";
 import { gate } from "./scripted-cluster.js";
 import type { Cut } from "./tcp-proxy.js";
 
@@ -48,11 +49,11 @@ export function lockSuite(name: string, backend: LockBackend): void {
   const successionMs = ttlMs + lockDelayMs + backend.expiryLatenessMs + 2_000;
   const title = (number: number, text: string): string => backend.title(number, text);
 
-  void describe(name, { concurrency: backend.concurrency ?? false }, () => {
+  describe(name, { concurrency: backend.concurrency ?? false }, () => {
     before(() => backend.start());
     after(() => backend.stop());
 
-    void test(title(33, "two candidates, at most one callback at any time, whatever is abdicated"), async (t) => {
+    test(title(33, "two candidates, at most one callback at any time, whatever is abdicated"), async (t) => {
       const key = newKey();
       let running = 0;
       const terms = [0, 0];
@@ -77,7 +78,7 @@ export function lockSuite(name: string, backend: LockBackend): void {
       assert.ok(terms.every((count) => count > 1), `each has led more than once: ${terms.join(", ")}`);
     });
 
-    void test(title(34, "the callback returns: the lock is released, the other is elected, the first waits its cooldown"), async (t) => {
+    test(title(34, "the callback returns: the lock is released, the other is elected, the first waits its cooldown"), async (t) => {
       const key = newKey();
       const [a, b] = [await backend.contender(t), await backend.contender(t)];
       const first = new Terms();
@@ -98,7 +99,7 @@ export function lockSuite(name: string, backend: LockBackend): void {
       assert.ok(again.begunMs - endedMs >= cooldownMs, "no earlier than after the cooldown");
     });
 
-    void test(title(35, "a callback that rejects at once is called again with growing pauses"), async (t) => {
+    test(title(35, "a callback that rejects at once is called again with growing pauses"), async (t) => {
       const session = await backend.contender(t);
       const begunMs: number[] = [];
       const fourth = gate();
@@ -123,7 +124,7 @@ export function lockSuite(name: string, backend: LockBackend): void {
       assert.equal(await handle.closed, undefined);
     });
 
-    void test(title(36, "abdicate while leading: the signal aborts before the release, and the other one wins"), async (t) => {
+    test(title(36, "abdicate while leading: the signal aborts before the release, and the other one wins"), async (t) => {
       const key = newKey();
       const [a, b] = [await backend.contender(t), await backend.contender(t)];
       const first = new Terms();
@@ -147,7 +148,7 @@ export function lockSuite(name: string, backend: LockBackend): void {
       assert.equal(await session.current(), "b");
     });
 
-    void test(title(37, "abdicate while not leading: false, and nothing is released"), async (t) => {
+    test(title(37, "abdicate while not leading: false, and nothing is released"), async (t) => {
       const key = newKey();
       const [a, b] = [await backend.contender(t), await backend.contender(t)];
       const first = new Terms();
@@ -161,7 +162,7 @@ export function lockSuite(name: string, backend: LockBackend): void {
       await waiting.close();
     });
 
-    void test(title(38, "the session ends at the server: the signal aborts within a second, and a new session contests"), async (t) => {
+    test(title(38, "the session ends at the server: the signal aborts within a second, and a new session contests"), async (t) => {
       const key = newKey();
       const terms = new Terms();
       const session = await participate(t, await backend.contender(t), key, terms.asLeader);
@@ -178,7 +179,7 @@ export function lockSuite(name: string, backend: LockBackend): void {
       assert.notEqual(session.sessionId, id);
     });
 
-    void test(title(39, "an outage that is over in time costs no leadership"), async (t) => {
+    test(title(39, "an outage that is over in time costs no leadership"), async (t) => {
       const contender = await backend.contender(t);
       const terms = new Terms();
       const session = await participate(t, contender, newKey(), terms.asLeader);
@@ -193,7 +194,7 @@ export function lockSuite(name: string, backend: LockBackend): void {
     });
 
     for (const how of ["refuse", "hang"] as const) {
-      void test(title(40, `the server cannot be reached (${how}): the signal aborts before the TTL is over, and another one leads after it`), async (t) => {
+      test(title(40, `the server cannot be reached (${how}): the signal aborts before the TTL is over, and another one leads after it`), async (t) => {
         const key = newKey();
         const [a, b] = [await backend.contender(t), await backend.contender(t)];
         const first = new Terms();
@@ -216,7 +217,7 @@ export function lockSuite(name: string, backend: LockBackend): void {
       });
     }
 
-    void test(title(44, "close while leading: abort, release, and nothing left open; twice is once"), async (t) => {
+    test(title(44, "close while leading: abort, release, and nothing left open; twice is once"), async (t) => {
       const key = newKey();
       const [a, b] = [await backend.contender(t), await backend.contender(t)];
       const first = new Terms();
@@ -237,7 +238,7 @@ export function lockSuite(name: string, backend: LockBackend): void {
       assert.notEqual((await other.currentEntry())?.sessionId, id);
     });
 
-    void test(title(45, "aborted while it begins, or later: rejects, or closes"), async (t) => {
+    test(title(45, "aborted while it begins, or later: rejects, or closes"), async (t) => {
       const contender = await backend.contender(t);
       const reason = new Error("enough");
       const config = { ...backend.config, key: newKey(), contactInfo: "" };
@@ -259,7 +260,7 @@ export function lockSuite(name: string, backend: LockBackend): void {
       assert.equal(contender.pending(), 0);
     });
 
-    void test(title(47, "a callback that ignores its signal: the lock is given up in time, and it is not called again before it has ended"), async (t) => {
+    test(title(47, "a callback that ignores its signal: the lock is given up in time, and it is not called again before it has ended"), async (t) => {
       const key = newKey();
       const [a, b] = [await backend.contender(t), await backend.contender(t)];
       const first = new Terms();
@@ -279,7 +280,7 @@ export function lockSuite(name: string, backend: LockBackend): void {
       await first.next();
     });
 
-    void test(title(48, "the fencing token grows with every leader"), async (t) => {
+    test(title(48, "the fencing token grows with every leader"), async (t) => {
       const key = newKey();
       const terms = new Terms();
       for (let i = 0; i < 3; i++) await participate(t, await backend.contender(t), key, terms.asLeader);
@@ -292,7 +293,7 @@ export function lockSuite(name: string, backend: LockBackend): void {
       }
     });
 
-    void test(title(34, "run(): works as the leader once, then gives the lead up"), async (t) => {
+    test(title(34, "run(): works as the leader once, then gives the lead up"), async (t) => {
       const key = newKey();
       const [a, b] = [await backend.contender(t), await backend.contender(t)];
       const config = { ...backend.config, key, contactInfo: "a" };

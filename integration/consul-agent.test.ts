@@ -1,0 +1,6 @@
+import { consulAgentSuite } from "../src/testing/consul-agent-suite.js";
+import { onRealConsul } from "./consul-support.js";
+
+onRealConsul((start) => {
+  consulAgentSuite("real Consul", start);
+});

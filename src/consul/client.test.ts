@@ -1,0 +1,376 @@
+import assert from "node:assert/strict";
+import test, { type TestContext } from "node:test";
+import { EndpointError, UsageError } from "../errors.js";
+import type { Exchange, RequestSpec } from "../http/exchange.js";
+import { ConsulFront, type ConsulReply, type ConsulRequest } from "../testing/consul-front.js";
+import { refusedUrl } from "../testing/scripted-server.js";
+import { ConsulError, createConsulClient, NotFoundError, RequestError, type ConsulClient, type ConsulOptions, type SessionConfig, type SessionId } from "./index.js";
+
+const id = "adf4238a-882b-9ddc-4a9d-5b6758e4159e" as SessionId;
+const sessionConfig: SessionConfig = { node: "n", name: "s", lockDelayMs: 1_000, ttlMs: 10_000, behavior: "release" };
+
+/** A client of a server that always answers the same. */
+async function answering(t: TestContext, body: unknown, status = 200, options: ConsulOptions = {}): Promise<{ client: ConsulClient; front: ConsulFront; asked: () => string; last: () => ConsulRequest }> {
+  const reply: ConsulReply = { status, body: typeof body === "string" ? body : JSON.stringify(body) };
+  const front = await ConsulFront.start(() => Promise.resolve(reply));
+  const client = createConsulClient({ address: front.url, ...options });
+  t.after(async () => {
+    await client.close();
+    await front.close();
+  });
+  const last = (): ConsulRequest => front.requests().at(-1) ?? assert.fail("nothing was asked");
+  const asked = (): string => {
+    const { method, path, query } = last();
+    return `${method} ${path}${query.size === 0 ? "" : `?${query.toString()}`}`;
+  };
+  return { client, front, asked, last };
+}
+
+function kv(value: unknown, key = "config/baz/bar"): readonly object[] {
+  return [{ LockIndex: 1, Key: key, Flags: 0, Value: value, CreateIndex: 10, ModifyIndex: 11 }];
+}
+
+const isUsage = (error: unknown): boolean => error instanceof UsageError && error.code === "ERR_ARGUMENT";
+const isDecode = (error: unknown): boolean => error instanceof ConsulError && error.code === "DECODE";
+const isMissing = (error: unknown): boolean => error instanceof NotFoundError && error.code === "NOT_FOUND" && error.statusCode === 404;
+
+test("consul 1: by default it talks to localhost:8500, for at most 10 s", { timeout: 30_000 }, async () => {
+  const urls: string[] = [];
+  const transport: Exchange = (url, _spec, signal) => {
+    urls.push(url.href);
+    return new Promise((_resolve, reject) => {
+      signal?.addEventListener("abort", () => { reject(signal.reason as Error); }, { once: true });
+    });
+  };
+  const client = createConsulClient({ transport, httpTimeoutMs: 0 });
+  const begunMs = performance.now();
+  await assert.rejects(client.datacenters(), (error) => error instanceof ConsulError && error.code === "TIMEOUT" && error.message.includes("10000 ms"));
+  assert.ok(performance.now() - begunMs >= 9_900);
+  assert.deepEqual(urls, ["http://localhost:8500/v1/catalog/datacenters"]);
+});
+
+test("consul 2: the token is a header of every request, and never in a URL", async (t) => {
+  const { client, front } = await answering(t, kv(null), 200, { token: "abc" });
+  await client.get("k");
+  await client.put("k", "v");
+  await client.delete("k");
+  assert.deepEqual(front.requests().map(({ method, headers }) => [method, headers["x-consul-token"]]), [["GET", "abc"], ["PUT", "abc"], ["DELETE", "abc"]]);
+  assert.deepEqual(front.requests(/abc/), []);
+});
+
+test("consul 2: the token does not follow a redirect to another origin", async (t) => {
+  const { front: other } = await answering(t, kv("dg=="));
+  const { client, front, last } = await answering(t, "", 301, { token: "abc" });
+  front.rewrite(/v1\/kv/, (reply) => ({ ...reply, headers: { location: `${other.url}/v1/kv/k` } }));
+  assert.equal(await client.get("k"), "v");
+  assert.equal(last().headers["x-consul-token"], "abc");
+  assert.deepEqual(other.requests().map(({ headers }) => headers["x-consul-token"]), [undefined]);
+});
+
+test("consul 3: an address with a slash at its end, and one with a path", async (t) => {
+  const { client, front, asked } = await answering(t, []);
+  await client.nodes();
+  for (const address of [`${front.url}/`, `${front.url}/base/`, `${front.url}/base`]) {
+    await using other = createConsulClient({ address });
+    await other.nodes();
+    assert.equal(asked(), `GET ${address.includes("base") ? "/base" : ""}/v1/catalog/nodes`);
+  }
+});
+
+test("consul 4: self", async (t) => {
+  const { client, asked } = await answering(t, '{"Config":{"NodeName":"n1"},"Member":{"Addr":"10.3.0.19","Port":8301,"Tags":{"dc":"mydc"}}}');
+  assert.deepEqual(await client.self(), { name: "n1", address: "10.3.0.19", port: 8301, tags: { dc: "mydc" } });
+  assert.equal(asked(), "GET /v1/agent/self");
+});
+
+test("consul 4: names of fields in any case, nulls and unknown fields", async (t) => {
+  const { client } = await answering(t, '{"config":{"NODENAME":"n1","More":[]},"member":{"addr":"a","Tags":null}}');
+  assert.deepEqual(await client.self(), { name: "n1", address: "a", port: 0, tags: {} });
+});
+
+test("consul 5: a refusal keeps status and body, up to 4 KiB", async (t) => {
+  const { client } = await answering(t, "malfunction", 500);
+  const calls: readonly (() => Promise<unknown>)[] = [
+    () => client.self(),
+    () => client.members(),
+    () => client.reload(),
+    () => client.datacenters(),
+    () => client.node("n"),
+    () => client.services(),
+    () => client.keys("k"),
+    () => client.put("k", "secret"),
+    () => client.createSession(sessionConfig),
+    () => client.listSessions("n"),
+  ];
+  for (const call of calls) {
+    await assert.rejects(call(), (error) => {
+      assert.ok(error instanceof RequestError);
+      assert.deepEqual([error.code, error.statusCode, error.body], ["REQUEST", 500, "malfunction"]);
+      assert.match(error.message, /^consul: (GET|PUT) \/v1\/.*: status 500: malfunction$/);
+      assert.ok(!error.message.includes("secret"));
+      return true;
+    });
+  }
+  const long = await answering(t, "x".repeat(10_000), 403);
+  await assert.rejects(long.client.self(), (error) => error instanceof RequestError && error.body.length === 4_096 && error.message.length < 300);
+});
+
+test("consul 6: members, of the datacenter and of all", async (t) => {
+  const { client, asked } = await answering(t, [{ Name: "a", Addr: "h", Port: 1, Tags: { x: "y" } }, { Name: "b" }]);
+  assert.deepEqual(await client.members(), [{ name: "a", address: "h", port: 1, tags: { x: "y" } }, { name: "b", address: "", port: 0, tags: {} }]);
+  assert.equal(asked(), "GET /v1/agent/members");
+  await client.members({ wan: false });
+  assert.equal(asked(), "GET /v1/agent/members");
+  await client.members({ wan: true });
+  assert.equal(asked(), "GET /v1/agent/members?wan=true");
+});
+
+test("consul 7: maintenance and reload", async (t) => {
+  const { client, asked, last } = await answering(t, "");
+  await client.maintenanceMode(true, "my reason");
+  assert.equal(asked(), "PUT /v1/agent/maintenance?enable=true&reason=my+reason");
+  await client.maintenanceMode(false);
+  assert.equal(asked(), "PUT /v1/agent/maintenance?enable=false");
+  await client.reload();
+  assert.equal(asked(), "PUT /v1/agent/reload");
+  assert.deepEqual([last().body.length, last().headers["content-length"]], [0, "0"]);
+});
+
+test("consul 8: services, with their tags sorted", async (t) => {
+  const { client, asked } = await answering(t, { redis: ["standby", "active"], web: null });
+  assert.deepEqual(await client.services({ dc: "dc1" }), { redis: ["active", "standby"], web: [] });
+  assert.equal(asked(), "GET /v1/catalog/services?dc=dc1");
+});
+
+test("consul 9: the instances of a service with all tags", async (t) => {
+  const instance = { Node: "n", Address: "10.0.0.1", TaggedAddresses: { wan: "1.2.3.4" }, ServiceID: "i", ServiceName: "myapp", ServiceTags: ["t1"], ServiceAddress: "10.0.0.2", ServicePort: 80 };
+  const { client, asked } = await answering(t, [instance, { Address: "10.0.0.1" }]);
+  const tags = ["t1", "t2"];
+  const [first, second] = await client.service("myapp", { dc: "dc1", tags });
+  assert.equal(asked(), "GET /v1/catalog/service/myapp?dc=dc1&tag=t1&tag=t2");
+  assert.deepEqual({ ...first, effectiveAddress: first?.effectiveAddress() }, {
+    node: "n",
+    address: "10.0.0.1",
+    taggedAddresses: { wan: "1.2.3.4" },
+    serviceId: "i",
+    serviceName: "myapp",
+    serviceTags: ["t1"],
+    serviceAddress: "10.0.0.2",
+    servicePort: 80,
+    effectiveAddress: "10.0.0.2",
+  });
+  assert.equal(second?.effectiveAddress(), "10.0.0.1");
+});
+
+test("consul 10: a node, which may be unknown", async (t) => {
+  const { client, asked } = await answering(t, "null");
+  await assert.rejects(client.node("foobar", { dc: "dc1" }), isMissing);
+  assert.equal(asked(), "GET /v1/catalog/node/foobar?dc=dc1");
+  await assert.rejects(client.node("."), isUsage);
+});
+
+test("consul 11: null tags are none", async (t) => {
+  const { client } = await answering(t, { Node: { Node: "foobar", Address: "10.1.10.12", TaggedAddresses: null }, Services: { redis: { ID: "redis", Service: "redis", Tags: null, Port: 8000 } } });
+  assert.deepEqual(await client.node("foobar"), { node: { name: "foobar", address: "10.1.10.12", taggedAddresses: {} }, services: { redis: { id: "redis", service: "redis", tags: [], port: 8_000 } } });
+});
+
+test("consul 12: a value", async (t) => {
+  const { client, asked } = await answering(t, kv("bXlWYWx1ZQ=="));
+  assert.equal(await client.get("config/baz/bar"), "myValue");
+  assert.deepEqual([...(await client.getBytes("config/baz/bar", { dc: "dc1" }))], [...Buffer.from("myValue")]);
+  assert.equal(asked(), "GET /v1/kv/config/baz/bar?dc=dc1");
+});
+
+test("consul 13: no value, and none at all", async (t) => {
+  await assert.rejects((await answering(t, "", 404)).client.get("k"), isMissing);
+  assert.equal(await (await answering(t, kv(null))).client.get("k"), "");
+  await assert.rejects((await answering(t, [])).client.get("k"), isMissing);
+  await assert.rejects((await answering(t, "", 404)).client.keys("k"), isMissing);
+  await assert.rejects((await answering(t, "", 404)).client.recurse("k"), isMissing);
+});
+
+test("consul C16: what is not UTF-8 is no text", async (t) => {
+  const { client } = await answering(t, kv("AP8="));
+  await assert.rejects(client.get("k"), isDecode);
+  await assert.rejects(client.recurse("k"), isDecode);
+  assert.deepEqual([...(await client.getBytes("k"))], [0, 255]);
+});
+
+test("consul 14: a slash in front makes no difference", async (t) => {
+  const { client, asked } = await answering(t, kv("dg=="));
+  await client.get("/config/x");
+  assert.equal(asked(), "GET /v1/kv/config/x");
+});
+
+test("consul 15: what a path means elsewhere is escaped", async (t) => {
+  const { client, asked, last } = await answering(t, "true");
+  await client.put("a b/c?d#e%", "v");
+  assert.equal(asked(), "PUT /v1/kv/a%20b/c%3Fd%23e%25");
+  assert.equal(last().body.toString(), "v");
+  await client.delete("folder/");
+  assert.equal(asked(), "DELETE /v1/kv/folder/");
+  for (const key of ["", "/", "a//b", "//a", "..", "a/../b", "a/.", "\ud800"]) {
+    await assert.rejects(client.put(key, "v"), isUsage);
+    await assert.rejects(client.get(key), isUsage);
+  }
+});
+
+test("consul 16: an empty value, and one of bytes", async (t) => {
+  const { client, last } = await answering(t, "true");
+  await client.put("k", "");
+  assert.deepEqual([last().body.length, last().headers["content-length"]], [0, "0"]);
+  const bytes = new Uint8Array([0, 255]);
+  const putting = client.put("k", bytes);
+  bytes[0] = 7;
+  await putting;
+  assert.deepEqual([...last().body], [0, 255]);
+  await client.put("k", new Uint8Array());
+  assert.deepEqual([last().body.length, last().headers["content-length"]], [0, "0"]);
+  await client.put("k", "ü😀");
+  assert.equal(last().body.toString(), "ü😀");
+});
+
+test("consul 17: keys in the order of their bytes", async (t) => {
+  const { client, asked } = await answering(t, ["é", "\u{1f600}", "a", "\uffee", "Z"]);
+  assert.deepEqual(await client.keys("config/baz"), ["Z", "a", "é", "\uffee", "\u{1f600}"]);
+  assert.equal(asked(), "GET /v1/kv/config/baz?keys=true");
+  await client.keys("");
+  assert.equal(asked(), "GET /v1/kv/?keys=true");
+});
+
+test("consul 18: pairs sorted by key", async (t) => {
+  const { client, asked } = await answering(t, [...kv("Yg==", "b"), ...kv(null, "a"), ...kv("Yw==", "B")]);
+  assert.deepEqual(await client.recurse("config/baz", { dc: "d" }), [["B", "c"], ["a", ""], ["b", "b"]]);
+  assert.equal(asked(), "GET /v1/kv/config/baz?dc=d&recurse=true");
+});
+
+test("consul 19: what creates a session", async (t) => {
+  const { client, asked, last } = await answering(t, { ID: id });
+  assert.equal(await client.createSession(sessionConfig, { dc: "dc1" }), id);
+  assert.equal(asked(), "PUT /v1/session/create?dc=dc1");
+  assert.equal(last().body.toString(), '{"Node":"n","Name":"s","LockDelay":"1s","TTL":"10s","Behavior":"release"}');
+  assert.equal(last().headers["content-type"], "application/json");
+});
+
+test("consul 20: sessions that are out of range are refused without a request", async (t) => {
+  const { client, front } = await answering(t, { ID: id });
+  const bad: readonly object[] = [{ ttlMs: 9_999 }, { ttlMs: 86_400_001 }, { lockDelayMs: -1 }, { lockDelayMs: 60_001 }, { lockDelayMs: NaN }, { node: "" }, { name: "" }, { behavior: "x" }, { ttl: 10 }];
+  for (const fields of bad) await assert.rejects(client.createSession({ ...sessionConfig, ...fields }), isUsage);
+  assert.deepEqual(front.requests(), []);
+});
+
+test("consul 21: both ends of the ranges are accepted", async (t) => {
+  const { client, last } = await answering(t, { ID: id });
+  for (const [ttlMs, lockDelayMs, ttl, lockDelay] of [[10_000, 0, "10s", "0s"], [86_400_000, 60_000, "24h0m0s", "1m0s"]] as const) {
+    await client.createSession({ ...sessionConfig, ttlMs, lockDelayMs });
+    const body = JSON.parse(last().body.toString()) as Record<string, string>;
+    assert.deepEqual([body["TTL"], body["LockDelay"]], [ttl, lockDelay]);
+  }
+});
+
+test("consul 22: a session as it is read", async (t) => {
+  const { client, asked } = await answering(t, `[{"ID":"${id}","Name":"s","Node":"n","LockDelay":1.5e+10,"TTL":"30s","Behavior":"delete"}]`);
+  assert.deepEqual(await client.readSession(id), { node: "n", name: "s", lockDelayMs: 15_000, ttlMs: 30_000, behavior: "delete" });
+  assert.equal(asked(), `GET /v1/session/info/${id}`);
+});
+
+test("consul 23: no session, and too many", async (t) => {
+  await assert.rejects((await answering(t, [])).client.readSession(id), isMissing);
+  await assert.rejects((await answering(t, [{ ID: id }, { ID: id }])).client.readSession(id), isDecode);
+});
+
+test("consul 24: renewing a session", async (t) => {
+  const { client, asked, last } = await answering(t, [{ ID: id, TTL: "15s" }]);
+  assert.equal(await client.renewSession(id), 15_000);
+  assert.equal(asked(), `PUT /v1/session/renew/${id}`);
+  assert.equal(last().body.length, 0);
+  await assert.rejects((await answering(t, `Session id '${id}' not found`, 404)).client.renewSession(id), isMissing);
+});
+
+test("consul 24: destroying a session", async (t) => {
+  const { client, asked } = await answering(t, "true");
+  await client.deleteSession(id);
+  assert.equal(asked(), `PUT /v1/session/destroy/${id}`);
+});
+
+test("consul 25: sessions of a node, one of them without a TTL", async (t) => {
+  const { client, asked } = await answering(t, [{ ID: "a", Node: "n", Name: "s", LockDelay: 15_000_000_000, TTL: "10s", Behavior: "release" }, { ID: "b", Node: "n", Name: "s", LockDelay: 0, TTL: "", Behavior: "delete" }]);
+  const sessions = await client.listSessions("n");
+  assert.equal(asked(), "GET /v1/session/node/n");
+  assert.deepEqual([...sessions], [
+    ["a", { node: "n", name: "s", lockDelayMs: 15_000, ttlMs: 10_000, behavior: "release" }],
+    ["b", { node: "n", name: "s", lockDelayMs: 0, behavior: "delete" }],
+  ]);
+});
+
+test("consul 27: a server that hangs, before its headers or in its body", async (t) => {
+  const { client, front } = await answering(t, [], 200, { httpTimeoutMs: 200 });
+  const undo = front.hang(/./);
+  const begunMs = performance.now();
+  await assert.rejects(client.nodes(), (error) => error instanceof ConsulError && error.code === "TIMEOUT");
+  const tookMs = performance.now() - begunMs;
+  assert.ok(tookMs >= 195 && tookMs < 5_000, `after ${String(tookMs)} ms`);
+  undo();
+  const reason = new Error("enough");
+  const stop = new AbortController();
+  await using patient = createConsulClient({ address: front.url });
+  front.hang(/./);
+  const call = patient.nodes({ signal: stop.signal });
+  await front.received(/./, 2);
+  stop.abort(reason);
+  await assert.rejects(call, (error) => error === reason);
+  await assert.rejects(patient.nodes({ signal: AbortSignal.abort(reason) }), (error) => error === reason);
+  assert.equal(front.requests().length, 2);
+});
+
+test("consul 28: answers that are not Consul's name what was asked, and quote nothing", async (t) => {
+  for (const body of ["", " ", "<html>secret", '{"ID":7}', "[7]", '"secret"', "7"]) {
+    const { client } = await answering(t, body);
+    for (const call of [() => client.createSession(sessionConfig), () => client.recurse("k"), () => client.members()]) {
+      await assert.rejects(call(), (error) => {
+        assert.ok(isDecode(error) && error instanceof ConsulError);
+        assert.match(error.message, /^consul: (GET|PUT) \/v1\//);
+        assert.ok(!error.message.includes("secret"));
+        return true;
+      });
+    }
+  }
+});
+
+test("consul: bad options and arguments are refused at once", async () => {
+  const bad: readonly object[] = [{ address: "localhost:8500" }, { address: "ftp://h" }, { address: "http://u:p@h" }, { address: "http://h/?a" }, { httpTimeoutMs: NaN }, { token: "a\nb" }, { cert: "c" }, { logger: 1 }, { adress: "http://h" }];
+  for (const options of bad) assert.throws(() => createConsulClient(options), isUsage);
+  const specs: RequestSpec[] = [];
+  const client = createConsulClient({ transport: (_url, spec) => { specs.push(spec); return Promise.reject(new Error("no")); } });
+  await assert.rejects(client.get("k", { datacenter: "x" } as object), isUsage);
+  await assert.rejects(client.service("s", { tags: [1 as unknown as string] }), isUsage);
+  await assert.rejects(client.readSession("" as SessionId), isUsage);
+  await assert.rejects(client.put("k", 7 as unknown as string), isUsage);
+  assert.deepEqual(specs, []);
+});
+
+test("consul: the network fails, the logger hears of it, and what the logger throws is dropped", async () => {
+  const lines: string[] = [];
+  const logger = (message: string, fields?: object): void => {
+    lines.push(`${message} ${JSON.stringify(fields)}`);
+    throw new Error("the disk is full");
+  };
+  const client = createConsulClient({ address: await refusedUrl(), token: "abc", logger });
+  await assert.rejects(client.put("k", "secret"), (error) => error instanceof EndpointError && error.code === "ERR_NETWORK" && error.outcome === "notApplied");
+  assert.equal(lines.length, 1);
+  assert.match(lines[0] ?? "", /^request failed .*"path":"\/v1\/kv\/k"/);
+  assert.doesNotMatch(lines[0] ?? "", /secret|abc/);
+});
+
+test("consul: closed, what is under way ends, and nothing begins", async (t) => {
+  const { client, front } = await answering(t, []);
+  front.hang(/./);
+  const call = client.nodes();
+  await front.received(/./);
+  const isClosed = (error: unknown): boolean => error instanceof UsageError && error.code === "ERR_CLOSED";
+  const rejected = assert.rejects(call, isClosed);
+  await client.close();
+  await client.close();
+  await rejected;
+  await assert.rejects(client.nodes(), isClosed);
+});

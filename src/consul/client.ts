@@ -1,0 +1,41 @@
+import { createCandidate } from "../election/candidate.js";
+import type { Candidate, LeaderSession } from "../election/lock.js";
+import { agentCalls } from "./agent.js";
+import { catalogCalls } from "./catalog.js";
+import { Connection } from "./connection.js";
+import { kvCalls } from "./kv.js";
+import { resolveOptions, type ConsulOptions, type Logger } from "./options.js";
+import { sessionCalls } from "./session.js";
+import { sessionLocks } from "./session-lock.js";
+import type { ConsulClient } from "./types.js";
+
+/** Makes a client of one Consul agent, with leader election. Does no I/O. @throws {UsageError} for a bad option */
+export function createConsulClient(options: ConsulOptions = {}): ConsulClient {
+  const connection = new Connection(resolveOptions(options));
+  return Object.freeze({
+    ...agentCalls(connection),
+    ...catalogCalls(connection),
+    ...kvCalls(connection),
+    ...sessionCalls(connection),
+    ...logged(createCandidate(sessionLocks(connection.ahead)), connection.logger),
+    send: connection.send.bind(connection),
+    close: connection.close.bind(connection),
+    [Symbol.asyncDispose]: connection.close.bind(connection),
+  });
+}
+
+function logged(candidate: Candidate, logger: Logger): Candidate {
+  return {
+    run: (config, work, options) => candidate.run(config, work, options),
+    participate: async (config, asLeader, options) => {
+      const session = await candidate.participate(config, asLeader, options);
+      void follow(session, config.key, logger);
+      return session;
+    },
+  };
+}
+
+/** Ends with the session; never rejects. */
+async function follow(session: LeaderSession, key: string, logger: Logger): Promise<void> {
+  for await (const { type, error } of session.changes()) logger(`election: ${type}`, { key, ...(error !== undefined && { error }) });
+}

@@ -1,0 +1,14 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { UsageError } from "../errors.js";
+import { consulAgentSuite } from "../testing/consul-agent-suite.js";
+import { fakeServers } from "../testing/consul-server.js";
+import { createConsulAgent, createConsulClient, type ConsulAgentOptions } from "./index.js";
+
+consulAgentSuite("fake Consul", fakeServers());
+
+test("agent: bad options of a Consul agent", () => {
+  const client = createConsulClient();
+  const bad: readonly unknown[] = [undefined, {}, { client: {} }, { client, dc: 1 }, { client, check: true }, { client, check: { ttlMs: 0, deregisterAfterMs: 1 } }, { client, check: { ttlMs: 1_000 } }, { client, onWarning: 1 }, { client, tags: [] }, { client, advertiseAddress: "" }];
+  for (const options of bad) assert.throws(() => createConsulAgent(options as ConsulAgentOptions), UsageError, JSON.stringify(options));
+});

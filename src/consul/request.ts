@@ -1,0 +1,61 @@
+import type { RawResponse, RequestSpec, Sender } from "../http/exchange.js";
+import { badArgument, requireOptions, requireSignal, requireText } from "../util/validate.js";
+import { NotFoundError, RequestError } from "./errors.js";
+import type { RequestOptions } from "./types.js";
+
+/** Values of a query; what is undefined or "" is left out. */
+export type Query = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+/** A request without a JSON body. */
+export function specOf(method: RequestSpec["method"], path: string, query: Query = {}): RequestSpec {
+  return { method, path, query: queryText(query) };
+}
+
+/** A PUT with a JSON body. */
+export function jsonSpec(path: string, query: Query, body: object): RequestSpec {
+  return { ...specOf("PUT", path, query), headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+}
+
+/** A PUT without a body. */
+export function putSpec(path: string, query: Query = {}): RequestSpec {
+  return { ...specOf("PUT", path, query), body: "" };
+}
+
+/** Sends it. @throws {RequestError} for a status from 400 */
+export async function request(sender: Sender, spec: RequestSpec, signal: AbortSignal | undefined): Promise<RawResponse> {
+  const raw = await sender.send(spec, signal);
+  if (raw.status >= 400) throw refusal(spec, raw);
+  return raw;
+}
+
+export function refusal(spec: RequestSpec, { status, body }: RawResponse): RequestError {
+  if (status === 404) return new NotFoundError(spec, body);
+  return new RequestError({ method: spec.method, path: spec.path, statusCode: status, body });
+}
+
+/** Options, checked. @throws {UsageError} */
+export function checkOptions(options: RequestOptions | undefined, names: ReadonlySet<string> = requestOptionNames): { dc: string | undefined; signal: AbortSignal | undefined } {
+  requireOptions("options", options, names);
+  const { dc, signal } = options ?? {};
+  if (dc !== undefined) requireText("options.dc", dc);
+  requireSignal("options.signal", signal);
+  return { dc, signal };
+}
+
+/** One segment of a path. @throws {UsageError} for what URLs, or Consul, would take for something else */
+export function segment(what: string, name: string): string {
+  requireText(what, name);
+  if (name === "" || name === "." || name === "..") badArgument(`${what} must not be "", "." or ".."`);
+  return encodeURIComponent(name);
+}
+
+export const requestOptionNames: ReadonlySet<string> = new Set<keyof RequestOptions>(["dc", "signal"]);
+
+function queryText(query: Query): string {
+  const params = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    for (const each of [value].flat()) if (each !== undefined && each !== "") params.append(name, each);
+  }
+  params.sort();
+  return params.toString();
+}
