@@ -75,11 +75,30 @@ function onConsul(): [Candidate, () => Promise<void>] {
   return [client, () => client.close()];
 }
 
-const session: LeaderSession = await candidate.participate(config, lead);
+/** On Consul it begins with a request, which may fail: the program has to try again. */
+async function participate(signal: AbortSignal): Promise<LeaderSession | undefined> {
+  while (!signal.aborted) {
+    try {
+      return await candidate.participate(config, lead);
+    } catch {
+      await pause(100);
+    }
+  }
+  return undefined;
+}
+
+const stop = new AbortController();
+process.once("SIGTERM", () => {
+  stop.abort();
+});
+const session = await participate(stop.signal);
 say({ type: "ready" });
 process.on("SIGUSR2", () => {
-  void session.abdicate();
+  void session?.abdicate();
 });
-process.once("SIGTERM", () => {
-  void session.close().then(closeClient);
-});
+stop.signal.addEventListener("abort", end);
+if (stop.signal.aborted) end();
+
+function end(): void {
+  void (session?.close() ?? Promise.resolve()).then(closeClient);
+}

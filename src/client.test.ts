@@ -4,9 +4,10 @@ import { AuthAPI } from "./auth.js";
 import { Client } from "./client.js";
 import type { ClientOptions } from "./client-options.js";
 import { UsageError } from "./errors.js";
-import { KeysAPI } from "./keys.js";
+import { KeysAPI, type SetOptions } from "./keys.js";
 import { MembersAPI } from "./members.js";
 import { clientOf, okBody, reply, ScriptedServer, type Answer } from "./testing/scripted-server.js";
+import type { KeysResponse } from "./types.js";
 
 const versions = { etcdserver: "3.4.23", etcdcluster: "3.4.0" };
 
@@ -177,4 +178,27 @@ test("a closed client refuses every call", async () => {
     await assert.rejects(call, { name: "UsageError", code: "ERR_CLOSED" });
   }
   assert.equal(server.requests.length, 0);
+});
+
+test("abort and close() end every call, also over a transport that does not listen", async () => {
+  const client = new Client({ endpoints: ["http://127.0.0.1:1"], transport: () => new Promise(() => undefined) });
+  const keys = new KeysAPI(client);
+  const reason = new Error("enough");
+  const abort = new AbortController();
+  const calls = [keys.get("/k", { signal: abort.signal }), keys.watcher("/k").next(abort.signal)];
+  abort.abort(reason);
+  for (const call of calls) await assert.rejects(call, (error) => error === reason);
+  const pending = [keys.get("/k"), keys.watcher("/k").next()];
+  await client.close();
+  for (const call of pending) await assert.rejects(call, { code: "ERR_CLOSED" });
+  // an abort comes before all else
+  await assert.rejects(client.version(abort.signal), (error) => error === reason);
+});
+
+test("options in a variable of their type make the same answer as options in place", async () => {
+  const body = '{"action":"set","node":{"key":"/k","value":"v","modifiedIndex":7,"createdIndex":7}}';
+  await using client = new Client({ endpoints: ["http://127.0.0.1:1"], transport: () => Promise.resolve({ status: 200, headers: {}, body }) });
+  const options: SetOptions = { ttl: 1 };
+  const response: KeysResponse = await new KeysAPI(client).set("/k", "v", options);
+  assert.equal(response.node.value, "v");
 });

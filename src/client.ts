@@ -77,9 +77,9 @@ export class Client implements Sender, AsyncDisposable {
    * Rejects with `signal.reason` when aborted.
    */
   async send(spec: RequestSpec, signal?: AbortSignal): Promise<RawResponse> {
-    this.#requireOpen();
     requireSignal("signal", signal);
     signal?.throwIfAborted();
+    this.#requireOpen();
     const endpoints = this.#endpoints;
     endpoints.requireRequestLine(spec);
     return this.#linked(signal, (link) => this.#inTurn(spec, link, () => this.#tryAll(endpoints, spec, link)));
@@ -134,8 +134,8 @@ export class Client implements Sender, AsyncDisposable {
     requireOptions("options", options, autoSyncOptionNames);
     requireSignal("options.signal", options.signal);
     requireFunction("options.onError", options.onError);
-    this.#requireOpen();
     options.signal?.throwIfAborted();
+    this.#requireOpen();
     return this.#linked(options.signal, (signal) => this.#syncForever(intervalMs, options.onError, signal));
   }
 
@@ -181,16 +181,16 @@ export class Client implements Sender, AsyncDisposable {
     }
   }
 
-  /** One of `maxInFlight`; long polls do not count. A call that waits for its turn still ends at once when aborted. */
+  /** One of `maxInFlight`; long polls do not count. Ends at once when aborted: while it waits for its turn, and whatever the transport does. */
   #inTurn<T>(spec: RequestSpec, signal: AbortSignal, run: () => Promise<T>): Promise<T> {
-    return spec.longPoll === true ? run() : abortable(this.#limit(run), signal);
+    return abortable(spec.longPoll === true ? run() : this.#limit(run), signal);
   }
 
   #tryAll(endpoints: EndpointSet, spec: RequestSpec, signal: AbortSignal): Promise<RawResponse> {
     signal.throwIfAborted();
     const order = endpoints.order();
     return tryEndpoints(order, {
-      attempt: (endpoint) => this.#attempt(endpoint, spec, signal),
+      attempt: (endpoint) => this.#attempt(endpoint, spec, signal, this.#options.authorization),
       oneShot: spec.oneShot === true,
       onAnswer: (endpoint) => (this.#endpoints = this.#endpoints.pinnedTo(endpoint)),
       onLeave: (endpoint) => (this.#endpoints = this.#endpoints.pinnedAfter(endpoint, order[0])),
@@ -198,13 +198,13 @@ export class Client implements Sender, AsyncDisposable {
     });
   }
 
-  /** The same, with a list that is not installed, and no pin to move. */
+  /** The same, with a list that is not installed: no pin to move, and no credentials, since it may not be the cluster. */
   async #sendTo(endpoints: EndpointSet, spec: RequestSpec, signal: AbortSignal | undefined): Promise<RawResponse> {
     this.#requireOpen();
     return this.#linked(signal, (link) =>
       this.#inTurn(spec, link, () =>
         tryEndpoints(endpoints.order(), {
-          attempt: (endpoint) => this.#attempt(endpoint, spec, link),
+          attempt: (endpoint) => this.#attempt(endpoint, spec, link, undefined),
           oneShot: false,
           onAnswer: () => undefined,
           onLeave: () => undefined,
@@ -214,8 +214,8 @@ export class Client implements Sender, AsyncDisposable {
     );
   }
 
-  async #attempt(endpoint: Endpoint, spec: RequestSpec, signal: AbortSignal): Promise<RawResponse> {
-    const { authorization, pollLimits, requestLimits } = this.#options;
+  async #attempt(endpoint: Endpoint, spec: RequestSpec, signal: AbortSignal, authorization: string | undefined): Promise<RawResponse> {
+    const { pollLimits, requestLimits } = this.#options;
     const limits = tighter(spec.longPoll === true ? pollLimits : requestLimits, spec.limits);
     const headers = authorization === undefined ? spec.headers : { ...spec.headers, authorization };
     const url = requestUrl(endpoint, spec);

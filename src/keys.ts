@@ -73,7 +73,7 @@ export interface WatcherOptions {
  * Every call rejects with `EtcdError` when etcd says no, `ClusterError` when no endpoint answered, `ResponseError` when the
  * answer is not etcd's, `UsageError` for bad arguments and a closed client, and `signal.reason` when aborted. A call that
  * would do harm if sent twice (create, createInOrder, delete, with `prevValue`, `prevIndex` or `prevExist: false`, making a
- * directory) goes on to another endpoint only when it was certainly not applied; see `ClusterError.outcome`.
+ * directory) goes on to another endpoint only when nothing of it was sent; see `ClusterError.outcome`.
  */
 export class KeysAPI {
   readonly #sender: Sender;
@@ -101,8 +101,7 @@ export class KeysAPI {
 
   /** Writes a file, or makes a directory, whatever was there before, unless a condition says otherwise. */
   set(key: string, value: string, options: SetOptions & { readonly noValueOnSuccess: true }): Promise<KeysSummary>;
-  set(key: string, value: string, options?: SetOptions & { readonly noValueOnSuccess?: false | undefined }): Promise<KeysResponse>;
-  set(key: string, value: string, options?: SetOptions): Promise<KeysResponse | KeysSummary>;
+  set(key: string, value: string, options?: SetOptions): Promise<KeysResponse>;
   async set(key: string, value: string, options: SetOptions = {}): Promise<KeysResponse | KeysSummary> {
     requireOptions("options", options, setOptionNames);
     return options.noValueOnSuccess === true ? this.#write(key, value, options, decodeKeysSummary) : this.#write(key, value, options, decodeKeys);

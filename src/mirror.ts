@@ -85,6 +85,7 @@ export class Mirror {
    */
   async next(signal?: AbortSignal): Promise<MirrorUpdate> {
     requireSignal("signal", signal);
+    signal?.throwIfAborted();
     if (this.#pending) throw new UsageError("ERR_BUSY", "an earlier next() of this mirror is still waiting");
     this.#pending = true;
     try {

@@ -46,6 +46,7 @@ export class Watcher {
    */
   async next(signal?: AbortSignal): Promise<KeysResponse> {
     requireSignal("signal", signal);
+    signal?.throwIfAborted();
     if (this.#pending) throw new UsageError("ERR_BUSY", "an earlier next() of this watcher is still waiting");
     this.#pending = true;
     try {

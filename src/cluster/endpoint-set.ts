@@ -5,36 +5,41 @@ import type { RequestSpec } from "../http/exchange.js";
 export class EndpointSet {
   readonly #list: readonly Endpoint[];
   readonly #pin: number;
-  /** Tried after the list: what the user configured, where a sync has replaced it. */
-  readonly #fallback: readonly Endpoint[];
+  /** Tried after the list, where a sync has replaced it: what the user configured. */
+  readonly #configured: readonly Endpoint[];
   #order: readonly Endpoint[] | undefined;
 
   /** Of duplicates only the first is kept: each server is asked once per call. */
   constructor(list: readonly Endpoint[], pin = 0, configured: readonly Endpoint[] = []) {
     this.#list = list.filter((endpoint, i) => indexIn(list, endpoint) === i);
     this.#pin = pin;
-    this.#fallback = configured.filter((endpoint) => indexIn(this.#list, endpoint) === -1);
+    this.#configured = configured;
   }
 
   get size(): number {
     return this.#list.length;
   }
 
-  /** From the pin on, once around, without the fallback. */
+  /** From the pin on, once around, without what was configured before a sync. */
   urls(): readonly string[] {
     return this.#fromPin().map((endpoint) => endpoint.href);
   }
 
   /** All that a call may try, in order. */
   order(): readonly Endpoint[] {
-    this.#order ??= [...this.#fromPin(), ...this.#fallback];
+    this.#order ??= [...this.#fromPin(), ...this.#configured.filter((endpoint) => !this.has(endpoint))];
     return this.#order;
   }
 
-  /** The same set, pinned to that endpoint; unchanged when it is not in the list (it may have been replaced meanwhile). */
+  /**
+   * The same set, pinned to that endpoint. When it is no longer in the list but was configured, the list has failed as a
+   * whole: back to what was configured, until a sync finds better. Unchanged when it is neither (replaced meanwhile).
+   */
   pinnedTo(endpoint: Endpoint): EndpointSet {
     const index = indexIn(this.#list, endpoint);
-    return index === -1 || index === this.#pin ? this : this.#withPin(index);
+    if (index !== -1) return index === this.#pin ? this : this.#withPin(index);
+    const configured = indexIn(this.#configured, endpoint);
+    return configured === -1 ? this : new EndpointSet(this.#configured, configured);
   }
 
   /** The same set, pinned to the one behind that endpoint, unless the pin has left `start`, where that call began, meanwhile. */
@@ -67,7 +72,7 @@ export class EndpointSet {
   }
 
   #withPin(pin: number): EndpointSet {
-    return new EndpointSet(this.#list, pin, this.#fallback);
+    return new EndpointSet(this.#list, pin, this.#configured);
   }
 }
 

@@ -6,7 +6,7 @@ import type { Endpoint } from "./endpoint.js";
 export interface Attempts {
   /** One request to one endpoint; rejects with an {@link EndpointError} when the next one may be tried. */
   readonly attempt: (endpoint: Endpoint) => Promise<RawResponse>;
-  /** Sending twice could do harm: go on only after an attempt that certainly was not applied. */
+  /** Sending twice could do harm: go on only after an attempt of which certainly nothing was sent. */
   readonly oneShot: boolean;
   /** This endpoint answered: pin it. */
   readonly onAnswer: (endpoint: Endpoint) => void;
@@ -29,11 +29,16 @@ export async function tryEndpoints(order: readonly Endpoint[], attempts: Attempt
       if (!(error instanceof EndpointError)) throw error;
       log.client("%s", error.message);
       errors.push(error);
-      if (attempts.oneShot && error.outcome !== "notApplied") {
+      if (attempts.oneShot && !nothingSent(error)) {
         attempts.onLeave(endpoint);
         break;
       }
     }
   }
   throw new ClusterError("ERR_CLUSTER_UNAVAILABLE", errors);
+}
+
+/** Refused, no such name, no TLS: without an answer, not even a redirect, and certainly not applied. */
+function nothingSent(error: EndpointError): boolean {
+  return error.outcome === "notApplied" && error.status === undefined;
 }

@@ -246,9 +246,24 @@ test("D11: the configured endpoints are the last resort when the synced ones hav
   assert.ok(!paths(s0).includes("/v2/keys/k"));
   await s1?.close();
   await get(client);
+  // the list has failed as a whole: later calls do not wait for it again
+  assert.deepEqual(client.endpoints, [s0?.url]);
   await get(client);
   assert.equal(paths(s0).filter((path) => path === "/v2/keys/k").length, 2);
-  assert.deepEqual(client.endpoints, synced);
+  // and a sync does not bring it back while nobody there answers
+  await client.sync();
+  assert.deepEqual(client.endpoints, [s0?.url]);
+});
+
+test("a sync sends no credentials to what is not an endpoint yet", async (t) => {
+  const stranger = await ScriptedServer.start(reply(200, "<html>login</html>"));
+  t.after(() => stranger.close());
+  const [s0] = await membersOf(t, 1, (a) => ({ members: [[a], [stranger.url]] }));
+  const client = started(t, [s0?.url ?? ""], { username: "eve", password: "secret" });
+  await client.sync();
+  assert.deepEqual(stranger.requests.map(({ path, headers }) => [path, headers.authorization]), [["/v2/members", undefined]]);
+  assert.deepEqual(client.endpoints, [s0?.url]);
+  assert.equal(s0?.requests[0]?.headers.authorization, `Basic ${Buffer.from("eve:secret").toString("base64")}`);
 });
 
 for (const [name, configured, advertised, installed] of [

@@ -90,7 +90,8 @@ function once(got: Got, url: URL, spec: RequestSpec, signal: AbortSignal | undef
     });
     // stays on for the stream's life: an error without a listener would end the process
     stream.on("error", (error: Error) => {
-      if (isHandshakeAlert(error)) flight.sent = false;
+      // on a kept connection the handshake is long over
+      if (isHandshakeAlert(error) && !flight.reused) flight.sent = false;
       answer.fail(error, staleSockets > 0 ? () => once(got, url, spec, signal, staleSockets - 1, sinceMs) : undefined);
     });
     // a request without a body still wants its end said; got does so itself for GET

@@ -16,13 +16,18 @@ export interface RedirectOptions {
  */
 export function withRedirects(exchange: Exchange, options: RedirectOptions): Exchange {
   return async (url, spec, signal) => {
+    const first = await exchange(url, spec, signal);
+    // the common case, and all that is done for it
+    if (!redirectStatuses.has(first.status)) return first;
     // who was asked in the first place stays trusted, even if the endpoints have been replaced meanwhile
     const rules = { ...options, trusts: (to: URL) => to.origin === url.origin || options.trusts(to) };
-    for (let via = 0, here = url; ; ) {
-      const raw = await exchange(here, via === 0 ? spec : specFor(here, spec, rules), signal);
-      if (!redirectStatuses.has(raw.status)) return raw;
-      via++;
+    for (let via = 1, here = url, raw = first; ; via++) {
+      const { status } = raw;
       here = nextHop(here, raw, via, spec, rules);
+      raw = await exchange(here, specFor(here, spec, rules), signal).catch((error: unknown) => {
+        throw error instanceof EndpointError ? afterRedirect(url, status, error) : error;
+      });
+      if (!redirectStatuses.has(raw.status)) return raw;
     }
   };
 }
@@ -52,6 +57,12 @@ function nextHop(from: URL, raw: RawResponse, via: number, spec: RequestSpec, { 
   if (from.protocol === "https:" && to.protocol === "http:") throw refuse(`will not follow from https to ${to.origin}`);
   if (spec.maskedBody !== undefined && !trusts(to)) throw refuse(`will not send a password to ${to.origin}, which is no endpoint`);
   return to;
+}
+
+/** What became of a redirected request: `status` tells that the endpoint did answer, so something was sent. */
+function afterRedirect(asked: URL, status: number, error: EndpointError): EndpointError {
+  const message = `${asked.origin} answered ${String(status)}, and then: ${error.message}`;
+  return new EndpointError(error.code, message, { endpoint: error.endpoint, outcome: error.outcome, status: error.status ?? status }, { cause: error });
 }
 
 function specFor(url: URL, spec: RequestSpec, { trusts }: RedirectOptions): RequestSpec {

@@ -2,7 +2,7 @@ import { createConsulClient, type ConsulClient, type SessionId } from "../consul
 import type { Exchange } from "../http/exchange.js";
 import { gotExchange } from "../http/got-exchange.js";
 import type { ConsulServer, StartConsulServer } from "./consul-server.js";
-import type { LockBackend } from "./lock-suite.js";
+import type { LockBackend } from "./lock-ground.js";
 import { TcpProxy } from "./tcp-proxy.js";
 
 export interface ConsulLockOptions {

@@ -153,9 +153,12 @@ function refusalOf(raw: RawResponse, body: JsonObject, comparesValue: boolean): 
     serverMessage: message,
     serverCause: comparesValue && errorCode === 101 ? "withheld: it quotes the values" : cause,
     index,
-    outcome: raw.maybeApplied === true ? "unknown" : "notApplied",
+    outcome: raw.maybeApplied === true || (errorCode === 0 && gatewayStatuses.has(raw.status)) ? "unknown" : "notApplied",
   });
 }
+
+/** Not etcd's: a gateway gave up on a request that may have gone through. */
+const gatewayStatuses: ReadonlySet<number> = new Set([408, 425, 429, 499]);
 
 function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && Number(value) >= 0;

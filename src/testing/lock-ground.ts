@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import type { TestContext } from "node:test";
+import { ElectionError } from "../election/errors.js";
+import type { Candidate, Leadership } from "../election/lock.js";
+import { gate } from "./scripted-cluster.js";
+import type { Cut } from "./tcp-proxy.js";
+
+/** One contender, with a way of its own to the backend, which can be cut. */
+export interface LockContender {
+  readonly candidate: Candidate;
+  cut(how: Cut): void;
+  heal(): void;
+  /** How many requests to give up a lock it has sent. */
+  releases(): number;
+  /** When the last beat, or acquire, that was answered well was sent; `performance.now()`. */
+  lastGoodBeatMs(): number;
+  /** How many requests wait for an answer. */
+  pending(): number;
+}
+
+/** What a backend gives for {@link lockSuite}. Durations must suit it; the suite's own limits follow from them. */
+export interface LockBackend {
+  /** The title of a test. */
+  title(number: number, text: string): string;
+  readonly config: Pick<Leadership, "ttlMs" | "lockDelayMs" | "cooldownMs" | "stepDownTimeoutMs" | "marginMs">;
+  /** Whether its tests may run side by side. @default false */
+  readonly concurrency?: boolean;
+  /** How long case 33 goes on, in ms. */
+  readonly manyTermsMs: number;
+  /** How late the server may be with an expiry, in ms. */
+  readonly expiryLatenessMs: number;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** Ended with the test. */
+  contender(t: TestContext): Promise<LockContender>;
+  /** Ends the leader's session behind its back. */
+  endSession(key: string, sessionId: string): Promise<void>;
+}
+
+export interface TestTerm {
+  readonly signal: AbortSignal;
+  readonly fencingToken: string;
+  readonly begunMs: number;
+  /** Lets the callback return. */
+  end(): void;
+}
+
+/** Terms of a callback that lasts until it is told to end. */
+export class Terms {
+  running = 0;
+  readonly #begun: TestTerm[] = [];
+
+  readonly asLeader = async ({ signal, fencingToken }: { readonly signal: AbortSignal; readonly fencingToken: string }): Promise<void> => {
+    const ended = gate();
+    this.#begun.push({ signal, fencingToken, begunMs: performance.now(), end: ended.open });
+    this.running++;
+    await ended.opened;
+    this.running--;
+  };
+
+  /** The next term that has begun and was not handed out yet. */
+  async next(): Promise<TestTerm> {
+    for (;;) {
+      const term = this.#begun.shift();
+      if (term !== undefined) return term;
+      await pause(5);
+    }
+  }
+}
+
+export function newKey(): string {
+  return `/suite/${randomUUID()}`;
+}
+
+export function assertCode(error: unknown, code: string): void {
+  assert.ok(error instanceof ElectionError);
+  assert.equal(error.code, code);
+}
+
+export function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => { resolve(); }, { once: true });
+  });
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+export async function until(fact: () => boolean): Promise<void> {
+  while (!fact()) await pause(5);
+}
+
+/** How late timers are here, at worst: on a busy machine a process is held up, and everything in it with it. */
+export class Stalls implements Disposable {
+  readonly #timer: NodeJS.Timeout;
+  #lastMs = performance.now();
+  #worstMs = 0;
+
+  constructor() {
+    this.#timer = setInterval(() => {
+      this.#look();
+    }, stallStepMs);
+  }
+
+  /** In ms. */
+  get worstMs(): number {
+    this.#look();
+    return this.#worstMs;
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+
+  #look(): void {
+    const nowMs = performance.now();
+    this.#worstMs = Math.max(this.#worstMs, nowMs - this.#lastMs - stallStepMs);
+    this.#lastMs = nowMs;
+  }
+}
+
+const stallStepMs = 5;
