@@ -35,6 +35,7 @@ const table = {
   "cluster/": ["util/", "type http/exchange"],
   "wire/": ["types", "type http/exchange"],
   "http/": ["util/"],
+  "undici/": ["http/", "util/"],
   "errors": [],
   "types": [],
   "util/": [],
@@ -43,6 +44,7 @@ const table = {
 /** Packages, and who may import them. Node's own modules are open to all but `wire/`, which does no I/O. */
 const packages = /** @type {Readonly<Record<string, readonly string[]>>} */ ({
   "got": ["http/got-exchange"],
+  "undici": ["undici/"],
   "debug": ["util/log"],
   "p-limit": ["client", "agent/", "discovery/", "consul/", "config/", "election/"],
 });

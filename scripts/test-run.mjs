@@ -2,6 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join, relative } from "node:path";
+import { pathToFileURL } from "node:url";
 import { projectRoot, run, say, testFiles } from "./run.mjs";
 
 /**
@@ -9,11 +10,13 @@ import { projectRoot, run, say, testFiles } from "./run.mjs";
  * test, and a file without a test, count as failed.
  *
  * @param {"src" | "integration"} folder
- * @param {{ env?: NodeJS.ProcessEnv | undefined }} [options]
+ * @param {{ env?: NodeJS.ProcessEnv | undefined, only?: RegExp | undefined, nodeArgs?: readonly string[] | undefined }} [options]
+ *   `only`: of these files, by their path below the folder; `nodeArgs`: for the tests' processes, and the Node processes that they start
  * @returns {Promise<{ passed: number, failed: number }>}
  */
-export async function runTests(folder, options = {}) {
-  const files = testFiles(folder);
+export async function runTests(folder, { env, only = /^/, nodeArgs = [] } = {}) {
+  const top = join(projectRoot, "dist", folder);
+  const files = testFiles(folder).filter((file) => only.test(relative(top, file).replaceAll("\\", "/")));
   if (files.length === 0) {
     say(`no test file in dist/${folder}`);
     return { passed: 0, failed: 1 };
@@ -32,12 +35,28 @@ export async function runTests(folder, options = {}) {
         // named one by one: Node 20 knows no globs here
         ...files,
       ],
-      options,
+      { env: nodeArgs.length === 0 ? env : { ...env, NODE_OPTIONS: [process.env["NODE_OPTIONS"] ?? "", ...nodeArgs].join(" ").trim() } },
     );
     return count(readFileSync(tapFile, "utf8"), files, code);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
+}
+
+/** What the transports have in common is tested over each: these are the files that go to the network, or to etcd, through the core. */
+const overUndici = {
+  nodeArgs: [`--import=${pathToFileURL(join(projectRoot, "dist", "src", "testing", "over-undici.js")).href}`],
+  only: { src: /^(?:[\w-]+|(?:http|cluster)\/[\w-]+)\.test\.js$/, integration: /^(?:auth|cluster|keys|members|no-v2|properties|proxy|srv|tls|watch|watch-history)\.test\.js$/ },
+};
+
+/**
+ * The same tests with `etcd2/undici` in place of got.
+ *
+ * @param {"src" | "integration"} folder
+ * @param {{ env?: NodeJS.ProcessEnv | undefined }} [options]
+ */
+export function runTestsOverUndici(folder, options = {}) {
+  return runTests(folder, { ...options, only: overUndici.only[folder], nodeArgs: overUndici.nodeArgs });
 }
 
 /**

@@ -1,7 +1,7 @@
 // npm test: everything, from a clean clone. Stops at the first step that fails, but runs both kinds of tests.
 import { clean } from "./clean.mjs";
 import { build, checkNodeVersion, installDependencies, run, runMain, runTool, say, step } from "./run.mjs";
-import { runTests } from "./test-run.mjs";
+import { runTests, runTestsOverUndici } from "./test-run.mjs";
 import { findTestServers } from "./test-servers.mjs";
 
 async function test() {
@@ -20,9 +20,14 @@ async function test() {
     Object.assign(env, await findTestServers());
   });
   const sums = { passed: 0, failed: 0 };
-  for (const [title, folder] of /** @type {const} */ ([["unit tests", "src"], ["integration tests", "integration"]])) {
+  for (const [title, folder, runThem] of /** @type {const} */ ([
+    ["unit tests", "src", runTests],
+    ["unit tests over undici", "src", runTestsOverUndici],
+    ["integration tests", "integration", runTests],
+    ["integration tests over undici", "integration", runTestsOverUndici],
+  ])) {
     await step(title, async () => {
-      const { passed, failed } = await runTests(folder, { env });
+      const { passed, failed } = await runThem(folder, { env });
       sums.passed += passed;
       sums.failed += failed;
     });

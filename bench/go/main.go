@@ -1,0 +1,261 @@
+// The bench's worker on Go's own v2 client: go-worker <url>. It speaks what protocol.ts says, on stdin and stdout.
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"sort"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"go.etcd.io/etcd/client/v2"
+)
+
+type task struct {
+	Kind        string `json:"kind"`
+	Key         string `json:"key"`
+	Concurrency int    `json:"concurrency"`
+	Ms          int    `json:"ms"`
+	AfterIndex  uint64 `json:"afterIndex"`
+	Watchers    int    `json:"watchers"`
+}
+
+var keys client.KeysAPI
+
+func main() {
+	// without this Go keeps two idle connections, and measures connecting
+	transport := &http.Transport{
+		DialContext:         (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		MaxIdleConnsPerHost: 20000,
+	}
+	c, err := client.New(client.Config{Endpoints: []string{os.Args[1]}, Transport: transport})
+	check(err)
+	keys = client.NewKeysAPI(c)
+	lines := bufio.NewScanner(os.Stdin)
+	var end func()
+	for lines.Scan() {
+		var t task
+		check(json.Unmarshal(lines.Bytes(), &t))
+		switch t.Kind {
+		case "watch":
+			end = watch(t)
+		case "stop", "close":
+			end()
+		case "idle":
+			end = idle(t)
+		default:
+			load(t)
+		}
+	}
+}
+
+func load(t task) {
+	value := strings.Repeat("v", 64)
+	once := func() {
+		var err error
+		switch t.Kind {
+		case "get":
+			_, err = keys.Get(context.Background(), t.Key, nil)
+		case "put":
+			_, err = keys.Set(context.Background(), t.Key, value, nil)
+		case "list":
+			_, err = keys.Get(context.Background(), t.Key, &client.GetOptions{Recursive: true})
+		}
+		check(err)
+	}
+	each(t.Concurrency, func(int) { once() })
+	perLoop := make([][]float64, t.Concurrency)
+	meter := start()
+	end := time.Now().Add(time.Duration(t.Ms) * time.Millisecond)
+	each(t.Concurrency, func(i int) {
+		for before := time.Now(); before.Before(end); {
+			once()
+			after := time.Now()
+			perLoop[i] = append(perLoop[i], micros(after.Sub(before)))
+			before = after
+		}
+	})
+	var latencies []float64
+	for _, some := range perLoop {
+		latencies = append(latencies, some...)
+	}
+	meter(latencies)
+}
+
+func watch(t task) func() {
+	ctx, cancel := context.WithCancel(context.Background())
+	events := make(chan float64, 1024)
+	done := make(chan struct{})
+	var latencies []float64
+	for i := 0; i < t.Watchers; i++ {
+		w := keys.Watcher(t.Key, &client.WatcherOptions{AfterIndex: t.AfterIndex})
+		go func() {
+			for {
+				r, err := w.Next(ctx)
+				if err != nil {
+					return
+				}
+				written, err := strconv.ParseInt(r.Node.Value, 10, 64)
+				check(err)
+				events <- float64(monotonic()-written) / 1000
+			}
+		}()
+	}
+	meter := start()
+	go func() {
+		defer close(done)
+		for seen, pending := 0, t.Watchers; ; {
+			select {
+			case latency := <-events:
+				latencies = append(latencies, latency)
+				if pending--; pending == 0 {
+					pending = t.Watchers
+					seen++
+					say(map[string]interface{}{"seen": seen})
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	time.Sleep(50 * time.Millisecond)
+	say(map[string]interface{}{"ready": true})
+	return func() {
+		cancel()
+		<-done
+		meter(latencies)
+	}
+}
+
+func idle(t task) func() {
+	before, heapBefore := memory()
+	ctx, cancel := context.WithCancel(context.Background())
+	var all sync.WaitGroup
+	for i := 0; i < t.Watchers; i++ {
+		w := keys.Watcher(fmt.Sprintf("%s/%d", t.Key, i), nil)
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			_, _ = w.Next(ctx)
+		}()
+		if i%100 == 99 {
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
+	for watchersAt() < t.Watchers {
+		time.Sleep(100 * time.Millisecond)
+	}
+	after, heapAfter := memory()
+	say(map[string]interface{}{"rss": after - before, "heap": heapAfter - heapBefore})
+	return func() {
+		began := time.Now()
+		cancel()
+		all.Wait()
+		say(map[string]interface{}{"closeMs": micros(time.Since(began)) / 1000})
+	}
+}
+
+func watchersAt() int {
+	r, err := http.Get(os.Args[1] + "/v2/stats/store")
+	check(err)
+	defer r.Body.Close()
+	var stats struct {
+		Watchers int `json:"watchers"`
+	}
+	check(json.NewDecoder(r.Body).Decode(&stats))
+	return stats.Watchers
+}
+
+func start() func([]float64) {
+	cpu, began := cpuMicros(), time.Now()
+	return func(latencies []float64) {
+		used, seconds := cpuMicros()-cpu, time.Since(began).Seconds()
+		sort.Float64s(latencies)
+		n := len(latencies)
+		at := func(part float64) float64 { return latencies[min(n-1, int(part*float64(n)))] }
+		say(map[string]interface{}{
+			"operations": n, "perSecond": float64(n) / seconds, "p50": at(0.5), "p99": at(0.99),
+			"cpuPerOperation": used / float64(n), "rss": rss(),
+		})
+	}
+}
+
+func each(n int, do func(int)) {
+	var all sync.WaitGroup
+	for i := 0; i < n; i++ {
+		all.Add(1)
+		go func(i int) {
+			defer all.Done()
+			do(i)
+		}(i)
+	}
+	all.Wait()
+}
+
+func cpuMicros() float64 {
+	var u syscall.Rusage
+	check(syscall.Getrusage(syscall.RUSAGE_SELF, &u))
+	return micros(time.Duration(u.Utime.Nano() + u.Stime.Nano()))
+}
+
+// CLOCK_MONOTONIC, which Node's process.hrtime reads too; Linux only, as rss below is.
+func monotonic() int64 {
+	var t syscall.Timespec
+	_, _, errno := syscall.Syscall(syscall.SYS_CLOCK_GETTIME, 1, uintptr(unsafe.Pointer(&t)), 0)
+	if errno != 0 {
+		check(errno)
+	}
+	return t.Nano()
+}
+
+func memory() (int64, int64) {
+	debug.FreeOSMemory()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return rss(), int64(m.HeapAlloc)
+}
+
+func rss() int64 {
+	text, err := os.ReadFile("/proc/self/statm")
+	check(err)
+	pages, err := strconv.ParseInt(strings.Fields(string(text))[1], 10, 64)
+	check(err)
+	return pages * int64(os.Getpagesize())
+}
+
+func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
+
+func min(a, b int) int {
+	if a < b {
+		return a
+	}
+	return b
+}
+
+var saying sync.Mutex
+
+func say(result map[string]interface{}) {
+	line, err := json.Marshal(result)
+	check(err)
+	saying.Lock()
+	defer saying.Unlock()
+	fmt.Println(string(line))
+}
+
+func check(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}

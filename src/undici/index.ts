@@ -1,0 +1,1 @@
+export { undiciExchange, type UndiciExchangeOptions } from "./undici-exchange.js";
