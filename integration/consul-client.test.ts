@@ -1,6 +1,22 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { projectRoot } from "../scripts/run.mjs";
 import { consulClientSuite } from "../src/testing/consul-client-suite.js";
+import { test } from "../src/testing/register.js";
 import { onRealConsul } from "./consul-support.js";
 
 onRealConsul((start) => {
   consulClientSuite("real Consul", start);
+
+  test("examples/consul-leader.ts runs to its end", async (t) => {
+    const server = await start();
+    t.after(() => server.stop());
+    const { stdout } = await promisify(execFile)(process.execPath, [join(projectRoot, "dist", "examples", "consul-leader.js")], {
+      env: { ...process.env, CONSUL_ADDRESS: server.url },
+      timeout: 120_000,
+    });
+    assert.match(stdout, /leads; the token.*leads no more.*Both have left/s);
+  });
 });

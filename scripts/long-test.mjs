@@ -1,4 +1,4 @@
-// npm run faults, npm run election-safety: a test of npm test that looks for what is rare, for ten minutes or as long as said.
+// npm run faults, election-safety, consul-safety: a test of npm test that looks for what is rare, for ten minutes or as long as said.
 import { join } from "node:path";
 import { build, checkNodeVersion, installDependencies, projectRoot, run, runMain, ScriptError, step } from "./run.mjs";
 import { findTestServers } from "./test-servers.mjs";
@@ -6,6 +6,7 @@ import { findTestServers } from "./test-servers.mjs";
 /** @type {Readonly<Record<string, { file: string, seconds: string }>>} the compiled test, and the variable that says how long */
 const tests = {
   "faults": { file: "integration/faults/faults.test.js", seconds: "FAULTS_SECONDS" },
+  "consul-safety": { file: "integration/consul-safety.test.js", seconds: "ELECTION_SAFETY_SECONDS" },
   "election-safety": { file: "integration/election-safety.test.js", seconds: "ELECTION_SAFETY_SECONDS" },
 };
 
