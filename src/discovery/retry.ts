@@ -1,6 +1,7 @@
 import { UsageError } from "../index.js";
 import { Backoff } from "../util/backoff.js";
-import { linkSignal, sleep } from "../util/signals.js";
+import { bounded } from "../util/bounded.js";
+import { sleep } from "../util/signals.js";
 import { DiscoveryError } from "./errors.js";
 
 export interface RetryOptions {
@@ -39,16 +40,10 @@ export interface StepLimits {
 /** Gives a step its time. @throws {DiscoveryError} `REGISTRATION_TIMEOUT`, with the last failure as its cause */
 export async function within<T>({ ms, what, failure }: StepLimits, parent: AbortSignal, step: (signal: AbortSignal) => Promise<T>): Promise<T> {
   if (ms === Infinity) return step(parent);
-  const link = linkSignal(parent);
-  const timer = setTimeout(() => {
+  const tooLate = (): DiscoveryError => {
     const cause = failure();
     const options = cause instanceof Error ? { cause } : {};
-    link.abort(new DiscoveryError("REGISTRATION_TIMEOUT", `${what} could not be written within ${String(ms)} ms`, options));
-  }, ms);
-  try {
-    return await step(link.signal);
-  } finally {
-    clearTimeout(timer);
-    link.unlink();
-  }
+    return new DiscoveryError("REGISTRATION_TIMEOUT", `${what} could not be written within ${String(ms)} ms`, options);
+  };
+  return bounded(ms, parent, tooLate, step);
 }
