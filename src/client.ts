@@ -4,6 +4,7 @@ import { requestUrl, type Endpoint } from "./cluster/endpoint.js";
 import type { EndpointSet } from "./cluster/endpoint-set.js";
 import { tryEndpoints } from "./cluster/failover.js";
 import { EndpointSelectionMode, shuffled } from "./cluster/selection.js";
+import { isShared, SharedPolls } from "./cluster/shared-polls.js";
 import { syncedEndpoints } from "./cluster/sync.js";
 import { SdkError, UsageError } from "./errors.js";
 import type { Exchange, RawResponse, RequestLimits, RequestSpec, Sender } from "./http/exchange.js";
@@ -14,7 +15,8 @@ import { withTrace } from "./http/trace.js";
 import type { Versions } from "./types.js";
 import { Backoff } from "./util/backoff.js";
 import { log } from "./util/log.js";
-import { abortable, linkSignal, sleep } from "./util/signals.js";
+import { SharedLinks, type SharedLink } from "./util/shared-links.js";
+import { abortable, sleep } from "./util/signals.js";
 import { badArgument, requireFunction, requireMs, requireOptions, requireSignal } from "./util/validate.js";
 import { decodeLeader, decodeMembers, leaderSpec, listMembersSpec } from "./wire/members.js";
 import { serverError } from "./wire/response.js";
@@ -34,6 +36,8 @@ export class Client implements Sender, AsyncDisposable {
   readonly #exchange: Exchange;
   readonly #limit: LimitFunction;
   readonly #closed = new AbortController();
+  readonly #links = new SharedLinks(this.#closed.signal);
+  readonly #polls = new SharedPolls();
   #configured: readonly Endpoint[];
   #endpoints: EndpointSet;
   #closing: Promise<void> | undefined;
@@ -82,7 +86,10 @@ export class Client implements Sender, AsyncDisposable {
     this.#requireOpen();
     const endpoints = this.#endpoints;
     endpoints.requireRequestLine(spec);
-    return this.#linked(signal, (link) => this.#inTurn(spec, link, () => this.#tryAll(endpoints, spec, link)));
+    return this.#linked(signal, (link) => {
+      const ask = (): Promise<RawResponse> => this.#inTurn(spec, link, () => this.#tryAll(endpoints, spec, link));
+      return isShared(spec) ? this.#polls.join(spec, endpoints, link, ask) : ask();
+    });
   }
 
   /**
@@ -171,13 +178,15 @@ export class Client implements Sender, AsyncDisposable {
   }
 
   /** Runs under a signal that follows the caller's and `close()`; without one of the caller's, there is nothing to derive. */
-  async #linked<T>(signal: AbortSignal | undefined, run: (link: AbortSignal) => Promise<T>): Promise<T> {
-    if (signal === undefined) return run(this.#closed.signal);
-    const link = linkSignal(signal, this.#closed.signal);
+  #linked<T>(signal: AbortSignal | undefined, run: (link: AbortSignal) => Promise<T>): Promise<T> {
+    return signal === undefined ? run(this.#closed.signal) : this.#withLink(this.#links.take(signal), run);
+  }
+
+  async #withLink<T>(link: SharedLink, run: (link: AbortSignal) => Promise<T>): Promise<T> {
     try {
       return await run(link.signal);
     } finally {
-      link.unlink();
+      link.release();
     }
   }
 
@@ -255,7 +264,7 @@ export class Client implements Sender, AsyncDisposable {
 type AllFields<T> = { readonly [Name in keyof Required<T>]: T[Name] };
 
 /** Field by field: spreading costs more here than all else that a call does. */
-function specWith(spec: RequestSpec, headers: RequestSpec["headers"], limits: RequestLimits): AllFields<RequestSpec> {
+function specWith(spec: RequestSpec, headers: RequestSpec["headers"], limits: RequestLimits): AllFields<Omit<RequestSpec, "shared">> {
   const { method, path, query, body, bytes, maskedBody, oneShot, longPoll, onHeaders } = spec;
   return { method, path, query, headers, body, bytes, maskedBody, oneShot, longPoll, limits, onHeaders };
 }

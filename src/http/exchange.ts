@@ -16,6 +16,8 @@ export interface RequestSpec {
   readonly oneShot?: boolean | undefined;
   /** The answer comes when something happens: no header limit, and a poll that ends early is not a failure (see {@link RawResponse.truncated}). */
   readonly longPoll?: boolean | undefined;
+  /** A long poll whose answer is the same for all who ask: the client asks once for several callers, if path and query are all that they say. */
+  readonly shared?: boolean | undefined;
   /** How long to wait. The client lowers it to its own limits; from the client on, absent means no limit. */
   readonly limits?: RequestLimits | undefined;
   /** Told status and headers as soon as they are there, even if no body ever follows. */

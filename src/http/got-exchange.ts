@@ -1,10 +1,12 @@
-import type { Agent, ClientRequest, IncomingMessage } from "node:http";
+import type { Agent, IncomingMessage } from "node:http";
 import type { Agent as SecureAgent } from "node:https";
-import type { Got, Request } from "got";
-import type { Exchange, RawResponse, RequestSpec, ResponseHead } from "./exchange.js";
-import { leanRequestOptions } from "./lean-request-options.js";
+import { Duplex } from "node:stream";
+import type { Got } from "got";
+import type { Exchange, RawResponse, RequestSpec } from "./exchange.js";
+import { GotFlight } from "./got-flight.js";
 import { isHandshakeAlert } from "./network-error.js";
 import { PendingAnswer } from "./pending-answer.js";
+import { singleHeaders } from "./single-headers.js";
 import { nodeTlsOptions, type TlsOptions } from "./tls-options.js";
 
 /**
@@ -18,8 +20,7 @@ export function gotExchange(tls: TlsOptions = {}): Exchange {
   const exchange = async (url: URL, spec: RequestSpec, signal: AbortSignal | undefined): Promise<RawResponse> => {
     loaded ??= await (loading ??= load(tls));
     signal?.throwIfAborted();
-    const got = loaded[spec.longPoll === true ? "longPoll" : "request"][spec.method];
-    return once(got, url, spec, signal, maxStaleSockets);
+    return once(loaded, url, spec, signal, maxStaleSockets);
   };
   const close = (): void => {
     for (const agent of loaded?.agents ?? []) agent.destroy();
@@ -31,6 +32,8 @@ interface Loaded {
   readonly request: Instances;
   readonly longPoll: Instances;
   readonly agents: readonly Agent[];
+  /** Whose request the next call of an instance is. */
+  starting: GotFlight | undefined;
 }
 
 /** One per method, with all that does not change: options of a call cost more than the call's own work. */
@@ -40,21 +43,30 @@ type Instances = Readonly<Record<RequestSpec["method"], Got>>;
 const idleSocketMs = 30_000;
 
 async function load(tls: TlsOptions): Promise<Loaded> {
-  const [{ got }, http, https] = await Promise.all([import("got"), import("node:http"), import("node:https")]);
+  const [{ got }, { leanRequestOptions, requestForGot }, http, https] = await Promise.all([
+    import("got"),
+    import("./lean-request-options.js"),
+    import("node:http"),
+    import("node:https"),
+  ]);
   const keepAlive = { keepAlive: true, keepAliveMsecs: 30_000, timeout: idleSocketMs };
   const newAgents = (): { http: Agent; https: SecureAgent } => ({
     http: new http.Agent(keepAlive),
     https: new https.Agent({ ...keepAlive, ...nodeTlsOptions(tls) }),
   });
   const base = got.extend({
+    isStream: true,
     retry: { limit: 0 },
     followRedirect: false,
     throwHttpErrors: false,
     decompress: false,
     headers: { "user-agent": "etcd2" },
+    request: requestForGot,
     handlers: [
       (options, next) => {
-        leanRequestOptions(options);
+        const flight = loaded.starting;
+        flight?.fill(options);
+        leanRequestOptions(options, flight?.send);
         return next(options);
       },
     ],
@@ -67,20 +79,20 @@ async function load(tls: TlsOptions): Promise<Loaded> {
   });
   const [requests, longPolls] = [newAgents(), newAgents()];
   const agents = [...Object.values(requests), ...Object.values(longPolls)];
-  return { request: perMethod(requests), longPoll: perMethod(longPolls), agents };
+  const loaded: Loaded = { request: perMethod(requests), longPoll: perMethod(longPolls), agents, starting: undefined };
+  return loaded;
 }
 
 /** How many sockets that the server had closed meanwhile a read may meet before that is a failure. */
 const maxStaleSockets = 2;
 
-function once(got: Got, url: URL, spec: RequestSpec, signal: AbortSignal | undefined, staleSockets: number, sinceMs = performance.now()): Promise<RawResponse> {
+function once(loaded: Loaded, url: URL, spec: RequestSpec, signal: AbortSignal | undefined, staleSockets: number, sinceMs = performance.now()): Promise<RawResponse> {
   return new Promise((resolve, reject) => {
-    const stream = got.stream(url, streamOptions(spec));
-    const flight = { sent: false, reused: false, cancel: () => stream.destroy(), resolve, reject };
-    watchSending(stream, flight);
+    const flight = new GotFlight(spec, resolve, reject);
+    const stream = start(loaded, flight, url, spec);
     const answer = new PendingAnswer(url, spec, signal, flight, sinceMs);
-    stream.on("response", (response: IncomingMessage) => {
-      answer.begin(headOf(response));
+    stream.on("response", ({ statusCode: status = 0, headers }: IncomingMessage) => {
+      answer.begin({ status, headers: singleHeaders(headers) });
     });
     stream.on("data", (chunk: Buffer) => {
       answer.take(chunk);
@@ -92,42 +104,20 @@ function once(got: Got, url: URL, spec: RequestSpec, signal: AbortSignal | undef
     stream.on("error", (error: Error) => {
       // on a kept connection the handshake is long over
       if (isHandshakeAlert(error) && !flight.reused) flight.sent = false;
-      answer.fail(error, staleSockets > 0 ? () => once(got, url, spec, signal, staleSockets - 1, sinceMs) : undefined);
+      answer.fail(error, staleSockets > 0 ? () => once(loaded, url, spec, signal, staleSockets - 1, sinceMs) : undefined);
     });
-    // a request without a body still wants its end said; got does so itself for GET
-    if (spec.body === undefined && spec.bytes === undefined && spec.method !== "GET") stream.end();
   });
 }
 
-/** undefined where there is nothing to say: even an empty object would cost. */
-function streamOptions(spec: RequestSpec): { headers?: Record<string, string>; body?: string | Uint8Array } | undefined {
-  const { headers } = spec;
-  const body = spec.body ?? spec.bytes;
-  if (body !== undefined) return { body, ...(headers && { headers }) };
-  return headers && { headers };
-}
-
-function headOf(response: IncomingMessage): ResponseHead {
-  const headers: Record<string, string> = {};
-  for (const name in response.headers) {
-    const value = response.headers[name];
-    if (typeof value === "string") headers[name] = value;
+/** got's handlers run within the call, so that the flight can be handed to ours without an options object. */
+function start(loaded: Loaded, flight: GotFlight, url: URL, spec: RequestSpec): Duplex {
+  loaded.starting = flight;
+  try {
+    const stream = loaded[spec.longPoll === true ? "longPoll" : "request"][spec.method](url);
+    if (!(stream instanceof Duplex)) throw new TypeError("got gave no stream");
+    flight.follow(stream);
+    return stream;
+  } finally {
+    loaded.starting = undefined;
   }
-  return { status: response.statusCode ?? 0, headers };
-}
-
-function watchSending(stream: Request, sending: { sent: boolean; reused: boolean }): void {
-  const onSocket = (request: ClientRequest): void => {
-    const { socket } = request;
-    if (socket === null) return;
-    sending.reused = request.reusedSocket;
-    const handshake = "secureConnecting" in socket;
-    const connecting = handshake ? socket.secureConnecting === true : socket.connecting;
-    if (!connecting) sending.sent = true;
-    else socket.once(handshake ? "secureConnect" : "connect", () => (sending.sent = true));
-  };
-  stream.once("request", (request: ClientRequest) => {
-    if (request.socket === null) request.once("socket", () => { onSocket(request); });
-    else onSocket(request);
-  });
 }

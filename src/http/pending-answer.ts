@@ -1,4 +1,4 @@
-import { onAbort } from "../util/signals.js";
+import { maxTimerMs, onAbort } from "../util/signals.js";
 import type { RawResponse, RequestLimits, RequestSpec, ResponseHead } from "./exchange.js";
 import { networkError, timeoutError } from "./network-error.js";
 
@@ -26,6 +26,8 @@ export class PendingAnswer {
   readonly #chunks: Buffer[] = [];
   #head: ResponseHead | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** When the time is up, by the monotonic clock. The timer may fire earlier: one is set for each answer, and none per part. */
+  #dueMs = Infinity;
   #settled = false;
 
   /** The signal must not have aborted yet. `sinceMs`: when it was asked for the first time; the header limit holds for all its tries. */
@@ -37,14 +39,15 @@ export class PendingAnswer {
       this.#refuse(reason);
     });
     const { headersMs, idleMs } = this.#limits;
-    this.#arm(spec.longPoll === true ? idleMs : headersMs - (performance.now() - sinceMs));
+    if (spec.longPoll !== true) this.#allow(headersMs, sinceMs);
+    else if (idleMs !== Infinity) this.#allow(idleMs, performance.now());
   }
 
   /** Status and headers are there. */
   begin(head: ResponseHead): void {
     if (this.#settled) return;
     this.#head = head;
-    this.#arm(this.#limits.idleMs);
+    this.#extend();
     try {
       this.#spec.onHeaders?.(head);
     } catch (error) {
@@ -56,7 +59,7 @@ export class PendingAnswer {
   take(chunk: Buffer): void {
     if (this.#settled) return;
     this.#chunks.push(chunk);
-    this.#timer?.refresh();
+    this.#extend();
   }
 
   /** The answer is whole. */
@@ -66,8 +69,9 @@ export class PendingAnswer {
       this.fail(new Error("the answer ended before its headers"));
       return;
     }
+    const { status, headers } = this.#head;
     this.#settle();
-    this.#flight.resolve({ ...this.#head, body: textOf(this.#chunks) });
+    this.#flight.resolve({ status, headers, body: textOf(this.#chunks) });
   }
 
   /**
@@ -87,14 +91,28 @@ export class PendingAnswer {
     return this.#spec.limits ?? noLimits;
   }
 
-  #arm(ms: number): void {
+  /** From now on it may be silent for so long. */
+  #extend(): void {
+    const { idleMs } = this.#limits;
+    if (idleMs === Infinity) this.#dueMs = Infinity;
+    else this.#allow(idleMs, performance.now());
+  }
+
+  #allow(ms: number, fromMs: number): void {
+    const before = this.#dueMs;
+    this.#dueMs = fromMs + ms;
+    if (this.#timer === undefined || this.#dueMs < before) this.#arm();
+  }
+
+  #arm(): void {
     clearTimeout(this.#timer);
-    this.#timer =
-      ms === Infinity
-        ? undefined
-        : setTimeout(() => {
-            this.#onTimeout();
-          }, ms);
+    this.#timer = undefined;
+    if (this.#dueMs === Infinity) return;
+    this.#timer = setTimeout(() => {
+      // not yet: its time was put off, or is longer than timers are
+      if (performance.now() < this.#dueMs) this.#arm();
+      else this.#onTimeout();
+    }, Math.min(Math.ceil(this.#dueMs - performance.now()), maxTimerMs));
   }
 
   #onTimeout(): void {

@@ -1,7 +1,8 @@
 import type { Dispatcher } from "undici";
-import type { Exchange, RawResponse, RequestSpec, ResponseHead } from "../http/exchange.js";
+import type { Exchange, RawResponse, RequestSpec } from "../http/exchange.js";
 import { isHandshakeAlert } from "../http/network-error.js";
 import { PendingAnswer, type Flight } from "../http/pending-answer.js";
+import { singleHeaders } from "../http/single-headers.js";
 import { checkedTls, nodeTlsOptions, type TlsOptions } from "../http/tls-options.js";
 import { requireOptions } from "../util/validate.js";
 import { Connections, type Connection } from "./connections.js";
@@ -76,7 +77,7 @@ class Handler implements Flight, Dispatcher.DispatchHandler {
 
   onResponseStart(_controller: unknown, status: number, headers: Readonly<Record<string, string | string[] | undefined>>): void {
     // 1xx come before the answer
-    if (status >= 200) this.answer?.begin(headOf(status, headers));
+    if (status >= 200) this.answer?.begin({ status, headers: singleHeaders(headers) });
   }
 
   onResponseData(_controller: unknown, chunk: Buffer): void {
@@ -101,13 +102,4 @@ function headersOf({ headers }: RequestSpec): string[] {
   const list = ["user-agent", "etcd2"];
   for (const name in headers) list.push(name, headers[name] ?? "");
   return list;
-}
-
-function headOf(status: number, received: Readonly<Record<string, string | string[] | undefined>>): ResponseHead {
-  const headers: Record<string, string> = {};
-  for (const name in received) {
-    const value = received[name];
-    if (value !== undefined) headers[name] = typeof value === "string" ? value : value.join(", ");
-  }
-  return { status, headers };
 }

@@ -37,7 +37,16 @@ export function onAbort(signal: AbortSignal | undefined, callback: (reason: unkn
 export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const off = onAbort(signal, reject);
-    promise.finally(off).then(resolve, reject);
+    promise.then(
+      (value) => {
+        off();
+        resolve(value);
+      },
+      (error: unknown) => {
+        off();
+        reject(error);
+      },
+    );
   });
 }
 

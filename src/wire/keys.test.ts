@@ -14,7 +14,8 @@ const onHeaders = (): void => undefined;
 const table: readonly (readonly [string, RequestSpec, RequestSpec])[] = [
   ["get", getSpec(at, {}), { method: "GET", path, query: "quorum=false&recursive=false&sorted=false" }],
   ["get with all", getSpec(at, { quorum: true, recursive: true, sort: true }), { method: "GET", path, query: "quorum=true&recursive=true&sorted=true" }],
-  ["watch", watchSpec(at, true, 7, onHeaders), { method: "GET", path, query: "recursive=true&wait=true&waitIndex=7", longPoll: true, onHeaders }],
+  ["watch from now on", watchSpec(at, true, 0, onHeaders), { method: "GET", path, query: "recursive=true&wait=true&waitIndex=0", longPoll: true, onHeaders }],
+  ["watch from an index on", watchSpec(at, true, 7, onHeaders), { method: "GET", path, query: "recursive=true&wait=true&waitIndex=7", longPoll: true, shared: true }],
   ["set", setSpec(at, "v", {}), { ...put, body: "value=v", oneShot: false }],
   ["set with ttl", setSpec(at, "v", { ttl: 1.2 }), { ...put, body: "ttl=2&value=v", oneShot: false }],
   ["set that must exist (update)", setSpec(at, "v", { prevExist: true }), { ...put, query: "prevExist=true", body: "value=v", oneShot: false }],

@@ -38,15 +38,14 @@ export function getSpec(at: KeyAddress, { quorum = false, recursive = false, sor
   };
 }
 
-/** One long poll. `waitIndex` 0 waits for the next event from now on. */
+/**
+ * One long poll. `waitIndex` 0 waits for the next event from now on, which is another moment for each who asks; `onHeaders` tells
+ * of it. From an index on, the same question has the same answer whoever asks.
+ */
 export function watchSpec(at: KeyAddress, recursive: boolean, waitIndex: number, onHeaders: RequestSpec["onHeaders"]): RequestSpec {
-  return {
-    method: "GET",
-    path: keyPath(at.prefix, at.key),
-    query: `recursive=${String(recursive)}&wait=true&waitIndex=${String(waitIndex)}`,
-    longPoll: true,
-    onHeaders,
-  };
+  const path = keyPath(at.prefix, at.key);
+  const query = `recursive=${String(recursive)}&wait=true&waitIndex=${String(waitIndex)}`;
+  return waitIndex === 0 ? { method: "GET", path, query, longPoll: true, onHeaders } : { method: "GET", path, query, longPoll: true, shared: true };
 }
 
 /**
@@ -56,45 +55,31 @@ export function watchSpec(at: KeyAddress, recursive: boolean, waitIndex: number,
 export function setSpec(at: KeyAddress, value: string, fields: WriteFields): RequestSpec {
   const { dir = false, refresh = false, prevExist, prevIndex, ttl, noValueOnSuccess = false } = fields;
   const prevValue = dir ? undefined : fields.prevValue;
-  const query = {
-    ...(dir && { dir: "true" }),
-    ...(noValueOnSuccess && { noValueOnSuccess: "true" }),
-    ...(prevExist !== undefined && { prevExist: String(prevExist) }),
-    ...(prevIndex !== undefined && { prevIndex: String(prevIndex) }),
-  };
-  const form = {
-    ...(refresh && { refresh: "true" }),
-    ...(ttl !== undefined && { ttl: wholeSeconds(ttl) }),
-    ...(!dir && !refresh && { value }),
-  };
   const path = keyPath(at.prefix, at.key);
-  const comparison = prevValue === undefined ? {} : { prevValue };
-  const fullQuery = encodeForm({ ...query, ...comparison });
+  const query = (comparison: string | undefined): string =>
+    encodeForm({ dir: dir || undefined, noValueOnSuccess: noValueOnSuccess || undefined, prevExist, prevIndex, prevValue: comparison });
+  const form = (comparison: string | undefined): string =>
+    encodeForm({ prevValue: comparison, refresh: refresh || undefined, ttl: wholeSeconds(ttl), value: dir || refresh ? undefined : value });
+  const fullQuery = query(prevValue);
   const fits = path.length + fullQuery.length < comfortableTarget;
-  const oneShot = prevValue !== undefined || prevIndex !== undefined || prevExist === false || (dir && prevExist !== true);
   return {
     method: "PUT",
     path,
-    query: fits ? fullQuery : encodeForm(query),
+    query: fits ? fullQuery : query(undefined),
     headers: formHeaders,
-    body: encodeForm(fits ? form : { ...form, ...comparison }),
-    oneShot,
+    body: form(fits ? undefined : prevValue),
+    oneShot: prevValue !== undefined || prevIndex !== undefined || prevExist === false || (dir && prevExist !== true),
   };
 }
 
 export function createInOrderSpec(at: KeyAddress, value: string, ttl: number | undefined): RequestSpec {
-  const form = { ...(ttl !== undefined && { ttl: wholeSeconds(ttl) }), value };
-  return { method: "POST", path: keyPath(at.prefix, at.key), headers: formHeaders, body: encodeForm(form), oneShot: true };
+  const body = encodeForm({ ttl: wholeSeconds(ttl), value });
+  return { method: "POST", path: keyPath(at.prefix, at.key), headers: formHeaders, body, oneShot: true };
 }
 
 export function deleteSpec(at: KeyAddress, { dir = false, prevIndex, prevValue, recursive = false }: DeleteFields): RequestSpec {
-  const query = {
-    ...(dir && { dir: "true" }),
-    ...(prevIndex !== undefined && { prevIndex: String(prevIndex) }),
-    ...(prevValue !== undefined && { prevValue }),
-    ...(recursive && { recursive: "true" }),
-  };
-  return { method: "DELETE", path: keyPath(at.prefix, at.key), query: encodeForm(query), headers: formHeaders, oneShot: true };
+  const query = encodeForm({ dir: dir || undefined, prevIndex, prevValue, recursive: recursive || undefined });
+  return { method: "DELETE", path: keyPath(at.prefix, at.key), query, headers: formHeaders, oneShot: true };
 }
 
 /** Without this type etcd ignores the body, and stores "" with success. */
@@ -104,14 +89,16 @@ const formHeaders = { "content-type": "application/x-www-form-urlencoded" } as c
 const comfortableTarget = 3_900;
 
 /** Up, so that no key dies before its time: `ttl=0` would expire it at once. */
-function wholeSeconds(ttl: number): string {
-  return String(Math.ceil(ttl));
+function wholeSeconds(ttl: number | undefined): number | undefined {
+  return ttl === undefined ? undefined : Math.ceil(ttl);
 }
 
-/** Names in alphabetical order, as Go sends them. */
-function encodeForm(fields: Readonly<Record<string, string>>): string {
-  return Object.entries(fields)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, value]) => `${name}=${encodeURIComponent(value)}`)
-    .join("&");
+/** In the order given, which is to be the alphabet's, as Go sends them; what is undefined is left out. */
+function encodeForm(fields: Readonly<Record<string, string | number | boolean | undefined>>): string {
+  let form = "";
+  for (const name in fields) {
+    const value = fields[name];
+    if (value !== undefined) form += `${form === "" ? "" : "&"}${name}=${encodeURIComponent(value)}`;
+  }
+  return form;
 }

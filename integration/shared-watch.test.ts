@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { Client, KeysAPI, type Watcher } from "../src/index.js";
+import { patience } from "../src/testing/waiting.js";
+import { clusterForTests } from "./support.js";
+
+const cluster = clusterForTests("shared-watch");
+
+test("500 watchers of one tree, some of which abort and come back all the time, see every event exactly once, in order", async () => {
+  const { keys, dir } = cluster;
+  const { index } = await keys.set(`${dir}/tree/0`, "");
+  const events = 120;
+  const watchers = Array.from({ length: 500 }, (_, i) => seenBy(keys.watcher(`${dir}/tree`, { afterIndex: index, recursive: true }), events, i % 5 === 0));
+  const written: number[] = [];
+  for (let i = 0; i < events; i++) written.push((await keys.set(`${dir}/tree/${String(i % 7)}`, String(i))).node.modifiedIndex);
+  for (const seen of await Promise.all(watchers)) assert.deepEqual(seen, written);
+});
+
+test("200 watchers of one key are one long poll at the server, and those of another client one more", async () => {
+  const { client, keys, dir } = cluster;
+  const [endpoint = ""] = client.endpoints;
+  await using other = new Client({ endpoints: [endpoint] });
+  const before = await watchersAt(client);
+  const { node } = await keys.set(`${dir}/one`, "");
+  const waiting = [keys, new KeysAPI(other)].flatMap((each) =>
+    Array.from({ length: 200 }, () => each.watcher(`${dir}/one`, { afterIndex: node.modifiedIndex }).next(patience())),
+  );
+  // a poll is counted a little after it has come
+  while ((await watchersAt(client)) - before < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.equal((await watchersAt(client)) - before, 2);
+  const { node: { modifiedIndex } } = await keys.set(`${dir}/one`, "now");
+  assert.deepEqual(new Set((await Promise.all(waiting)).map((event) => event.node.modifiedIndex)), new Set([modifiedIndex]));
+});
+
+/** The indexes of the first events, taken with one signal, or with one for each poll that soon aborts. */
+async function seenBy(watcher: Watcher, count: number, restless: boolean): Promise<readonly number[]> {
+  const seen: number[] = [];
+  const signal = patience(60_000);
+  while (seen.length < count) {
+    const own = restless ? AbortSignal.timeout(1 + Math.floor(Math.random() * 20)) : signal;
+    const event = await watcher.next(own).catch((error: unknown) => {
+      signal.throwIfAborted();
+      if (error !== own.reason) throw error;
+    });
+    if (event !== undefined) seen.push(event.node.modifiedIndex);
+  }
+  return seen;
+}
+
+async function watchersAt(client: Client): Promise<number> {
+  const { body } = await client.send({ method: "GET", path: "/v2/stats/store" });
+  return (JSON.parse(body) as { readonly watchers: number }).watchers;
+}
