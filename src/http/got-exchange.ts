@@ -98,6 +98,7 @@ function once(loaded: Loaded, url: URL, spec: RequestSpec, signal: AbortSignal |
       answer.take(chunk);
     });
     stream.on("end", () => {
+      flight.letGo();
       answer.end();
     });
     // stays on for the stream's life: an error without a listener would end the process

@@ -59,6 +59,12 @@ export class GotFlight implements Flight {
   cancel(): void {
     this.#stream?.destroy();
     this.#request?.destroy();
+    this.letGo();
+  }
+
+  /** It is over. Held any longer, a request and all that hangs on it would survive into the old generation, and cost half as much again. */
+  letGo(): void {
+    this.#stream = this.#request = undefined;
   }
 
   #watch(request: ClientRequest): void {

@@ -94,6 +94,8 @@ function follow(parent: AbortSignal, callback: (reason: unknown) => void): () =>
     if (follower.previous !== undefined) follower.previous.next = follower.next;
     else if (hub.first === follower) hub.first = follower.next;
     if (follower.next !== undefined) follower.next.previous = follower.previous;
+    // what was promoted to the old generation would keep its neighbours of then alive, and they theirs: every request until the next full collection
+    follower.previous = follower.next = undefined;
     if (hub.first === undefined) dropHub(parent, hub);
   };
 }
