@@ -43,16 +43,17 @@ type Instances = Readonly<Record<RequestSpec["method"], Got>>;
 const idleSocketMs = 30_000;
 
 async function load(tls: TlsOptions): Promise<Loaded> {
-  const [{ got }, { leanRequestOptions, requestForGot }, http, https] = await Promise.all([
+  const [{ got }, { leanRequestOptions, requestForGot }, { quickReuse }, http, https] = await Promise.all([
     import("got"),
     import("./lean-request-options.js"),
+    import("./quick-reuse.js"),
     import("node:http"),
     import("node:https"),
   ]);
-  const keepAlive = { keepAlive: true, keepAliveMsecs: 30_000, timeout: idleSocketMs };
+  const keepAlive = { keepAlive: true, keepAliveMsecs: 30_000 };
   const newAgents = (): { http: Agent; https: SecureAgent } => ({
-    http: new http.Agent(keepAlive),
-    https: new https.Agent({ ...keepAlive, ...nodeTlsOptions(tls) }),
+    http: quickReuse(new http.Agent(keepAlive), idleSocketMs),
+    https: quickReuse(new https.Agent({ ...keepAlive, ...nodeTlsOptions(tls) }), idleSocketMs),
   });
   const base = got.extend({
     isStream: true,
