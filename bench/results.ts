@@ -1,24 +1,25 @@
 import type { Measured } from "./protocol.js";
 
-/** One subject in one scenario of one round. */
-export interface Round {
+/** Something measured of one subject in one round. Absolute figures change with whatever else the machine does: compare within a round. */
+export interface Taken {
   readonly round: number;
-  readonly scenario: string;
+  /** A subject's name, or one with `withSignal` behind it. */
   readonly subject: string;
+}
+
+export interface Round extends Taken {
+  readonly scenario: string;
   readonly measured: Measured;
 }
 
-export interface Results {
-  readonly environment: string;
-  readonly rounds: readonly Round[];
-  readonly idleWatchers: number;
-  /** Bytes for each watcher. */
-  readonly idle: ReadonlyMap<string, { readonly rss: number; readonly heap: number; readonly closeMs: number }>;
-  readonly imports: readonly ImportTimes[];
-  readonly sizes: readonly Size[];
+/** Bytes for each watcher; ms for closing all of them. */
+export interface IdleRound extends Taken {
+  readonly rss: number;
+  readonly heap: number;
+  readonly closeMs: number;
 }
 
-/** In ms above a process that imports nothing. */
+/** In ms, of a process that has just started. */
 export interface ImportTimes {
   readonly name: string;
   readonly importMs: number;
@@ -31,10 +32,23 @@ export interface Size {
   readonly bytes: number;
 }
 
-/** NaN of none. */
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  const upper = sorted[middle] ?? NaN;
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? NaN) + upper) / 2;
+/** Under another version of Node; no rounds and a problem where it could not be had. */
+export interface OtherNodeResults {
+  readonly major: number;
+  readonly version?: string;
+  readonly problem?: string;
+  readonly rounds: readonly Round[];
 }
+
+export interface Results {
+  readonly environment: string;
+  readonly rounds: readonly Round[];
+  readonly otherNodes: readonly OtherNodeResults[];
+  readonly idleWatchers: number;
+  readonly idle: readonly IdleRound[];
+  readonly imports: readonly ImportTimes[];
+  readonly sizes: readonly Size[];
+}
+
+/** What stands behind the name of a subject that was given a signal with each call. */
+export const withSignal = ", with a signal";

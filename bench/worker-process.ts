@@ -1,34 +1,45 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createInterface, type Interface } from "node:readline";
-import type { Closed, Idle, Measured, Ready, Seen, Task } from "./protocol.js";
+import { atExit, ScriptError } from "../scripts/run.mjs";
+import type { Closed, Idle, IdleTask, LoadTask, Measured, Seen, Task, WatchTask } from "./protocol.js";
 
-/** A subject's process, and the way to give it tasks, one at a time. */
+/** Longest wait for one line of a worker. */
+const answerMs = 60_000;
+
+/** A subject's process, and the way to give it tasks, one at a time. Ends when it is disposed of, and with this process. */
 export class WorkerProcess implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #lines: AsyncIterator<string>;
   readonly #reader: Interface;
   readonly #name: string;
+  readonly #forget: () => void;
 
   constructor(name: string, command: string, args: readonly string[]) {
     this.#name = name;
     const child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
     this.#child = child;
+    this.#forget = atExit(() => {
+      child.kill("SIGKILL");
+    });
+    // that it could not be started, or is gone, is seen by the end of its lines
+    child.on("error", () => undefined);
+    child.stdin.on("error", () => undefined);
     this.#reader = createInterface({ input: child.stdout });
     this.#lines = this.#reader[Symbol.asyncIterator]();
   }
 
-  load(task: Extract<Task, { kind: "get" | "put" | "list" }>): Promise<Measured> {
+  load(task: LoadTask): Promise<Measured> {
     this.#send(task);
     return this.#receive<Measured>();
   }
 
-  /** `write` is called for each event that the watchers shall see, until `ms` are over. */
-  async watch(task: Extract<Task, { kind: "watch" }>, ms: number, write: () => Promise<void>): Promise<Measured> {
+  /** `write` is called for each event that the watchers shall see: the warm-ups, then until `ms` are over. */
+  async watch(task: WatchTask, ms: number, write: () => Promise<unknown>): Promise<Measured> {
     this.#send(task);
-    await this.#receive<Ready>();
-    const endMs = performance.now() + ms;
-    while (performance.now() < endMs) {
+    let endMs = Infinity;
+    for (let written = 0; performance.now() < endMs; written++) {
+      if (written === task.warmUps) endMs = performance.now() + ms;
       await write();
       await this.#receive<Seen>();
     }
@@ -36,8 +47,8 @@ export class WorkerProcess implements AsyncDisposable {
     return this.#receive<Measured>();
   }
 
-  async idle(key: string, watchers: number): Promise<Idle & Closed> {
-    this.#send({ kind: "idle", key, watchers });
+  async idle(task: IdleTask): Promise<Idle & Closed> {
+    this.#send(task);
     const idle = await this.#receive<Idle>();
     this.#send({ kind: "close" });
     return { ...idle, ...(await this.#receive<Closed>()) };
@@ -45,10 +56,13 @@ export class WorkerProcess implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#reader.close();
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const ended = once(this.#child, "exit");
-    this.#child.kill("SIGKILL");
-    await ended;
+    const { pid, exitCode, signalCode } = this.#child;
+    if (pid !== undefined && exitCode === null && signalCode === null) {
+      const ended = once(this.#child, "exit");
+      this.#child.kill("SIGKILL");
+      await ended;
+    }
+    this.#forget();
   }
 
   #send(task: Task): void {
@@ -56,8 +70,10 @@ export class WorkerProcess implements AsyncDisposable {
   }
 
   async #receive<T>(): Promise<T> {
+    const timer = setTimeout(() => this.#child.kill("SIGKILL"), answerMs);
     const next = await this.#lines.next();
-    if (next.done === true) throw new Error(`the process of ${this.#name} ended`);
+    clearTimeout(timer);
+    if (next.done === true) throw new ScriptError(`bench: the process of ${this.#name} ended, or was silent for ${String(answerMs / 1_000)} s`);
     return JSON.parse(next.value) as T;
   }
 }
