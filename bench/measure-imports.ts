@@ -6,11 +6,12 @@ import { packagesFolder } from "./packages.js";
 import type { ImportTimes } from "./results.js";
 import { smallKey } from "./test-data.js";
 
-const etcd2 = pathToFileURL(join(projectRoot, "dist", "src", "index.js")).href;
-const undici = pathToFileURL(join(projectRoot, "dist", "src", "undici", "index.js")).href;
+const etcd2 = pathToFileURL(join(projectRoot, "dist", "lib", "index.js")).href;
+const undici = pathToFileURL(join(projectRoot, "dist", "lib", "undici", "index.js")).href;
 
-/** Programs that import, then do a first GET. */
+/** Programs that import, then do a first GET; the first one shows what Node takes for the first module of any program. */
 const programs = {
+  "an empty module": { load: 'await import("data:text/javascript,");', get: "" },
   "node:http": { load: 'const http = await import("node:http");', get: 'await new Promise((done) => http.get(`${url}/v2/keys${key}`, (r) => r.resume().on("end", done)));' },
   "etcd2": { load: `const { Client, KeysAPI } = await import("${etcd2}");`, get: "await new KeysAPI(new Client({ endpoints: [url] })).get(key);" },
   "etcd2 with etcd2/undici": {

@@ -27,8 +27,8 @@ function installedSize(name: string, folder: PackagesName): Size {
 
 /** Of the files that are published. */
 function ownBytes(): number {
-  const files = ["dist/src", "src"].flatMap((folder) => filesBelow(join(projectRoot, folder)));
-  return bytesOf(files.filter((file) => !/\.test\.|[\\/]testing[\\/]/.test(file)));
+  const files = ["dist/lib", "dist/src", "src"].flatMap((folder) => filesBelow(join(projectRoot, folder)));
+  return bytesOf(files.filter((file) => !/\.test\.|[\\/]testing[\\/]|[\\/]dist[\\/]src[\\/].*\.js(?:\.map)?$/.test(file)));
 }
 
 function filesBelow(folder: string): readonly string[] {

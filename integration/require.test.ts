@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import test from "node:test";
+import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { projectRoot } from "../scripts/run.mjs";
 import { clusterForTests } from "./support.js";
@@ -55,9 +58,36 @@ test("both ways of loading give the same classes, and package.json is reachable"
   assert.equal(await script("module", program), "true etcd2\nERR_PACKAGE_PATH_NOT_EXPORTED\n");
 });
 
+test("what is published exports, on every subpath, what its sources do, and all subpaths share their classes", async () => {
+  const { exports } = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8")) as { readonly exports: Readonly<Record<string, string | { readonly default: string }>> };
+  for (const [subpath, entry] of Object.entries(exports)) {
+    if (typeof entry === "string") continue;
+    const compiled = pathToFileURL(join(projectRoot, entry.default.replace("/lib/", "/src/"))).href;
+    const program = `console.log(JSON.stringify([Object.keys(await import("etcd2${subpath.slice(1)}")), Object.keys(await import("${compiled}"))]))`;
+    const [published, meant] = JSON.parse(await script("module", program)) as [string[], string[]];
+    assert.ok(published.length > 0);
+    assert.deepEqual(published.sort(), meant.sort(), subpath);
+  }
+  const program = `
+    import { UsageError } from "etcd2";
+    import { createEtcdCandidate } from "etcd2/election";
+    import { undiciExchange } from "etcd2/undici";
+    import { createConsulClient } from "etcd2/consul";
+    for (const call of [() => createEtcdCandidate({}), () => undiciExchange({ x: 1 }), () => createConsulClient({ address: 1 })]) {
+      try { call(); } catch (error) { console.log(error instanceof UsageError); }
+    }
+  `;
+  assert.equal(await script("module", program), "true\ntrue\ntrue\n");
+});
+
+test("where it goes wrong is shown in the sources, with --enable-source-maps", async () => {
+  const program = 'import { Client } from "etcd2"; try { new Client({ endpoints: ["x"] }); } catch ({ stack }) { console.log(stack); }';
+  assert.match(await script("module", program, ["--enable-source-maps"]), /[\\/]src[\\/]util[\\/]validate\.ts:\d+/);
+});
+
 /** Runs a program in the package's own folder, where its name means itself, and waits for it to end; its stdout. */
-async function script(type: "module" | "commonjs", program: string): Promise<string> {
-  const { stdout } = await promisify(execFile)(process.execPath, [`--input-type=${type}`, "--eval", program], {
+async function script(type: "module" | "commonjs", program: string, nodeArgs: readonly string[] = []): Promise<string> {
+  const { stdout } = await promisify(execFile)(process.execPath, [...nodeArgs, `--input-type=${type}`, "--eval", program], {
     cwd: projectRoot,
     env: { ...process.env, ENDPOINT: cluster.endpoints[0], NODE_TEST_CONTEXT: undefined },
     // far below the 30 s after which an idle socket is dropped

@@ -46,7 +46,7 @@ const packages = /** @type {Readonly<Record<string, readonly string[]>>} */ ({
   "got": ["http/got-exchange"],
   "undici": ["undici/"],
   "debug": ["util/log"],
-  "p-limit": ["client", "agent/", "discovery/", "consul/", "config/", "election/"],
+  "p-limit": ["agent/", "discovery/", "consul/", "config/", "election/"],
 });
 
 /** @typedef {{ specifier: string, typeOnly: boolean, line: number }} Import */

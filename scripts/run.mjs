@@ -92,9 +92,10 @@ export function runTool(script, args = []) {
   return run(process.execPath, [join(projectRoot, "node_modules", script), ...args]);
 }
 
-/** Compiles everything into dist; tsc does only what changed. */
-export function build() {
-  return runTool("typescript/bin/tsc", ["--build"]);
+/** Compiles everything into dist, of which tsc does only what changed, and makes of it what is published. */
+export async function build() {
+  const code = await runTool("typescript/bin/tsc", ["--build"]);
+  return code === 0 ? run(process.execPath, ["scripts/bundle.mjs"]) : code;
 }
 
 /** Installs the dependencies that package-lock.json names, unless they are there already. */

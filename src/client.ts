@@ -1,4 +1,3 @@
-import pLimit, { type LimitFunction } from "p-limit";
 import { parseEndpoints, resolveClientOptions, type ClientOptions, type ResolvedOptions } from "./client-options.js";
 import { requestUrl, type Endpoint } from "./cluster/endpoint.js";
 import type { EndpointSet } from "./cluster/endpoint-set.js";
@@ -17,6 +16,7 @@ import { Backoff } from "./util/backoff.js";
 import { log } from "./util/log.js";
 import { SharedLinks, type SharedLink } from "./util/shared-links.js";
 import { abortable, sleep } from "./util/signals.js";
+import { Turns } from "./util/turns.js";
 import { badArgument, requireFunction, requireMs, requireOptions, requireSignal } from "./util/validate.js";
 import { decodeLeader, decodeMembers, leaderSpec, listMembersSpec } from "./wire/members.js";
 import { serverError } from "./wire/response.js";
@@ -34,7 +34,7 @@ export class Client implements Sender, AsyncDisposable {
   readonly #options: ResolvedOptions;
   readonly #transport: Exchange;
   readonly #exchange: Exchange;
-  readonly #limit: LimitFunction;
+  readonly #turns: Turns;
   readonly #closed = new AbortController();
   readonly #links = new SharedLinks(this.#closed.signal);
   readonly #polls = new SharedPolls();
@@ -48,7 +48,7 @@ export class Client implements Sender, AsyncDisposable {
     const { endpoints, maxInFlight, maxRedirects, checkRedirect, tls, transport } = this.#options;
     this.#configured = endpoints;
     this.#endpoints = shuffled(endpoints);
-    this.#limit = pLimit(maxInFlight);
+    this.#turns = new Turns(maxInFlight);
     this.#transport = transport ?? gotExchange(tls);
     this.#exchange = withRedirects(withTrace(this.#transport), {
       limit: maxRedirects,
@@ -169,7 +169,6 @@ export class Client implements Sender, AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#closed.abort(closedError());
-    this.#limit.clearQueue();
     await this.#transport.close?.();
   }
 
@@ -192,11 +191,10 @@ export class Client implements Sender, AsyncDisposable {
 
   /** One of `maxInFlight`; long polls do not count. Ends at once when aborted: while it waits for its turn, and whatever the transport does. */
   #inTurn<T>(spec: RequestSpec, signal: AbortSignal, run: () => Promise<T>): Promise<T> {
-    return abortable(spec.longPoll === true ? run() : this.#limit(run), signal);
+    return abortable(spec.longPoll === true ? run() : this.#turns.run(run), signal);
   }
 
   #tryAll(endpoints: EndpointSet, spec: RequestSpec, signal: AbortSignal): Promise<RawResponse> {
-    signal.throwIfAborted();
     const order = endpoints.order();
     return tryEndpoints(order, {
       attempt: (endpoint) => this.#attempt(endpoint, spec, signal, this.#options.authorization),

@@ -17,6 +17,8 @@ export interface Attempts {
 
 /** Asks each endpoint at most once, one after the other, until one answers. Rejects with a {@link ClusterError}, or the signal's reason. */
 export async function tryEndpoints(order: readonly Endpoint[], attempts: Attempts): Promise<RawResponse> {
+  // it may have waited for its turn
+  attempts.signal.throwIfAborted();
   const errors: EndpointError[] = [];
   for (const endpoint of order) {
     try {

@@ -1,6 +1,6 @@
 import type { Agent, IncomingMessage } from "node:http";
 import type { Agent as SecureAgent } from "node:https";
-import { Duplex } from "node:stream";
+import type { Duplex } from "node:stream";
 import type { Got } from "got";
 import type { Exchange, RawResponse, RequestSpec } from "./exchange.js";
 import { GotFlight } from "./got-flight.js";
@@ -116,10 +116,14 @@ function start(loaded: Loaded, flight: GotFlight, url: URL, spec: RequestSpec): 
   loaded.starting = flight;
   try {
     const stream = loaded[spec.longPoll === true ? "longPoll" : "request"][spec.method](url);
-    if (!(stream instanceof Duplex)) throw new TypeError("got gave no stream");
+    if (!isStream(stream)) throw new TypeError("got gave no stream");
     flight.follow(stream);
     return stream;
   } finally {
     loaded.starting = undefined;
   }
+}
+
+function isStream(made: object): made is Duplex {
+  return "destroy" in made;
 }

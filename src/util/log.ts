@@ -1,4 +1,3 @@
-import { createRequire } from "node:module";
 import type { Debug, Debugger } from "debug";
 
 type Channel = "http" | "curl" | "client" | "sync" | "watch" | "config" | "discovery" | "election" | "consul";
@@ -37,11 +36,11 @@ export const log: Readonly<Record<Channel, Debugger>> = {
 const channels = new Map<Channel, Debugger>();
 let debug: Debug | undefined;
 
-/** `debug` is loaded with the first look at a channel: at import it would take as long as all of our own modules together. */
+/** `debug` is loaded with the first look at a channel: at import it would take longer than all of our own. */
 function channel(name: Channel): Debugger {
   const known = channels.get(name);
   if (known !== undefined) return known;
-  debug ??= createRequire(import.meta.url)("debug") as Debug;
+  debug ??= process.getBuiltinModule("node:module").createRequire(import.meta.url)("debug") as Debug;
   const made = debug(`etcd2:${name}`);
   channels.set(name, made);
   return made;

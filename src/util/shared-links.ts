@@ -1,4 +1,3 @@
-import { setMaxListeners } from "node:events";
 import { onAbort } from "./signals.js";
 
 /**
@@ -31,8 +30,8 @@ export class SharedLink {
   #unlink: (() => void) | undefined;
 
   constructor() {
-    // as many listeners as there are calls: no leak that Node should warn of
-    setMaxListeners(0, this.#controller.signal);
+    // transports may listen once for each call, which is no leak that Node should warn of; not imported: that would take a millisecond
+    process.getBuiltinModule("node:events").setMaxListeners(0, this.#controller.signal);
   }
 
   get signal(): AbortSignal {
