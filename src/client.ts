@@ -80,12 +80,16 @@ export class Client implements Sender, AsyncDisposable {
    * @throws {UsageError} the client is closed, or the request line is too long
    * Rejects with `signal.reason` when aborted.
    */
-  async send(spec: RequestSpec, signal?: AbortSignal): Promise<RawResponse> {
-    requireSignal("signal", signal);
-    signal?.throwIfAborted();
-    this.#requireOpen();
+  send(spec: RequestSpec, signal?: AbortSignal): Promise<RawResponse> {
     const endpoints = this.#endpoints;
-    endpoints.requireRequestLine(spec);
+    try {
+      requireSignal("signal", signal);
+      signal?.throwIfAborted();
+      this.#requireOpen();
+      endpoints.requireRequestLine(spec);
+    } catch (error) {
+      return Promise.reject(error);
+    }
     return this.#linked(signal, (link) => {
       const ask = (): Promise<RawResponse> => this.#inTurn(spec, link, () => this.#tryAll(endpoints, spec, link));
       return isShared(spec) ? this.#polls.join(spec, endpoints, link, ask) : ask();

@@ -1,5 +1,5 @@
 import { ResponseError, UsageError } from "./errors.js";
-import type { RawResponse, ResponseHead, Sender } from "./http/exchange.js";
+import type { RawResponse, RequestSpec, ResponseHead, Sender } from "./http/exchange.js";
 import type { KeysResponse } from "./types.js";
 import { Backoff } from "./util/backoff.js";
 import { log } from "./util/log.js";
@@ -49,8 +49,24 @@ export class Watcher {
     signal?.throwIfAborted();
     if (this.#pending) throw new UsageError("ERR_BUSY", "an earlier next() of this watcher is still waiting");
     this.#pending = true;
+    let backoff: Backoff | undefined;
+    // all in one function: a pending call of another one costs half a kilobyte for each watcher
     try {
-      return await this.#nextEvent(signal);
+      for (;;) {
+        const asked = performance.now();
+        const spec = this.#spec();
+        const event = this.#eventOf(await this.#sender.send(spec, signal), spec);
+        if (event !== undefined) {
+          if (!isForeign(event, this.#at)) return event;
+          log.watch("%s: left out an event of %s", this.#at.key, event.node.key);
+          backoff = undefined;
+        } else if (performance.now() - asked >= tooSoonMs) {
+          backoff = undefined;
+        } else {
+          backoff ??= new Backoff(minBackoffMs, maxBackoffMs);
+          await sleep(backoff.next(), signal);
+        }
+      }
     } finally {
       this.#pending = false;
     }
@@ -61,29 +77,14 @@ export class Watcher {
     for (;;) yield await this.next(signal);
   }
 
-  async #nextEvent(signal: AbortSignal | undefined): Promise<KeysResponse> {
-    const backoff = new Backoff(minBackoffMs, maxBackoffMs);
-    for (;;) {
-      const asked = performance.now();
-      const event = await this.#poll(signal);
-      if (event !== undefined) {
-        if (!isForeign(event, this.#at)) return event;
-        log.watch("%s: left out an event of %s", this.#at.key, event.node.key);
-        backoff.reset();
-      } else if (performance.now() - asked >= tooSoonMs) {
-        backoff.reset();
-      } else {
-        await sleep(backoff.next(), signal);
-      }
-    }
-  }
-
-  /** One long poll: its event, or undefined when it ended without one. */
-  async #poll(signal: AbortSignal | undefined): Promise<KeysResponse | undefined> {
-    const spec = watchSpec(this.#at, this.#recursive, this.#waitIndex, (head) => {
+  #spec(): RequestSpec {
+    return watchSpec(this.#at, this.#recursive, this.#waitIndex, (head) => {
       this.#begin(head);
     });
-    const raw = await this.#sender.send(spec, signal);
+  }
+
+  /** What a long poll brought, or undefined when it ended without an event. */
+  #eventOf(raw: RawResponse, spec: RequestSpec): KeysResponse | undefined {
     if (endedEmpty(raw)) {
       log.watch("%s: the poll ended without an event, asking again from %d", this.#at.key, this.#waitIndex);
       return undefined;

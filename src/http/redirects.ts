@@ -15,21 +15,24 @@ export interface RedirectOptions {
  * Each hop is one exchange, with limits of its own. Every server on the way refused, so nothing was applied when it fails.
  */
 export function withRedirects(exchange: Exchange, options: RedirectOptions): Exchange {
-  return async (url, spec, signal) => {
-    const first = await exchange(url, spec, signal);
-    // the common case, and all that is done for it
-    if (!redirectStatuses.has(first.status)) return first;
-    // who was asked in the first place stays trusted, even if the endpoints have been replaced meanwhile
-    const rules = { ...options, trusts: (to: URL) => to.origin === url.origin || options.trusts(to) };
-    for (let via = 1, here = url, raw = first; ; via++) {
-      const { status } = raw;
-      here = nextHop(here, raw, via, spec, rules);
-      raw = await exchange(here, specFor(here, spec, rules), signal).catch((error: unknown) => {
-        throw error instanceof EndpointError ? afterRedirect(url, status, error) : error;
-      });
-      if (!redirectStatuses.has(raw.status)) return raw;
-    }
-  };
+  return (url, spec, signal) =>
+    exchange(url, spec, signal).then((first) =>
+      // the common case, and all that is done for it
+      redirectStatuses.has(first.status) ? follow(exchange, options, first, url, spec, signal) : first,
+    );
+}
+
+async function follow(exchange: Exchange, options: RedirectOptions, first: RawResponse, url: URL, spec: RequestSpec, signal: AbortSignal | undefined): Promise<RawResponse> {
+  // who was asked in the first place stays trusted, even if the endpoints have been replaced meanwhile
+  const rules = { ...options, trusts: (to: URL) => to.origin === url.origin || options.trusts(to) };
+  for (let via = 1, here = url, raw = first; ; via++) {
+    const { status } = raw;
+    here = nextHop(here, raw, via, spec, rules);
+    raw = await exchange(here, specFor(here, spec, rules), signal).catch((error: unknown) => {
+      throw error instanceof EndpointError ? afterRedirect(url, status, error) : error;
+    });
+    if (!redirectStatuses.has(raw.status)) return raw;
+  }
 }
 
 const redirectStatuses: ReadonlySet<number> = new Set([301, 302, 307, 308]);
