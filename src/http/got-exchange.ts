@@ -57,7 +57,8 @@ async function load(tls: TlsOptions): Promise<Loaded> {
   });
   const base = got.extend({
     isStream: true,
-    retry: { limit: 0 },
+    // empty lists: got copies them for every request
+    retry: { limit: 0, methods: [], statusCodes: [], errorCodes: [] },
     followRedirect: false,
     throwHttpErrors: false,
     decompress: false,
