@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import test, { after, before } from "node:test";
 import { findEtcd, startCluster, type Cluster } from "../scripts/etcd.mjs";
 import { Client, ClusterError, EndpointError, KeysAPI, MembersAPI, type Outcome } from "../src/index.js";
 import type { TlsOptions } from "../src/index.js";
 import { rejection } from "../src/testing/scripted-cluster.js";
 import { clientOf } from "../src/testing/scripted-server.js";
+import { HeaderWatch } from "../src/testing/waiting.js";
 import { makeCertificates, passphrase, pem, wrongHostName, type Certificates, type CertificateName } from "./certificates.js";
 
 let certificates: Certificates;
@@ -54,6 +56,39 @@ function connect(t: test.TestContext, endpoint: string, tls: TlsOptions): { read
   const client = new Client({ endpoints: [endpoint], tls });
   t.after(() => client.close());
   return { client, keys: new KeysAPI(client) };
+}
+
+test("a long poll over TLS is one that the system keeps alive, so that the end of a host that vanishes is noticed", async (t) => {
+  // the kernel's own table is Linux's: elsewhere there is nothing to look at
+  if (process.platform !== "linux") return;
+  const { client, keys } = connect(t, url("good"), goodTls());
+  const begun = new HeaderWatch(client);
+  const came = begun.headers();
+  const waiting = new KeysAPI(begun).watcher("/kept-alive").next().catch((error: unknown) => error);
+  await came;
+  const port = Number(new URL(url("good")).port);
+  // 02 is the timer of keep-alive, once nothing is on its way any more
+  while (!timersTo(port).every((timer) => timer === "02")) await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.equal(timersTo(port).length, 1);
+  await keys.set("/kept-alive", "now");
+  await waiting;
+});
+
+/** The kernel's timer of each connection of this process to that port, as /proc/net/tcp has it. */
+function timersTo(port: number): readonly string[] {
+  const remote = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const ours = new Set(readdirSync("/proc/self/fd").map((fd) => linkOf(`/proc/self/fd/${fd}`)));
+  const rows = readFileSync("/proc/net/tcp", "utf8").split("\n").slice(1).map((row) => row.trim().split(/\s+/));
+  return rows.filter(([, , to, state, , , , , , inode = ""]) => state === "01" && to?.endsWith(remote) === true && ours.has(`socket:[${inode}]`)).map((row) => row[5]?.slice(0, 2) ?? "");
+}
+
+function linkOf(file: string): string {
+  try {
+    return readlinkSync(file);
+  } catch {
+    // the descriptor by which the folder was read
+    return "";
+  }
 }
 
 interface Refusal {

@@ -9,6 +9,7 @@ import { SdkError, UsageError } from "./errors.js";
 import type { Exchange, RawResponse, RequestLimits, RequestSpec, Sender } from "./http/exchange.js";
 import { gotExchange } from "./http/got-exchange.js";
 import { networkError } from "./http/network-error.js";
+import { withOwnSignal } from "./http/own-signal.js";
 import { withRedirects } from "./http/redirects.js";
 import { withTrace } from "./http/trace.js";
 import type { Versions } from "./types.js";
@@ -50,7 +51,7 @@ export class Client implements Sender, AsyncDisposable {
     this.#endpoints = shuffled(endpoints);
     this.#turns = new Turns(maxInFlight);
     this.#transport = transport ?? gotExchange(tls);
-    this.#exchange = withRedirects(withTrace(this.#transport), {
+    this.#exchange = withRedirects(withTrace(withOwnSignal(this.#transport)), {
       limit: maxRedirects,
       check: checkRedirect,
       trusts: (url) => this.#endpoints.trusts(url),
@@ -91,8 +92,8 @@ export class Client implements Sender, AsyncDisposable {
       return Promise.reject(error);
     }
     return this.#linked(signal, (link) => {
-      const ask = (): Promise<RawResponse> => this.#inTurn(spec, link, () => this.#tryAll(endpoints, spec, link));
-      return isShared(spec) ? this.#polls.join(spec, endpoints, link, ask) : ask();
+      const ask = (of: EndpointSet): Promise<RawResponse> => this.#inTurn(spec, link, () => this.#tryAll(of, spec, link));
+      return isShared(spec) ? this.#polls.join(spec, () => this.#endpoints, link, ask) : ask(endpoints);
     });
   }
 

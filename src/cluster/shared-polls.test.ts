@@ -134,6 +134,41 @@ test("shared polls: what says more than path and query is asked by itself", asyn
   assert.deepEqual(heads, [200]);
 });
 
+test("shared polls: who has waited in vain does not join the same poll again", async (t) => {
+  const { keys, server } = await clusterOf(t, [[waiting, event(21)]]);
+  const abort = new AbortController();
+  const hanging = settled(keys.watcher("/k", { afterIndex: 20 }).next(abort.signal));
+  await server(0).received(1);
+  const watcher = keys.watcher("/k", { afterIndex: 20 });
+  const patient = AbortSignal.timeout(1_200);
+  assert.equal(await settled(watcher.next(patient)), patient.reason);
+  assert.equal((await watcher.next(patience())).node.modifiedIndex, 21);
+  abort.abort(new Error("over"));
+  assert.equal(await hanging, abort.signal.reason);
+});
+
+test("shared polls: after their owner has gone, the others ask the endpoint that the client has turned to", async (t) => {
+  const { keys, server, counts } = await clusterOf(t, [[waiting, silence()], [ok(), event(21)]], { headerTimeoutMs: 200 });
+  const owner = new AbortController();
+  const first = settled(keys.watcher("/k", { afterIndex: 20 }).next(owner.signal));
+  const second = keys.watcher("/k", { afterIndex: 20 }).next(patience());
+  await server(0).received(1);
+  await keys.get("/k");
+  owner.abort(new Error("over"));
+  assert.equal(await first, owner.signal.reason);
+  assert.equal((await second).node.modifiedIndex, 21);
+  assert.deepEqual(counts(), [2, 2]);
+});
+
+test("shared polls: what is no long poll is never shared, whatever it says", async (t) => {
+  const { client, seen } = await clusterOf(t, [[ok()]]);
+  const spec = { method: "PUT", path: "/v2/keys/k", longPoll: true, shared: true } as const;
+  await Promise.all([client.send({ ...spec, body: "value=a" }), client.send({ ...spec, body: "value=b" })]);
+  const short = { method: "GET", path: "/v2/keys/k", shared: true } as const;
+  await Promise.all([client.send(short), client.send(short)]);
+  assert.equal(seen(0).length, 4);
+});
+
 test("shared polls: an answer that comes while its owner aborts reaches the others exactly once", async (t) => {
   const late: Answer = async (response, request, socket) => {
     abort.abort(new Error("over"));

@@ -8,7 +8,11 @@ interface SharedPoll {
   readonly owner: AbortSignal;
   /** Whom it asks. When the client has turned elsewhere since, nobody joins it any more: it may hang. */
   readonly endpoints: EndpointSet;
+  readonly sinceMs: number;
 }
+
+/** A poll that somebody has waited for in vain, and that is older than this, may be one that hangs: nobody joins it any more. */
+const doubtfulMs = 1_000;
 
 /**
  * Long polls that ask the same, from the same place in etcd's history, are one: a thousand watchers of a key cost one
@@ -17,15 +21,20 @@ interface SharedPoll {
 export class SharedPolls {
   readonly #polls = new Map<string, SharedPoll>();
 
-  /** Waits for the answer of a poll under way, or else of one that `ask` begins, which ends when `signal` aborts. */
-  async join(spec: RequestSpec, endpoints: EndpointSet, signal: AbortSignal, ask: () => Promise<RawResponse>): Promise<RawResponse> {
+  /**
+   * Waits for the answer of a poll under way, or else of one that `ask` begins, which ends when `signal` aborts.
+   *
+   * @param endpoints whom to ask now
+   */
+  async join(spec: RequestSpec, endpoints: () => EndpointSet, signal: AbortSignal, ask: (endpoints: EndpointSet) => Promise<RawResponse>): Promise<RawResponse> {
     const name = `${spec.path}?${spec.query ?? ""}`;
     for (;;) {
-      const poll = this.#polls.get(name);
-      if (poll?.endpoints !== endpoints) return this.#begin(name, endpoints, signal, ask);
+      const [poll, current] = [this.#polls.get(name), endpoints()];
+      if (poll?.endpoints !== current) return this.#begin(name, current, signal, ask);
       try {
         return await abortable(poll.answer, signal);
       } catch (error) {
+        if (signal.aborted && performance.now() - poll.sinceMs > doubtfulMs) this.#forget(name, poll);
         signal.throwIfAborted();
         if (!poll.owner.aborted) throw error;
         // no failure, only its owner has gone: from the same place, the next poll misses nothing
@@ -33,17 +42,22 @@ export class SharedPolls {
     }
   }
 
-  #begin(name: string, endpoints: EndpointSet, owner: AbortSignal, ask: () => Promise<RawResponse>): Promise<RawResponse> {
-    const answer = ask().finally(() => {
-      if (this.#polls.get(name) === poll) this.#polls.delete(name);
+  #begin(name: string, endpoints: EndpointSet, owner: AbortSignal, ask: (endpoints: EndpointSet) => Promise<RawResponse>): Promise<RawResponse> {
+    const answer = ask(endpoints).finally(() => {
+      this.#forget(name, poll);
     });
-    const poll: SharedPoll = { answer, owner, endpoints };
+    const poll: SharedPoll = { answer, owner, endpoints, sinceMs: performance.now() };
     this.#polls.set(name, poll);
     return answer;
   }
+
+  #forget(name: string, poll: SharedPoll): void {
+    if (this.#polls.get(name) === poll) this.#polls.delete(name);
+  }
 }
 
-/** Whether path and query say all that is asked. */
-export function isShared({ shared, headers, limits, onHeaders }: RequestSpec): boolean {
-  return shared === true && headers === undefined && limits === undefined && onHeaders === undefined;
+/** Whether this is a long poll of which path and query say all that is asked. */
+export function isShared({ shared, longPoll, method, headers, body, bytes, limits, onHeaders }: RequestSpec): boolean {
+  const says = headers ?? body ?? bytes ?? limits ?? onHeaders;
+  return shared === true && longPoll === true && method === "GET" && says === undefined;
 }

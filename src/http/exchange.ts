@@ -63,6 +63,11 @@ export interface Exchange {
   (url: URL, spec: RequestSpec, signal: AbortSignal | undefined): Promise<RawResponse>;
   /** Lets go of idle sockets; called by `Client.close()`. */
   close?(): void | Promise<void>;
+  /**
+   * It takes off the signal whatever it added to it when a request is over, and can be given one signal for many requests.
+   * Absent: each request gets a signal of its own, which costs a little.
+   */
+  readonly sharesSignals?: boolean | undefined;
 }
 
 /** What the APIs stand on: sends a spec to a cluster. `Client` is one. */

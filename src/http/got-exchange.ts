@@ -25,7 +25,7 @@ export function gotExchange(tls: TlsOptions = {}): Exchange {
   const close = (): void => {
     for (const agent of loaded?.agents ?? []) agent.destroy();
   };
-  return Object.assign(exchange, { close });
+  return Object.assign(exchange, { close, sharesSignals: true });
 }
 
 interface Loaded {

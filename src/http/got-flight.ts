@@ -9,6 +9,9 @@ export interface FillableOptions {
   body?: unknown;
 }
 
+/** How long a connection may be silent before the system asks whether the other side is still there: what ends a watch of a host that has vanished. */
+const tcpKeepAliveMs = 30_000;
+
 /** One request by got: what is said of it beyond what its instance says, its way to the network, and what becomes of it there. */
 export class GotFlight implements Flight {
   sent = false;
@@ -41,6 +44,10 @@ export class GotFlight implements Flight {
       request.once("response", resolve);
       // stays on for the request's life: an error without a listener would end the process
       request.on("error", reject);
+      // a 101 that nobody asked for ends the connection without an error; after anything else this says nothing new
+      request.once("close", () => {
+        reject(Object.assign(new Error("socket hang up"), { code: "ECONNRESET" }));
+      });
       request.end(body ?? bytes);
     });
   };
@@ -81,7 +88,12 @@ export class GotFlight implements Flight {
     this.reused = reusedSocket;
     const handshake = "secureConnecting" in socket;
     const connecting = handshake ? socket.secureConnecting === true : socket.connecting;
-    if (!connecting) this.sent = true;
-    else socket.once(handshake ? "secureConnect" : "connect", () => (this.sent = true));
+    if (!connecting) {
+      this.sent = true;
+      return;
+    }
+    socket.once(handshake ? "secureConnect" : "connect", () => (this.sent = true));
+    // of TLS sockets the agent's own would come only when they are let go, on Node 20 and 22: too late for a first long poll
+    socket.setKeepAlive(true, tcpKeepAliveMs);
   }
 }

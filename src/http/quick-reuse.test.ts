@@ -125,6 +125,23 @@ test("quick reuse: an agent that somebody else has made his own is left as it is
   for (const expected of [false, true]) assert.equal((await ask(agent, server.url)).reused, expected);
 });
 
+test("quick reuse: an agent that is left as it is drops idle connections in time too", async (t) => {
+  await using server = await ScriptedServer.start(ok());
+  const agent = new http.Agent({ keepAlive: true });
+  t.after(() => { agent.destroy(); });
+  agent.on("free", () => undefined);
+  await ask(quickReuse(agent, 100), server.url);
+  await server.connectionsDownTo(0);
+});
+
+test("quick reuse: a connection is used again under the name only by which it was made", async (t) => {
+  await using server = await ScriptedServer.start(ok());
+  const agent = newAgent(t);
+  const reused = [];
+  for (const host of ["a", "b", "a"]) reused.push((await ask(agent, server.url, { host })).reused);
+  assert.deepEqual(reused, [false, false, true]);
+});
+
 function newAgent(t: TestContext, idleMs = 30_000): Agent {
   const agent = quickReuse(new http.Agent({ keepAlive: true }), idleMs);
   t.after(() => { agent.destroy(); });
@@ -136,8 +153,8 @@ function closed(socket: Socket): Promise<void> {
   return new Promise((resolve) => socket.once("close", () => { resolve(); }));
 }
 
-async function ask(agent: Agent, url: string): Promise<{ readonly body: string; readonly reused: boolean }> {
-  const request: ClientRequest = http.get(url, { agent });
+async function ask(agent: Agent, url: string, headers: http.OutgoingHttpHeaders = {}): Promise<{ readonly body: string; readonly reused: boolean }> {
+  const request: ClientRequest = http.get(url, { agent, headers });
   const [response] = (await once(request, "response")) as [http.IncomingMessage];
   const body = await text(response);
   // the connection is let go a turn after the answer's end

@@ -12,10 +12,13 @@ export function quickReuse<T extends Agent>(agent: T, idleMs: number): T {
   const inside: AgentInside = agent;
   const { addRequest } = inside;
   const [keep, ...more] = agent.listeners("free");
-  if (addRequest === undefined || keep === undefined || more.length > 0) return agent;
+  if (addRequest === undefined || keep === undefined || more.length > 0) {
+    if (inside.options !== undefined) inside.options.timeout = idleMs;
+    return agent;
+  }
   const idle = new IdleSockets(idleMs);
   inside.addRequest = (request, options) => {
-    const socket = idle.take(options);
+    const socket = idle.take(nameOf(request, options));
     if (socket === undefined) {
       addRequest.call(agent, request, options);
       return;
@@ -27,7 +30,7 @@ export function quickReuse<T extends Agent>(agent: T, idleMs: number): T {
   agent.on("free", (socket: SocketInside, options: Address) => {
     const request = socket._httpMessage;
     if (request?.shouldKeepAlive !== true || !socket.writable) keep.call(agent, socket, options);
-    else idle.add(socket, options, request.res);
+    else idle.add(socket, nameOf(request, options), request.res);
   });
   return agent;
 }
@@ -35,6 +38,7 @@ export function quickReuse<T extends Agent>(agent: T, idleMs: number): T {
 /** What Node's agent has beyond its documentation, in 20 to 24. */
 interface AgentInside extends Agent {
   addRequest?: (request: ClientRequest, options: Address) => void;
+  options?: { timeout?: number | undefined };
 }
 
 interface Address {
@@ -54,7 +58,7 @@ interface Kept {
 
 class IdleSockets {
   readonly #idleMs: number;
-  readonly #byAddress = new Map<string, Kept[]>();
+  readonly #byName = new Map<string, Kept[]>();
   readonly #kept = new WeakMap<Socket, Kept>();
 
   constructor(idleMs: number) {
@@ -62,8 +66,8 @@ class IdleSockets {
   }
 
   /** The one that was last let go. */
-  take(address: Address): Socket | undefined {
-    const stack = this.#byAddress.get(nameOf(address));
+  take(name: string): Socket | undefined {
+    const stack = this.#byName.get(name);
     for (let kept = stack?.pop(); kept !== undefined; kept = stack?.pop()) {
       kept.idle = false;
       if (!kept.socket.destroyed && kept.socket.writable) return kept.socket.ref();
@@ -71,18 +75,18 @@ class IdleSockets {
     return undefined;
   }
 
-  add(socket: SocketInside, address: Address, answer: IncomingMessage | null | undefined): void {
+  add(socket: SocketInside, name: string, answer: IncomingMessage | null | undefined): void {
     const ms = Math.min(this.#idleMs, serverLimitMs(answer));
     if (ms <= 0) {
       socket.destroy();
       return;
     }
-    const kept = this.#kept.get(socket) ?? this.#keep(socket, nameOf(address));
+    const kept = this.#kept.get(socket) ?? this.#keep(socket, name);
     // runs anew from every byte, also of the requests to come
     if (socket.timeout !== ms) socket.setTimeout(ms);
     socket._httpMessage = null;
     kept.idle = true;
-    this.#stackOf(nameOf(address)).push(kept);
+    this.#stackOf(name).push(kept);
     socket.unref();
   }
 
@@ -107,16 +111,17 @@ class IdleSockets {
   }
 
   #stackOf(name: string): Kept[] {
-    const known = this.#byAddress.get(name);
+    const known = this.#byName.get(name);
     if (known !== undefined) return known;
     const made: Kept[] = [];
-    this.#byAddress.set(name, made);
+    this.#byName.set(name, made);
     return made;
   }
 }
 
-function nameOf({ host, port }: Address): string {
-  return `${host ?? ""}:${String(port ?? "")}`;
+/** Where it goes, and the name by which a certificate was checked there: Node takes that from the host header. */
+function nameOf(request: ClientRequest, { host, port }: Address): string {
+  return `${host ?? ""}:${String(port ?? "")} ${String(request.getHeader("host") ?? "")}`;
 }
 
 /** How long the server says that it keeps the connection, less a second for what is under way by then; in ms, `Infinity` for no word. */

@@ -29,7 +29,7 @@ export function undiciExchange(options: UndiciExchangeOptions = {}): Exchange {
   const close = (): void => {
     connections.close();
   };
-  return Object.assign(exchange, { close });
+  return Object.assign(exchange, { close, sharesSignals: true });
 }
 
 const optionNames: ReadonlySet<string> = new Set<keyof UndiciExchangeOptions>(["tls"]);

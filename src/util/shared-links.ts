@@ -29,11 +29,6 @@ export class SharedLink {
   #holders = 0;
   #unlink: (() => void) | undefined;
 
-  constructor() {
-    // transports may listen once for each call, which is no leak that Node should warn of; not imported: that would take a millisecond
-    process.getBuiltinModule("node:events").setMaxListeners(0, this.#controller.signal);
-  }
-
   get signal(): AbortSignal {
     return this.#controller.signal;
   }

@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
+import test from "node:test";
+import { Client } from "../client.js";
+import { KeysAPI } from "../keys.js";
+import { okBody } from "../testing/scripted-server.js";
+import type { Exchange } from "./exchange.js";
+
+const answer = { status: 200, headers: {}, body: JSON.stringify(okBody) };
+
+for (const [what, options] of [["the caller's signal", { signal: new AbortController().signal }], ["no signal of the caller's", {}]] as const) {
+  test(`own signal: a transport that never takes its listeners off gathers none, with ${what}`, async () => {
+    const signals: (AbortSignal | undefined)[] = [];
+    const transport: Exchange = (_url, _spec, signal) => {
+      signal?.addEventListener("abort", () => undefined);
+      signals.push(signal);
+      return Promise.resolve(answer);
+    };
+    await using client = new Client({ endpoints: ["http://127.0.0.1:1"], transport });
+    const keys = new KeysAPI(client);
+    for (let i = 0; i < 20; i++) await keys.get("/k", options);
+    assert.equal(new Set(signals).size, 20);
+    for (const signal of signals) assert.equal(signal && getEventListeners(signal, "abort").length, 1);
+  });
+}
+
+test("own signal: a transport that says that it takes them off is given one signal for all requests", async () => {
+  const signals = new Set<AbortSignal | undefined>();
+  const exchange: Exchange = (_url, _spec, signal) => {
+    signals.add(signal);
+    return Promise.resolve(answer);
+  };
+  await using client = new Client({ endpoints: ["http://127.0.0.1:1"], transport: Object.assign(exchange, { sharesSignals: true }) });
+  const { signal } = new AbortController();
+  for (let i = 0; i < 20; i++) await new KeysAPI(client).get("/k", { signal });
+  assert.equal(signals.size, 1);
+});
+
+test("own signal: abort reaches the transport, and wins", async () => {
+  const abort = new AbortController();
+  let told: unknown;
+  const transport: Exchange = (_url, _spec, signal) => new Promise((_resolve, reject) => {
+    signal?.addEventListener("abort", () => {
+      told = signal.reason;
+      reject(new Error("the transport's own"));
+    });
+  });
+  await using client = new Client({ endpoints: ["http://127.0.0.1:1"], transport });
+  const call = new KeysAPI(client).get("/k", { signal: abort.signal });
+  await new Promise(setImmediate);
+  abort.abort(new Error("over"));
+  await assert.rejects(call, (error) => error === abort.signal.reason);
+  assert.equal(told, abort.signal.reason);
+});
