@@ -58,7 +58,7 @@ function connect(t: test.TestContext, endpoint: string, tls: TlsOptions): { read
   return { client, keys: new KeysAPI(client) };
 }
 
-test("a long poll over TLS is one that the system keeps alive, so that the end of a host that vanishes is noticed", async (t) => {
+test("a long poll over TLS is one that the system keeps alive, so that the end of a host that vanishes is noticed", { timeout: 20_000 }, async (t) => {
   // the kernel's own table is Linux's: elsewhere there is nothing to look at
   if (process.platform !== "linux") return;
   const { client, keys } = connect(t, url("good"), goodTls());

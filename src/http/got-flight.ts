@@ -41,13 +41,17 @@ export class GotFlight implements Flight {
     this.#watch(request);
     const { body, bytes } = this.#spec;
     return new Promise((resolve, reject) => {
-      request.once("response", resolve);
+      request.once("response", (head: IncomingMessage) => {
+        request.removeListener("close", onClose);
+        resolve(head);
+      });
       // stays on for the request's life: an error without a listener would end the process
       request.on("error", reject);
-      // a 101 that nobody asked for ends the connection without an error; after anything else this says nothing new
-      request.once("close", () => {
+      request.once("close", onClose);
+      function onClose(): void {
+        // without an answer or an error: a 101 that nobody asked for
         reject(Object.assign(new Error("socket hang up"), { code: "ECONNRESET" }));
-      });
+      }
       request.end(body ?? bytes);
     });
   };
