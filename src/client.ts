@@ -204,8 +204,9 @@ export class Client implements Sender, AsyncDisposable {
     return tryEndpoints(order, {
       attempt: (endpoint) => this.#attempt(endpoint, spec, signal, this.#options.authorization),
       oneShot: spec.oneShot === true,
-      onAnswer: (endpoint) => (this.#endpoints = this.#endpoints.pinnedTo(endpoint)),
-      onLeave: (endpoint) => (this.#endpoints = this.#endpoints.pinnedAfter(endpoint, order[0])),
+      onEnd: (endpoint, answered) => {
+        this.#endpoints = answered ? this.#endpoints.pinnedTo(endpoint) : this.#endpoints.pinnedAfter(endpoint, order[0]);
+      },
       signal,
     });
   }
@@ -218,8 +219,7 @@ export class Client implements Sender, AsyncDisposable {
         tryEndpoints(endpoints.order(), {
           attempt: (endpoint) => this.#attempt(endpoint, spec, link, undefined),
           oneShot: false,
-          onAnswer: () => undefined,
-          onLeave: () => undefined,
+          onEnd: () => undefined,
           signal: link,
         }),
       ),

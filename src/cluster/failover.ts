@@ -8,10 +8,8 @@ export interface Attempts {
   readonly attempt: (endpoint: Endpoint) => Promise<RawResponse>;
   /** Sending twice could do harm: go on only after an attempt of which certainly nothing was sent. */
   readonly oneShot: boolean;
-  /** This endpoint answered: pin it. */
-  readonly onAnswer: (endpoint: Endpoint) => void;
-  /** The call ends here although others are left: begin the next call behind this endpoint. */
-  readonly onLeave: (endpoint: Endpoint) => void;
+  /** The call ends at this endpoint: it answered and is to be pinned, or the next call is to begin behind it. */
+  readonly onEnd: (endpoint: Endpoint, answered: boolean) => void;
   readonly signal: AbortSignal;
 }
 
@@ -23,8 +21,7 @@ export async function tryEndpoints(order: readonly Endpoint[], attempts: Attempt
   for (const endpoint of order) {
     try {
       const raw = await attempts.attempt(endpoint);
-      if (raw.truncated === true) attempts.onLeave(endpoint);
-      else attempts.onAnswer(endpoint);
+      attempts.onEnd(endpoint, raw.truncated !== true);
       return errors.some(({ outcome }) => outcome === "unknown") ? { ...raw, maybeApplied: true } : raw;
     } catch (error) {
       attempts.signal.throwIfAborted();
@@ -32,7 +29,7 @@ export async function tryEndpoints(order: readonly Endpoint[], attempts: Attempt
       log.client("%s", error.message);
       errors.push(error);
       if (attempts.oneShot && !nothingSent(error)) {
-        attempts.onLeave(endpoint);
+        attempts.onEnd(endpoint, false);
         break;
       }
     }
