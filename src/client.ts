@@ -89,6 +89,7 @@ export class Client implements Sender, AsyncDisposable {
       this.#requireOpen();
       endpoints.requireRequestLine(spec);
     } catch (error) {
+      // no async function only for this: each waiting watcher would hold a promise more
       return Promise.reject(error);
     }
     return this.#linked(signal, (link) => {
