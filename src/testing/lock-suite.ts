@@ -7,6 +7,8 @@ import { gate } from "./scripted-cluster.js";
 
 /** How late a timer, an answer or an event may be on a busy machine, in ms. */
 const slackMs = 1_000;
+/** How much later than it was sent a beat may be seen to arrive, in ms; a lead that is given up too early is so by a whole beat. */
+const onTheWayMs = 50;
 
 /** What every backend of an election has to do. Numbers are the acceptance cases. */
 export function lockSuite(name: string, backend: LockBackend): void {
@@ -174,7 +176,7 @@ export function lockSuite(name: string, backend: LockBackend): void {
         const abortedMs = await aborted(term.signal).then(() => performance.now());
         const afterMs = abortedMs - a.lastGoodBeatMs();
         assert.ok(afterMs - stalls.worstMs <= ttlMs, `aborted ${String(afterMs)} ms after the last good beat was sent`);
-        assert.ok(afterMs >= ttlMs - marginMs - 2, `and not earlier than needed: ${String(afterMs)} ms`);
+        assert.ok(afterMs >= ttlMs - marginMs - onTheWayMs, `and not earlier than needed: ${String(afterMs)} ms`);
         assert.equal(session.isLeader, false);
         assertCode(term.signal.reason, "ERR_EXPIRED");
         term.end();
