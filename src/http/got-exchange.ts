@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import type { Got } from "got";
 import type { Exchange, RawResponse, RequestSpec } from "./exchange.js";
 import { GotFlight } from "./got-flight.js";
+import { idleConnectionMs, maxStaleConnections, tcpKeepAliveMs } from "./kept-connections.js";
 import { isHandshakeAlert } from "./network-error.js";
 import { PendingAnswer } from "./pending-answer.js";
 import { singleHeaders } from "./single-headers.js";
@@ -20,7 +21,7 @@ export function gotExchange(tls: TlsOptions = {}): Exchange {
   const exchange = async (url: URL, spec: RequestSpec, signal: AbortSignal | undefined): Promise<RawResponse> => {
     loaded ??= await (loading ??= load(tls));
     signal?.throwIfAborted();
-    return once(loaded, url, spec, signal, maxStaleSockets);
+    return once(loaded, url, spec, signal, maxStaleConnections);
   };
   const close = (): void => {
     for (const agent of loaded?.agents ?? []) agent.destroy();
@@ -39,9 +40,6 @@ interface Loaded {
 /** One per method, with all that does not change: options of a call cost more than the call's own work. */
 type Instances = Readonly<Record<RequestSpec["method"], Got>>;
 
-/** An idle socket is dropped after 30 s, before most proxies would: a write on a socket that was just closed has an unknown outcome. */
-const idleSocketMs = 30_000;
-
 async function load(tls: TlsOptions): Promise<Loaded> {
   const [{ got }, { leanRequestOptions, requestForGot }, { quickReuse }, http, https] = await Promise.all([
     import("got"),
@@ -50,10 +48,10 @@ async function load(tls: TlsOptions): Promise<Loaded> {
     import("node:http"),
     import("node:https"),
   ]);
-  const keepAlive = { keepAlive: true, keepAliveMsecs: 30_000 };
+  const keepAlive = { keepAlive: true, keepAliveMsecs: tcpKeepAliveMs };
   const newAgents = (): { http: Agent; https: SecureAgent } => ({
-    http: quickReuse(new http.Agent(keepAlive), idleSocketMs),
-    https: quickReuse(new https.Agent({ ...keepAlive, ...nodeTlsOptions(tls) }), idleSocketMs),
+    http: quickReuse(new http.Agent(keepAlive), idleConnectionMs),
+    https: quickReuse(new https.Agent({ ...keepAlive, ...nodeTlsOptions(tls) }), idleConnectionMs),
   });
   const base = got.extend({
     isStream: true,
@@ -84,9 +82,6 @@ async function load(tls: TlsOptions): Promise<Loaded> {
   const loaded: Loaded = { request: perMethod(requests), longPoll: perMethod(longPolls), agents, starting: undefined };
   return loaded;
 }
-
-/** How many sockets that the server had closed meanwhile a read may meet before that is a failure. */
-const maxStaleSockets = 2;
 
 function once(loaded: Loaded, url: URL, spec: RequestSpec, signal: AbortSignal | undefined, staleSockets: number, sinceMs = performance.now()): Promise<RawResponse> {
   return new Promise((resolve, reject) => {

@@ -1,6 +1,7 @@
 import type { ClientRequest, IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import type { RequestSpec } from "./exchange.js";
+import { tcpKeepAliveMs } from "./kept-connections.js";
 import type { Flight } from "./pending-answer.js";
 
 /** What this fills in of got's options, which are those of one request. */
@@ -8,9 +9,6 @@ export interface FillableOptions {
   readonly headers: Record<string, string | readonly string[] | undefined>;
   body?: unknown;
 }
-
-/** How long a connection may be silent before the system asks whether the other side is still there: what ends a watch of a host that has vanished. */
-const tcpKeepAliveMs = 30_000;
 
 /** One request by got: what is said of it beyond what its instance says, its way to the network, and what becomes of it there. */
 export class GotFlight implements Flight {

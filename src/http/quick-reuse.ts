@@ -30,7 +30,7 @@ export function quickReuse<T extends Agent>(agent: T, idleMs: number): T {
   agent.on("free", (socket: SocketInside, options: Address) => {
     const request = socket._httpMessage;
     if (request?.shouldKeepAlive !== true || !socket.writable) keep.call(agent, socket, options);
-    else idle.add(socket, nameOf(request, options), request.res);
+    else idle.add(socket, request, options);
   });
   return agent;
 }
@@ -48,11 +48,15 @@ interface Address {
 
 interface SocketInside extends Socket {
   /** The request that it carries, or carried last. */
-  _httpMessage?: (ClientRequest & { readonly res?: IncomingMessage | null | undefined }) | null;
+  _httpMessage?: AnsweredRequest | null;
 }
+
+type AnsweredRequest = ClientRequest & { readonly res?: IncomingMessage | null | undefined };
 
 interface Kept {
   readonly socket: SocketInside;
+  /** Where it waits while it is idle, with the others of its name. */
+  readonly stack: Kept[];
   idle: boolean;
 }
 
@@ -75,24 +79,25 @@ class IdleSockets {
     return undefined;
   }
 
-  add(socket: SocketInside, name: string, answer: IncomingMessage | null | undefined): void {
-    const ms = Math.min(this.#idleMs, serverLimitMs(answer));
+  add(socket: SocketInside, request: AnsweredRequest, address: Address): void {
+    const ms = Math.min(this.#idleMs, serverLimitMs(request.res));
     if (ms <= 0) {
       socket.destroy();
       return;
     }
-    const kept = this.#kept.get(socket) ?? this.#keep(socket, name);
+    const kept = this.#kept.get(socket) ?? this.#keep(socket, nameOf(request, address));
     // runs anew from every byte, also of the requests to come
     if (socket.timeout !== ms) socket.setTimeout(ms);
     socket._httpMessage = null;
     kept.idle = true;
-    this.#stackOf(name).push(kept);
+    kept.stack.push(kept);
     socket.unref();
   }
 
   /** Listeners for the socket's life: to add and remove them for each request would cost as much as Node's way. */
   #keep(socket: SocketInside, name: string): Kept {
-    const kept: Kept = { socket, idle: false };
+    const stack = this.#stackOf(name);
+    const kept: Kept = { socket, stack, idle: false };
     this.#kept.set(socket, kept);
     const drop = (): void => {
       if (kept.idle) socket.destroy();
@@ -103,7 +108,6 @@ class IdleSockets {
     // while idle, nobody else listens
     socket.on("error", drop);
     socket.once("close", () => {
-      const stack = this.#stackOf(name);
       if (kept.idle) stack.splice(stack.indexOf(kept), 1);
       kept.idle = false;
     });

@@ -1,10 +1,7 @@
 import { isIP, connect as connectPlain, type Socket } from "node:net";
 import { connect as connectSecure, type ConnectionOptions } from "node:tls";
 import { Client, type buildConnector } from "undici";
-
-/** An idle connection is dropped after 30 s, before most proxies would: a write on one that was just closed has an unknown outcome. */
-const idleConnectionMs = 30_000;
-const tcpKeepAliveMs = 30_000;
+import { idleConnectionMs, tcpKeepAliveMs } from "../http/kept-connections.js";
 
 /** Connections, each with at most one request at a time, kept open for the next one. */
 export class Connections {

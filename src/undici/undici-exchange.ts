@@ -1,5 +1,6 @@
 import type { Dispatcher } from "undici";
 import type { Exchange, RawResponse, RequestSpec } from "../http/exchange.js";
+import { maxStaleConnections } from "../http/kept-connections.js";
 import { isHandshakeAlert } from "../http/network-error.js";
 import { PendingAnswer, type Flight } from "../http/pending-answer.js";
 import { singleHeaders } from "../http/single-headers.js";
@@ -33,9 +34,6 @@ export function undiciExchange(options: UndiciExchangeOptions = {}): Exchange {
 }
 
 const optionNames: ReadonlySet<string> = new Set<keyof UndiciExchangeOptions>(["tls"]);
-
-/** How many connections that the server had closed meanwhile a read may meet before that is a failure. */
-const maxStaleConnections = 2;
 
 function once(connections: Connections, url: URL, spec: RequestSpec, signal: AbortSignal | undefined, stale: number, sinceMs = performance.now()): Promise<RawResponse> {
   return new Promise((resolve, reject) => {
