@@ -98,22 +98,29 @@ test("leader mode: the pin follows the leader after it is killed, as long as aut
   await using client = new Client({ endpoints: cluster.endpoints, selectionMode: "prioritizeLeader", headerTimeoutMs: 1_000 });
   const abort = new AbortController();
   const failures: unknown[] = [];
-  const syncing = client.autoSync(100, { signal: abort.signal, onError: (error) => failures.push(error) });
+  // settled: a failure of what follows must not be hidden behind the end of this
+  const syncing = settled(client.autoSync(100, { signal: abort.signal, onError: (error) => failures.push(error) }));
   const keys = new KeysAPI(client);
-  for (let i = 0; i < 2; i++) {
+  // asked anew each time: on a busy machine a cluster may elect once more than it was made to
+  const pinnedLeader = async (): Promise<Member | false> => {
     const leader = await cluster.leader();
-    await until("the leader is pinned", () => client.endpoints[0] === leader.url);
+    return client.endpoints[0] === leader.url && leader;
+  };
+  for (let i = 0; i < 2; i++) {
+    const leader = await until("the leader is pinned", pinnedLeader);
     assert.deepEqual(client.endpoints.toSorted(), cluster.endpoints.toSorted());
     await leader.kill();
-    const next = await cluster.leader();
+    const next = await until("its successor is pinned", pinnedLeader);
     assert.notEqual(next, leader);
-    await until("its successor is pinned", () => client.endpoints[0] === next.url);
-    await keys.set("/k", String(i));
-    assert.equal(client.endpoints[0], next.url);
+    await until("a write is answered by the leader", async () => {
+      const set = await settled(keys.set("/k", String(i)));
+      if (set instanceof Error) assert.ok(set instanceof ClusterError, String(set));
+      return !(set instanceof Error) && pinnedLeader();
+    });
     await leader.start();
   }
   abort.abort(new Error("enough"));
-  await assert.rejects(syncing, (error) => error === abort.signal.reason);
+  assert.equal(await syncing, abort.signal.reason);
   // during the elections the leader could not be told; that is all that went wrong
   for (const failure of failures) assert.ok(failure instanceof ClusterError, String(failure));
 });
@@ -125,7 +132,7 @@ test("2.8: autoSync survives syncs that fail, reports each, and works again when
   await using client = new Client({ endpoints: [first.url], headerTimeoutMs: 1_000 });
   const abort = new AbortController();
   const failures: unknown[] = [];
-  const syncing = client.autoSync(50, { signal: abort.signal, onError: (error) => failures.push(error) });
+  const syncing = settled(client.autoSync(50, { signal: abort.signal, onError: (error) => failures.push(error) }));
   await until("sync brings all members", () => client.endpoints.length === 3);
   assert.equal(failures.length, 0);
 
@@ -142,7 +149,7 @@ test("2.8: autoSync survives syncs that fail, reports each, and works again when
   await until("sync brings all members again", () => client.endpoints.length === 3);
   assert.deepEqual(client.endpoints.toSorted(), cluster.endpoints.toSorted());
   abort.abort(new Error("enough"));
-  await assert.rejects(syncing, (error) => error === abort.signal.reason);
+  assert.equal(await syncing, abort.signal.reason);
 });
 
 for (const selectionMode of ["random", "prioritizeLeader"] as const) {

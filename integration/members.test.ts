@@ -55,8 +55,8 @@ test("1.6: list gives every member with its URLs, leader is one of them", async 
   assert.deepEqual(seen.toSorted((a, b) => a.name.localeCompare(b.name)), expected);
   for (const { id } of list) assert.match(id, /^[1-9a-f][0-9a-f]{0,15}$/);
 
-  const { name } = await cluster.leader();
   const leader = await until("the members agree on the leader", async () => {
+    const { name } = await cluster.leader();
     const found = await members.leader();
     return found.name === name && found;
   });
