@@ -71,6 +71,7 @@ class Contender {
   readonly #facts: Fact[][] = [];
   readonly #freezes: { readonly fromMs: number; toMs: number }[] = [];
   #process: ChildProcess | undefined;
+  #ended: Promise<readonly [code: number | null, signal: NodeJS.Signals | null]> | undefined;
   frozen = false;
   isCut = false;
 
@@ -103,6 +104,7 @@ class Contender {
       for (const line of lines) facts.push(JSON.parse(line) as Fact);
     });
     this.#process = child;
+    this.#ended = new Promise((resolve) => child.once("close", (code, signal) => { resolve([code, signal]); }));
     this.frozen = false;
   }
 
@@ -140,11 +142,11 @@ class Contender {
 
   async end(): Promise<void> {
     const child = this.#process;
-    if (child === undefined) return;
-    const closed = once(child, "close");
+    if (child === undefined || this.#ended === undefined) return;
     child.kill("SIGTERM");
     const timer = setTimeout(() => child.kill("SIGKILL"), 20_000);
-    const [code, signal] = (await closed) as [number | null, NodeJS.Signals | null];
+    // it may have ended before, by a fault of its own
+    const [code, signal] = await this.#ended;
     clearTimeout(timer);
     this.#process = undefined;
     // one that was started a moment ago has no handler yet, and has said nothing either

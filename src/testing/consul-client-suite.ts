@@ -5,6 +5,7 @@ import { NotFoundError, RequestError, type ConsulClient, type SessionConfig, typ
 import { EndpointError } from "../errors.js";
 import { consulFor, type ConsulGround, type StartConsulServer } from "./consul-server.js";
 import { describe, test } from "./register.js";
+import { until } from "./waiting.js";
 
 const unknown = "11111111-2222-3333-4444-555555555555" as SessionId;
 
@@ -163,8 +164,4 @@ async function put(client: ConsulClient, query: string, body: string): Promise<r
 async function entry(client: ConsulClient): Promise<Readonly<Record<string, unknown>>> {
   const [first] = JSON.parse((await client.send({ method: "GET", path: "/v1/kv/lock" })).body) as Readonly<Record<string, unknown>>[];
   return first ?? assert.fail("there is an entry");
-}
-
-async function until(fact: () => Promise<boolean>): Promise<void> {
-  while (!(await fact())) await new Promise((resolve) => setTimeout(resolve, 20));
 }

@@ -5,6 +5,7 @@ import { ElectionError } from "../election/errors.js";
 import type { Candidate, Leadership } from "../election/lock.js";
 import { gate } from "./scripted-cluster.js";
 import type { Cut } from "./tcp-proxy.js";
+import { until } from "./waiting.js";
 
 /** One contender, with a way of its own to the backend, which can be cut. */
 export interface LockContender {
@@ -59,13 +60,10 @@ export class Terms {
     this.running--;
   };
 
-  /** The next term that has begun and was not handed out yet. */
+  /** The next term that has begun and was not handed out yet. Fails after a minute: no election takes so long. */
   async next(): Promise<TestTerm> {
-    for (;;) {
-      const term = this.#begun.shift();
-      if (term !== undefined) return term;
-      await pause(5);
-    }
+    await until(() => this.#begun.length > 0, "a term");
+    return this.#begun.shift() ?? assert.fail("somebody else has taken it");
   }
 }
 
@@ -76,21 +74,6 @@ export function newKey(): string {
 export function assertCode(error: unknown, code: string): void {
   assert.ok(error instanceof ElectionError);
   assert.equal(error.code, code);
-}
-
-export function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => { resolve(); }, { once: true });
-  });
-}
-
-export function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-export async function until(fact: () => boolean): Promise<void> {
-  while (!fact()) await pause(5);
 }
 
 /** How late timers are here, at worst: on a busy machine a process is held up, and everything in it with it. */

@@ -1,20 +1,22 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Candidate, LeadershipConfig, LeaderSession } from "../election/lock.js";
-import { aborted, assertCode, newKey, pause, Stalls, Terms, until, type LockBackend, type LockContender } from "./lock-ground.js";
+import { assertCode, newKey, Stalls, Terms, type LockBackend, type LockContender } from "./lock-ground.js";
 import { after, before, describe, test } from "./register.js";
 import { gate } from "./scripted-cluster.js";
+import { aborted, until } from "./waiting.js";
 
 /** How late a timer, an answer or an event may be on a busy machine, in ms. */
 const slackMs = 1_000;
-/** How much later than it was sent a beat may be seen to arrive, in ms; a lead that is given up too early is so by a whole beat. */
-const onTheWayMs = 50;
 
 /** What every backend of an election has to do. Numbers are the acceptance cases. */
 export function lockSuite(name: string, backend: LockBackend): void {
   const { ttlMs, lockDelayMs, cooldownMs, stepDownTimeoutMs, marginMs } = backend.config;
   /** Within this time after a leader was lost in silence, there is a new one. */
   const successionMs = ttlMs + lockDelayMs + backend.expiryLatenessMs + 2_000;
+  /** How much later than it was sent a beat may be seen to arrive: a lead given up too early is so by a whole beat, a third of the TTL or more. */
+  const onTheWayMs = ttlMs / 8;
   const title = (number: number, text: string): string => backend.title(number, text);
 
   describe(name, { concurrency: backend.concurrency ?? false }, () => {
@@ -38,7 +40,7 @@ export function lockSuite(name: string, backend: LockBackend): void {
       );
       const end = performance.now() + backend.manyTermsMs;
       while (performance.now() < end) {
-        await pause(Math.random() * 200);
+        await sleep(Math.random() * 200);
         await Promise.all(sessions.filter(() => Math.random() < 0.7).map((session) => session.abdicate()));
       }
       await Promise.all(sessions.map((session) => session.close()));
@@ -153,7 +155,7 @@ export function lockSuite(name: string, backend: LockBackend): void {
       const session = await participate(t, contender, newKey(), terms.asLeader);
       const term = await terms.next();
       contender.cut("refuse");
-      await pause(ttlMs / 2);
+      await sleep(ttlMs / 2);
       contender.heal();
       const healedMs = performance.now();
       await until(() => contender.lastGoodBeatMs() > healedMs);
@@ -242,7 +244,7 @@ export function lockSuite(name: string, backend: LockBackend): void {
       const tookMs = performance.now() - begunMs;
       assert.ok(tookMs >= stepDownTimeoutMs - 2, `released after ${String(tookMs)} ms`);
       (await second.next()).end();
-      await pause(cooldownMs * 2);
+      await sleep(cooldownMs * 2);
       assert.equal(first.running, 1, "the first callback still runs");
       term.end();
       // else it would be a toss-up which of the two comes first

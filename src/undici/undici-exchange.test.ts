@@ -142,6 +142,17 @@ test("a repeated header is joined, an informational answer is none, bytes go as 
   assert.equal(server.requests[0]?.body, "hé");
 });
 
+test("a body arrives byte for byte, whatever it holds and however long it is, on a new connection and on a kept one", async (t) => {
+  await using server = await ScriptedServer.start(ok());
+  const ask = over(t);
+  const texts = ["value=v", "é€😀\0\u00ff", `${"é".repeat(4_000)}😀`, "€".repeat(400_000)];
+  for (const body of texts) await ask(server.url, { ...write, body });
+  for (const body of texts) await ask(server.url, { method: "PUT", path: write.path, bytes: new TextEncoder().encode(`..${body}`).subarray(2) });
+  // a diff would be longer than a screen
+  assert.deepEqual(server.requests.map(({ body }) => texts.indexOf(body)), [0, 1, 2, 3, 0, 1, 2, 3]);
+  assert.equal(server.connections, 1);
+});
+
 test("a header that HTTP does not take fails that request alone, unsent", async (t) => {
   await using server = await ScriptedServer.start(ok());
   const ask = over(t);
