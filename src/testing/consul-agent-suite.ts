@@ -160,8 +160,9 @@ export function consulAgentSuite(suffix: string, start: StartConsulServer): void
       const first = await front.received(pass);
       const fourth = await front.received(pass, 4);
       assert.equal(first.path, "/v1/agent/check/pass/service%3Ax");
-      const everyMs = (fourth.atMs - first.atMs) / 3;
-      assert.ok(everyMs >= 990 && everyMs < 1_500, `each ${String(everyMs)} ms`);
+      const gapsMs = front.requests(pass).slice(1, 4).map(({ atMs }, i) => atMs - (front.requests(pass)[i]?.atMs ?? 0));
+      // a busy machine makes a gap longer: the shortest is nearest to the truth
+      assert.ok(fourth.atMs - first.atMs >= 2_990 && Math.min(...gapsMs) < 1_500, `after ${gapsMs.join(", ")} ms`);
       assert.deepEqual(await addresses(agent, "s"), ["h:1"]);
       await agent.close();
       const passes = front.requests(pass).length;
