@@ -195,9 +195,11 @@ export class Client implements Sender, AsyncDisposable {
     }
   }
 
-  /** One of `maxInFlight`; long polls do not count. Ends at once when aborted: while it waits for its turn, and whatever the transport does. */
+  /** One of `maxInFlight`; long polls do not count. Ends at once when aborted, also while it waits for its turn. */
   #inTurn<T>(spec: RequestSpec, signal: AbortSignal, run: () => Promise<T>): Promise<T> {
-    return abortable(spec.longPoll === true ? run() : this.#turns.run(run), signal);
+    if (spec.longPoll === true) return run();
+    // at work it is the transport that ends it
+    return this.#turns.busy ? abortable(this.#turns.run(run), signal) : this.#turns.run(run);
   }
 
   #tryAll(endpoints: EndpointSet, spec: RequestSpec, signal: AbortSignal): Promise<RawResponse> {

@@ -63,10 +63,13 @@ export function requireRequestLine(endpoints: readonly Endpoint[], spec: Request
 const maxRequestLine = 4096;
 
 /** Counted, not built: this is asked for every request. */
-function requestLineLength(endpoint: Endpoint, spec: RequestSpec): number {
-  const queries = [endpoint.query.length, spec.query?.length ?? 0].filter((length) => length > 0);
-  const query = queries.reduce((sum, length) => sum + 1 + length, 0);
-  return `${spec.method}  HTTP/1.1\r\n`.length + endpoint.basePath.length + spec.path.length + query;
+function requestLineLength(endpoint: Endpoint, { method, path, query = "" }: RequestSpec): number {
+  return method.length + " ".length + endpoint.basePath.length + path.length + queryLength(endpoint.query) + queryLength(query) + " HTTP/1.1\r\n".length;
+}
+
+/** With the mark before it. */
+function queryLength(query: string): number {
+  return query === "" ? 0 : 1 + query.length;
 }
 
 function requestTarget(endpoint: Endpoint, spec: RequestSpec): string {

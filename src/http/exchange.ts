@@ -64,7 +64,8 @@ export interface Exchange {
   /** Lets go of idle sockets; called by `Client.close()`. */
   close?(): void | Promise<void>;
   /**
-   * It takes off the signal whatever it added to it when a request is over, and can be given one signal for many requests.
+   * It takes off the signal whatever it added to it when a request is over, rejects as soon as the signal aborts, and can be
+   * given one signal for many requests.
    * Absent: each request gets a signal of its own, which costs a little.
    */
   readonly sharesSignals?: boolean | undefined;

@@ -2,6 +2,7 @@ import type { Agent, IncomingMessage } from "node:http";
 import type { Agent as SecureAgent } from "node:https";
 import type { Duplex } from "node:stream";
 import type { Got } from "got";
+import { abortable } from "../util/signals.js";
 import type { Exchange, RawResponse, RequestSpec } from "./exchange.js";
 import { GotFlight } from "./got-flight.js";
 import { idleConnectionMs, maxStaleConnections, tcpKeepAliveMs } from "./kept-connections.js";
@@ -19,8 +20,11 @@ export function gotExchange(tls: TlsOptions = {}): Exchange {
   let loading: Promise<Loaded> | undefined;
   let loaded: Loaded | undefined;
   const exchange = async (url: URL, spec: RequestSpec, signal: AbortSignal | undefined): Promise<RawResponse> => {
-    loaded ??= await (loading ??= load(tls));
     signal?.throwIfAborted();
+    if (loaded === undefined) {
+      loading ??= load(tls);
+      loaded = signal === undefined ? await loading : await abortable(loading, signal);
+    }
     return once(loaded, url, spec, signal, maxStaleConnections);
   };
   const close = (): void => {

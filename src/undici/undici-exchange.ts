@@ -23,10 +23,7 @@ export interface UndiciExchangeOptions {
 export function undiciExchange(options: UndiciExchangeOptions = {}): Exchange {
   requireOptions("options", options, optionNames);
   const connections = new Connections(nodeTlsOptions(checkedTls(options.tls ?? {})));
-  const exchange = async (url: URL, spec: RequestSpec, signal: AbortSignal | undefined): Promise<RawResponse> => {
-    signal?.throwIfAborted();
-    return once(connections, url, spec, signal, maxStaleConnections);
-  };
+  const exchange = (url: URL, spec: RequestSpec, signal: AbortSignal | undefined): Promise<RawResponse> => once(connections, url, spec, signal, maxStaleConnections);
   const close = (): void => {
     connections.close();
   };
@@ -37,6 +34,7 @@ const optionNames: ReadonlySet<string> = new Set<keyof UndiciExchangeOptions>(["
 
 function once(connections: Connections, url: URL, spec: RequestSpec, signal: AbortSignal | undefined, stale: number, sinceMs = performance.now()): Promise<RawResponse> {
   return new Promise((resolve, reject) => {
+    signal?.throwIfAborted();
     const connection = connections.take(url.origin);
     const again = stale > 0 ? (): Promise<RawResponse> => once(connections, url, spec, signal, stale - 1, sinceMs) : undefined;
     const handler = new Handler(connection, again, resolve, reject);

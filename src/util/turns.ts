@@ -14,6 +14,11 @@ export class Turns {
     this.#free = atOnce;
   }
 
+  /** Whether the next to come has to wait. */
+  get busy(): boolean {
+    return this.#free === 0;
+  }
+
   /** Settles as the work does. It is the work's own matter to see, when its turn comes, that nobody waits for it any more. */
   async run<T>(work: () => Promise<T>): Promise<T> {
     if (this.#free > 0) this.#free--;
