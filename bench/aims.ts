@@ -1,4 +1,4 @@
-import { absolute, field, inScenario, ratio } from "./comparison.js";
+import { absolute, cpuShare, field, inScenario, ratio } from "./comparison.js";
 import { figure, kilobytes, percentAbove, scenarioTitle, table } from "./markdown.js";
 import type { IdleRound, Results } from "./results.js";
 import { baseline, sdkPairs, type SubjectName } from "./subject-names.js";
@@ -44,10 +44,10 @@ function rateAims({ rounds }: Results): readonly Aim[] {
 }
 
 function shareAims({ rounds }: Results): readonly Aim[] {
-  return sdkPairs.map(({ sdk, bare }) => ({
-    what: `${sdk}: at most 15 % more CPU per operation than its bare transport`,
+  return sdkPairs.map((pair) => ({
+    what: `${pair.sdk}: at most 15 % more CPU per operation than its bare transport`,
     figures: atC16AndC128.map((scenario) => {
-      const value = ratio(inScenario(rounds, scenario), sdk, bare, field("cpuPerOperation"));
+      const value = cpuShare(rounds, pair, scenario);
       return { label: scenarioTitle(scenario), value, text: `${scenarioTitle(scenario)}: ${percentAbove(value, 1)}` };
     }),
     holds: (value) => value <= 1.15,

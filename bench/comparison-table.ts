@@ -1,4 +1,4 @@
-import { absolute, field, inScenario, median, ratio, ratios, spread } from "./comparison.js";
+import { absolute, cpuShare, field, inScenario, median, ratio, ratios, spread } from "./comparison.js";
 import { figure, megabytes, percentAbove, scenarioTitle, table } from "./markdown.js";
 import type { Measured } from "./protocol.js";
 import { withSignal, type Round } from "./results.js";
@@ -38,7 +38,7 @@ export function spreadLine(rounds: readonly Round[], scenarios: readonly string[
 export function sdkShareTable(rounds: readonly Round[], scenarios: readonly string[]): string {
   return table(
     ["", ...scenarios.map(scenarioTitle)],
-    sdkPairs.map(({ sdk, bare }) => [sdk, ...scenarios.map((scenario) => percentAbove(ratio(inScenario(rounds, scenario), sdk, bare, field("cpuPerOperation")), 0))]),
+    sdkPairs.map((pair) => [pair.sdk, ...scenarios.map((scenario) => percentAbove(cpuShare(rounds, pair, scenario), 0))]),
   );
 }
 

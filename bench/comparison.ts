@@ -1,5 +1,7 @@
+import { shareOf } from "./plan.js";
 import type { Measured } from "./protocol.js";
 import type { Round, Taken } from "./results.js";
+import type { sdkPairs } from "./subject-names.js";
 
 /** How one subject compares with another: each ratio within a round, then the median over the rounds. NaN where one of them is missing. */
 export function ratio<T extends Taken>(rows: readonly T[], subject: string, base: string, of: (row: T) => number): number {
@@ -18,6 +20,12 @@ export function absolute<T extends Taken>(rows: readonly T[], subject: string, o
 
 export function inScenario(rounds: readonly Round[], scenario: string): readonly Round[] {
   return rounds.filter((round) => round.scenario === scenario);
+}
+
+/** CPU per operation of the SDK, in terms of its bare transport's: of the passes that alternate, where there were any. */
+export function cpuShare(rounds: readonly Round[], { sdk, bare }: (typeof sdkPairs)[number], scenario: string): number {
+  const passes = inScenario(rounds, shareOf(scenario));
+  return ratio(passes.length > 0 ? passes : inScenario(rounds, scenario), sdk, bare, field("cpuPerOperation"));
 }
 
 export function field(name: keyof Measured): (round: Round) => number {

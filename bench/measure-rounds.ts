@@ -1,6 +1,6 @@
 import { say } from "../scripts/run.mjs";
 import type { KeysAPI } from "../src/index.js";
-import { takesPart, type Matrix, type Scenario } from "./plan.js";
+import { passesOf, takesPart, type Matrix, type Scenario } from "./plan.js";
 import type { LoadTask, Measured } from "./protocol.js";
 import { withSignal, type Round } from "./results.js";
 import type { SubjectName } from "./subject-names.js";
@@ -19,10 +19,13 @@ export async function measureRounds(groups: readonly (readonly SubjectName[])[],
     for (let round = 0; round < matrix.rounds; round++) {
       for (const scenario of matrix.scenarios) {
         say(`bench: round ${String(round + 1)} of ${String(matrix.rounds)}, ${scenario.name}`);
-        for (const name of order(groups, round)) {
-          const worker = workers.get(name);
-          if (worker === undefined || !takesPart(name, scenario)) continue;
-          for (const [subject, measured] of await measure(worker, name, scenario, round, keys)) rounds.push({ round, scenario: scenario.name, subject, measured });
+        const passes = passesOf(scenario) ?? 1;
+        for (let pass = round * passes; pass < (round + 1) * passes; pass++) {
+          for (const name of order(groups, pass)) {
+            const worker = workers.get(name);
+            if (worker === undefined || !takesPart(name, scenario)) continue;
+            for (const [subject, measured] of await measure(worker, name, scenario, pass, keys)) rounds.push({ round: pass, scenario: scenario.name, subject, measured });
+          }
         }
       }
     }

@@ -1,8 +1,8 @@
-import { isSdk, type SubjectName } from "./subject-names.js";
+import { isSdk, sdkPairs, type SubjectName } from "./subject-names.js";
 
 /** One thing to measure of each subject; the name is how the results are found again. */
 export type Scenario = { readonly name: string; readonly ms: number } & (
-  | { readonly kind: "get" | "put" | "list"; readonly concurrency: number }
+  | { readonly kind: "get" | "put" | "list"; readonly concurrency: number; readonly passes?: number }
   /** GET without and with a signal of the caller's, one after the other. */
   | { readonly kind: "signal"; readonly concurrency: number }
   | { readonly kind: "watch"; readonly watchers: number }
@@ -27,7 +27,7 @@ export interface Plan {
 
 const concurrencies: readonly number[] = [1, 16, 128];
 
-/** About eleven minutes. */
+/** About twelve minutes. */
 export const fullPlan: Plan = {
   matrix: {
     rounds: 7,
@@ -35,6 +35,7 @@ export const fullPlan: Plan = {
     scenarios: [
       ...loads("get", concurrencies, 500),
       ...loads("put", concurrencies, 500),
+      ...shares([16, 128], 150, 6),
       { name: "signal c=16", kind: "signal", concurrency: 16, ms: 500 },
       ...loads("list", concurrencies, 300),
       ...watches(concurrencies, 300),
@@ -55,6 +56,7 @@ export const quickPlan: Plan = {
     scenarios: [
       ...loads("get", concurrencies, 100),
       ...loads("put", [16, 128], 100),
+      ...shares([16, 128], 50, 2),
       { name: "signal c=16", kind: "signal", concurrency: 16, ms: 100 },
       ...loads("list", [16], 100),
       ...watches([1, 16], 100),
@@ -76,11 +78,26 @@ export function canHold(watchers: number, subject: SubjectName): boolean {
 
 export function takesPart(subject: SubjectName, scenario: Scenario): boolean {
   if (scenario.kind === "signal") return isSdk(subject);
+  if (passesOf(scenario) !== undefined) return sdkPairs.some(({ sdk, bare }) => subject === sdk || subject === bare);
   return scenario.kind !== "watch" || canHold(scenario.watchers, subject);
 }
 
 function loads(kind: "get" | "put" | "list", each: readonly number[], ms: number): readonly Scenario[] {
   return each.map((concurrency) => ({ name: `${kind} c=${String(concurrency)}`, kind, concurrency, ms }));
+}
+
+/** What is measured of SDK and bare transport once more, in short passes that alternate: a small difference wants many comparisons. */
+export function shareOf(scenario: string): string {
+  return `share-${scenario}`;
+}
+
+/** How often a scenario is measured within a round; undefined for once, of all subjects. */
+export function passesOf(scenario: Scenario): number | undefined {
+  return "passes" in scenario ? scenario.passes : undefined;
+}
+
+function shares(each: readonly number[], ms: number, passes: number): readonly Scenario[] {
+  return [...loads("get", each, ms), ...loads("put", each, ms)].map((load) => ({ ...load, name: shareOf(load.name), passes }));
 }
 
 function watches(each: readonly number[], ms: number): readonly Scenario[] {

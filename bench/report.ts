@@ -50,7 +50,7 @@ function watchSection(rounds: readonly Round[]): readonly string[] {
 function shareSection(rounds: readonly Round[]): readonly string[] {
   return [
     "## What the SDK adds to its transport",
-    "CPU per operation above the bare transport's, measured right before or after it: the checks, the endpoints, the decoding into typed and checked answers.",
+    "CPU per operation above the bare transport's, measured in passes that alternate: the checks, the endpoints, the decoding into typed and checked answers.",
     sdkShareTable(rounds, [...scenariosOf(rounds, "get"), ...scenariosOf(rounds, "put")]),
     ...scenariosOf(rounds, "signal").flatMap((scenario) => [
       `What one long-lived \`AbortSignal\`, given to each call, adds to that (${scenario.replace("signal", "GET")}):`,
