@@ -1,6 +1,6 @@
 import { say } from "../scripts/run.mjs";
 import type { KeysAPI } from "../src/index.js";
-import { passesOf, takesPart, type Matrix, type Scenario } from "./plan.js";
+import { takesPart, type Matrix, type Scenario } from "./plan.js";
 import type { LoadTask, Measured } from "./protocol.js";
 import { withSignal, type Round } from "./results.js";
 import type { SubjectName } from "./subject-names.js";
@@ -19,7 +19,7 @@ export async function measureRounds(groups: readonly (readonly SubjectName[])[],
     for (let round = 0; round < matrix.rounds; round++) {
       for (const scenario of matrix.scenarios) {
         say(`bench: round ${String(round + 1)} of ${String(matrix.rounds)}, ${scenario.name}`);
-        const passes = passesOf(scenario) ?? 1;
+        const { passes = 1 } = scenario;
         for (let pass = round * passes; pass < (round + 1) * passes; pass++) {
           for (const name of order(groups, pass)) {
             const worker = workers.get(name);

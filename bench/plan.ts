@@ -1,8 +1,11 @@
 import { isSdk, sdkPairs, type SubjectName } from "./subject-names.js";
 
-/** One thing to measure of each subject; the name is how the results are found again. */
-export type Scenario = { readonly name: string; readonly ms: number } & (
-  | { readonly kind: "get" | "put" | "list"; readonly concurrency: number; readonly passes?: number }
+/**
+ * One thing to measure of each subject; the name is how the results are found again. `passes`: in each round so often, and of
+ * SDK and bare transport alone; absent: once, of all.
+ */
+export type Scenario = { readonly name: string; readonly ms: number; readonly passes?: number } & (
+  | { readonly kind: "get" | "put" | "list"; readonly concurrency: number }
   /** GET without and with a signal of the caller's, one after the other. */
   | { readonly kind: "signal"; readonly concurrency: number }
   | { readonly kind: "watch"; readonly watchers: number }
@@ -78,7 +81,7 @@ export function canHold(watchers: number, subject: SubjectName): boolean {
 
 export function takesPart(subject: SubjectName, scenario: Scenario): boolean {
   if (scenario.kind === "signal") return isSdk(subject);
-  if (passesOf(scenario) !== undefined) return sdkPairs.some(({ sdk, bare }) => subject === sdk || subject === bare);
+  if (scenario.passes !== undefined) return sdkPairs.some(({ sdk, bare }) => subject === sdk || subject === bare);
   return scenario.kind !== "watch" || canHold(scenario.watchers, subject);
 }
 
@@ -89,11 +92,6 @@ function loads(kind: "get" | "put" | "list", each: readonly number[], ms: number
 /** What is measured of SDK and bare transport once more, in short passes that alternate: a small difference wants many comparisons. */
 export function shareOf(scenario: string): string {
   return `share-${scenario}`;
-}
-
-/** How often a scenario is measured within a round; undefined for once, of all subjects. */
-export function passesOf(scenario: Scenario): number | undefined {
-  return "passes" in scenario ? scenario.passes : undefined;
 }
 
 function shares(each: readonly number[], ms: number, passes: number): readonly Scenario[] {

@@ -20,11 +20,8 @@ export function gotExchange(tls: TlsOptions = {}): Exchange {
   let loading: Promise<Loaded> | undefined;
   let loaded: Loaded | undefined;
   const exchange = async (url: URL, spec: RequestSpec, signal: AbortSignal | undefined): Promise<RawResponse> => {
+    loaded ??= await abortable((loading ??= load(tls)), signal);
     signal?.throwIfAborted();
-    if (loaded === undefined) {
-      loading ??= load(tls);
-      loaded = signal === undefined ? await loading : await abortable(loading, signal);
-    }
     return once(loaded, url, spec, signal, maxStaleConnections);
   };
   const close = (): void => {

@@ -34,7 +34,7 @@ export function onAbort(signal: AbortSignal | undefined, callback: (reason: unkn
 }
 
 /** Rejects with the signal's reason as soon as it aborts; else settles as the promise does. */
-export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   return new Promise((resolve, reject) => {
     const off = onAbort(signal, reject);
     promise.then(
