@@ -7,7 +7,7 @@ import { Client, ClusterError, isKeyNotFound, KeysAPI, keysOf, type KeysClient, 
 import { batch, eventsUntil, patience, told } from "../src/testing/agent-ground.js";
 import { agentSuite } from "../src/testing/agent-suite.js";
 import { startChild } from "../src/testing/child.js";
-import { until } from "./fast-cluster.js";
+import { until } from "../src/testing/waiting.js";
 import { clusterForTests, ownMember } from "./support.js";
 
 /** What a noisy machine may add to a time that the specification names, in ms. */

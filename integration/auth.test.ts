@@ -16,7 +16,7 @@ import {
   MembersAPI,
 } from "../src/index.js";
 import { rejection, settled } from "../src/testing/scripted-cluster.js";
-import { until } from "./fast-cluster.js";
+import { until } from "../src/testing/waiting.js";
 
 const root = { username: "root", password: "root: pw é" };
 

@@ -4,7 +4,8 @@ import type { Cluster, Member } from "../scripts/etcd.mjs";
 import { Client, ClusterError, KeysAPI, MembersAPI, type ClientOptions } from "../src/index.js";
 import { rejection, settled } from "../src/testing/scripted-cluster.js";
 import { clientOf, refusedUrl } from "../src/testing/scripted-server.js";
-import { fastCluster, until } from "./fast-cluster.js";
+import { until } from "../src/testing/waiting.js";
+import { fastCluster } from "./fast-cluster.js";
 
 /** A client that tries that member first, then the others in their order. */
 function pinnedTo(t: TestContext, cluster: Cluster, first: Member, options: Partial<ClientOptions> = {}): { readonly client: Client; readonly keys: KeysAPI } {
@@ -114,8 +115,9 @@ test("leader mode: the pin follows the leader after it is killed, as long as aut
     assert.notEqual(next, leader);
     await until("a write is answered by the leader", async () => {
       const set = await settled(keys.set("/k", String(i)));
-      if (set instanceof Error) assert.ok(set instanceof ClusterError, String(set));
-      return !(set instanceof Error) && pinnedLeader();
+      if (!(set instanceof Error)) return pinnedLeader();
+      assert.ok(set instanceof ClusterError, String(set));
+      return false;
     });
     await leader.start();
   }

@@ -3,8 +3,8 @@ import test, { type TestContext } from "node:test";
 import { ConfigError, jsonCodec, type ConfigSourceEtcd, type ConfigSourceEtcdOptions } from "../src/config/index.js";
 import { isKeyNotFound, type KeysResponse } from "../src/index.js";
 import { showEndpoints, showService } from "../src/testing/config-objects.js";
+import { until } from "../src/testing/waiting.js";
 import { RegistryWriter, startEtcdSource, tapped, type Running } from "./config-support.js";
-import { until } from "./fast-cluster.js";
 import { clusterForTests, renewDirectory } from "./support.js";
 
 const cluster = clusterForTests("config-etcd");

@@ -5,8 +5,8 @@ import type { Cluster } from "../scripts/etcd.mjs";
 import { Client, isIndexCleared, KeysAPI } from "../src/index.js";
 import { startChild } from "../src/testing/child.js";
 import { TcpProxy } from "../src/testing/tcp-proxy.js";
+import { until } from "../src/testing/waiting.js";
 import { clearHistory, RegistryWriter, startApiSource, startEtcdSource } from "./config-support.js";
-import { until } from "./fast-cluster.js";
 import { ownMember } from "./support.js";
 
 const root = "/registry/services";

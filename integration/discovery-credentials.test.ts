@@ -3,8 +3,8 @@ import test from "node:test";
 import type { HostInit, Registration } from "../src/discovery/index.js";
 import { Client } from "../src/index.js";
 import { TcpProxy } from "../src/testing/tcp-proxy.js";
+import { until } from "../src/testing/waiting.js";
 import { nodeOf, observed, Recorder, serviceName, type Observed } from "./discovery-support.js";
-import { until } from "./fast-cluster.js";
 import { clusterForTests } from "./support.js";
 
 const cluster = clusterForTests("discovery-credentials");

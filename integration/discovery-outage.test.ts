@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client, KeysAPI } from "../src/index.js";
+import { until } from "../src/testing/waiting.js";
 import { nodeOf, observed, serviceName, take, uuidsOf } from "./discovery-support.js";
-import { fastCluster, until } from "./fast-cluster.js";
+import { fastCluster } from "./fast-cluster.js";
 import { ownMember } from "./support.js";
 
 const publicHost = { hostname: "h", public: true, user: "u", password: "p" };

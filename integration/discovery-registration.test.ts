@@ -4,9 +4,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { clientFromEnv, get, HEARTBEAT_DURATION } from "../src/discovery/index.js";
 import { Client, ClusterError, KeysAPI, UsageError, type Sender } from "../src/index.js";
 import { refusedUrl } from "../src/testing/scripted-server.js";
+import { until } from "../src/testing/waiting.js";
 import { DelayingProxy } from "./delaying-proxy.js";
 import { nodeOf, observed, Recorder, serviceName } from "./discovery-support.js";
-import { until } from "./fast-cluster.js";
 import { clusterForTests } from "./support.js";
 
 const cluster = clusterForTests("discovery-registration");

@@ -3,8 +3,8 @@ import test from "node:test";
 import type { Host } from "../src/discovery/index.js";
 import { Client, KeysAPI } from "../src/index.js";
 import { TcpProxy } from "../src/testing/tcp-proxy.js";
+import { until } from "../src/testing/waiting.js";
 import { observed, Recorder, serviceName, take, uuidsOf } from "./discovery-support.js";
-import { until } from "./fast-cluster.js";
 import { clusterForTests, ownMember } from "./support.js";
 
 const cluster = clusterForTests("discovery-subscribe");

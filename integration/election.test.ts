@@ -7,8 +7,9 @@ import type { LockContender } from "../src/testing/lock-ground.js";
 import { lockSuite } from "../src/testing/lock-suite.js";
 import { startChild } from "../src/testing/child.js";
 import { TcpProxy } from "../src/testing/tcp-proxy.js";
+import { until } from "../src/testing/waiting.js";
 import type { Cluster } from "../scripts/etcd.mjs";
-import { fastCluster, until } from "./fast-cluster.js";
+import { fastCluster } from "./fast-cluster.js";
 import { ownMember } from "./support.js";
 
 let cluster: Cluster | undefined;

@@ -1,5 +1,3 @@
-import assert from "node:assert/strict";
-import { setTimeout as sleep } from "node:timers/promises";
 import { findEtcd, startCluster, type Cluster } from "../scripts/etcd.mjs";
 import { ClusterError, EndpointError } from "../src/index.js";
 
@@ -8,17 +6,6 @@ type Options = Omit<Parameters<typeof startCluster>[0], "bin">;
 /** Three members that elect a leader within a second; `await using` ends them. */
 export async function fastCluster(options: Options = {}): Promise<Cluster> {
   return startCluster({ bin: await findEtcd(), size: 3, heartbeatMs: 20, electionMs: 200, ...options });
-}
-
-/** The fact that a test waits for: what `look` gives, once it gives something. Fails after a minute. */
-export async function until<T>(what: string, look: () => T | undefined | false | Promise<T | undefined | false>): Promise<T> {
-  const deadlineMs = performance.now() + 60_000;
-  while (performance.now() < deadlineMs) {
-    const found = await look();
-    if (found !== undefined && found !== false) return found;
-    await sleep(20);
-  }
-  assert.fail(`waited a minute for this: ${what}`);
 }
 
 /** The statuses in a `ClusterError`, one per attempt; undefined where there was no answer. */

@@ -3,7 +3,8 @@ import test, { after, before } from "node:test";
 import type { Cluster, Member as EtcdProcess } from "../scripts/etcd.mjs";
 import { Client, ClusterError, EtcdError, KeysAPI, MembersAPI, type Member } from "../src/index.js";
 import { rejection } from "../src/testing/scripted-cluster.js";
-import { fastCluster, statusesIn, until } from "./fast-cluster.js";
+import { until } from "../src/testing/waiting.js";
+import { fastCluster, statusesIn } from "./fast-cluster.js";
 
 let cluster: Cluster;
 let client: Client;

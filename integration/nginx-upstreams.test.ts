@@ -11,8 +11,8 @@ import test, { type TestContext } from "node:test";
 import { findNginx } from "../scripts/find-nginx.mjs";
 import { Client, KeysAPI } from "../src/index.js";
 import { startChild, type Child } from "../src/testing/child.js";
+import { until } from "../src/testing/waiting.js";
 import { RegistryWriter } from "./config-support.js";
-import { until } from "./fast-cluster.js";
 import { ownMember } from "./support.js";
 
 /** An HTTP server that answers with its name; its address. */

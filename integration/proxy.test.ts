@@ -11,7 +11,7 @@ import { findNginx } from "../scripts/find-nginx.mjs";
 import { atExit } from "../scripts/run.mjs";
 import { Client, ClusterError, EndpointError, KeysAPI, MembersAPI, type KeysResponse } from "../src/index.js";
 import { rejection } from "../src/testing/scripted-cluster.js";
-import { until } from "./fast-cluster.js";
+import { until } from "../src/testing/waiting.js";
 
 let cluster: Cluster;
 let nginx: Nginx;

@@ -7,8 +7,8 @@ import { PeerNetwork } from "../src/testing/peer-network.js";
 import { rejection, settled } from "../src/testing/scripted-cluster.js";
 import { clientOf } from "../src/testing/scripted-server.js";
 import { TcpProxy } from "../src/testing/tcp-proxy.js";
-import { patience } from "../src/testing/waiting.js";
-import { fastCluster, until } from "./fast-cluster.js";
+import { patience, until } from "../src/testing/waiting.js";
+import { fastCluster } from "./fast-cluster.js";
 
 /** Keys of a client that tries these endpoints in this order. */
 function keysAt(t: TestContext, endpoints: readonly string[], options: Partial<ClientOptions> = {}): { readonly client: Client; readonly keys: KeysAPI } {

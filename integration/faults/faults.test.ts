@@ -23,7 +23,8 @@ import {
 import { PeerNetwork } from "../../src/testing/peer-network.js";
 import { Random } from "../../src/testing/random.js";
 import { TcpProxy } from "../../src/testing/tcp-proxy.js";
-import { fastCluster, until } from "../fast-cluster.js";
+import { until } from "../../src/testing/waiting.js";
+import { fastCluster } from "../fast-cluster.js";
 import type { LoadTask } from "./load-program.js";
 import { Nemesis } from "./nemesis.js";
 import { Observer } from "./observer.js";

@@ -28,7 +28,7 @@ export function consulClientSuite(suffix: string, start: StartConsulServer): voi
     check("consul 8 to 11: the catalog", async ({ client }) => {
       const body = JSON.stringify({ ID: "i/1", Name: "my app", Tags: ["b", "a"], Port: 80, Address: "" });
       await client.send({ method: "PUT", path: "/v1/agent/service/register", body });
-      await until(async () => (await client.service("my app")).length === 1);
+      await until("the service is there", async () => (await client.service("my app")).length === 1);
       assert.deepEqual(await client.datacenters(), ["dc1"]);
       assert.deepEqual((await client.nodes()).map(({ name, address, taggedAddresses }) => [name, address, taggedAddresses["wan"]]), [["node1", "127.0.0.1", "127.0.0.1"]]);
       assert.deepEqual((await client.services({ dc: "dc1" }))["my app"], ["a", "b"]);
@@ -55,7 +55,7 @@ export function consulClientSuite(suffix: string, start: StartConsulServer): voi
       await client.delete("a/b");
       for (const call of [() => client.get("a/b"), () => client.getBytes("a/b"), () => client.keys("nope"), () => client.recurse("nope")]) await assert.rejects(call(), NotFoundError);
       // Consul closes the connection while it is still being sent to: on a busy machine its answer may be lost by that
-      await until(async () => {
+      await until("the refusal gets through", async () => {
         const refusal: unknown = await client.put("large", "x".repeat(512 * 1_024 + 1)).catch((error: unknown) => error);
         if (refusal instanceof EndpointError) return false;
         assert.ok(refusal instanceof RequestError && refusal.statusCode === 413);
@@ -103,13 +103,13 @@ export function consulClientSuite(suffix: string, start: StartConsulServer): voi
       await client.deleteSession(b);
       assert.deepEqual([(await entry(client))["Session"], (await entry(client))["Value"]], [undefined, "Ng=="]);
       assert.deepEqual(await put(client, `acquire=${a}`, "7"), [200, "false"]);
-      await until(async () => (await put(client, `acquire=${a}`, "8"))[1] === "true");
+      await until("the lock is free", async () => (await put(client, `acquire=${a}`, "8"))[1] === "true");
       assert.ok(performance.now() - endingMs > 300);
       await client.deleteSession(a);
       await assert.rejects(client.get("lock"), NotFoundError);
       // while a lock-delay runs, even an unknown session is told just that
       assert.deepEqual(await put(client, `acquire=${unknown}`, "9"), [200, "false"]);
-      await until(async () => (await put(client, `acquire=${unknown}`, "9"))[0] !== 200);
+      await until("an unknown session is refused", async () => (await put(client, `acquire=${unknown}`, "9"))[0] !== 200);
       assert.deepEqual(await put(client, `acquire=${unknown}`, "9"), [500, `invalid session "${unknown}"`]);
       assert.equal((await put(client, `acquire=${unknown}&release=${unknown}`, ""))[0], 400);
     });
@@ -118,7 +118,7 @@ export function consulClientSuite(suffix: string, start: StartConsulServer): voi
       const seen: [unknown, unknown][] = [];
       for (let i = 0; i < 2; i++) {
         const id = await client.createSession({ node: "node1", name: "s", lockDelayMs: 0, ttlMs: 10_000, behavior: "delete" });
-        await until(async () => (await put(client, `acquire=${id}`, ""))[1] === "true");
+        await until("the key is acquired", async () => (await put(client, `acquire=${id}`, ""))[1] === "true");
         const { LockIndex, ModifyIndex } = await entry(client);
         seen.push([LockIndex, ModifyIndex]);
         await client.deleteSession(id);

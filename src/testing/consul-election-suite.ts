@@ -3,10 +3,11 @@ import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { NotFoundError, type ConsulClient, type LeadershipConfig, type LeaderSession, type SessionId } from "../consul/index.js";
 import { UsageError } from "../errors.js";
+import { aborted } from "../util/bounded.js";
 import { consulFor, type ConsulGround, type StartConsulServer } from "./consul-server.js";
 import { describe, test } from "./register.js";
 import { gate } from "./scripted-cluster.js";
-import { aborted, until } from "./waiting.js";
+import { until } from "./waiting.js";
 
 /** The shortest that Consul takes. */
 const ttlMs = 10_000;
@@ -109,9 +110,9 @@ export function consulElectionSuite(suffix: string, start: StartConsulServer): v
       const session = await lead(ground);
       const id = session.sessionId;
       const { atMs } = await front.received(renew);
-      await until(() => performance.now() - atMs > ttlMs / 4);
+      await until("a quarter of the TTL is over", () => performance.now() - atMs > ttlMs / 4);
       const undo = front.failNext(500, Infinity, renew);
-      await until(() => performance.now() - atMs > (ttlMs * 3) / 4);
+      await until("three quarters of it are over", () => performance.now() - atMs > (ttlMs * 3) / 4);
       const failures = front.requests(renew).length - 1;
       assert.ok(failures >= 2, `${String(failures)} renewals failed`);
       undo();
@@ -218,10 +219,10 @@ export function consulElectionSuite(suffix: string, start: StartConsulServer): v
           return aborted(signal);
         });
         ground.defer(() => session.close());
-        await until(() => session.isLeader);
+        await until("it leads", () => session.isLeader);
         assert.equal((await session.currentEntry())?.fencingToken, String(tokens.at(-1)));
         await client.deleteSession((session.sessionId ?? "") as SessionId);
-        await until(() => !session.isLeader);
+        await until("it leads no more", () => !session.isLeader);
         await session.close();
       }
       assert.ok(tokens.length >= 3 && tokens.every((token, i) => i === 0 || token > (tokens[i - 1] ?? Infinity)), tokens.join());
@@ -248,7 +249,7 @@ export function consulElectionSuite(suffix: string, start: StartConsulServer): v
         { ...timing, key: "election/key", contactInfo: "" },
         () => Promise.reject(new Error("out of luck")),
       );
-      await until(() => lines.includes("election: error out of luck"));
+      await until("the logger is told", () => lines.includes("election: error out of luck"));
       await session.close();
       assert.ok(lines.includes("election: elected undefined"), lines.join("\n"));
     });

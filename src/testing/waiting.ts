@@ -7,20 +7,15 @@ export function patience(ms = 15_000): AbortSignal {
   return AbortSignal.timeout(ms);
 }
 
-/** Waits for a fact, which is looked for again and again. Fails after a minute, so that a test that waits in vain says for what. */
-export async function until(fact: () => boolean | Promise<boolean>, what = String(fact)): Promise<void> {
+/** The fact that a test waits for: what `look` gives, once it gives something. Fails after a minute. */
+export async function until<T>(what: string, look: () => T | undefined | false | Promise<T | undefined | false>): Promise<T> {
   const deadlineMs = performance.now() + 60_000;
-  while (!(await fact())) {
-    assert.ok(performance.now() < deadlineMs, `waited a minute for this: ${what}`);
-    await sleep(5);
+  while (performance.now() < deadlineMs) {
+    const found = await look();
+    if (found !== undefined && found !== false) return found;
+    await sleep(10);
   }
-}
-
-export function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => { resolve(); }, { once: true });
-  });
+  assert.fail(`waited a minute for this: ${what}`);
 }
 
 /** Passes requests on, and tells when the next answer's headers have reached the caller: from then on a watch is in place. */
