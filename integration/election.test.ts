@@ -15,11 +15,12 @@ import { ownMember } from "./support.js";
 let cluster: Cluster | undefined;
 let client: Client | undefined;
 
-const timing = { ttlMs: 1_000, lockDelayMs: 300, cooldownMs: 100, stepDownTimeoutMs: 500, marginMs: 100 } as const;
+const timing = { ttlMs: 8_000, lockDelayMs: 300, cooldownMs: 100, stepDownTimeoutMs: 500, marginMs: 500 } as const;
 
 lockSuite("etcd", {
   title: (number, text) => `consul 49, case ${String(number)} with etcd: ${text}`,
   config: timing,
+  concurrency: true,
   manyTermsMs: 15_000,
   // etcd looks for expired keys twice a second
   expiryLatenessMs: 500,
@@ -50,23 +51,25 @@ describe("etcd's election alone", { concurrency: false }, () => {
   test("consul 49: what stands in etcd, and a bad config does no I/O", async (t) => {
     const { candidate } = await contender(t, endpoint());
     const never = (): never => assert.fail("must not lead");
-    for (const config of [{ key: "" }, { key: "/" }, { key: "a/../b" }, { ttlMs: 0 }, { lockDelayMs: -1 }, { marginMs: 600 }, { cooldownMs: 0 }, { stepDownTimeoutMs: NaN }]) {
+    for (const config of [{ key: "" }, { key: "/" }, { key: "a/../b" }, { ttlMs: 0 }, { lockDelayMs: -1 }, { marginMs: 4_001 }, { cooldownMs: 0 }, { stepDownTimeoutMs: NaN }]) {
       await assert.rejects(candidate.participate({ ...timing, key: "k", contactInfo: "", ...config }, never), UsageError, JSON.stringify(config));
     }
     assert.throws(() => createEtcdCandidate({ client: undefined as unknown as Client }), UsageError);
-    await candidate.run({ ...timing, ttlMs: 1_200, key: "//what/stands", contactInfo: 'a"b' }, async (_signal, { fencingToken }) => {
-      const { node } = await keys().get("/what/stands");
+    await candidate.run({ ...timing, ttlMs: 29_200, key: "//what/stands", contactInfo: 'a"b' }, async (_signal, { fencingToken }) => {
+      const node = await until("its TTL is rounded up", async () => {
+        const { node } = await keys().get("/what/stands");
+        return node.ttl === 30 && node;
+      });
       assert.deepEqual(Object.keys(JSON.parse(node.value) as object), ["session", "contact"]);
       assert.equal((JSON.parse(node.value) as { contact: string }).contact, 'a"b');
       assert.equal(fencingToken, String(node.createdIndex));
-      assert.equal(node.ttl, 2);
     });
     await assert.rejects(keys().get("/what/stands"), /^EtcdError: 100/);
   });
 
   test("consul 49: the token of a term stays while it is refreshed, and no watcher sees that", async (t) => {
     const { candidate } = await contender(t, endpoint());
-    await candidate.run({ ...timing, key: "/refreshed", contactInfo: "" }, async (signal, { fencingToken }) => {
+    await candidate.run({ ...timing, ttlMs: 6_000, key: "/refreshed", contactInfo: "" }, async (signal, { fencingToken }) => {
       const first = (await keys().get("/refreshed")).node;
       const later = await until("three refreshes", async () => {
         const { node } = await keys().get("/refreshed");
@@ -94,13 +97,21 @@ describe("etcd's election alone", { concurrency: false }, () => {
 
   test("consul 49: beats whose answers are lost cost no leadership, though the key's index moved on", async (t) => {
     let beats = 0;
+    let [lost, good] = [0, 0];
     const { candidate } = await contender(t, endpoint(), (send) => async (spec, signal) => {
       const raw = await send(spec, signal);
-      if (isBeat(spec) && ++beats % 2 === 1) throw new Error("the answer was lost");
+      if (!isBeat(spec)) return raw;
+      // of three the first is lost, the second finds the index moved on, the third is good
+      if (++beats % 3 === 1) {
+        lost++;
+        throw new Error("the answer was lost");
+      }
+      if (raw.status < 300) good++;
       return raw;
     });
-    await candidate.run({ ...timing, ttlMs: 2_000, key: "/beats-lost", contactInfo: "" }, async (signal) => {
-      await until("ten beats", () => beats >= 10);
+    await candidate.run({ ...timing, ttlMs: 6_000, key: "/beats-lost", contactInfo: "" }, async (signal) => {
+      await until("beats get through for longer than the TTL", () => good >= 4);
+      assert.ok(lost >= 4, `${String(lost)} of ${String(beats)} were lost`);
       assert.ok(!signal.aborted);
     });
   });
@@ -110,7 +121,7 @@ describe("etcd's election alone", { concurrency: false }, () => {
     let held: (() => Promise<unknown>) | undefined;
     const { candidate } = await contender(t, endpoint(), (send) => (spec, signal) => {
       if (!isBeat(spec) || held !== undefined) return send(spec, signal);
-      held = () => send({ ...spec, body: (spec.body ?? "").replace(/ttl=\d+/, "ttl=1") });
+      held = () => send({ ...spec, limits: undefined, body: (spec.body ?? "").replace(/ttl=\d+/, "ttl=1") });
       return Promise.reject(new Error("held up"));
     });
     await candidate.run({ ...timing, ttlMs: 6_000, marginMs: 500, key: "/late-beat", contactInfo: "" }, async (signal) => {
@@ -144,9 +155,12 @@ describe("etcd's election alone", { concurrency: false }, () => {
 
   test("consul 49: after an expiry the contenders wait for the lock-delay, after a release they do not", async (t) => {
     const [a, b] = [await contender(t, endpoint()), await contender(t, endpoint())];
-    const config = { ...timing, lockDelayMs: 2_000, key: "/lock-delay", contactInfo: "" };
-    await keys().set("/lock-delay", "gone soon", { ttl: 1 });
-    const watcher = keys().watcher("/lock-delay", { afterIndex: (await keys().get("/lock-delay")).index });
+    // a request that is late must not be taken for an expiry
+    const config = { ...timing, ttlMs: 20_000, lockDelayMs: 2_000, key: "/lock-delay", contactInfo: "" };
+    const ttl = 5;
+    const setMs = performance.now();
+    const { node } = await keys().set("/lock-delay", "gone soon", { ttl });
+    const watcher = keys().watcher("/lock-delay", { afterIndex: node.modifiedIndex });
     const elected: number[] = [];
     const first = await a.candidate.participate(config, ({ signal }) => {
       elected.push(performance.now());
@@ -154,11 +168,10 @@ describe("etcd's election alone", { concurrency: false }, () => {
     });
     t.after(() => first.close());
     assert.equal((await watcher.next()).action, "expire");
-    const expiredMs = performance.now();
     await until("elected", () => elected.length === 1);
-    const afterMs = (elected[0] ?? 0) - expiredMs;
-    assert.ok(afterMs >= 1_900 && afterMs < 4_000, `elected ${String(afterMs)} ms after the expiry`);
-    const second = await b.candidate.participate(config, ({ signal }) => {
+    const afterMs = (elected[0] ?? 0) - setMs - ttl * 1_000;
+    assert.ok(afterMs >= config.lockDelayMs - 2 && afterMs < config.lockDelayMs + 5_000, `elected ${String(afterMs)} ms after the expiry`);
+    const second = await b.candidate.participate({ ...config, lockDelayMs: 20_000 }, ({ signal }) => {
       elected.push(performance.now());
       return ended(signal);
     });
@@ -166,7 +179,7 @@ describe("etcd's election alone", { concurrency: false }, () => {
     const releasedMs = performance.now();
     await first.close();
     await until("the other is elected", () => elected.length === 2);
-    assert.ok((elected[1] ?? 0) - releasedMs < 1_500);
+    assert.ok((elected[1] ?? 0) - releasedMs < 15_000, "long before the TTL and the lock-delay");
   });
 
   test("consul 49: who waits survives cleared history", async (t) => {
@@ -224,12 +237,12 @@ describe("etcd's election alone", { concurrency: false }, () => {
     });
     t.after(() => session.close());
     assert.equal(await session.current(), "child");
+    const killedMs = performance.now();
     child.process.kill("SIGKILL");
     await child.ended;
-    const killedMs = performance.now();
     await until("another leader", () => electedMs > 0);
     const afterMs = electedMs - killedMs;
-    assert.ok(afterMs <= timing.ttlMs + timing.lockDelayMs + 2_000, `elected ${String(afterMs)} ms after`);
+    assert.ok(afterMs <= timing.ttlMs + timing.lockDelayMs + 5_000, `elected ${String(afterMs)} ms after`);
     assert.ok(afterMs >= timing.lockDelayMs, `elected ${String(afterMs)} ms after`);
   });
 });
@@ -239,7 +252,7 @@ describe("etcd's election on three members", { concurrency: false }, () => {
     await using three = await fastCluster();
     const own = new Client({ endpoints: three.endpoints });
     t.after(() => own.close());
-    const session = await createEtcdCandidate({ client: own }).participate({ ...timing, ttlMs: 6_000, key: "/members", contactInfo: "" }, ({ signal }) => ended(signal));
+    const session = await createEtcdCandidate({ client: own }).participate({ ...timing, ttlMs: 12_000, key: "/members", contactInfo: "" }, ({ signal }) => ended(signal));
     t.after(() => session.close());
     await until("it leads", () => session.isLeader);
     const token = (await session.currentEntry())?.fencingToken;
@@ -283,15 +296,17 @@ async function contender(t: TestContext, url: string, wrap: (send: Sender["send"
   const proxy = await proxyTo(t, url);
   const own = new Client({ endpoints: [proxy.url] });
   t.after(() => own.close());
-  let [releases, lastGoodBeatMs, pending] = [0, 0, 0];
+  const releases = { sent: 0, answered: 0 };
+  let [lastGoodBeatMs, pending] = [0, 0];
   const send = wrap((spec, signal) => own.send(spec, signal));
   const counting: Sender = {
     send: async (spec, signal) => {
-      if (spec.method === "DELETE") releases++;
+      if (spec.method === "DELETE") releases.sent++;
       const sentMs = performance.now();
       pending++;
       try {
         const raw = await send(spec, signal);
+        if (spec.method === "DELETE") releases.answered++;
         if (spec.method === "PUT" && raw.status < 300) lastGoodBeatMs = sentMs;
         return raw;
       } finally {

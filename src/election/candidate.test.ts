@@ -2,12 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { lockSuite } from "../testing/lock-suite.js";
 import { MemoryLockServer } from "../testing/memory-lock.js";
+import { until } from "../testing/waiting.js";
 
 const server = new MemoryLockServer();
 
 lockSuite("a lock in memory", {
   title: (number, text) => `consul ${String(number)}: ${text}`,
-  config: { ttlMs: 900, lockDelayMs: 100, cooldownMs: 50, stepDownTimeoutMs: 150, marginMs: 200 },
+  config: { ttlMs: 8_000, lockDelayMs: 100, cooldownMs: 50, stepDownTimeoutMs: 150, marginMs: 500 },
+  concurrency: true,
   manyTermsMs: 3_000,
   expiryLatenessMs: 0,
   start: () => Promise.resolve(),
@@ -38,7 +40,7 @@ test("isLeader and the signal tell the truth as soon as they are asked after the
   });
   t.after(() => session.close());
   while (!session.isLeader) await new Promise((resolve) => setTimeout(resolve, 5));
-  const [signal] = signals;
+  const signal = signals.at(-1);
   let heard = false;
   signal?.addEventListener("abort", () => (heard = true));
   const end = performance.now() + 300;
@@ -53,7 +55,7 @@ test("isLeader and the signal tell the truth as soon as they are asked after the
 test("a backend that cannot be reached at the beginning is tried again", async (t) => {
   const connection = server.connect();
   connection.cut("refuse");
-  const session = await connection.candidate.participate({ key: "later", contactInfo: "", ttlMs: 500 }, ({ signal }) => new Promise((resolve) => { signal.addEventListener("abort", () => { resolve(); }); }));
+  const session = await connection.candidate.participate({ key: "later", contactInfo: "", ttlMs: 20_000 }, ({ signal }) => new Promise((resolve) => { signal.addEventListener("abort", () => { resolve(); }); }));
   t.after(() => session.close());
   assert.equal(session.sessionId, undefined);
   const changes = session.changes();
@@ -62,9 +64,23 @@ test("a backend that cannot be reached at the beginning is tried again", async (
   assert.ok(session.isLeader);
 });
 
+test("a callback that fails at once makes the pause grow, however long the release takes", async (t) => {
+  const connection = server.connect();
+  connection.releaseMs = 1_200;
+  const begunMs: number[] = [];
+  const session = await connection.candidate.participate({ key: "slow-release", contactInfo: "", ttlMs: 20_000, cooldownMs: 200 }, () => {
+    begunMs.push(performance.now());
+    return Promise.reject(new Error("out of luck"));
+  });
+  t.after(() => session.close());
+  await until("it is called a third time", () => begunMs.length === 3);
+  const pauseMs = (begunMs[2] ?? 0) - (begunMs[1] ?? 0);
+  assert.ok(pauseMs >= connection.releaseMs + 400 - 2, `paused for ${String(pauseMs)} ms`);
+});
+
 test("changes: what happens from the call on, for each reader; ends with the handle, or by its signal", async () => {
   const { candidate } = server.connect();
-  const session = await candidate.participate({ key: "changes", contactInfo: "", ttlMs: 500 }, ({ signal }) => new Promise((resolve) => { signal.addEventListener("abort", () => { resolve(); }); }));
+  const session = await candidate.participate({ key: "changes", contactInfo: "", ttlMs: 20_000 }, ({ signal }) => new Promise((resolve) => { signal.addEventListener("abort", () => { resolve(); }); }));
   const stop = new AbortController();
   const all = session.changes();
   const some = session.changes({ signal: stop.signal });

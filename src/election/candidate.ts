@@ -214,7 +214,6 @@ class Contender implements LeaderSession {
       (lost) => { term.deadline.abort(lost); },
       (error: unknown) => { if (!watching.signal.aborted) term.deadline.abort(error); },
     );
-    const begunMs = performance.now();
     const work = this.#work(over, hold.fencingToken);
     try {
       await Promise.race([work, aborted(over)]);
@@ -230,23 +229,23 @@ class Contender implements LeaderSession {
       log.election("%s: the term of token %s is over", this.#config.key, hold.fencingToken);
       this.#changes.push({ type: "lost", ...(over.reason instanceof Error && { error: over.reason }) });
       // never two at once: not in a new session either
-      const failed = await abortable(work, this.#link.signal).catch(() => false);
-      const hasty = failed && performance.now() - begunMs < hastyMs;
+      const hasty = await abortable(work, this.#link.signal).catch(() => false);
       this.#notBeforeMs = performance.now() + this.#cooldownMs;
       this.#cooldownMs = hasty ? Math.min(this.#cooldownMs * 2, Math.max(maxCooldownMs, this.#config.cooldownMs)) : this.#config.cooldownMs;
     }
   }
 
-  /** Runs the callback; whether it failed. */
+  /** Runs the callback; whether it failed hastily. */
   async #work(signal: AbortSignal, fencingToken: string): Promise<boolean> {
     if (signal.aborted) return false;
+    const begunMs = performance.now();
     try {
       await this.#asLeader({ signal, fencingToken });
       return false;
     } catch (error) {
       if (error !== undefined && error === signal.reason) return false;
       this.#fail(error);
-      return true;
+      return performance.now() - begunMs < hastyMs;
     }
   }
 

@@ -34,7 +34,7 @@ export function consulLockBackend({ suffix, start, manyTermsMs, expiryLatenessMs
     },
     contender: async (t) => {
       const proxy = await TcpProxy.start(server?.url ?? "");
-      const seen = { releases: 0, lastGoodBeatMs: -Infinity, pending: 0 };
+      const seen = { releases: { sent: 0, answered: 0 }, lastGoodBeatMs: -Infinity, pending: 0 };
       const own = createConsulClient({ address: proxy.url, transport: counting(gotExchange(), seen) });
       t.after(async () => {
         await own.close();
@@ -56,7 +56,7 @@ export function consulLockBackend({ suffix, start, manyTermsMs, expiryLatenessMs
 }
 
 interface Seen {
-  releases: number;
+  readonly releases: { sent: number; answered: number };
   lastGoodBeatMs: number;
   pending: number;
 }
@@ -65,9 +65,11 @@ function counting(exchange: Exchange, seen: Seen): Exchange {
   const counted: Exchange = async (url, spec, signal) => {
     const sentMs = performance.now();
     seen.pending++;
-    if (url.searchParams.has("release")) seen.releases++;
+    const isRelease = url.searchParams.has("release");
+    if (isRelease) seen.releases.sent++;
     try {
       const raw = await exchange(url, spec, signal);
+      if (isRelease) seen.releases.answered++;
       if (raw.status === 200 && /session\/(create|renew)/.test(url.pathname)) seen.lastGoodBeatMs = sentMs;
       return raw;
     } finally {

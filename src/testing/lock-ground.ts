@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import type { TestContext } from "node:test";
 import { ElectionError } from "../election/errors.js";
-import type { Candidate, Leadership } from "../election/lock.js";
+import type { AsLeader, Candidate, Leadership, LeadershipConfig, LeaderSession } from "../election/lock.js";
 import { gate } from "./scripted-cluster.js";
 import type { Cut } from "./tcp-proxy.js";
 import { until } from "./waiting.js";
@@ -12,12 +12,17 @@ export interface LockContender {
   readonly candidate: Candidate;
   cut(how: Cut): void;
   heal(): void;
-  /** How many requests to give up a lock it has sent. */
-  releases(): number;
+  /** Requests to give up a lock. One that got no answer is asked again when the session is closed. */
+  releases(): ReleaseCounts;
   /** When the last beat, or acquire, that was answered well was sent; `performance.now()`. */
   lastGoodBeatMs(): number;
   /** How many requests wait for an answer. */
   pending(): number;
+}
+
+export interface ReleaseCounts {
+  readonly sent: number;
+  readonly answered: number;
 }
 
 /** What a backend gives for {@link lockSuite}. Durations must suit it; the suite's own limits follow from them. */
@@ -64,6 +69,17 @@ export class Terms {
   next(): Promise<TestTerm> {
     return until("a term begins", () => this.#begun.shift());
   }
+}
+
+type Participate = (t: TestContext, contender: LockContender, key: string, asLeader: AsLeader, config?: Partial<LeadershipConfig>) => Promise<LeaderSession>;
+
+/** Has a contender contest a key until the test ends. */
+export function participating(defaults: LockBackend["config"]): Participate {
+  return async (t, { candidate }, key, asLeader, config = {}) => {
+    const session = await candidate.participate({ ...defaults, key, contactInfo: "", ...config }, asLeader);
+    t.after(() => session.close());
+    return session;
+  };
 }
 
 export function newKey(): string {

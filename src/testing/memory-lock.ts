@@ -102,7 +102,9 @@ export class MemoryLockServer {
 export class MemoryConnection {
   readonly candidate: Candidate;
   readonly server: MemoryLockServer;
-  releases = 0;
+  readonly releases = { sent: 0, answered: 0 };
+  /** How long a release takes, in ms. */
+  releaseMs = 0;
   lastGoodBeatMs = 0;
   pending = 0;
   #cut: Cut | undefined;
@@ -230,9 +232,12 @@ class MemoryLockSession implements LockSession {
     });
   }
 
-  release(signal: AbortSignal): Promise<boolean> {
-    this.#connection.releases++;
-    return this.#connection.call(signal, () => this.#server.release(this.id, this.#leadership.key));
+  async release(signal: AbortSignal): Promise<boolean> {
+    this.#connection.releases.sent++;
+    await sleep(this.#connection.releaseMs, signal);
+    const wasOurs = await this.#connection.call(signal, () => this.#server.release(this.id, this.#leadership.key));
+    this.#connection.releases.answered++;
+    return wasOurs;
   }
 
   close(signal: AbortSignal): Promise<void> {

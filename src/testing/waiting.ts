@@ -7,6 +7,12 @@ export function patience(ms = 15_000): AbortSignal {
   return AbortSignal.timeout(ms);
 }
 
+/** A limit that a test waits out, in ms. Whatever else happens in the test must be done by then, on a machine that stalls too. */
+export const limitMs = 3_000;
+
+/** What a machine that stalls may add to a time that a specification names, in ms. */
+export const noiseMs = 4_000;
+
 /** The fact that a test waits for: what `look` gives, once it gives something. Fails after a minute. */
 export async function until<T>(what: string, look: () => T | undefined | false | Promise<T | undefined | false>): Promise<T> {
   const deadlineMs = performance.now() + 60_000;
