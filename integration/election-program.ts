@@ -92,10 +92,10 @@ process.once("SIGTERM", () => {
   stop.abort();
 });
 const session = await participate(stop.signal);
-say({ type: "ready" });
 process.on("SIGUSR2", () => {
   void session?.abdicate();
 });
+say({ type: "ready" });
 stop.signal.addEventListener("abort", end);
 if (stop.signal.aborted) end();
 

@@ -152,26 +152,26 @@ export function consulAgentSuite(suffix: string, start: StartConsulServer): void
     });
 
     check("agent A16: what registers: with a check, which is passed each third of its TTL, or without", async (t) => {
-      const { front, agent, client } = await ground(t, start, { check: { ttlMs: 3_000, deregisterAfterMs: 60_000 } });
+      const { front, agent, client } = await ground(t, start, { check: { ttlMs: 9_000, deregisterAfterMs: 60_000 } });
       await agent.register({ id: "x", name: "s", addr: "h", port: 1 });
       const registered = await front.received(register);
       assert.equal(
         registered.body.toString(),
-        '{"ID":"x","Name":"s","Tags":[],"Port":1,"Address":"h","Check":{"TTL":"3s","DeregisterCriticalServiceAfter":"1m0s","Status":"passing"}}',
+        '{"ID":"x","Name":"s","Tags":[],"Port":1,"Address":"h","Check":{"TTL":"9s","DeregisterCriticalServiceAfter":"1m0s","Status":"passing"}}',
       );
       const first = await front.received(pass);
       const fourth = await front.received(pass, 4);
       assert.equal(first.path, "/v1/agent/check/pass/service%3Ax");
       const gapsMs = front.requests(pass).slice(1, 4).map(({ atMs }, i) => atMs - (front.requests(pass)[i]?.atMs ?? 0));
-      // a busy machine makes a gap longer: the shortest is nearest to the truth
-      assert.ok(fourth.atMs - first.atMs >= 2_970 && Math.min(...gapsMs) < 1_500, `after ${gapsMs.join(", ")} ms`);
+      // a busy machine makes a gap longer, and one shorter after it
+      assert.ok(fourth.atMs - first.atMs >= 8_970 && gapsMs.some((ms) => ms >= 2_990 && ms < 4_500), `after ${gapsMs.join(", ")} ms`);
       assert.deepEqual(await addresses(agent, "s"), ["h:1"]);
       await agent.close();
       const passes = front.requests(pass).length;
       const bare = createConsulAgent({ client, check: false });
       await bare.register({ id: "y", name: "s", addr: "h", port: 1 });
       assert.equal(front.requests(register).at(-1)?.body.toString(), '{"ID":"y","Name":"s","Tags":[],"Port":1,"Address":"h"}');
-      await sleep(1_500);
+      await sleep(4_000);
       assert.equal(front.requests(pass).length, passes, "nothing is passed any more");
       await bare.close();
     });
@@ -185,7 +185,7 @@ export function consulAgentSuite(suffix: string, start: StartConsulServer): void
     });
 
     check("agent A16: who passes no more is out after the TTL", async (t) => {
-      const { front, agent, other } = await ground(t, start, { check: { ttlMs: 1_500, deregisterAfterMs: 60_000 } });
+      const { front, agent, other } = await ground(t, start, { check: { ttlMs: 6_000, deregisterAfterMs: 60_000 } });
       await agent.register({ id: "x", name: "s", addr: "h", port: 1 });
       const watcher = (await other.service("s")).watch();
       assert.deepEqual(told(await batch(watcher)), ["add x h:1"]);
@@ -210,7 +210,7 @@ export function consulAgentSuite(suffix: string, start: StartConsulServer): void
     });
 
     check("agent A8: a replacement that fails leaves what was there, and kept up", async (t) => {
-      const { front, agent, other } = await ground(t, start, { check: { ttlMs: 1_500, deregisterAfterMs: 60_000 } });
+      const { front, agent, other } = await ground(t, start, { check: { ttlMs: 6_000, deregisterAfterMs: 60_000 } });
       await agent.register({ id: "x", name: "s", addr: "h", port: 1 });
       front.failNext(500, 1, register);
       await assert.rejects(agent.register({ id: "x", name: "s", addr: "h", port: 2 }, { replace: true }), /status 500/);

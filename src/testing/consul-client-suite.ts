@@ -81,7 +81,8 @@ export function consulClientSuite(suffix: string, start: StartConsulServer): voi
     });
 
     check("consul 2.1: acquire and release", async ({ client }) => {
-      const config = { node: "node1", name: "s", lockDelayMs: 500, ttlMs: 10_000, behavior: "delete" } as const;
+      // long enough to be seen running by a machine that stalls
+      const config = { node: "node1", name: "s", lockDelayMs: 5_000, ttlMs: 60_000, behavior: "delete" } as const;
       const [a, b] = [await client.createSession(config), await client.createSession({ ...config, behavior: "release" })];
       assert.deepEqual(await put(client, `acquire=${a}`, "1"), [200, "true"]);
       const first = await entry(client);
@@ -101,14 +102,15 @@ export function consulClientSuite(suffix: string, start: StartConsulServer): voi
       // the end of a session does, and of one that releases the key stays
       const endingMs = performance.now();
       await client.deleteSession(b);
-      assert.deepEqual([(await entry(client))["Session"], (await entry(client))["Value"]], [undefined, "Ng=="]);
       assert.deepEqual(await put(client, `acquire=${a}`, "7"), [200, "false"]);
+      const ended = await entry(client);
+      assert.deepEqual([ended["LockIndex"], ended["Session"], ended["Value"]], [2, undefined, "Ng=="]);
       await until("the lock is free", async () => (await put(client, `acquire=${a}`, "8"))[1] === "true");
-      assert.ok(performance.now() - endingMs > 300);
+      assert.ok(performance.now() - endingMs > 4_500);
       await client.deleteSession(a);
-      await assert.rejects(client.get("lock"), NotFoundError);
       // while a lock-delay runs, even an unknown session is told just that
       assert.deepEqual(await put(client, `acquire=${unknown}`, "9"), [200, "false"]);
+      await assert.rejects(client.get("lock"), NotFoundError);
       await until("an unknown session is refused", async () => (await put(client, `acquire=${unknown}`, "9"))[0] !== 200);
       assert.deepEqual(await put(client, `acquire=${unknown}`, "9"), [500, `invalid session "${unknown}"`]);
       assert.equal((await put(client, `acquire=${unknown}&release=${unknown}`, ""))[0], 400);
@@ -140,7 +142,9 @@ export function consulClientSuite(suffix: string, start: StartConsulServer): voi
       const begunMs = performance.now();
       assert.equal((await query.next(undefined)).status, 200);
       assert.ok(performance.now() - begunMs >= 990, "nothing changed");
-      const deletion = query.next(undefined);
+      const patient = new BlockingQuery(client, { path: "/v1/kv/watched", query: {}, waitMs: 60_000 });
+      assert.equal((await patient.next(undefined)).status, 200);
+      const deletion = patient.next(undefined);
       await client.delete("watched");
       assert.equal((await deletion).status, 404);
       const stop = new AbortController();

@@ -36,7 +36,7 @@ export async function consulFor(t: TestContext, start: StartConsulServer): Promi
   const front = await ConsulFront.start(forwardTo(server.url));
   const ends: (() => unknown)[] = [() => front.close(), () => server.stop()].reverse();
   const connect = (options: ConsulOptions = {}): ConsulClient => {
-    const client = createConsulClient({ address: front.url, ...options });
+    const client = createConsulClient({ address: front.url, httpTimeoutMs: 60_000, ...options });
     ends.push(() => client.close());
     return client;
   };
