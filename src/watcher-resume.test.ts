@@ -4,7 +4,7 @@ import test from "node:test";
 import type { RawResponse, Sender } from "./http/exchange.js";
 import { KeysAPI } from "./keys.js";
 import { clientOf, event, halfBody, headersOnly, ScriptedServer, silence, waitIndexes, type Answer } from "./testing/scripted-server.js";
-import { HeaderWatch, patience } from "./testing/waiting.js";
+import { HeaderWatch, limitMs, patience } from "./testing/waiting.js";
 
 for (const [what, answer] of [["sent its headers", headersThenEnd({ "x-etcd-index": "20" })], ["sent half an event", halfBody({ "x-etcd-index": "20" })]] as const) {
   test(`A109: a from-now watcher goes on behind the header's index when a server dies that ${what}`, async () => {
@@ -86,7 +86,7 @@ for (const [how, answer] of [["without headers", silence()], ["with headers", he
   test(`watchIdleTimeoutMs asks a silent poll again on the next endpoint, from the same index, ${how}`, async () => {
     await using s0 = await ScriptedServer.start(answer);
     await using s1 = await ScriptedServer.start(event(11));
-    await using client = clientOf([s0, s1], { watchIdleTimeoutMs: 150 });
+    await using client = clientOf([s0, s1], { watchIdleTimeoutMs: limitMs });
     const signal = patience();
     const got = await new KeysAPI(client).watcher("/k", { afterIndex: 10 }).next(signal);
     assert.equal(got.node.modifiedIndex, 11);
@@ -100,7 +100,7 @@ for (const [how, answer] of [["without headers", silence()], ["with headers", he
 test("watchIdleTimeoutMs: a from-now watcher goes on behind the index of the headers", async () => {
   await using s0 = await ScriptedServer.start(headersOnly({ "x-etcd-index": "20" }));
   await using s1 = await ScriptedServer.start(event(23));
-  await using client = clientOf([s0, s1], { watchIdleTimeoutMs: 150 });
+  await using client = clientOf([s0, s1], { watchIdleTimeoutMs: limitMs });
   await new KeysAPI(client).watcher("/k").next(patience());
   assert.deepEqual(waitIndexes(s0), [0]);
   assert.deepEqual(waitIndexes(s1), [21]);
@@ -111,8 +111,10 @@ test("without watchIdleTimeoutMs a silent poll is waited for, and bodyIdleTimeou
   await using client = clientOf([server], { bodyIdleTimeoutMs: 50, headerTimeoutMs: 50 });
   const reason = new Error("enough");
   const abort = new AbortController();
+  const ended = assert.rejects(new KeysAPI(client).watcher("/k", { afterIndex: 10 }).next(abort.signal), (error) => error === reason);
+  await server.received(1);
   setTimeout(() => { abort.abort(reason); }, 300);
-  await assert.rejects(new KeysAPI(client).watcher("/k", { afterIndex: 10 }).next(abort.signal), (error) => error === reason);
+  await ended;
   assert.equal(server.requests.length, 1);
 });
 

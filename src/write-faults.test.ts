@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import net, { type AddressInfo, type Socket } from "node:net";
-import test, { type TestContext } from "node:test";
+import test, { describe, type TestContext } from "node:test";
 import { ClusterError, EndpointError, ResponseError } from "./errors.js";
 import { KeysAPI } from "./keys.js";
 import { clusterOf, rejection, resettingServer, settled } from "./testing/scripted-cluster.js";
@@ -18,6 +18,7 @@ import {
   silence,
   type Answer,
 } from "./testing/scripted-server.js";
+import { limitMs } from "./testing/waiting.js";
 
 // What must never happen: a write that means something else when sent twice is sent twice, and a write that a server may
 // have got is called notApplied. A reset before the request was read looks to us like one after it: both are unknown.
@@ -75,23 +76,25 @@ const faults: readonly Fault[] = [
   { name: "404 text page of a stranger", s0: reply(404, "<html>gone</html>"), read: true, repeatable: page, oneShot: page, alone: page },
 ];
 
-for (const write of writes) {
-  for (const fault of faults) {
-    const expected = write.repeatable ? fault.repeatable : fault.oneShot;
-    const counts = { s0: fault.read ? 1 : 0, s1: expected === "S1" ? 1 : 0 };
-    test(`faults: ${write.name}, ${fault.name} -> S0 gets ${String(counts.s0)}, S1 ${String(counts.s1)}, ${expected}`, async (t) => {
-      await check(t, write, fault, counts, expected);
-    });
-    test(`faults: ${write.name}, ${fault.name}, no other endpoint -> ${fault.alone}`, async (t) => {
-      await check(t, write, fault, { s0: counts.s0 }, fault.alone);
-    });
-  }
+for (const fault of faults) {
+  describe(`faults: ${fault.name}`, { concurrency: true }, () => {
+    for (const write of writes) {
+      const expected = write.repeatable ? fault.repeatable : fault.oneShot;
+      const counts = { s0: fault.read ? 1 : 0, s1: expected === "S1" ? 1 : 0 };
+      test(`faults: ${write.name}, ${fault.name} -> S0 gets ${String(counts.s0)}, S1 ${String(counts.s1)}, ${expected}`, async (t) => {
+        await check(t, write, fault, counts, expected);
+      });
+      test(`faults: ${write.name}, ${fault.name}, no other endpoint -> ${fault.alone}`, async (t) => {
+        await check(t, write, fault, { s0: counts.s0 }, fault.alone);
+      });
+    }
+  });
 }
 
 async function check(t: TestContext, write: Write, fault: Fault, counts: { readonly s0: number; readonly s1?: number }, expected: Ending): Promise<void> {
   const s0 = await faulty(t, fault);
   const s1 = counts.s1 === undefined ? undefined : await ScriptedServer.start(ok());
-  const client = clientOf([s0.url, ...(s1 === undefined ? [] : [s1])], fault.name === "no headers" ? { headerTimeoutMs: 300 } : {});
+  const client = clientOf([s0.url, ...(s1 === undefined ? [] : [s1])], fault.name === "no headers" ? { headerTimeoutMs: limitMs } : {});
   t.after(() => s1?.close());
   const result = await settled(write.call(new KeysAPI(client)));
   // nothing is sent any more after this
@@ -173,7 +176,7 @@ test("faults: a server that accepts but never shakes hands got nothing: a one-sh
   mute.listen(0, "127.0.0.1");
   await once(mute, "listening");
   const s1 = await ScriptedServer.start(ok());
-  const client = clientOf([`https://127.0.0.1:${String((mute.address() as AddressInfo).port)}`, s1], { headerTimeoutMs: 300 });
+  const client = clientOf([`https://127.0.0.1:${String((mute.address() as AddressInfo).port)}`, s1], { headerTimeoutMs: limitMs });
   t.after(() => {
     for (const socket of sockets) socket.destroy();
     mute.close();

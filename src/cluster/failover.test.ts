@@ -16,6 +16,7 @@ import {
   silence,
   type Answer,
 } from "../testing/scripted-server.js";
+import { limitMs } from "../testing/waiting.js";
 
 /** One test per row: S0 fails a read, S1 answers, and the next call goes straight to S1. */
 const failing: readonly [name: string, s0: Answer][] = [
@@ -113,7 +114,7 @@ test("A74: plain set, S0 502 -> ok on S1, with the same request", async (t) => {
   assert.deepEqual([first?.method, first?.target, first?.body], [second.method, second.target, second.body]);
 });
 
-const headerTimeoutMs = 300;
+const headerTimeoutMs = limitMs;
 
 test("A76: header timeout, S0 silent -> ok from S1", async (t) => {
   const { keys, server, counts } = await clusterOf(t, [[silence()], [ok()]], { headerTimeoutMs });
@@ -126,7 +127,7 @@ test("A77: both silent -> ClusterError with two header timeouts", async (t) => {
   const { keys, server } = await clusterOf(t, [[silence()], [silence()]], { headerTimeoutMs });
   const error = await rejection(keys.get("/k"), ClusterError);
   assert.deepEqual(error.errors.map(({ code }) => code), ["ERR_HEADER_TIMEOUT", "ERR_HEADER_TIMEOUT"]);
-  for (const { message } of error.errors) assert.match(message, /exceeded header timeout of 300 ms$/);
+  for (const { message } of error.errors) assert.match(message, new RegExp(`exceeded header timeout of ${String(limitMs)} ms$`));
   await Promise.all([server(0).connectionsDownTo(0), server(1).connectionsDownTo(0)]);
 });
 
@@ -207,11 +208,11 @@ test("A81: a body that dribbles is not a stalled one", async (t) => {
     response.writeHead(200, { "content-type": "application/json" });
     for (const piece of text.match(/.{1,12}/g) ?? []) {
       response.write(piece);
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await new Promise((resolve) => setTimeout(resolve, limitMs / 4));
     }
     response.end();
   };
-  const { keys, counts } = await clusterOf(t, [[dribble], [ok()]], { bodyIdleTimeoutMs: 600 });
+  const { keys, counts } = await clusterOf(t, [[dribble], [ok()]], { bodyIdleTimeoutMs: limitMs });
   await keys.get("/k");
   assert.deepEqual(counts(), [1, 0]);
 });

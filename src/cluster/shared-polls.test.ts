@@ -5,7 +5,7 @@ import { ClusterError, UsageError } from "../errors.js";
 import type { Sender } from "../http/exchange.js";
 import { clusterOf, rejection, settled } from "../testing/scripted-cluster.js";
 import { closeUnanswered, event, headersOnly, ok, raftTimeout, silence, waitIndexes, type Answer } from "../testing/scripted-server.js";
-import { patience } from "../testing/waiting.js";
+import { limitMs, patience } from "../testing/waiting.js";
 
 const waiting = headersOnly({ "x-etcd-index": "20" });
 
@@ -85,7 +85,7 @@ test("shared polls: a failure is everybody's, and each goes on where it was", as
 });
 
 test("shared polls: once the client has turned to another endpoint, nobody joins a poll that may hang", async (t) => {
-  const { keys, server, counts } = await clusterOf(t, [[waiting, silence()], [ok(), event(21)]], { headerTimeoutMs: 200 });
+  const { keys, server, counts } = await clusterOf(t, [[waiting, silence()], [ok(), event(21)]], { headerTimeoutMs: limitMs });
   const abort = new AbortController();
   const hanging = settled(keys.watcher("/k", { afterIndex: 20 }).next(abort.signal));
   await server(0).received(1);
@@ -120,7 +120,7 @@ test("shared polls: closing the client ends them for everybody", async (t) => {
 test("shared polls: what says more than path and query is asked by itself", async (t) => {
   const { client, server } = await clusterOf(t, [[event(21)]]);
   const spec = { method: "GET", path: "/v2/keys/k", query: "wait=true&waitIndex=21", longPoll: true, shared: true } as const;
-  const limits = { headersMs: Infinity, idleMs: 1_000 };
+  const limits = { headersMs: Infinity, idleMs: 60_000 };
   const heads: number[] = [];
   const send: Sender["send"] = (...args) => client.send(...args);
   await Promise.all([
@@ -148,7 +148,7 @@ test("shared polls: who has waited in vain does not join the same poll again", a
 });
 
 test("shared polls: after their owner has gone, the others ask the endpoint that the client has turned to", async (t) => {
-  const { keys, server, counts } = await clusterOf(t, [[waiting, silence()], [ok(), event(21)]], { headerTimeoutMs: 200 });
+  const { keys, server, counts } = await clusterOf(t, [[waiting, silence()], [ok(), event(21)]], { headerTimeoutMs: limitMs });
   const owner = new AbortController();
   const first = settled(keys.watcher("/k", { afterIndex: 20 }).next(owner.signal));
   const second = keys.watcher("/k", { afterIndex: 20 }).next(patience());

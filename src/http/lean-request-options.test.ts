@@ -4,6 +4,7 @@ import { Options } from "got";
 import { ClusterError } from "../errors.js";
 import { clusterOf, rejection, settled } from "../testing/scripted-cluster.js";
 import { closeUnanswered, headersOnly, ok, refusedUrl, silence } from "../testing/scripted-server.js";
+import { limitMs } from "../testing/waiting.js";
 import { gotExchange } from "./got-exchange.js";
 
 const original = Object.getOwnPropertyDescriptor(Options.prototype, "createNativeRequestOptions") ?? assert.fail("got has no createNativeRequestOptions");
@@ -44,7 +45,7 @@ test("lean request options: a got that makes its own sends the same requests", a
 
 test("lean request options: a got that makes its own tells the same of failures, and lets go of its sockets", async (t) => {
   ownOptions(t);
-  const { keys, server } = await clusterOf(t, [[closeUnanswered(), silence(), headersOnly()]], { headerTimeoutMs: 300 });
+  const { keys, server } = await clusterOf(t, [[closeUnanswered(), silence(), headersOnly()]], { headerTimeoutMs: limitMs });
   const closed = await rejection(keys.create("/k", "v"), ClusterError);
   assert.deepEqual([closed.outcome, closed.errors.map(({ code }) => code)], ["unknown", ["ERR_NETWORK"]]);
   const late = await rejection(keys.create("/k", "v"), ClusterError);

@@ -34,7 +34,7 @@ const cases: readonly (readonly [what: string, answer: (socket: Socket) => unkno
 
 for (const [what, answer, outcomes] of cases) {
   for (const [i, [kind, spec]] of ([["a read", read], ["a write", write], ["a long poll", poll]] as const).entries()) {
-    test(`odd answers: ${what}: ${kind} -> ${outcomes[i] ?? ""}`, { timeout: 10_000 }, async (t) => {
+    test(`odd answers: ${what}: ${kind} -> ${outcomes[i] ?? ""}`, { timeout: 60_000 }, async (t) => {
       const server = net.createServer((socket) => socket.on("error", () => undefined).once("data", () => answer(socket)));
       server.listen(0, "127.0.0.1");
       await once(server, "listening");

@@ -4,6 +4,7 @@ import { ClusterError, EndpointError, type Outcome } from "../errors.js";
 import { KeysAPI } from "../keys.js";
 import { clusterOf, gate, rejection } from "../testing/scripted-cluster.js";
 import { clientOf, closeUnanswered, ok, okBody, refusedUrl, reply, ScriptedServer, type Answer } from "../testing/scripted-server.js";
+import { limitMs } from "../testing/waiting.js";
 import type { RequestSpec } from "./exchange.js";
 
 function redirect(location: string, status = 307): Answer {
@@ -247,7 +248,7 @@ test("a one-shot write that was redirected is not sent to the next endpoint, whe
 
 test("each hop has its own header timeout; an answer of 500 behind a redirect is the endpoint's failure", async (t) => {
   const other = await start(t, () => undefined);
-  const { keys, server, counts } = await clusterOf(t, [[redirect(`${other.url}/v2/keys/k`)], [ok()]], { headerTimeoutMs: 300 });
+  const { keys, server, counts } = await clusterOf(t, [[redirect(`${other.url}/v2/keys/k`)], [ok()]], { headerTimeoutMs: limitMs });
   await keys.get("/k");
   assert.deepEqual([...counts(), other.requests.length], [1, 1, 1]);
   other.script(reply(500, ""));

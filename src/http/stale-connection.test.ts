@@ -3,6 +3,7 @@ import test from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ClusterError } from "../errors.js";
 import { clusterOf, gate, rejection } from "../testing/scripted-cluster.js";
+import type { RequestSpec } from "./exchange.js";
 import { ok, resetUnanswered, type Answer } from "../testing/scripted-server.js";
 
 test("a read that meets one dying kept connection after the other ends by its one header timeout", async (t) => {
@@ -11,7 +12,7 @@ test("a read that meets one dying kept connection after the other ends by its on
     await all.opened;
     ok()(...args);
   };
-  const { keys, server } = await clusterOf(t, [[held]], { headerTimeoutMs: 500 });
+  const { client, keys, server } = await clusterOf(t, [[held]]);
   const reads = Array.from({ length: 3 }, () => keys.get("/k"));
   await server(0).received(3);
   all.open();
@@ -21,6 +22,7 @@ test("a read that meets one dying kept connection after the other ends by its on
     await sleep(300);
     resetUnanswered()(...args);
   });
-  const { errors } = await rejection(keys.get("/k"), ClusterError);
+  const spec: RequestSpec = { method: "GET", path: "/v2/keys/k", limits: { headersMs: 500, idleMs: Infinity } };
+  const { errors } = await rejection(client.send(spec), ClusterError);
   assert.deepEqual(errors.map(({ code }) => code), ["ERR_HEADER_TIMEOUT"]);
 });

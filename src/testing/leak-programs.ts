@@ -11,7 +11,7 @@ async function heap(): Promise<object> {
   const { signal } = new AbortController();
   const warnings: string[] = [];
   process.on("warning", ({ name }) => warnings.push(name));
-  await using client = new Client({ endpoints: [url] });
+  await using client = new Client({ endpoints: [url], headerTimeoutMs: 60_000 });
   const keys = new KeysAPI(client);
   const run = async (calls: number): Promise<void> => {
     for (let i = 0; i < calls; i += 100) {
@@ -32,7 +32,7 @@ function heapUsed(): number {
 
 /** Closes a client that is busy in every way, once stdin ends: nothing but that may be needed for the process to end. */
 async function close(): Promise<object> {
-  const client = new Client({ endpoints: [url], maxInFlight: 3 });
+  const client = new Client({ endpoints: [url], headerTimeoutMs: 60_000, maxInFlight: 3 });
   const keys = new KeysAPI(client);
   await keys.get("/k");
   const pending = [

@@ -40,6 +40,8 @@ export class ScriptedServer implements AsyncDisposable {
   private constructor(answers: readonly Answer[]) {
     this.#answers = answers;
     this.#server = http.createServer((request, response) => void this.#onRequest(request, response));
+    // its connections are kept until the test ends them: by Node's default a pause of some seconds would
+    this.#server.keepAliveTimeout = 600_000;
     this.#server.on("connection", (socket: Socket) => {
       this.#sockets.add(socket);
       socket.on("error", () => undefined);
@@ -180,7 +182,7 @@ export function headersOnly(headers: Readonly<Record<string, string>> = {}): Ans
 export function clientOf(endpoints: readonly (string | ScriptedServer)[], options: Partial<ClientOptions> = {}): Client {
   const urls = endpoints.map((endpoint) => (typeof endpoint === "string" ? endpoint : endpoint.url));
   for (;;) {
-    const client = new Client({ ...options, endpoints: urls });
+    const client = new Client({ headerTimeoutMs: 60_000, ...options, endpoints: urls });
     if (client.endpoints.every((url, i) => url === urls[i])) return client;
   }
 }
