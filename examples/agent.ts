@@ -9,7 +9,7 @@ await using client = new Client({ endpoints });
 const prefix = `/agent-example-${String(process.pid)}`;
 
 // Two agents, as if in two processes: one runs the service, the other uses it.
-await using server = createEtcdAgent({ client, prefix, ttl: 5, defaultTags: ["v1"] });
+await using server = createEtcdAgent({ client, prefix, ttl: 15, defaultTags: ["v1"] });
 await using user = createEtcdAgent({ client, prefix, onWarning: ({ message }) => { console.warn(message); } });
 
 await server.register({ id: "web-1", name: "web", addr: "10.0.0.1", port: 80, tags: ["blue"] });

@@ -7,7 +7,7 @@ const endpoints = (process.env["ETCD_ENDPOINTS"] ?? "http://127.0.0.1:2379").spl
 await using client = new Client({ endpoints });
 const candidate = createEtcdCandidate({ client });
 const key = `/example-election-${String(process.pid)}/leader`;
-const config = { key, ttlMs: 5_000, lockDelayMs: 1_000, cooldownMs: 500 };
+const config = { key, ttlMs: 30_000, lockDelayMs: 1_000, cooldownMs: 500 };
 
 /** What the leader works on. It remembers the newest token and refuses older ones. */
 const store = {

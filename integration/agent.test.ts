@@ -7,11 +7,8 @@ import { Client, ClusterError, isKeyNotFound, KeysAPI, keysOf, type KeysClient, 
 import { batch, eventsUntil, patience, told } from "../src/testing/agent-ground.js";
 import { agentSuite } from "../src/testing/agent-suite.js";
 import { startChild } from "../src/testing/child.js";
-import { until } from "../src/testing/waiting.js";
+import { noiseMs, until } from "../src/testing/waiting.js";
 import { clusterForTests, ownMember } from "./support.js";
-
-/** What a noisy machine may add to a time that the specification names, in ms. */
-const noiseMs = 1_500;
 
 const cluster = clusterForTests("agent");
 let grounds = 0;
@@ -96,7 +93,7 @@ test("agent 36: etcd restarts: nothing is told of what survived, and all of what
 });
 
 test("agent 37: a key that was deleted by hand is there again within a third of the ttl", async () => {
-  await using ground = onShared("by-hand", { ttl: 3 });
+  await using ground = onShared("by-hand", { ttl: 15 });
   await ground.agent.register({ id: "x", name: "s", addr: "h", port: 1 });
   const watcher = (await ground.agent.service("s")).watch();
   await watcher.next(patience());
@@ -107,7 +104,7 @@ test("agent 37: a key that was deleted by hand is there again within a third of 
     return undefined;
   }));
   const tookMs = performance.now() - deleted;
-  assert.ok(tookMs <= 1_000 + noiseMs, `took ${String(tookMs)} ms`);
+  assert.ok(tookMs <= 5_000 + noiseMs, `took ${String(tookMs)} ms`);
   const events = [...(await eventsUntil(watcher, "x"))];
   if (events.length === 1 && events[0]?.op === "delete") events.push(...(await batch(watcher)));
   assert.ok(["delete x h:1,add x h:1", "update x h:1"].includes(told(events).join()), told(events).join());
@@ -183,7 +180,7 @@ test("agent 18: a process that breaks out of its watch ends", async (t) => {
 
 test("agent: aborted while etcd is away, register rejects with the reason, and nothing is written later", async () => {
   await using member = await ownMember();
-  await using ground = onCluster(member.endpoints, { ttl: 3 });
+  await using ground = onCluster(member.endpoints, { ttl: 9 });
   await member.members[0]?.kill();
   const [controller, reason] = [new AbortController(), new Error("no longer wanted")];
   const registering = ground.agent.register({ id: "x", name: "s", addr: "h", port: 1 }, { signal: controller.signal });

@@ -72,8 +72,8 @@ test("discovery 39: hosts that stop, or expire, are told in that order", async (
   await subscription.ready;
   const a = discovery.register(service, { hostname: "h" });
   await a.waitRegistration();
-  await putHost(service, "expires", 1);
   await a.close();
+  await putHost(service, "expires", 1);
   assert.deepEqual(await take(subscription, 2), [a.uuid, "expires"]);
 });
 

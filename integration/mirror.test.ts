@@ -108,7 +108,7 @@ test("a directory, and one above, end with all that is below; then they may come
   await keys.delete(`${parent}/di`, { dir: true });
   await keys.delete(parent, { recursive: true });
   assert.equal(await next(), "event: -/ab/1 -/b");
-  await keys.set(parent, "", { dir: true, ttl: 2 });
+  await keys.set(parent, "", { dir: true, ttl: 6 });
   await keys.set(`${dir}/again`, "y");
   assert.equal(await next(), "event: +/again=y");
   assert.equal(await next(), "event: -/again");

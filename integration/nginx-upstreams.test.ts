@@ -47,7 +47,7 @@ async function nginxIn(t: TestContext, bin: string): Promise<Nginx> {
     [
       // the workers must reach the folder
       ...(process.getuid?.() === 0 ? ["user root;"] : []),
-      "daemon off; worker_processes 1; worker_shutdown_timeout 1s;",
+      "daemon off; worker_processes 1; worker_shutdown_timeout 20s;",
       `pid ${folder}/nginx.pid; error_log ${folder}/error.log;`,
       "events { worker_connections 64; }",
       `http { access_log off; ${temporary.join(" ")}`,

@@ -40,7 +40,7 @@ before(async () => {
   cluster = await startCluster({ bin: await findEtcd() });
   await server.listen({ udp: { port: 0, address: "127.0.0.1" } });
   const { udp } = server.addresses();
-  resolver = new Resolver({ timeout: 2_000, tries: 2 });
+  resolver = new Resolver({ timeout: 10_000, tries: 2 });
   resolver.setServers([`127.0.0.1:${String(udp?.port)}`]);
   const port = Number(new URL(cluster.endpoints[0] ?? "").port);
   zone.set("_etcd-client._tcp.etcd.test", [["127.0.0.1", 1, 20], ["localhost", port, 10]]);
@@ -57,7 +57,7 @@ test("A114: endpoints from a real name server make a client that works", async (
   const endpoints = await new SrvDiscoverer({ resolver }).discover("etcd.test");
   const port = new URL(cluster.endpoints[0] ?? "").port;
   assert.deepEqual(endpoints, [`http://localhost:${port}`, "http://127.0.0.1:1"]);
-  assert.deepEqual(asked.toSorted(), ["_etcd-client-ssl._tcp.etcd.test", "_etcd-client._tcp.etcd.test"]);
+  assert.deepEqual([...new Set(asked)].sort(), ["_etcd-client-ssl._tcp.etcd.test", "_etcd-client._tcp.etcd.test"]);
   await using client = new Client({ endpoints });
   const keys = new KeysAPI(client);
   await keys.set("/found", "by name");
