@@ -48,6 +48,8 @@ export class KeptKey implements AsyncDisposable {
   readonly #unfollow: () => void;
   #waiters: readonly Waiter[] = [];
   #nap: Link | undefined;
+  /** A value came since the last write began: no pause then, whether or not one has begun. */
+  #hurried = false;
   #patience: NodeJS.Timeout | undefined;
   #value: string;
   /** Counts the values given; `#writtenVersion` is that of the last one written. */
@@ -96,6 +98,7 @@ export class KeptKey implements AsyncDisposable {
     if (this.#ending.signal.aborted) throw closedError(this.key);
     this.#value = value;
     this.#version++;
+    this.#hurried = true;
     this.#nap?.abort(undefined);
     return this.#writtenAt(this.#version);
   }
@@ -145,11 +148,11 @@ export class KeptKey implements AsyncDisposable {
     }
     this.#backoff.reset();
     this.#enter("registered");
-    const { beatMs } = this.#options;
-    return this.#version === this.#writtenVersion ? this.#lastBeat + beatMs * (1 - Math.random() / 10) - performance.now() : 0;
+    return this.#lastBeat + this.#options.beatMs * (1 - Math.random() / 10) - performance.now();
   }
 
   async #beat(): Promise<void> {
+    this.#hurried = false;
     const version = this.#version;
     const value = this.#value;
     const isNew = version !== this.#writtenVersion;
@@ -193,7 +196,7 @@ export class KeptKey implements AsyncDisposable {
   }
 
   async #pause(ms: number): Promise<void> {
-    if (ms <= 0 || this.#ending.signal.aborted) return;
+    if (ms <= 0 || this.#hurried || this.#ending.signal.aborted) return;
     const nap = linkSignal(this.#ending.signal);
     this.#nap = nap;
     try {
