@@ -1,5 +1,5 @@
 import { say } from "../scripts/run.mjs";
-import type { KeysAPI } from "../src/index.js";
+import type { KeysAPI } from "../src/core/index.js";
 import { takesPart, type Matrix, type Scenario } from "./plan.js";
 import type { LoadTask, Measured } from "./protocol.js";
 import { withSignal, type Round } from "./results.js";

@@ -2,8 +2,8 @@
 // Usage, after a build: node dist/bench/registrations.js [count, default 1000]
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
-import { findEtcd, startCluster } from "../scripts/etcd.mjs";
-import { Client } from "../src/index.js";
+import { findEtcd, startCluster } from "../scripts/servers/etcd.mjs";
+import { Client } from "../src/core/index.js";
 import type { Agent, ServiceWatcher } from "../src/agent/index.js";
 import { createEtcdAgent } from "../src/discovery/index.js";
 

@@ -1,4 +1,4 @@
-import type { KeysAPI } from "../src/index.js";
+import type { KeysAPI } from "../src/core/index.js";
 
 export const smallKey = "/bench/small";
 export const watchedKey = "/bench/watched";

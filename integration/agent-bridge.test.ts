@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { createDiscovery, createEtcdDiscoveryAgent, type Discovery, type DiscoveryWarning } from "../src/discovery/index.js";
-import { addresses, agentError, batch, eventsUntil, told } from "../src/testing/agent-ground.js";
+import { addresses, agentError, batch, eventsUntil, told } from "../src/agent/test-kit/agent-ground.js";
 import { ownMember } from "./support.js";
-import { Client, KeysAPI } from "../src/index.js";
+import { Client, KeysAPI } from "../src/core/index.js";
 
 test("agent, bridge: hosts of a discovery are instances, one per port, and those of the agent are hosts", async () => {
   await using ground = await start();

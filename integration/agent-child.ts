@@ -1,6 +1,6 @@
 // A process of its own for agent.test.ts. Arguments: what to do, the endpoint, the prefix, the ttl.
 import { createEtcdAgent } from "../src/discovery/index.js";
-import { Client } from "../src/index.js";
+import { Client } from "../src/core/index.js";
 
 const [, , what = "", endpoint = "", prefix = "", ttl = "15"] = process.argv;
 const client = new Client({ endpoints: [endpoint] });

@@ -3,11 +3,11 @@ import { once } from "node:events";
 import test from "node:test";
 import type { Agent, AgentWarning } from "../src/agent/index.js";
 import { createEtcdAgent, type EtcdAgentOptions } from "../src/discovery/index.js";
-import { Client, ClusterError, isKeyNotFound, KeysAPI, keysOf, type KeysClient, type Sender } from "../src/index.js";
-import { batch, eventsUntil, patience, told } from "../src/testing/agent-ground.js";
-import { agentSuite } from "../src/testing/agent-suite.js";
-import { startChild } from "../src/testing/child.js";
-import { noiseMs, until } from "../src/testing/waiting.js";
+import { Client, ClusterError, isKeyNotFound, KeysAPI, keysOf, type KeysClient, type Sender } from "../src/core/index.js";
+import { batch, eventsUntil, patience, told } from "../src/agent/test-kit/agent-ground.js";
+import { agentSuite } from "../src/agent/test-kit/agent-suite.js";
+import { startChild } from "../src/test-kit/child.js";
+import { noiseMs, until } from "../src/test-kit/waiting.js";
 import { clusterForTests, ownMember } from "./support.js";
 
 const cluster = clusterForTests("agent");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
-import { findEtcd, startCluster, type Cluster } from "../scripts/etcd.mjs";
+import { findEtcd, startCluster, type Cluster } from "../scripts/servers/etcd.mjs";
 import {
   AuthAPI,
   AuthRoleAPI,
@@ -14,9 +14,9 @@ import {
   isUserNotFound,
   KeysAPI,
   MembersAPI,
-} from "../src/index.js";
-import { rejection, settled } from "../src/testing/scripted-cluster.js";
-import { until } from "../src/testing/waiting.js";
+} from "../src/core/index.js";
+import { rejection, settled } from "../src/test-kit/scripted-cluster.js";
+import { until } from "../src/test-kit/waiting.js";
 
 const root = { username: "root", password: "root: pw é" };
 

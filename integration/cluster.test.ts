@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import type { Cluster, Member } from "../scripts/etcd.mjs";
-import { Client, ClusterError, KeysAPI, MembersAPI, type ClientOptions } from "../src/index.js";
-import { rejection, settled } from "../src/testing/scripted-cluster.js";
-import { clientOf, refusedUrl } from "../src/testing/scripted-server.js";
-import { limitMs, noiseMs, until } from "../src/testing/waiting.js";
+import type { Cluster, Member } from "../scripts/servers/etcd.mjs";
+import { Client, ClusterError, KeysAPI, MembersAPI, type ClientOptions } from "../src/core/index.js";
+import { rejection, settled } from "../src/test-kit/scripted-cluster.js";
+import { clientOf, refusedUrl } from "../src/test-kit/scripted-server.js";
+import { limitMs, noiseMs, until } from "../src/test-kit/waiting.js";
 import { calmCluster, fastCluster } from "./fast-cluster.js";
 
 /** A client that tries that member first, then the others in their order. */

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { etcdListerWatcher, jsonCodec, type Service, type SourceAPI, type WatchEvent } from "../src/config/index.js";
-import { showService } from "../src/testing/config-objects.js";
-import { patience } from "../src/testing/waiting.js";
+import { showService } from "../src/config/test-kit/config-objects.js";
+import { patience } from "../src/test-kit/waiting.js";
 import { clearHistory, RegistryWriter, startApiSource, type Running } from "./config-support.js";
 import { clusterForTests } from "./support.js";
 

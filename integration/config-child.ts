@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ConfigSourceEtcd, ConfigSourceFile, EndpointsConfig, etcdListerWatcher, jsonCodec, ServiceConfig, SourceAPI } from "../src/config/index.js";
-import { Client } from "../src/index.js";
+import { Client } from "../src/core/index.js";
 
 const [, , endpoint = ""] = process.argv;
 const client = new Client({ endpoints: [endpoint] });

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { ConfigError, jsonCodec, type ConfigSourceEtcd, type ConfigSourceEtcdOptions } from "../src/config/index.js";
-import { isKeyNotFound, type KeysResponse } from "../src/index.js";
-import { showEndpoints, showService } from "../src/testing/config-objects.js";
-import { until } from "../src/testing/waiting.js";
+import { isKeyNotFound, type KeysResponse } from "../src/core/index.js";
+import { showEndpoints, showService } from "../src/config/test-kit/config-objects.js";
+import { until } from "../src/test-kit/waiting.js";
 import { RegistryWriter, startEtcdSource, tapped, type Running } from "./config-support.js";
 import { clusterForTests, renewDirectory } from "./support.js";
 

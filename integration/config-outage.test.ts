@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Cluster } from "../scripts/etcd.mjs";
-import { Client, isIndexCleared, KeysAPI } from "../src/index.js";
-import { startChild } from "../src/testing/child.js";
-import { TcpProxy } from "../src/testing/tcp-proxy.js";
-import { noiseMs, until } from "../src/testing/waiting.js";
+import type { Cluster } from "../scripts/servers/etcd.mjs";
+import { Client, isIndexCleared, KeysAPI } from "../src/core/index.js";
+import { startChild } from "../src/test-kit/child.js";
+import { TcpProxy } from "../src/test-kit/tcp-proxy.js";
+import { noiseMs, until } from "../src/test-kit/waiting.js";
 import { clearHistory, RegistryWriter, startApiSource, startEtcdSource } from "./config-support.js";
 import { ownMember } from "./support.js";
 

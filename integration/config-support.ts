@@ -11,8 +11,8 @@ import {
   type Service,
   type Warning,
 } from "../src/config/index.js";
-import type { KeysAPI, KeysClient, Sender } from "../src/index.js";
-import { endpoints, Recorder, service, showEndpoints, showService } from "../src/testing/config-objects.js";
+import type { KeysAPI, KeysClient, Sender } from "../src/core/index.js";
+import { endpoints, Recorder, service, showEndpoints, showService } from "../src/config/test-kit/config-objects.js";
 
 /** Two configs with a recording handler each. */
 export interface Configs {

@@ -1,4 +1,4 @@
-import { consulAgentSuite } from "../src/testing/consul-agent-suite.js";
+import { consulAgentSuite } from "../src/consul/test-kit/consul-agent-suite.js";
 import { onRealConsul } from "./consul-support.js";
 
 onRealConsul((start) => {

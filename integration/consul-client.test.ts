@@ -3,8 +3,8 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { projectRoot } from "../scripts/run.mjs";
-import { consulClientSuite } from "../src/testing/consul-client-suite.js";
-import { test } from "../src/testing/register.js";
+import { consulClientSuite } from "../src/consul/test-kit/consul-client-suite.js";
+import { test } from "../src/test-kit/register.js";
 import { onRealConsul } from "./consul-support.js";
 
 onRealConsul((start) => {

@@ -1,7 +1,7 @@
-import { consulElectionSuite } from "../src/testing/consul-election-suite.js";
-import { consulLockBackend } from "../src/testing/consul-lock-backend.js";
-import { lockSuite } from "../src/testing/lock-suite.js";
-import { describe } from "../src/testing/register.js";
+import { consulElectionSuite } from "../src/consul/test-kit/consul-election-suite.js";
+import { consulLockBackend } from "../src/consul/test-kit/consul-lock-backend.js";
+import { lockSuite } from "../src/election/test-kit/lock-suite.js";
+import { describe } from "../src/test-kit/register.js";
 import { onRealConsul } from "./consul-support.js";
 
 /** Consul may take as long again as the TTL until a session is gone. */

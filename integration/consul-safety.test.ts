@@ -1,7 +1,7 @@
 // The safety of an election on a real Consul: one server, which is frozen, too. It cannot be killed: it keeps its state in memory.
 import { setTimeout as sleep } from "node:timers/promises";
-import { findConsul, startConsul, type Consul } from "../scripts/consul.mjs";
-import { test } from "../src/testing/register.js";
+import { findConsul, startConsul, type Consul } from "../scripts/servers/consul.mjs";
+import { test } from "../src/test-kit/register.js";
 import { onRealConsul } from "./consul-support.js";
 import { fight, seconds, seed } from "./election-nemesis.js";
 

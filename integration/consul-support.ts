@@ -1,7 +1,7 @@
 import { test } from "node:test";
-import { findConsul, startConsul } from "../scripts/consul.mjs";
-import type { StartConsulServer } from "../src/testing/consul-server.js";
-import { namesOf } from "../src/testing/register.js";
+import { findConsul, startConsul } from "../scripts/servers/consul.mjs";
+import type { StartConsulServer } from "../src/consul/test-kit/consul-server.js";
+import { namesOf } from "../src/test-kit/register.js";
 
 /**
  * Tests on a real Consul, if there is one to be had. Where there is none nothing fails and nothing is passed over in

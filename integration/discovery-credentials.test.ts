@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { HostInit, Registration } from "../src/discovery/index.js";
-import { Client } from "../src/index.js";
-import { TcpProxy } from "../src/testing/tcp-proxy.js";
-import { noiseMs, until } from "../src/testing/waiting.js";
+import { Client } from "../src/core/index.js";
+import { TcpProxy } from "../src/test-kit/tcp-proxy.js";
+import { noiseMs, until } from "../src/test-kit/waiting.js";
 import { nodeOf, observed, Recorder, serviceName, type Observed } from "./discovery-support.js";
 import { clusterForTests } from "./support.js";
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { createDiscovery, DiscoveryError } from "../src/discovery/index.js";
-import { Client, ClusterError } from "../src/index.js";
-import { refusedUrl } from "../src/testing/scripted-server.js";
+import { Client, ClusterError } from "../src/core/index.js";
+import { refusedUrl } from "../src/test-kit/scripted-server.js";
 import { observed, Recorder, serviceName } from "./discovery-support.js";
 import { clusterForTests } from "./support.js";
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Client, KeysAPI } from "../src/index.js";
-import { noiseMs, until } from "../src/testing/waiting.js";
+import { Client, KeysAPI } from "../src/core/index.js";
+import { noiseMs, until } from "../src/test-kit/waiting.js";
 import { nodeOf, observed, serviceName, take, uuidsOf } from "./discovery-support.js";
 import { fastCluster } from "./fast-cluster.js";
 import { ownMember } from "./support.js";

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { Host } from "../src/discovery/index.js";
-import { Client, KeysAPI } from "../src/index.js";
-import { TcpProxy } from "../src/testing/tcp-proxy.js";
-import { until } from "../src/testing/waiting.js";
+import { Client, KeysAPI } from "../src/core/index.js";
+import { TcpProxy } from "../src/test-kit/tcp-proxy.js";
+import { until } from "../src/test-kit/waiting.js";
 import { observed, Recorder, serviceName, take, uuidsOf } from "./discovery-support.js";
 import { clusterForTests, ownMember } from "./support.js";
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { createDiscovery, type Discovery, type DiscoveryWarning, type Host, type Subscription } from "../src/discovery/index.js";
-import { isKeyNotFound, type KeyNode, type KeysAPI, type KeysClient, type RawResponse, type RequestSpec, type Sender } from "../src/index.js";
-import { until } from "../src/testing/waiting.js";
+import { isKeyNotFound, type KeyNode, type KeysAPI, type KeysClient, type RawResponse, type RequestSpec, type Sender } from "../src/core/index.js";
+import { until } from "../src/test-kit/waiting.js";
 
 /** A service's name that no other test has. */
 export function serviceName(): string {

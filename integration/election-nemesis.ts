@@ -8,9 +8,10 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import type { LeadershipConfig } from "../src/election/index.js";
-import { lateEventsOf, termsOf, violationsOf, type Fact, type TermRecord } from "../src/testing/election-history.js";
-import { TcpProxy } from "../src/testing/tcp-proxy.js";
+import { lateEventsOf, termsOf, violationsOf, type Fact, type TermRecord } from "./histories/election-history.js";
+import { TcpProxy } from "../src/test-kit/tcp-proxy.js";
 
 export const seconds = Number(process.env["ELECTION_SAFETY_SECONDS"] ?? 60);
 /** What a machine that stalls may add to a succession, in ms. */
@@ -98,7 +99,7 @@ class Contender {
     const { NODE_TEST_CONTEXT: _context, ...env } = process.env;
     const { backend, config } = this.#field;
     const orders = { backend, endpoints: this.#proxies.map(({ url }) => url), config, store: this.#store };
-    const child = spawn(process.execPath, [new URL("election-program.js", import.meta.url).pathname, JSON.stringify(orders)], { env, stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn(process.execPath, [fileURLToPath(new URL("election-program.js", import.meta.url)), JSON.stringify(orders)], { env, stdio: ["ignore", "pipe", "inherit"] });
     const facts: Fact[] = [];
     this.#facts.push(facts);
     let rest = "";

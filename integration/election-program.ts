@@ -3,8 +3,8 @@
 import { writeSync } from "node:fs";
 import { createConsulClient } from "../src/consul/index.js";
 import { createEtcdCandidate, type Candidate, type LeadershipConfig, type LeaderSession } from "../src/election/index.js";
-import { Client } from "../src/index.js";
-import type { Fact, FactOf } from "../src/testing/election-history.js";
+import { Client } from "../src/core/index.js";
+import type { Fact, FactOf } from "./histories/election-history.js";
 
 interface Orders {
   /** @default "etcd" */

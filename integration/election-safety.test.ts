@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Cluster } from "../scripts/etcd.mjs";
-import { lateEventsOf, termsOf, violationsOf, type Fact, type TermRecord } from "../src/testing/election-history.js";
+import type { Cluster } from "../scripts/servers/etcd.mjs";
+import { lateEventsOf, termsOf, violationsOf, type Fact, type TermRecord } from "./histories/election-history.js";
 import { fight, pick, seconds, seed } from "./election-nemesis.js";
 import { fastCluster } from "./fast-cluster.js";
 

@@ -1,5 +1,5 @@
-import { findEtcd, startCluster, type Cluster } from "../scripts/etcd.mjs";
-import { ClusterError, EndpointError } from "../src/index.js";
+import { findEtcd, startCluster, type Cluster } from "../scripts/servers/etcd.mjs";
+import { ClusterError, EndpointError } from "../src/core/index.js";
 
 type Options = Omit<Parameters<typeof startCluster>[0], "bin">;
 

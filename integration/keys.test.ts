@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { Client, ClusterError, compareNodes, EndpointError, EtcdError, isCompareFailed, isKeyNotFound, isNodeExist, KeysAPI } from "../src/index.js";
+import { Client, ClusterError, compareNodes, EndpointError, EtcdError, isCompareFailed, isKeyNotFound, isNodeExist, KeysAPI } from "../src/core/index.js";
 import { clusterForTests } from "./support.js";
 
 const cluster = clusterForTests("keys");

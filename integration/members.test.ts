@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
-import type { Cluster, Member as EtcdProcess } from "../scripts/etcd.mjs";
-import { Client, ClusterError, EtcdError, KeysAPI, MembersAPI, type Member } from "../src/index.js";
-import { rejection } from "../src/testing/scripted-cluster.js";
-import { until } from "../src/testing/waiting.js";
+import type { Cluster, Member as EtcdProcess } from "../scripts/servers/etcd.mjs";
+import { Client, ClusterError, EtcdError, KeysAPI, MembersAPI, type Member } from "../src/core/index.js";
+import { rejection } from "../src/test-kit/scripted-cluster.js";
+import { until } from "../src/test-kit/waiting.js";
 import { calmCluster, statusesIn } from "./fast-cluster.js";
 
 let cluster: Cluster;

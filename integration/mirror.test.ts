@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import { ClusterError, isIndexCleared, KeysAPI, Mirror, ResponseError, Client, type MirrorOptions, type MirrorUpdate } from "../src/index.js";
-import { TcpProxy } from "../src/testing/tcp-proxy.js";
-import { HeaderWatch, patience, until } from "../src/testing/waiting.js";
+import { ClusterError, isIndexCleared, KeysAPI, Mirror, ResponseError, Client, type MirrorOptions, type MirrorUpdate } from "../src/core/index.js";
+import { TcpProxy } from "../src/test-kit/tcp-proxy.js";
+import { HeaderWatch, patience, until } from "../src/test-kit/waiting.js";
 import { clearHistory, tapped } from "./config-support.js";
 import { clusterForTests, ownMember, renewDirectory } from "./support.js";
 

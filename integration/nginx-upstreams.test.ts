@@ -8,10 +8,10 @@ import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import { findNginx } from "../scripts/find-nginx.mjs";
-import { Client, KeysAPI } from "../src/index.js";
-import { startChild, type Child } from "../src/testing/child.js";
-import { until } from "../src/testing/waiting.js";
+import { findNginx } from "../scripts/servers/find-nginx.mjs";
+import { Client, KeysAPI } from "../src/core/index.js";
+import { startChild, type Child } from "../src/test-kit/child.js";
+import { until } from "../src/test-kit/waiting.js";
 import { RegistryWriter } from "./config-support.js";
 import { ownMember } from "./support.js";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
-import type { Cluster } from "../scripts/etcd.mjs";
-import { Client, isKeyNotFound, KeysAPI, ResponseError } from "../src/index.js";
+import type { Cluster } from "../scripts/servers/etcd.mjs";
+import { Client, isKeyNotFound, KeysAPI, ResponseError } from "../src/core/index.js";
 import { ownMember } from "./support.js";
 
 let cluster: Cluster;

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { EtcdError, KeysAPI, UsageError, type KeysResponse } from "../src/index.js";
-import { patience } from "../src/testing/waiting.js";
+import { EtcdError, KeysAPI, UsageError, type KeysResponse } from "../src/core/index.js";
+import { patience } from "../src/test-kit/waiting.js";
 import { clusterForTests } from "./support.js";
 
 const cluster = clusterForTests("properties");

@@ -6,12 +6,12 @@ import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
-import { findEtcd, startCluster, type Cluster } from "../scripts/etcd.mjs";
-import { findNginx } from "../scripts/find-nginx.mjs";
+import { findEtcd, startCluster, type Cluster } from "../scripts/servers/etcd.mjs";
+import { findNginx } from "../scripts/servers/find-nginx.mjs";
 import { atExit } from "../scripts/run.mjs";
-import { Client, ClusterError, EndpointError, KeysAPI, MembersAPI, type KeysResponse, type Watcher } from "../src/index.js";
-import { rejection, settled } from "../src/testing/scripted-cluster.js";
-import { HeaderWatch, patience, until } from "../src/testing/waiting.js";
+import { Client, ClusterError, EndpointError, KeysAPI, MembersAPI, type KeysResponse, type Watcher } from "../src/core/index.js";
+import { rejection, settled } from "../src/test-kit/scripted-cluster.js";
+import { HeaderWatch, patience, until } from "../src/test-kit/waiting.js";
 
 let cluster: Cluster;
 let nginx: Nginx;

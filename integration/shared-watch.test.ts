@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { Client, KeysAPI, type Watcher } from "../src/index.js";
-import { patience, until } from "../src/testing/waiting.js";
+import { Client, KeysAPI, type Watcher } from "../src/core/index.js";
+import { patience, until } from "../src/test-kit/waiting.js";
 import { clusterForTests, ownMember } from "./support.js";
 
 const cluster = clusterForTests("shared-watch");

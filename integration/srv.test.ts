@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { Resolver } from "node:dns/promises";
 import test, { after, before } from "node:test";
 import dns2 from "dns2";
-import { findEtcd, startCluster, type Cluster } from "../scripts/etcd.mjs";
-import { Client, ClusterError, KeysAPI, SrvDiscoverer } from "../src/index.js";
-import { rejection } from "../src/testing/scripted-cluster.js";
+import { findEtcd, startCluster, type Cluster } from "../scripts/servers/etcd.mjs";
+import { Client, ClusterError, KeysAPI, SrvDiscoverer } from "../src/core/index.js";
+import { rejection } from "../src/test-kit/scripted-cluster.js";
 
 /**
  * What the name server knows: host, port and priority of each SRV record of a name. No host ends as its name does: dns2

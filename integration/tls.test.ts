@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import test, { after, before } from "node:test";
-import { findEtcd, startCluster, type Cluster } from "../scripts/etcd.mjs";
-import { Client, ClusterError, EndpointError, KeysAPI, MembersAPI, type Outcome } from "../src/index.js";
-import type { TlsOptions } from "../src/index.js";
-import { rejection } from "../src/testing/scripted-cluster.js";
-import { clientOf } from "../src/testing/scripted-server.js";
-import { HeaderWatch } from "../src/testing/waiting.js";
+import { findEtcd, startCluster, type Cluster } from "../scripts/servers/etcd.mjs";
+import { Client, ClusterError, EndpointError, KeysAPI, MembersAPI, type Outcome } from "../src/core/index.js";
+import type { TlsOptions } from "../src/core/index.js";
+import { rejection } from "../src/test-kit/scripted-cluster.js";
+import { clientOf } from "../src/test-kit/scripted-server.js";
+import { HeaderWatch } from "../src/test-kit/waiting.js";
 import { makeCertificates, passphrase, pem, wrongHostName, type Certificates, type CertificateName } from "./certificates.js";
 
 let certificates: Certificates;

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Cluster } from "../scripts/etcd.mjs";
-import { Client, ClusterError, EtcdError, isIndexCleared, KeysAPI, type KeysResponse, type Watcher } from "../src/index.js";
-import { HeaderWatch, patience } from "../src/testing/waiting.js";
+import type { Cluster } from "../scripts/servers/etcd.mjs";
+import { Client, ClusterError, EtcdError, isIndexCleared, KeysAPI, type KeysResponse, type Watcher } from "../src/core/index.js";
+import { HeaderWatch, patience } from "../src/test-kit/waiting.js";
 import { ownMember } from "./support.js";
 
 // a member of our own: nobody else writes, and it may be killed

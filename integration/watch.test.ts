@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import test from "node:test";
-import { KeysAPI, type KeysResponse } from "../src/index.js";
-import { HeaderWatch, patience } from "../src/testing/waiting.js";
+import { KeysAPI, type KeysResponse } from "../src/core/index.js";
+import { HeaderWatch, patience } from "../src/test-kit/waiting.js";
 import { clusterForTests } from "./support.js";
 
 const cluster = clusterForTests("watch");

@@ -1,13 +1,13 @@
 // The README's table "what happens when ...": the rows that no other test shows.
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import type { Cluster, Member } from "../scripts/etcd.mjs";
-import { ClusterError, EndpointError, isCompareFailed, isNodeExist, KeysAPI, type Client, type ClientOptions, type KeysResponse } from "../src/index.js";
-import { PeerNetwork } from "../src/testing/peer-network.js";
-import { rejection, settled } from "../src/testing/scripted-cluster.js";
-import { clientOf } from "../src/testing/scripted-server.js";
-import { TcpProxy } from "../src/testing/tcp-proxy.js";
-import { limitMs, patience, until } from "../src/testing/waiting.js";
+import type { Cluster, Member } from "../scripts/servers/etcd.mjs";
+import { ClusterError, EndpointError, isCompareFailed, isNodeExist, KeysAPI, type Client, type ClientOptions, type KeysResponse } from "../src/core/index.js";
+import { PeerNetwork } from "../src/test-kit/peer-network.js";
+import { rejection, settled } from "../src/test-kit/scripted-cluster.js";
+import { clientOf } from "../src/test-kit/scripted-server.js";
+import { TcpProxy } from "../src/test-kit/tcp-proxy.js";
+import { limitMs, patience, until } from "../src/test-kit/waiting.js";
 import { calmCluster, fastCluster } from "./fast-cluster.js";
 
 /** Keys of a client that tries these endpoints in this order. */

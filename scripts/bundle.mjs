@@ -26,7 +26,7 @@ export async function bundle() {
       minifyInternalExports: false,
       chunkFileNames: "shared/[name].js",
       manualChunks: (id, { getModuleInfo }) => {
-        if (core.size === 0) collect(join(compiled, "index.js"), core, getModuleInfo);
+        if (core.size === 0) collect(join(compiled, "core", "index.js"), core, getModuleInfo);
         return core.has(id) ? "core" : undefined;
       },
     });

@@ -1,11 +1,11 @@
 // npm run integration:versions: the integration tests once more, against each other etcd that Debian's mirror has.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { etcdVersion } from "./find-etcd.mjs";
-import { keepInCache, unpackPackage } from "./packages.mjs";
+import { etcdVersion } from "./servers/find-etcd.mjs";
+import { keepInCache, unpackPackage } from "./servers/packages.mjs";
 import { build, checkNodeVersion, installDependencies, projectRoot, runMain, say, ScriptError, step } from "./run.mjs";
 import { runTests } from "./test-run.mjs";
-import { findTestServers } from "./test-servers.mjs";
+import { findTestServers } from "./servers/test-servers.mjs";
 
 /** Minor versions beside that of the machine, and the Debian suite whose etcd-server is one. */
 const wanted = Object.freeze([

@@ -1,9 +1,9 @@
 // npm run integration: the integration tests against a cluster that runs already: ETCD_ENDPOINTS, or docker-compose.yml's.
-import { composeEndpoints, composeUp, hasDockerEngine } from "./docker.mjs";
+import { composeEndpoints, composeUp, hasDockerEngine } from "./servers/docker.mjs";
 import { build, checkNodeVersion, installDependencies, runMain, say, ScriptError, step } from "./run.mjs";
 import { runTests } from "./test-run.mjs";
-import { findTestServers } from "./test-servers.mjs";
-import { endpointsFromEnv, endpointState, waitForCluster } from "./wait-for-cluster.mjs";
+import { findTestServers } from "./servers/test-servers.mjs";
+import { endpointsFromEnv, endpointState, waitForCluster } from "./servers/wait-for-cluster.mjs";
 
 async function integration() {
   checkNodeVersion();

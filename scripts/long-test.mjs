@@ -1,7 +1,7 @@
 // npm run faults, election-safety, consul-safety: a test of npm test that looks for what is rare, for ten minutes or as long as said.
 import { join } from "node:path";
 import { build, checkNodeVersion, installDependencies, projectRoot, run, runMain, ScriptError, step } from "./run.mjs";
-import { findTestServers } from "./test-servers.mjs";
+import { findTestServers } from "./servers/test-servers.mjs";
 
 /** @type {Readonly<Record<string, { file: string, seconds: string }>>} the compiled test, and the variable that says how long */
 const tests = {

@@ -1,8 +1,8 @@
 // npm run quickstart: from a clean clone to examples/quickstart.ts at work on a real etcd, and everything cleaned up.
-import { composeDown, composeEndpoints, composeUp, hasDockerEngine } from "./docker.mjs";
-import { findEtcd, startCluster } from "./etcd.mjs";
+import { composeDown, composeEndpoints, composeUp, hasDockerEngine } from "./servers/docker.mjs";
+import { findEtcd, startCluster } from "./servers/etcd.mjs";
 import { build, checkNodeVersion, installDependencies, run, runMain, say, ScriptError, step } from "./run.mjs";
-import { endpointState } from "./wait-for-cluster.mjs";
+import { endpointState } from "./servers/wait-for-cluster.mjs";
 
 async function quickstart() {
   checkNodeVersion();

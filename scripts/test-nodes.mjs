@@ -5,7 +5,7 @@ import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, capture, checkNodeVersion, installDependencies, projectRoot, run, runMain, say, step } from "./run.mjs";
 import { runTests } from "./test-run.mjs";
-import { findTestServers } from "./test-servers.mjs";
+import { findTestServers } from "./servers/test-servers.mjs";
 
 /** Major versions, beside the one that runs this. */
 const majors = Object.freeze([22, 24]);

@@ -45,9 +45,9 @@ export async function runTests(folder, { env, only = /^/, nodeArgs = [] } = {}) 
 
 /** What the transports have in common is tested over each: these are the files that go to the network, or to etcd, through the core. Not those of got's own path. */
 const overUndici = {
-  nodeArgs: [`--import=${pathToFileURL(join(projectRoot, "dist", "src", "testing", "over-undici.js")).href}`],
+  nodeArgs: [`--import=${pathToFileURL(join(projectRoot, "dist", "src", "test-kit", "over-undici.js")).href}`],
   only: {
-    src: /^(?:[\w-]+|(?:http|cluster)\/(?!lean-request-options|quick-reuse)[\w-]+)\.test\.js$/,
+    src: /^(?:core\/(?:cluster\/)?[\w-]+|http\/(?:got\/(?=got-loading))?[\w-]+)\.test\.js$/,
     integration: /^(?:auth|cluster|keys|members|no-v2|properties|proxy|shared-watch|srv|tls|watch|watch-history)\.test\.js$/,
   },
 };

@@ -2,7 +2,7 @@
 import { clean } from "./clean.mjs";
 import { build, checkNodeVersion, installDependencies, run, runMain, runTool, say, step } from "./run.mjs";
 import { runTests, runTestsOverUndici } from "./test-run.mjs";
-import { findTestServers } from "./test-servers.mjs";
+import { findTestServers } from "./servers/test-servers.mjs";
 
 async function test() {
   checkNodeVersion();

@@ -1,5 +1,5 @@
-import { gotExchange } from "../../src/http/got-exchange.js";
-import { undiciExchange } from "../../src/undici/index.js";
+import { gotExchange } from "../../src/http/got/got-exchange.js";
+import { undiciExchange } from "../../src/http/undici/index.js";
 import type { NodeSubjectName } from "../subject-names.js";
 import { bare } from "./bare.js";
 import { etcdjs } from "./etcdjs.js";

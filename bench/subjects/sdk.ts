@@ -1,4 +1,4 @@
-import { Client, KeysAPI, type Exchange } from "../../src/index.js";
+import { Client, KeysAPI, type Exchange } from "../../src/core/index.js";
 import type { Subject } from "./subject.js";
 
 /** This package; its default transport where none is given. */

@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Cluster } from "../../scripts/etcd.mjs";
-import { Client, KeysAPI, type KeyNode } from "../../src/index.js";
-import { startChild, type Child } from "../../src/testing/child.js";
+import type { Cluster } from "../../scripts/servers/etcd.mjs";
+import { Client, KeysAPI, type KeyNode } from "../../src/core/index.js";
+import { startChild, type Child } from "../../src/test-kit/child.js";
 import {
   isWrite,
   queueViolations,
@@ -19,11 +19,11 @@ import {
   type FinalNode,
   type KeyEvent,
   type LoadRecord,
-} from "../../src/testing/fault-history.js";
-import { PeerNetwork } from "../../src/testing/peer-network.js";
-import { Random } from "../../src/testing/random.js";
-import { TcpProxy } from "../../src/testing/tcp-proxy.js";
-import { until } from "../../src/testing/waiting.js";
+} from "../histories/fault-history.js";
+import { PeerNetwork } from "../../src/test-kit/peer-network.js";
+import { Random } from "../../src/test-kit/random.js";
+import { TcpProxy } from "../../src/test-kit/tcp-proxy.js";
+import { until } from "../../src/test-kit/waiting.js";
 import { fastCluster } from "../fast-cluster.js";
 import type { LoadTask } from "./load-program.js";
 import { Nemesis } from "./nemesis.js";

@@ -12,9 +12,9 @@ import {
   type KeysResponse,
   type Sender,
   type Watcher,
-} from "../../src/index.js";
-import type { CallRecord, KeyEvent, LoadRecord, Stall, WatcherRecord } from "../../src/testing/fault-history.js";
-import { Random } from "../../src/testing/random.js";
+} from "../../src/core/index.js";
+import type { CallRecord, KeyEvent, LoadRecord, Stall, WatcherRecord } from "../histories/fault-history.js";
+import { Random } from "../../src/test-kit/random.js";
 
 export interface LoadTask extends Pick<ClientOptions, "headerTimeoutMs" | "bodyIdleTimeoutMs" | "watchIdleTimeoutMs"> {
   readonly endpoints: readonly string[];

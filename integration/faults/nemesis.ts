@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Cluster, Member } from "../../scripts/etcd.mjs";
-import type { LinkCut, PeerNetwork } from "../../src/testing/peer-network.js";
-import type { Random } from "../../src/testing/random.js";
-import type { Cut, TcpProxy } from "../../src/testing/tcp-proxy.js";
+import type { Cluster, Member } from "../../scripts/servers/etcd.mjs";
+import type { LinkCut, PeerNetwork } from "../../src/test-kit/peer-network.js";
+import type { Random } from "../../src/test-kit/random.js";
+import type { Cut, TcpProxy } from "../../src/test-kit/tcp-proxy.js";
 
 export interface Battlefield {
   readonly cluster: Cluster;

@@ -1,6 +1,6 @@
 import http from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { KeyEvent } from "../../src/testing/fault-history.js";
+import type { KeyEvent } from "../histories/fault-history.js";
 
 /**
  * Follows the events below a directory on one member, without the SDK, so that there is something to hold the SDK's

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import test from "node:test";
-import { UsageError } from "../errors.js";
-import { gate } from "../testing/scripted-cluster.js";
+import { UsageError } from "../util/errors.js";
+import { gate } from "../test-kit/scripted-cluster.js";
 import { operationCode } from "./agent.js";
 import type { Backend, SourceUpdate } from "./backend.js";
 import { createBackendAgent } from "./backend-agent.js";

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import pLimit from "p-limit";
-import { UsageError } from "../errors.js";
+import { UsageError } from "../util/errors.js";
 import { abortable, linkSignal } from "../util/signals.js";
 import { badArgument, requireBoolean, requireOptions, requireSignal, requireText } from "../util/validate.js";
 import type { Agent, DeregisterOptions, QueryOptions, RegisterOptions, Service, ServiceWatcher, WatchOptions } from "./agent.js";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { hostname } from "node:os";
 import test from "node:test";
-import { agentSuite } from "../testing/agent-suite.js";
+import { agentSuite } from "./test-kit/agent-suite.js";
 import type { Backend } from "./backend.js";
 import { createBackendAgent } from "./backend-agent.js";
 import { createLocalAgent, LocalBackend } from "./local-agent.js";

@@ -1,4 +1,4 @@
-import { UsageError } from "../errors.js";
+import { UsageError } from "../util/errors.js";
 import { onAbort } from "../util/signals.js";
 import { requireSignal } from "../util/validate.js";
 import type { InstanceEvent, ServiceWatcher } from "./agent.js";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import { ClusterError, EndpointError, UsageError } from "../errors.js";
-import { endpoints, service, showEndpoints, showService } from "../testing/config-objects.js";
+import { ClusterError, EndpointError, UsageError } from "../util/errors.js";
+import { endpoints, service, showEndpoints, showService } from "./test-kit/config-objects.js";
 import {
   SourceAPI,
   type Endpoints,

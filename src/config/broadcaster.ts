@@ -1,4 +1,4 @@
-import { UsageError } from "../errors.js";
+import { UsageError } from "../util/errors.js";
 import { log } from "../util/log.js";
 import type { Handler } from "./types.js";
 

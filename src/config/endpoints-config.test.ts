@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { endpoints, Recorder, showEndpoints } from "../testing/config-objects.js";
+import { endpoints, Recorder, showEndpoints } from "./test-kit/config-objects.js";
 import { EndpointsConfig, operationCode, type Endpoints } from "./index.js";
 
 test("config 7: endpoints of two sources, added, replaced and removed", async () => {

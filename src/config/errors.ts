@@ -1,4 +1,4 @@
-import { SdkError } from "../errors.js";
+import { SdkError } from "../util/errors.js";
 
 /** `ERR_DECODE`: a stored text is not the object it should be. `ERR_NOT_DIRECTORY`: the root of the registry is a file. */
 export type ConfigErrorCode = "ERR_DECODE" | "ERR_NOT_DIRECTORY";

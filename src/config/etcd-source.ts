@@ -1,4 +1,4 @@
-import { EtcdError, isIndexCleared, keysOf, Mirror, ResponseError, type KeysAPI, type KeysClient, type KeysResponse, type MirrorUpdate } from "../index.js";
+import { EtcdError, isIndexCleared, keysOf, Mirror, ResponseError, type KeysAPI, type KeysClient, type KeysResponse, type MirrorUpdate } from "../core/index.js";
 import { log } from "../util/log.js";
 import { linkSignal, maxTimerMs, sleep } from "../util/signals.js";
 import { badArgument, requireFunction, requireMs, requireName, requireOptions, requireSignal, requireText } from "../util/validate.js";

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import { Recorder, showEndpoints, showService } from "../testing/config-objects.js";
+import { Recorder, showEndpoints, showService } from "./test-kit/config-objects.js";
 import { ConfigError, ConfigSourceFile, EndpointsConfig, ServiceConfig, type Endpoints, type Service, type Warning } from "./index.js";
 
 interface Running {

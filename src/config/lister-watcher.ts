@@ -1,4 +1,4 @@
-import { isIndexCleared, keysOf, type KeyNode, type KeysAPI, type KeysClient, type KeysResponse } from "../index.js";
+import { isIndexCleared, keysOf, type KeyNode, type KeysAPI, type KeysClient, type KeysResponse } from "../core/index.js";
 import { log } from "../util/log.js";
 import { badArgument, requireFunction, requireOptions, requireText } from "../util/validate.js";
 import { readTree } from "./read-tree.js";

@@ -1,4 +1,4 @@
-import { ClusterError } from "../errors.js";
+import { ClusterError } from "../util/errors.js";
 import { Backoff } from "../util/backoff.js";
 import { errorCode } from "../util/plain-cause.js";
 import { abortable, sleep } from "../util/signals.js";

@@ -1,4 +1,4 @@
-import type { KeyNode, KeysResponse } from "../index.js";
+import type { KeyNode, KeysResponse } from "../core/index.js";
 import type { Codec } from "./codec.js";
 import { metaOf, Shelf, type File } from "./shelf.js";
 import type { Endpoints, EndpointsUpdate, ObjectMeta, Service, ServiceUpdate } from "./types.js";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { UsageError } from "../errors.js";
-import { Recorder, service, showService } from "../testing/config-objects.js";
-import { gate, settled } from "../testing/scripted-cluster.js";
+import { UsageError } from "../util/errors.js";
+import { Recorder, service, showService } from "./test-kit/config-objects.js";
+import { gate, settled } from "../test-kit/scripted-cluster.js";
 import { ServiceConfig, type Operation, type Service, type ServiceUpdate, type UpdateSink } from "./index.js";
 
 function send(sink: UpdateSink<ServiceUpdate>, op: Operation, ...texts: readonly string[]): Promise<void> {

@@ -1,4 +1,4 @@
-import type { KeyNode } from "../index.js";
+import type { KeyNode } from "../core/index.js";
 import type { TextOrigin } from "./codec.js";
 import { frozenCopy } from "./frozen.js";
 import type { ObjectMeta } from "./types.js";

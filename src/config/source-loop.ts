@@ -1,4 +1,4 @@
-import { UsageError } from "../errors.js";
+import { UsageError } from "../util/errors.js";
 import { linkSignal, type Link } from "../util/signals.js";
 
 /** What every source is underneath: a loop with an owner, that ends by `close`, by the caller's signal, or by a failure. */

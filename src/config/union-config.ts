@@ -1,4 +1,4 @@
-import { UsageError } from "../errors.js";
+import { UsageError } from "../util/errors.js";
 import { abortable, onAbort } from "../util/signals.js";
 import { badArgument, requireBoolean, requireFunction, requireOptions, requireSignal, requireText } from "../util/validate.js";
 import { Broadcaster } from "./broadcaster.js";

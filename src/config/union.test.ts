@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { service, showService } from "../testing/config-objects.js";
+import { service, showService } from "./test-kit/config-objects.js";
 import { Union } from "./union.js";
 
 const name = fc.oneof(fc.constantFrom("a", "b", "ab", "B", "\uFF5E", "\u{1F600}"), fc.string({ unit: "grapheme", minLength: 1, maxLength: 3 }).filter((text) => !/[:/]/.test(text)));

@@ -1,4 +1,4 @@
-import { UsageError } from "../errors.js";
+import { UsageError } from "../util/errors.js";
 import { show } from "../util/validate.js";
 import { frozenCopy } from "./frozen.js";
 import type { ObjectMeta, Operation } from "./types.js";

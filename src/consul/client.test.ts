@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import { EndpointError, UsageError } from "../errors.js";
+import { EndpointError, UsageError } from "../util/errors.js";
 import type { Exchange, RequestSpec } from "../http/exchange.js";
-import { ConsulFront, type ConsulReply, type ConsulRequest } from "../testing/consul-front.js";
-import { refusedUrl } from "../testing/scripted-server.js";
+import { ConsulFront, type ConsulReply, type ConsulRequest } from "./test-kit/consul-front.js";
+import { refusedUrl } from "../test-kit/scripted-server.js";
 import { ConsulError, createConsulClient, NotFoundError, RequestError, type ConsulClient, type ConsulOptions, type SessionConfig, type SessionId } from "./index.js";
 
 const id = "adf4238a-882b-9ddc-4a9d-5b6758e4159e" as SessionId;

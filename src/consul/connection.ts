@@ -1,7 +1,7 @@
 import pLimit from "p-limit";
-import { SdkError, UsageError } from "../errors.js";
+import { SdkError, UsageError } from "../util/errors.js";
 import type { Exchange, RawResponse, RequestSpec, Sender } from "../http/exchange.js";
-import { gotExchange } from "../http/got-exchange.js";
+import { gotExchange } from "../http/got/got-exchange.js";
 import { networkError } from "../http/network-error.js";
 import { withRedirects } from "../http/redirects.js";
 import { withTrace } from "../http/trace.js";

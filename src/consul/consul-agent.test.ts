@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { UsageError } from "../errors.js";
-import { consulAgentSuite } from "../testing/consul-agent-suite.js";
-import { fakeServers } from "../testing/consul-server.js";
+import { UsageError } from "../util/errors.js";
+import { consulAgentSuite } from "./test-kit/consul-agent-suite.js";
+import { fakeServers } from "./test-kit/consul-server.js";
 import { createConsulAgent, createConsulClient, type ConsulAgentOptions } from "./index.js";
 
 consulAgentSuite("fake Consul", fakeServers());

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { UsageError } from "../errors.js";
+import { UsageError } from "../util/errors.js";
 import { formatDuration, parseDuration } from "./index.js";
 
 const isUsage = (error: unknown): boolean => error instanceof UsageError;

@@ -1,8 +1,8 @@
-import { consulElectionSuite } from "../testing/consul-election-suite.js";
-import { consulLockBackend } from "../testing/consul-lock-backend.js";
-import { fakeServers } from "../testing/consul-server.js";
-import { lockSuite } from "../testing/lock-suite.js";
-import { describe } from "../testing/register.js";
+import { consulElectionSuite } from "./test-kit/consul-election-suite.js";
+import { consulLockBackend } from "./test-kit/consul-lock-backend.js";
+import { fakeServers } from "./test-kit/consul-server.js";
+import { lockSuite } from "../election/test-kit/lock-suite.js";
+import { describe } from "../test-kit/register.js";
 
 // sessions expire as early as Consul may let them
 const start = fakeServers({ ttlFactor: 1 });

@@ -1,4 +1,4 @@
-import { SdkError } from "../errors.js";
+import { SdkError } from "../util/errors.js";
 
 /**
  * `REQUEST`: Consul refused; `NOT_FOUND`: there is no such key, session or node; `DECODE`: the answer is not Consul's, or

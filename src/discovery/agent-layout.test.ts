@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { KeyNode } from "../index.js";
+import type { KeyNode } from "../core/index.js";
 import { AgentLayout, encodeSegment } from "./agent-layout.js";
 
 const segments: readonly (readonly [text: string, segment: string])[] = [

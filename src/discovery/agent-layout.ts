@@ -1,5 +1,5 @@
 import type { InstanceData } from "../agent/index.js";
-import type { KeyNode } from "../index.js";
+import type { KeyNode } from "../core/index.js";
 
 /** Text as one segment of a key: safe from `/`, from `.` and `..`, and from a leading `_`, which etcd hides. */
 export function encodeSegment(text: string): string {

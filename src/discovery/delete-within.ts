@@ -1,4 +1,4 @@
-import { ClusterError, isKeyNotFound, type KeysAPI } from "../index.js";
+import { ClusterError, isKeyNotFound, type KeysAPI } from "../core/index.js";
 import { Backoff } from "../util/backoff.js";
 import { linkSignal, sleep } from "../util/signals.js";
 import { DiscoveryError } from "./errors.js";

@@ -1,5 +1,5 @@
 import { hostname as osHostname } from "node:os";
-import { keysOf, type KeysAPI, type KeysClient } from "../index.js";
+import { keysOf, type KeysAPI, type KeysClient } from "../core/index.js";
 import { requireBoolean, requireFunction, requireOptions, requireText } from "../util/validate.js";
 import { decodedHost, etcdSource } from "./etcd-source.js";
 import { kapi } from "./from-env.js";

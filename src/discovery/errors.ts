@@ -1,4 +1,4 @@
-import { SdkError } from "../errors.js";
+import { SdkError } from "../util/errors.js";
 
 export type DiscoveryErrorCode =
   | "SERVICE_NOT_FOUND"

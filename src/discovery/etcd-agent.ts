@@ -9,7 +9,7 @@ import {
   type InstanceData,
   type InstanceSource,
 } from "../agent/index.js";
-import { EtcdError, isKeyNotFound, keysOf, Mirror, ResponseError, type KeyNode, type KeysAPI, type KeysClient } from "../index.js";
+import { EtcdError, isKeyNotFound, keysOf, Mirror, ResponseError, type KeyNode, type KeysAPI, type KeysClient } from "../core/index.js";
 import { log } from "../util/log.js";
 import { abortable } from "../util/signals.js";
 import { requireFunction, requireOptions, requireText, requireTtl } from "../util/validate.js";

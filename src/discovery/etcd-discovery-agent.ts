@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { AgentError, createBackendAgent, type Agent, type AgentOptions, type Backend, type HeldInstance, type InstanceData, type InstanceSource } from "../agent/index.js";
-import { isKeyNotFound, Mirror, type KeyNode } from "../index.js";
+import { isKeyNotFound, Mirror, type KeyNode } from "../core/index.js";
 import { abortable } from "../util/signals.js";
 import { badArgument } from "../util/validate.js";
 import { EtcdDiscovery, type Discovery } from "./discovery.js";

@@ -1,4 +1,4 @@
-import { isKeyNotFound, type KeyNode, type KeysAPI } from "../index.js";
+import { isKeyNotFound, type KeyNode, type KeysAPI } from "../core/index.js";
 import { DiscoveryError } from "./errors.js";
 import { decodeHost, type Host } from "./host.js";
 import { childOf, hostsKey, infoKey, isServiceName, requireServiceName } from "./layout.js";

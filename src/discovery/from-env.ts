@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { Client, keysOf, type ClientOptions, type KeysAPI, type TlsOptions } from "../index.js";
+import { Client, keysOf, type ClientOptions, type KeysAPI, type TlsOptions } from "../core/index.js";
 import { plainCause } from "../util/plain-cause.js";
 import { DiscoveryError } from "./errors.js";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { UsageError } from "../index.js";
+import { UsageError } from "../core/index.js";
 import { DiscoveryError } from "./errors.js";
 import { decodeHost, encodeHost, hostList, newHost, type HostInit } from "./host.js";
 import { decodeInfo, encodeInfo, infoOf } from "./service-info.js";

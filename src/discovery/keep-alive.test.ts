@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { ClusterError, KeysAPI, UsageError, type RawResponse, type RequestSpec, type Sender } from "../index.js";
+import { ClusterError, KeysAPI, UsageError, type RawResponse, type RequestSpec, type Sender } from "../core/index.js";
 import { KeptKey, type KeepAliveOptions } from "./keep-alive.js";
 
 /** etcd's one key, in memory: what was sent, in order, and answers that can be held back, or fail. */

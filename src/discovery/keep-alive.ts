@@ -1,4 +1,4 @@
-import { isKeyNotFound, UsageError, type KeysAPI } from "../index.js";
+import { isKeyNotFound, UsageError, type KeysAPI } from "../core/index.js";
 import { Backoff } from "../util/backoff.js";
 import { log } from "../util/log.js";
 import { linkSignal, onAbort, sleep, type Link } from "../util/signals.js";

@@ -1,4 +1,4 @@
-import { isCompareFailed, isKeyNotFound, isNodeExist, Mirror, type KeyNode, type KeysAPI } from "../index.js";
+import { isCompareFailed, isKeyNotFound, isNodeExist, Mirror, type KeyNode, type KeysAPI } from "../core/index.js";
 import { DiscoveryError } from "./errors.js";
 import { infoKey } from "./layout.js";
 import { retry } from "./retry.js";

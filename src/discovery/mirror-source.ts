@@ -1,5 +1,5 @@
 import type { InstanceData, InstanceSource, SourceChange, SourceUpdate } from "../agent/index.js";
-import type { KeyNode, Mirror, MirrorChange } from "../index.js";
+import type { KeyNode, Mirror, MirrorChange } from "../core/index.js";
 
 /** The instances of one service, by a mirror of its directory. */
 export class MirrorSource implements InstanceSource {

@@ -1,4 +1,4 @@
-import type { KeysAPI } from "../index.js";
+import type { KeysAPI } from "../core/index.js";
 import { abortable, linkSignal } from "../util/signals.js";
 import { badArgument, requireMs, requireOptions, requireSignal, requireTtl } from "../util/validate.js";
 import { encodeHost, type StoredHost } from "./host.js";

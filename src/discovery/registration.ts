@@ -1,4 +1,4 @@
-import { UsageError } from "../index.js";
+import { UsageError } from "../core/index.js";
 import { abortable, linkSignal, onAbort, type Link } from "../util/signals.js";
 import { requireOptions, requireSignal, requireText } from "../util/validate.js";
 import { DiscoveryError } from "./errors.js";

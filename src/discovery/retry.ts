@@ -1,4 +1,4 @@
-import { UsageError } from "../index.js";
+import { UsageError } from "../core/index.js";
 import { Backoff } from "../util/backoff.js";
 import { bounded } from "../util/bounded.js";
 import { sleep } from "../util/signals.js";

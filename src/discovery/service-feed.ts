@@ -1,4 +1,4 @@
-import { Mirror, type KeyNode, type KeysAPI, type MirrorUpdate } from "../index.js";
+import { Mirror, type KeyNode, type KeysAPI, type MirrorUpdate } from "../core/index.js";
 import { linkSignal } from "../util/signals.js";
 
 /** One who takes part in a feed. */

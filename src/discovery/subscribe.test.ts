@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { EtcdError, type Sender } from "../index.js";
+import { EtcdError, type Sender } from "../core/index.js";
 import { createDiscovery } from "./discovery.js";
 
 const headers = { "content-type": "application/json", "x-etcd-index": "7" };

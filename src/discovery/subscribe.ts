@@ -1,4 +1,4 @@
-import { UsageError, type KeyNode, type MirrorChange, type MirrorUpdate } from "../index.js";
+import { UsageError, type KeyNode, type MirrorChange, type MirrorUpdate } from "../core/index.js";
 import { linkSignal, onAbort } from "../util/signals.js";
 import { requireBoolean, requireIndex, requireOptions, requireSignal } from "../util/validate.js";
 import { Bell } from "./latest.js";

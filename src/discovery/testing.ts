@@ -1,4 +1,4 @@
-import type { KeyNode, MirrorChange, MirrorUpdate } from "../index.js";
+import type { KeyNode, MirrorChange, MirrorUpdate } from "../core/index.js";
 import { pickDown, pickNew, type Discovery, type DiscoveryOptions } from "./discovery.js";
 import { encodeHost, newHost, type Host, type HostInit, type StoredHost } from "./host.js";
 import { hostKey, requireServiceName } from "./layout.js";

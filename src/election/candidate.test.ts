@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { lockSuite } from "../testing/lock-suite.js";
-import { MemoryLockServer } from "../testing/memory-lock.js";
-import { until } from "../testing/waiting.js";
+import { lockSuite } from "./test-kit/lock-suite.js";
+import { MemoryLockServer } from "./test-kit/memory-lock.js";
+import { until } from "../test-kit/waiting.js";
 
 const server = new MemoryLockServer();
 

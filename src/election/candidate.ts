@@ -1,4 +1,4 @@
-import { UsageError } from "../errors.js";
+import { UsageError } from "../util/errors.js";
 import { Backoff } from "../util/backoff.js";
 import { aborted, bounded, settledWithin } from "../util/bounded.js";
 import { Deadline } from "../util/deadline.js";

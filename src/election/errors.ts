@@ -1,4 +1,4 @@
-import { SdkError } from "../errors.js";
+import { SdkError } from "../util/errors.js";
 import { plainCause } from "../util/plain-cause.js";
 
 /**

@@ -1,4 +1,4 @@
-import type { KeyNode } from "../index.js";
+import type { KeyNode } from "../core/index.js";
 import type { LeaderEntry } from "./lock.js";
 
 /** The key of etcd that a leadership's key stands for, as etcd itself writes it. */

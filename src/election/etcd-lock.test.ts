@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Client } from "../client.js";
-import { clientOf, headersOnly, reply, ScriptedServer, silence, type Answer, type SeenRequest } from "../testing/scripted-server.js";
-import { until } from "../testing/waiting.js";
+import { Client } from "../core/client.js";
+import { clientOf, headersOnly, reply, ScriptedServer, silence, type Answer, type SeenRequest } from "../test-kit/scripted-server.js";
+import { until } from "../test-kit/waiting.js";
 import { createEtcdCandidate } from "./etcd-lock.js";
 
 const config = { key: "jobs/leader", contactInfo: "http://h/?a=1&b=<2>", ttlMs: 5_400 } as const;

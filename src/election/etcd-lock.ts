@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { isCompareFailed, isKeyNotFound, isNodeExist, KeysAPI, keysOf, Mirror, SdkError, type KeyNode, type KeysClient, type MirrorUpdate, type Sender } from "../index.js";
+import { isCompareFailed, isKeyNotFound, isNodeExist, KeysAPI, keysOf, Mirror, SdkError, type KeyNode, type KeysClient, type MirrorUpdate, type Sender } from "../core/index.js";
 import { maxTimerMs } from "../util/signals.js";
 import { requireOptions } from "../util/validate.js";
 import { createCandidate } from "./candidate.js";

@@ -1,4 +1,4 @@
-import { KeysAPI, Mirror, type KeysClient } from "../index.js";
+import { KeysAPI, Mirror, type KeysClient } from "../core/index.js";
 import { requireSignal, requireText } from "../util/validate.js";
 import { entryOf, keyPath } from "./etcd-entry.js";
 import type { LeaderEntry } from "./lock.js";

@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { execFile, spawnSync } from "node:child_process";
 import test from "node:test";
 import { promisify } from "node:util";
-import { okBody, raftTimeout, reply, ScriptedServer, type SeenRequest } from "../testing/scripted-server.js";
-import { putUserSpec } from "../wire/auth.js";
-import { createInOrderSpec, deleteSpec, getSpec, setSpec } from "../wire/keys.js";
+import { okBody, raftTimeout, reply, ScriptedServer, type SeenRequest } from "../test-kit/scripted-server.js";
+import { putUserSpec } from "../core/wire/auth.js";
+import { createInOrderSpec, deleteSpec, getSpec, setSpec } from "../core/wire/keys.js";
 import { curlLine } from "./curl.js";
 import type { RequestSpec } from "./exchange.js";
-import { gotExchange } from "./got-exchange.js";
+import { gotExchange } from "./got/got-exchange.js";
 
 const runFile = promisify(execFile);
 
@@ -112,7 +112,7 @@ function essence({ method, target, body, headers }: SeenRequest): object {
 /** Runs calls of a client in a process of its own; the lines that it prints on stderr, without their times. */
 async function linesOf(endpoints: readonly string[], calls: string, env: NodeJS.ProcessEnv = {}): Promise<readonly string[]> {
   const program = `
-    import { AuthUserAPI, Client, KeysAPI, disableCurlDebug, enableCurlDebug } from ${JSON.stringify(new URL("../index.js", import.meta.url).href)};
+    import { AuthUserAPI, Client, KeysAPI, disableCurlDebug, enableCurlDebug } from ${JSON.stringify(new URL("../core/index.js", import.meta.url).href)};
     const endpoints = ${JSON.stringify(endpoints)};
     let client;
     do client = new Client({ endpoints, username: "root", password: "secret" }); while (client.endpoints[0] !== endpoints[0]);

@@ -1,4 +1,4 @@
-import { EndpointError, type EndpointErrorCode, type Outcome } from "../errors.js";
+import { EndpointError, type EndpointErrorCode, type Outcome } from "../util/errors.js";
 import { errorCode, plainCause } from "../util/plain-cause.js";
 import type { RequestSpec } from "./exchange.js";
 

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import net, { type AddressInfo, type Socket } from "node:net";
 import test from "node:test";
-import { EndpointError } from "../errors.js";
+import { EndpointError } from "../util/errors.js";
 import type { RequestSpec } from "./exchange.js";
-import { gotExchange } from "./got-exchange.js";
+import { gotExchange } from "./got/got-exchange.js";
 
 const read: RequestSpec = { method: "GET", path: "/" };
 const write: RequestSpec = { method: "PUT", path: "/", body: "v" };

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import test from "node:test";
-import { Client } from "../client.js";
-import { KeysAPI } from "../keys.js";
-import { okBody } from "../testing/scripted-server.js";
+import { Client } from "../core/client.js";
+import { KeysAPI } from "../core/keys.js";
+import { okBody } from "../test-kit/scripted-server.js";
 import type { Exchange } from "./exchange.js";
 
 const answer = { status: 200, headers: {}, body: JSON.stringify(okBody) };

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import { ClusterError, EndpointError, type Outcome } from "../errors.js";
-import { KeysAPI } from "../keys.js";
-import { clusterOf, gate, rejection } from "../testing/scripted-cluster.js";
-import { clientOf, closeUnanswered, ok, okBody, refusedUrl, reply, ScriptedServer, type Answer } from "../testing/scripted-server.js";
-import { limitMs } from "../testing/waiting.js";
+import { ClusterError, EndpointError, type Outcome } from "../util/errors.js";
+import { KeysAPI } from "../core/keys.js";
+import { clusterOf, gate, rejection } from "../test-kit/scripted-cluster.js";
+import { clientOf, closeUnanswered, ok, okBody, refusedUrl, reply, ScriptedServer, type Answer } from "../test-kit/scripted-server.js";
+import { limitMs } from "../test-kit/waiting.js";
 import type { RequestSpec } from "./exchange.js";
 
 function redirect(location: string, status = 307): Answer {

@@ -1,4 +1,4 @@
-import { EndpointError } from "../errors.js";
+import { EndpointError } from "../util/errors.js";
 import type { Exchange, RawResponse, RequestSpec } from "./exchange.js";
 
 export interface RedirectOptions {

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ClusterError } from "../errors.js";
-import { clusterOf, gate, rejection } from "../testing/scripted-cluster.js";
+import { ClusterError } from "../util/errors.js";
+import { clusterOf, gate, rejection } from "../test-kit/scripted-cluster.js";
 import type { RequestSpec } from "./exchange.js";
-import { ok, resetUnanswered, type Answer } from "../testing/scripted-server.js";
+import { ok, resetUnanswered, type Answer } from "../test-kit/scripted-server.js";
 
 test("a read that meets one dying kept connection after the other ends by its one header timeout", async (t) => {
   const all = gate();

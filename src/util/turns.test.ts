@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { AsyncLocalStorage } from "node:async_hooks";
 import test from "node:test";
-import { gate } from "../testing/scripted-cluster.js";
+import { gate } from "../test-kit/scripted-cluster.js";
 import { Turns } from "./turns.js";
 
 test("turns: never more than so many at once, in the order in which they came", async () => {

@@ -1,4 +1,4 @@
-import { UsageError } from "../errors.js";
+import { UsageError } from "./errors.js";
 import { maxTimerMs } from "./signals.js";
 
 /** Refuses with a {@link UsageError}. */

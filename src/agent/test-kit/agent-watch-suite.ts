@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import { createInstance, type Agent, type InstanceEvent } from "../index.js";
+import { UsageError } from "../../util/errors.js";
+import { batch, checksOn, eventsUntil, patience, told, type StartGround } from "./agent-ground.js";
+
+/** The part of the suite that watches. */
+export function agentWatchSuite(backend: string, start: StartGround): void {
+  const check = checksOn(backend, start);
+
+  check("agent 3: replaced, it is one update", async (create) => {
+    const agent = create();
+    await agent.register({ id: "x", name: "s", addr: "h", port: 1 });
+    const watcher = (await agent.service("s")).watch();
+    await watcher.next(patience());
+    assert.equal(await agent.register({ id: "x", name: "s", addr: "h", port: 2 }, { replace: true }), "x");
+    await agent.register({ id: "mark", name: "s", addr: "h", port: 9 });
+    // of two instances, in any order: a backend may read both changes at once
+    assert.deepEqual([...told(await eventsUntil(watcher, "mark"))].sort(), ["add mark h:9", "update x h:2"]);
+  });
+
+  check("agent 6: deregistered twice, it is deleted once", async (create) => {
+    const agent = create();
+    await agent.register({ id: "x", name: "s", addr: "h", port: 1 });
+    const watcher = (await agent.service("s")).watch();
+    await watcher.next(patience());
+    await Promise.all([agent.deregister("x"), agent.deregister("x")]);
+    await agent.deregister("x");
+    await agent.register({ id: "mark", name: "s", addr: "h", port: 9 });
+    assert.deepEqual([...told(await eventsUntil(watcher, "mark"))].sort(), ["add mark h:9", "delete x h:1"]);
+  });
+
+  check("agent 7: an unknown service is empty, and can be watched", async (create) => {
+    const agent = create();
+    const service = await agent.service("nope");
+    assert.equal(service.name, "nope");
+    assert.deepEqual(service.instances, []);
+    const watcher = service.watch();
+    assert.deepEqual(await watcher.next(patience()), { done: false, value: [] });
+    await agent.register({ id: "x", name: "nope", addr: "h", port: 1 });
+    assert.deepEqual(told(await eventsUntil(watcher, "x")), ["add x h:1"]);
+  });
+
+  check("agent 12: the first batch is all instances", async (create) => {
+    const agent = create();
+    for (const port of [1, 2, 3]) await agent.register({ id: `x${String(port)}`, name: "s", addr: "h", port });
+    const service = await agent.service("s");
+    const watcher = service.watch();
+    assert.deepEqual([...told(await batch(watcher))].sort(), ["add x1 h:1", "add x2 h:2", "add x3 h:3"]);
+    // one that comes later sees what was there when it came, though it shares the poll of the first
+    await agent.register({ id: "x4", name: "s", addr: "h", port: 4 });
+    assert.equal((await batch(service.watch())).length, 4);
+    await eventsUntil(watcher, "x4");
+    assert.equal((await batch(service.watch())).length, 4);
+  });
+
+  check("agent 13: the first batch of an unknown service is empty", async (create) => {
+    assert.deepEqual(await batch((await create().service("nope")).watch()), []);
+  });
+
+  check("agent 14: other services are no events", async (create) => {
+    const agent = create();
+    const watcher = (await agent.service("s")).watch();
+    await watcher.next(patience());
+    for (const name of ["t", "ss", "S", "s2"]) await agent.register({ name, addr: "h", port: 1 });
+    await agent.register({ id: "mark", name: "s", addr: "h", port: 9 });
+    assert.deepEqual(told(await eventsUntil(watcher, "mark")), ["add mark h:9"]);
+  });
+
+  check("agent 15: a watcher that nobody reads holds nobody up", async (create) => {
+    const agent = create();
+    const watcher = (await agent.service("s")).watch();
+    await Promise.all(Array.from({ length: 1_000 }, (_, i) => agent.register({ id: String(i), name: "s", addr: "h", port: i })));
+    const present = new Map<string, InstanceEvent>();
+    while (present.size < 1_000) for (const event of await batch(watcher)) present.set(event.instance.id, event);
+    assert.equal(present.get("999")?.instance.addr(), "h:999");
+  });
+
+  check("agent 16: what came and went before it was read is not told", async (create) => {
+    const agent = create();
+    const service = await agent.service("s");
+    const [slow, quick] = [service.watch(), service.watch()];
+    await Promise.all([batch(slow), batch(quick)]);
+    await agent.register({ id: "x", name: "s", addr: "h", port: 1 });
+    await agent.deregister("x");
+    await agent.register({ id: "mark", name: "s", addr: "h", port: 9 });
+    await eventsUntil(quick, "mark");
+    assert.deepEqual(told(await batch(slow)), ["add mark h:9"]);
+  });
+
+  check("agent 17: close ends a next that waits", async (create, ground) => {
+    const watcher = (await create().service("s")).watch();
+    await watcher.next(patience());
+    const pending = watcher.next();
+    await assert.rejects(watcher.next(), (error) => error instanceof UsageError && error.code === "ERR_BUSY");
+    await watcher.close();
+    assert.deepEqual(await pending, { done: true, value: undefined });
+    await watcher.close();
+    assert.equal(await watcher.closed, undefined);
+    assert.deepEqual(await watcher.next(), { done: true, value: undefined });
+    await ground.idle();
+  });
+
+  check("agent 18: break closes the watcher", async (create, ground) => {
+    const watcher = (await create().service("s")).watch();
+    for await (const events of watcher) {
+      assert.deepEqual(events, []);
+      break;
+    }
+    assert.equal(await watcher.closed, undefined);
+    await ground.idle();
+  });
+
+  check("agent A8: an instance that another agent left behind is taken over, and watchers see an update", async (create) => {
+    const [former, agent] = [create(), create()];
+    await former.register({ id: "x", name: "s", addr: "h", port: 1 });
+    const watcher = (await agent.service("s")).watch();
+    const [seen] = await batch(watcher);
+    assert.equal(seen?.instance.local, false);
+    await agent.register({ id: "x", name: "s", addr: "h", port: 2 });
+    const [event] = await batch(watcher);
+    assert.deepEqual(event && { ...event }, { op: "update", instance: createInstance({ id: "x", name: "s", host: "h", port: 2, tags: [] }, true) });
+  });
+
+  check("agent A11: services from one query watch themselves, and by its tags", async (create) => {
+    const agent = create();
+    await agent.register({ id: "x", name: "s", addr: "h", port: 1, tags: ["a"] });
+    await agent.register({ id: "y", name: "t", addr: "h", port: 2, tags: ["a"] });
+    const services = await agent.services({ tags: ["a"] });
+    const watcher = services.get("s")?.watch() ?? assert.fail("there should be a service s");
+    assert.deepEqual(told(await batch(watcher)), ["add x h:1"]);
+    await agent.register({ id: "z", name: "s", addr: "h", port: 3 });
+    await agent.register({ id: "x", name: "s", addr: "h", port: 1 }, { replace: true });
+    assert.deepEqual(told(await batch(watcher)), ["delete x h:1"]);
+    await agent.register({ id: "z", name: "s", addr: "h", port: 4, tags: ["b", "a"] }, { replace: true });
+    assert.deepEqual(told(await batch(watcher)), ["add z h:4"]);
+  });
+
+  check("agent: replaying a watcher gives what a query gives, whatever happened", async (create) => {
+    const agents = [create(), create()];
+    const watcher = (await create().service("s")).watch();
+    const present = new Map<string, string>();
+    const ids = Array.from({ length: 12 }, (_, i) => `x${String(i)}`);
+    for (let round = 0; round < 6; round++) {
+      await Promise.all(ids.map((id, i) => churn(agents[i % 2], id, round * 7 + i)));
+      if (round % 2 === 0) replay(present, await batch(watcher));
+    }
+    await agents[0]?.register({ id: "mark", name: "s", addr: "h", port: 9 });
+    replay(present, await eventsUntil(watcher, "mark"));
+    const { instances } = await create().service("s");
+    assert.deepEqual([...present.values()].sort(), instances.map((instance) => `${instance.id} ${instance.addr()}`).sort());
+  });
+}
+
+async function churn(agent: Agent | undefined, id: string, seed: number): Promise<void> {
+  if (seed % 3 === 0) await agent?.deregister(id);
+  else await agent?.register({ id, name: "s", addr: "h", port: seed }, { replace: true });
+}
+
+function replay(present: Map<string, string>, events: readonly InstanceEvent[]): void {
+  for (const { op, instance } of events) {
+    assert.equal(op === "add", !present.has(instance.id), `${op} of ${instance.id}`);
+    if (op === "delete") present.delete(instance.id);
+    else present.set(instance.id, `${instance.id} ${instance.addr()}`);
+  }
+}

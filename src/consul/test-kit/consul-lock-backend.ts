@@ -1,0 +1,80 @@
+import { createConsulClient, type ConsulClient, type SessionId } from "../index.js";
+import type { Exchange } from "../../http/exchange.js";
+import { gotExchange } from "../../http/got/got-exchange.js";
+import type { ConsulServer, StartConsulServer } from "./consul-server.js";
+import type { LockBackend } from "../../election/test-kit/lock-ground.js";
+import { TcpProxy } from "../../test-kit/tcp-proxy.js";
+
+export interface ConsulLockOptions {
+  /** What stands behind the title of each test. */
+  readonly suffix: string;
+  readonly start: StartConsulServer;
+  readonly manyTermsMs: number;
+  /** How much later than its TTL a session may expire, in ms. */
+  readonly expiryLatenessMs: number;
+}
+
+/** Consul for the suite that every backend of an election has to pass. Its shortest TTL is 10 s. */
+export function consulLockBackend({ suffix, start, manyTermsMs, expiryLatenessMs }: ConsulLockOptions): LockBackend {
+  let server: ConsulServer | undefined;
+  let client: ConsulClient | undefined;
+  return {
+    title: (number, text) => `consul ${String(number)}: ${text} (${suffix})`,
+    config: { ttlMs: 10_000, lockDelayMs: 1_000, cooldownMs: 300, stepDownTimeoutMs: 500, marginMs: 500 },
+    concurrency: true,
+    manyTermsMs,
+    expiryLatenessMs,
+    start: async () => {
+      server = await start();
+      client = createConsulClient({ address: server.url });
+    },
+    stop: async () => {
+      await client?.close();
+      await server?.stop();
+    },
+    contender: async (t) => {
+      const proxy = await TcpProxy.start(server?.url ?? "");
+      const seen = { releases: { sent: 0, answered: 0 }, lastGoodBeatMs: -Infinity, pending: 0 };
+      const own = createConsulClient({ address: proxy.url, transport: counting(gotExchange(), seen) });
+      t.after(async () => {
+        await own.close();
+        await proxy.close();
+      });
+      return {
+        candidate: own,
+        cut: (how) => { proxy.cut(how); },
+        heal: () => { proxy.heal(); },
+        releases: () => seen.releases,
+        lastGoodBeatMs: () => seen.lastGoodBeatMs,
+        pending: () => seen.pending,
+      };
+    },
+    endSession: async (_key, id) => {
+      await client?.deleteSession(id as SessionId);
+    },
+  };
+}
+
+interface Seen {
+  readonly releases: { sent: number; answered: number };
+  lastGoodBeatMs: number;
+  pending: number;
+}
+
+function counting(exchange: Exchange, seen: Seen): Exchange {
+  const counted: Exchange = async (url, spec, signal) => {
+    const sentMs = performance.now();
+    seen.pending++;
+    const isRelease = url.searchParams.has("release");
+    if (isRelease) seen.releases.sent++;
+    try {
+      const raw = await exchange(url, spec, signal);
+      if (isRelease) seen.releases.answered++;
+      if (raw.status === 200 && /session\/(create|renew)/.test(url.pathname)) seen.lastGoodBeatMs = sentMs;
+      return raw;
+    } finally {
+      seen.pending--;
+    }
+  };
+  return Object.assign(counted, { close: () => exchange.close?.() });
+}

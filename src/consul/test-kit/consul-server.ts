@@ -1,0 +1,47 @@
+import type { TestContext } from "node:test";
+import { createConsulClient, type ConsulClient, type ConsulOptions } from "../index.js";
+import { ConsulFront, forwardTo } from "./consul-front.js";
+import { startFakeConsul, type FakeConsulOptions } from "./fake-consul.js";
+
+/** A Consul, fake or real, that nobody else uses. */
+export interface ConsulServer {
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+/** Starts one. Its node is called node1. */
+export type StartConsulServer = () => Promise<ConsulServer>;
+
+/** Consuls in this process. */
+export function fakeServers(options: FakeConsulOptions = {}): StartConsulServer {
+  return async () => {
+    const fake = await startFakeConsul(options);
+    return { url: fake.url, stop: () => fake.close() };
+  };
+}
+
+export interface ConsulGround {
+  readonly front: ConsulFront;
+  /** A client that goes through the front. */
+  readonly client: ConsulClient;
+  /** One more. */
+  readonly connect: (options?: ConsulOptions) => ConsulClient;
+  /** Calls at the end of the test, the last one first, before the clients are closed. */
+  readonly defer: (end: () => unknown) => void;
+}
+
+/** A Consul with a front of its own, ended with the test. */
+export async function consulFor(t: TestContext, start: StartConsulServer): Promise<ConsulGround> {
+  const server = await start();
+  const front = await ConsulFront.start(forwardTo(server.url));
+  const ends: (() => unknown)[] = [() => front.close(), () => server.stop()].reverse();
+  const connect = (options: ConsulOptions = {}): ConsulClient => {
+    const client = createConsulClient({ address: front.url, httpTimeoutMs: 60_000, ...options });
+    ends.push(() => client.close());
+    return client;
+  };
+  t.after(async () => {
+    for (const end of ends.reverse()) await end();
+  });
+  return { front, client: connect(), connect, defer: (end) => void ends.push(end) };
+}

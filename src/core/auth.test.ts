@@ -1,0 +1,238 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { AuthAPI, AuthRoleAPI, AuthUserAPI, PermissionType } from "./auth.js";
+import { ClusterError, EtcdError, isRoleNotFound, isUnauthorized, isUserNotFound, ResponseError, UsageError } from "../util/errors.js";
+import type { RawResponse, RequestSpec, Sender } from "../http/exchange.js";
+import { clusterOf, rejection } from "../test-kit/scripted-cluster.js";
+import { closeUnanswered, reply, ScriptedServer, type Answer, type SeenRequest } from "../test-kit/scripted-server.js";
+
+interface Apis {
+  readonly auth: AuthAPI;
+  readonly users: AuthUserAPI;
+  readonly roles: AuthRoleAPI;
+}
+
+async function authOf(t: test.TestContext, ...answers: readonly Answer[]): Promise<Apis & { readonly seen: () => readonly SeenRequest[] }> {
+  const { client, seen } = await clusterOf(t, [answers]);
+  return { ...apisOf(client), seen: () => seen(0) };
+}
+
+function apisOf(sender: Sender): Apis {
+  return { auth: new AuthAPI(sender), users: new AuthUserAPI(sender), roles: new AuthRoleAPI(sender) };
+}
+
+const none = { kv: { read: null, write: null } };
+const role = { role: "r1", permissions: none };
+const user = { user: "eve", roles: ["r1"] };
+const list = ["/a/*", "/b"];
+
+for (const [name, call, method, path, body, answer] of [
+  ["A33: add a user", ({ users }: Apis) => users.add("eve", "p"), "PUT", "users/eve", { user: "eve", password: "p", roles: null }, user],
+  ["A33: change a password", ({ users }: Apis) => users.changePassword("eve", "p"), "PUT", "users/eve", { user: "eve", password: "p", roles: null }, user],
+  ["A34: grant roles to a user", ({ users }: Apis) => users.grant("eve", ["r1"]), "PUT", "users/eve", { user: "eve", roles: null, grant: ["r1"] }, user],
+  ["A34: revoke roles of a user", ({ users }: Apis) => users.revoke("eve", ["r1"]), "PUT", "users/eve", { user: "eve", roles: null, revoke: ["r1"] }, user],
+  ["1.7: get a user", ({ users }: Apis) => users.get("eve"), "GET", "users/eve", undefined, user],
+  ["1.7: remove a user", ({ users }: Apis) => users.remove("eve"), "DELETE", "users/eve", undefined, ""],
+  ["1.7: list users", ({ users }: Apis) => users.list(), "GET", "users", undefined, { users: [] }],
+  ["1.7: add a role", ({ roles }: Apis) => roles.add("r1"), "PUT", "roles/r1", role, role],
+  ["A35: grant write", ({ roles }: Apis) => roles.grantKV("r1", list, "write"), "PUT", "roles/r1", { ...role, grant: { kv: { read: null, write: list } } }, role],
+  ["A35: grant read", ({ roles }: Apis) => roles.grantKV("r1", list, "read"), "PUT", "roles/r1", { ...role, grant: { kv: { read: list, write: null } } }, role],
+  ["A35: grant both", ({ roles }: Apis) => roles.grantKV("r1", list, PermissionType.readWrite), "PUT", "roles/r1", { ...role, grant: { kv: { read: list, write: list } } }, role],
+  ["A35: revoke write", ({ roles }: Apis) => roles.revokeKV("r1", list, "write"), "PUT", "roles/r1", { ...role, revoke: { kv: { read: null, write: list } } }, role],
+  ["1.7: get a role", ({ roles }: Apis) => roles.get("r1"), "GET", "roles/r1", undefined, role],
+  ["1.7: remove a role", ({ roles }: Apis) => roles.remove("r1"), "DELETE", "roles/r1", undefined, ""],
+  ["1.7: list roles", ({ roles }: Apis) => roles.list(), "GET", "roles", undefined, { roles: [] }],
+  ["A36: enable", ({ auth }: Apis) => auth.enable(), "PUT", "enable", undefined, ""],
+  ["A36: disable", ({ auth }: Apis) => auth.disable(), "DELETE", "enable", undefined, ""],
+  ["1.7: status", ({ auth }: Apis) => auth.status(), "GET", "enable", undefined, { enabled: true }],
+] as const) {
+  test(`${name} -> ${method} /v2/auth/${path}`, async (t) => {
+    const { seen, ...apis } = await authOf(t, reply(200, answer));
+    await call(apis);
+    const [request, ...others] = seen();
+    assert.deepEqual(others, []);
+    assert.deepEqual([request?.method, request?.target], [method, `/v2/auth/${path}`]);
+    assert.deepEqual(request?.body === "" ? undefined : JSON.parse(request?.body ?? ""), body);
+    assert.equal(request?.headers["content-type"], body === undefined ? undefined : "application/json");
+  });
+}
+
+test("1.7: names are encoded once in the path, and are themselves in the body", async (t) => {
+  const { users, seen } = await authOf(t, reply(201, {}));
+  await users.add("rô ot%?#&", "p:w\"é");
+  const [request] = seen();
+  assert.equal(request?.target, "/v2/auth/users/r%C3%B4%20ot%25%3F%23%26");
+  assert.deepEqual(JSON.parse(request.body), { user: "rô ot%?#&", password: "p:w\"é", roles: null });
+});
+
+test("A57: a user whose roles are objects -> their names, no empty ones", async (t) => {
+  const roles = ["a", "b"].map((name) => ({ role: name, permissions: { kv: { read: ["/a/*"], write: [] } } }));
+  const { users } = await authOf(t, reply(200, { user: "bob", roles }));
+  assert.deepEqual(await users.get("bob"), { user: "bob", roles: ["a", "b"] });
+});
+
+for (const [roles, expected] of [[["a", "b"], ["a", "b"]], [undefined, []], [null, []]] as const) {
+  test(`A58: a user with roles ${JSON.stringify(roles)} -> ${JSON.stringify(expected)}`, async (t) => {
+    const { users } = await authOf(t, reply(200, { user: "bob", roles }));
+    assert.deepEqual(await users.get("bob"), { user: "bob", roles: expected });
+  });
+}
+
+test("A59: no users -> []; users and roles as objects or texts -> their names", async (t) => {
+  const bodies = [{ users: null }, {}, { users: [{ user: "bob", roles: null }, "eve"] }, { roles: [role, "root"] }];
+  const { users, roles } = await authOf(t, ...bodies.map((body) => reply(200, body)));
+  assert.deepEqual(await users.list(), []);
+  assert.deepEqual(await users.list(), []);
+  assert.deepEqual(await users.list(), ["bob", "eve"]);
+  assert.deepEqual(await roles.list(), ["r1", "root"]);
+});
+
+test("1.7: a role's permissions, null or absent or lists", async (t) => {
+  const { roles } = await authOf(t, reply(200, role), reply(200, { role: "r1" }), reply(200, { role: "r1", permissions: { kv: { read: ["/a"], write: [] } } }));
+  const empty = { role: "r1", permissions: { kv: { read: [], write: [] } } };
+  assert.deepEqual([await roles.get("r1"), await roles.get("r1")], [empty, empty]);
+  assert.deepEqual((await roles.get("r1")).permissions.kv, { read: ["/a"], write: [] });
+});
+
+for (const [name, call, message, is] of [
+  ["remove a user", ({ users }: Apis) => users.remove("x"), "auth: User x does not exist", isUserNotFound],
+  ["get a user", ({ users }: Apis) => users.get("x"), "auth: User x does not exist.", isUserNotFound],
+  ["grant", ({ users }: Apis) => users.grant("x", ["r"]), "auth: User x does not exist.", isUserNotFound],
+  ["remove a role", ({ roles }: Apis) => roles.remove("x"), "auth: Role x doesn't exist.", isRoleNotFound],
+  ["get a role", ({ roles }: Apis) => roles.get("x"), "auth: Role x does not exist.", isRoleNotFound],
+  ["get a user whose role is gone", ({ users }: Apis) => users.get("x"), "auth: Role r2 does not exist.", isRoleNotFound],
+] as const) {
+  test(`A60: ${name}, 404 "${message}" -> ${is.name}`, async (t) => {
+    const { seen: _, ...apis } = await authOf(t, reply(404, { message }));
+    const error = await rejection<EtcdError>(call(apis), EtcdError);
+    assert.deepEqual([isUserNotFound, isRoleNotFound].filter((guard) => guard(error)), [is]);
+    assert.deepEqual([error.status, error.serverMessage], [404, message]);
+  });
+}
+
+test("A60: another status, or other words, is neither", async (t) => {
+  const { users } = await authOf(t, reply(403, { message: "auth: User x does not exist." }), reply(404, { message: "No such user" }));
+  for (let i = 0; i < 2; i++) {
+    const error = await rejection(users.get("x"), EtcdError);
+    assert.ok(!isUserNotFound(error) && !isRoleNotFound(error));
+  }
+});
+
+test("A61: enable answered 405 in text -> a ResponseError with the status", async (t) => {
+  const { auth } = await authOf(t, reply(405, "Method Not Allowed"));
+  const error = await rejection(auth.enable(), ResponseError);
+  assert.deepEqual([error.code, error.status], ["ERR_STATUS", 405]);
+  assert.match(error.message, /PUT .*\/v2\/auth\/enable was answered 405/);
+});
+
+test("A62: changePassword answered 201, the user was new -> that user", async (t) => {
+  const { users } = await authOf(t, reply(201, { user: "eve", roles: null }));
+  assert.deepEqual(await users.changePassword("eve", "p"), { user: "eve", roles: [] });
+});
+
+for (const [name, call, status, message] of [
+  ["enable", ({ auth }: Apis) => auth.enable(), 409, "auth: already enabled"],
+  ["listRoles", ({ roles }: Apis) => roles.list(), 500, "Internal Server Error"],
+  ["listUsers", ({ users }: Apis) => users.list(), 400, "auth: something"],
+  ["addUser", ({ users }: Apis) => users.add("u", "p"), 400, "auth: something"],
+] as const) {
+  test(`D14: ${name} answered ${String(status)} -> an error that carries status and message`, async (t) => {
+    const { seen: _, ...apis } = await authOf(t, reply(status, { message }));
+    const error = await rejection<EtcdError | ClusterError>(call(apis), status < 500 ? EtcdError : ClusterError);
+    assert.ok(error.message.includes(message) && error.message.includes(String(status)), error.message);
+  });
+}
+
+for (const call of [
+  ({ auth }: Apis) => auth.enable(),
+  ({ users }: Apis) => users.list(),
+  ({ users }: Apis) => users.add("u", "p"),
+  ({ roles }: Apis) => roles.get("r"),
+  ({ roles }: Apis) => roles.grantKV("r", ["/"], "read"),
+]) {
+  test(`D17: 401 -> isUnauthorized: ${String(call)}`, async (t) => {
+    const { seen: _, ...apis } = await authOf(t, reply(401, { message: "Insufficient credentials" }));
+    assert.ok(isUnauthorized(await rejection<EtcdError>(call(apis), EtcdError)));
+  });
+}
+
+for (const call of [
+  ({ users }: Apis) => users.add("", "p"),
+  ({ users }: Apis) => users.add("a/b", "p"),
+  ({ users }: Apis) => users.add("a:b", "p"),
+  ({ users }: Apis) => users.add("u", ""),
+  ({ users }: Apis) => users.add("u", undefined as never),
+  ({ users }: Apis) => users.changePassword("u", ""),
+  ({ users }: Apis) => users.get("."),
+  ({ users }: Apis) => users.remove(".."),
+  ({ users }: Apis) => users.grant("u", []),
+  ({ users }: Apis) => users.revoke("u", "r" as never),
+  ({ users }: Apis) => users.grant("u", [1] as never),
+  ({ roles }: Apis) => roles.add(""),
+  ({ roles }: Apis) => roles.remove("a/b"),
+  ({ roles }: Apis) => roles.get(""),
+  ({ roles }: Apis) => roles.grantKV("r", [], "read"),
+  ({ roles }: Apis) => roles.grantKV("r", ["/"], "both" as never),
+  ({ roles }: Apis) => roles.revokeKV("", ["/"], "read"),
+  ({ auth }: Apis) => auth.status({} as never),
+]) {
+  test(`1.7: refused without a request: ${String(call)}`, async (t) => {
+    const { seen, ...apis } = await authOf(t, reply(500));
+    await rejection<UsageError>(call(apis), UsageError);
+    assert.deepEqual(seen(), []);
+  });
+}
+
+for (const [name, call] of [
+  ["enable", ({ auth }: Apis) => auth.enable()],
+  ["disable", ({ auth }: Apis) => auth.disable()],
+  ["addUser", ({ users }: Apis) => users.add("u", "p")],
+  ["removeUser", ({ users }: Apis) => users.remove("u")],
+  ["grantUser", ({ users }: Apis) => users.grant("u", ["r"])],
+  ["addRole", ({ roles }: Apis) => roles.add("r")],
+  ["removeRole", ({ roles }: Apis) => roles.remove("r")],
+  ["grantRoleKV", ({ roles }: Apis) => roles.grantKV("r", ["/"], "read")],
+] as const) {
+  test(`2.4: ${name} is sent once when it may have been applied`, async (t) => {
+    const { client, counts } = await clusterOf(t, [[closeUnanswered()], [reply(200)]]);
+    const error = await rejection<ClusterError>(call(apisOf(client)), ClusterError);
+    assert.equal(error.outcome, "unknown");
+    assert.deepEqual(counts(), [1, 0]);
+  });
+}
+
+test("1.7: a password follows no redirect to a host that is no endpoint", async (t) => {
+  const elsewhere = await ScriptedServer.start(reply(201, user));
+  t.after(() => elsewhere.close());
+  const { users } = await authOf(t, reply(307, "", { location: `${elsewhere.url}/v2/auth/users/eve` }));
+  const error = await rejection(users.add("eve", "secret-word"), ClusterError);
+  assert.match(error.message, /will not send a password/);
+  assert.doesNotMatch(error.message, /secret-word/);
+  assert.deepEqual(elsewhere.requests, []);
+});
+
+test("1.7: any sender will do", async () => {
+  const specs: RequestSpec[] = [];
+  const sender: Sender = {
+    send(spec): Promise<RawResponse> {
+      specs.push(spec);
+      return Promise.resolve({ status: 200, headers: {}, body: '{"enabled":false}' });
+    },
+  };
+  assert.equal(await new AuthAPI(sender).status(), false);
+  assert.deepEqual(specs, [{ method: "GET", path: "/v2/auth/enable" }]);
+  assert.throws(() => new AuthUserAPI({} as never), UsageError);
+});
+
+test("1.7: answers that are no user, no role, no status -> ERR_INVALID_JSON", async (t) => {
+  for (const [call, body] of [
+    [({ users }: Apis) => users.get("u"), { user: 1 }],
+    [({ users }: Apis) => users.get("u"), { user: "u", roles: "r" }],
+    [({ users }: Apis) => users.get("u"), { user: "u", roles: [{}] }],
+    [({ roles }: Apis) => roles.get("r"), { role: "r", permissions: { kv: { read: [1] } } }],
+    [({ auth }: Apis) => auth.status(), {}],
+  ] as const) {
+    const { seen: _, ...apis } = await authOf(t, reply(200, body));
+    assert.equal((await rejection<ResponseError>(call(apis), ResponseError)).code, "ERR_INVALID_JSON");
+  }
+});

@@ -1,0 +1,131 @@
+import { parseEndpoint, type Endpoint } from "./cluster/endpoint.js";
+import { EndpointSelectionMode } from "./cluster/selection.js";
+import type { Exchange, RequestLimits } from "../http/exchange.js";
+import { checkedTls, type TlsOptions } from "../http/tls-options.js";
+import { badArgument, requireBoolean, requireCount, requireFunction, requireMs, requireOptions, requireText } from "../util/validate.js";
+
+export interface ClientOptions {
+  /** Base URLs of the cluster's servers, http or https, e.g. "http://127.0.0.1:2379"; at least one. */
+  readonly endpoints: readonly (string | URL)[];
+  /** @default "random" */
+  readonly selectionMode?: EndpointSelectionMode | undefined;
+  /** For basic auth; sent only to endpoints. Absent or "" sends no credentials, whatever the password. */
+  readonly username?: string | undefined;
+  /** @default "" */
+  readonly password?: string | undefined;
+  /** Longest wait for one request's headers, in ms, connecting included; each endpoint and each redirect has its own. Long polls ignore it. @default 5000 */
+  readonly headerTimeoutMs?: number | undefined;
+  /** Longest silence inside an answer's body, in ms. Long polls ignore it. @default 30000 */
+  readonly bodyIdleTimeoutMs?: number | undefined;
+  /** How long a long poll may be silent before it is asked again, on the next endpoint; in ms. @default Infinity */
+  readonly watchIdleTimeoutMs?: number | undefined;
+  /** What `quorum` of `get` is when it is not said. @default false */
+  readonly quorumReads?: boolean | undefined;
+  /** Redirects followed per attempt. @default 10 */
+  readonly maxRedirects?: number | undefined;
+  /** Throws to refuse a redirect to `location`; `via` counts the requests made before it. Absent refuses none that is safe. */
+  readonly checkRedirect?: ((via: number, location: URL) => void) | undefined;
+  /** Calls at once; others wait their turn. Long polls are not counted. @default 256 */
+  readonly maxInFlight?: number | undefined;
+  readonly tls?: TlsOptions | undefined;
+  /** Replaces the transport, and with it what `tls` says; closed with the client. */
+  readonly transport?: Exchange | undefined;
+}
+
+/** Every option, checked and with its default. */
+export interface ResolvedOptions {
+  readonly endpoints: readonly Endpoint[];
+  readonly selectionMode: EndpointSelectionMode;
+  /** The `authorization` header, if there are credentials. */
+  readonly authorization: string | undefined;
+  readonly requestLimits: RequestLimits;
+  readonly pollLimits: RequestLimits;
+  readonly quorumReads: boolean;
+  readonly maxRedirects: number;
+  readonly checkRedirect: ((via: number, location: URL) => void) | undefined;
+  readonly maxInFlight: number;
+  readonly tls: TlsOptions;
+  readonly transport: Exchange | undefined;
+}
+
+const defaultHeaderTimeoutMs = 5_000;
+const defaultBodyIdleTimeoutMs = 30_000;
+const defaultMaxRedirects = 10;
+const defaultMaxInFlight = 256;
+
+/** Checks all there is to check, and says every default once. */
+export function resolveClientOptions(options: ClientOptions): ResolvedOptions {
+  if ((options as ClientOptions | undefined) === undefined) badArgument("the client needs options: { endpoints: [...] }");
+  requireOptions("client options", options, clientOptionNames);
+  const {
+    endpoints,
+    selectionMode = EndpointSelectionMode.random,
+    username = "",
+    password = "",
+    headerTimeoutMs = defaultHeaderTimeoutMs,
+    bodyIdleTimeoutMs = defaultBodyIdleTimeoutMs,
+    watchIdleTimeoutMs = Infinity,
+    quorumReads = false,
+    maxRedirects = defaultMaxRedirects,
+    checkRedirect,
+    maxInFlight = defaultMaxInFlight,
+    tls = {},
+    transport,
+  } = options;
+  if (!Object.values(EndpointSelectionMode).includes(selectionMode)) {
+    badArgument(`options.selectionMode must be one of ${Object.values(EndpointSelectionMode).join(", ")}`);
+  }
+  requireMs("options.headerTimeoutMs", headerTimeoutMs);
+  requireMs("options.bodyIdleTimeoutMs", bodyIdleTimeoutMs);
+  requireMs("options.watchIdleTimeoutMs", watchIdleTimeoutMs);
+  requireBoolean("options.quorumReads", quorumReads);
+  requireCount("options.maxRedirects", maxRedirects, 0);
+  requireFunction("options.checkRedirect", checkRedirect);
+  requireCount("options.maxInFlight", maxInFlight, 1);
+  requireFunction("options.transport", transport);
+  return {
+    endpoints: parseEndpoints(endpoints),
+    selectionMode,
+    authorization: authorizationOf(username, password),
+    requestLimits: { headersMs: headerTimeoutMs, idleMs: bodyIdleTimeoutMs },
+    pollLimits: { headersMs: Infinity, idleMs: watchIdleTimeoutMs },
+    quorumReads,
+    maxRedirects,
+    checkRedirect,
+    maxInFlight,
+    tls: checkedTls(tls),
+    transport,
+  };
+}
+
+/** Reads a list of endpoints, of which there must be one. */
+export function parseEndpoints(endpoints: readonly (string | URL)[]): readonly Endpoint[] {
+  if (!Array.isArray(endpoints)) badArgument("options.endpoints must be an array of URLs");
+  if (endpoints.length === 0) badArgument("client: no endpoints available: options.endpoints is empty");
+  return endpoints.map(parseEndpoint);
+}
+
+function authorizationOf(username: string, password: string): string | undefined {
+  requireText("options.username", username);
+  requireText("options.password", password);
+  if (username === "") return undefined;
+  // servers split at the first colon: such a user may exist, but can never log in
+  if (username.includes(":")) badArgument('options.username must not hold a ":"');
+  return `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
+}
+
+const clientOptionNames: ReadonlySet<string> = new Set<keyof ClientOptions>([
+  "endpoints",
+  "selectionMode",
+  "username",
+  "password",
+  "headerTimeoutMs",
+  "bodyIdleTimeoutMs",
+  "watchIdleTimeoutMs",
+  "quorumReads",
+  "maxRedirects",
+  "checkRedirect",
+  "maxInFlight",
+  "tls",
+  "transport",
+]);

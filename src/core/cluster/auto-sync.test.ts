@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
+import test from "node:test";
+import { ClusterError, UsageError } from "../../util/errors.js";
+import { clusterOf, rejection, settled } from "../../test-kit/scripted-cluster.js";
+import { ok, reply, silence, type Answer } from "../../test-kit/scripted-server.js";
+
+/** The members of a cluster whose one endpoint is whoever was asked: nothing changes. */
+const members: Answer = (response, request, socket) =>
+  reply(200, { members: [{ id: "ab", name: "s", peerURLs: [], clientURLs: [`http://${request.headers.host ?? ""}`] }] })(response, request, socket);
+
+test("A101: two syncs fail, then they work -> each failure is reported, the loop goes on, abort ends it with its reason", async (t) => {
+  const { client, server } = await clusterOf(t, [[reply(500, ""), reply(503, ""), members]]);
+  const abort = new AbortController();
+  const reason = new Error("enough");
+  const reported: unknown[] = [];
+  const loop = settled(client.autoSync(10, { signal: abort.signal, onError: (error) => void reported.push(error) }));
+  await server(0).received(5);
+  abort.abort(reason);
+  assert.equal(await loop, reason);
+  assert.equal(reported.length, 2);
+  for (const error of reported) assert.ok(error instanceof ClusterError);
+  assert.equal(getEventListeners(abort.signal, "abort").length, 0);
+});
+
+test("A101: failures without onError do not end the loop", async (t) => {
+  const { client, server } = await clusterOf(t, [[reply(500, "")]]);
+  const abort = new AbortController();
+  const loop = settled(client.autoSync(5, { signal: abort.signal }));
+  await server(0).received(3);
+  abort.abort();
+  assert.equal(await loop, abort.signal.reason);
+});
+
+test("A101: a failed sync is tried again long before a long interval is over", async (t) => {
+  const { client, server } = await clusterOf(t, [[reply(500, ""), members]]);
+  const abort = new AbortController();
+  const loop = settled(client.autoSync(3_600_000, { signal: abort.signal }));
+  await server(0).received(2);
+  abort.abort();
+  await loop;
+});
+
+test("A102: the first sync at once, the others an interval apart, however long a sync takes", async (t) => {
+  const { client, server } = await clusterOf(t, [[members]]);
+  const abort = new AbortController();
+  const began = performance.now();
+  const loop = settled(client.autoSync(100, { signal: abort.signal }));
+  await server(0).received(1);
+  await server(0).received(4);
+  const took = performance.now() - began;
+  abort.abort(new Error("over"));
+  assert.equal(await loop, abort.signal.reason);
+  // a timer may fire a little early
+  assert.ok(took >= 290, `4 syncs took ${String(took)} ms`);
+  assert.equal(server(0).requests.length, 4);
+});
+
+test("A102: the first sync does not wait for the interval", async (t) => {
+  const { client, server } = await clusterOf(t, [[members]]);
+  const abort = new AbortController();
+  const loop = settled(client.autoSync(3_600_000, { signal: abort.signal }));
+  await server(0).received(1);
+  abort.abort();
+  await loop;
+});
+
+test("autoSync: an onError that throws ends the loop with what it threw", async (t) => {
+  const { client } = await clusterOf(t, [[reply(500, "")]]);
+  const thrown = new Error("mine");
+  const onError = (): void => {
+    throw thrown;
+  };
+  assert.equal(await settled(client.autoSync(5, { onError })), thrown);
+});
+
+test("autoSync: an abort during a sync is not reported as an error", async (t) => {
+  const { client, server } = await clusterOf(t, [[silence()]]);
+  const abort = new AbortController();
+  const reported: unknown[] = [];
+  const loop = settled(client.autoSync(5, { signal: abort.signal, onError: (error) => void reported.push(error) }));
+  await server(0).received(1);
+  abort.abort("over");
+  assert.equal(await loop, "over");
+  assert.deepEqual(reported, []);
+});
+
+for (const [name, answer] of [["between two syncs", members], ["during a sync", silence()]] as const) {
+  test(`autoSync: close() ${name} ends it with ERR_CLOSED`, async (t) => {
+    const { client, server } = await clusterOf(t, [[answer]]);
+    const reported: unknown[] = [];
+    const loop = rejection(client.autoSync(3_600_000, { onError: (error) => void reported.push(error) }), UsageError);
+    await server(0).received(1);
+    await client.close();
+    assert.equal((await loop).code, "ERR_CLOSED");
+    assert.deepEqual(reported, []);
+    assert.equal((await rejection(client.autoSync(1_000), UsageError)).code, "ERR_CLOSED");
+  });
+}
+
+test("autoSync: bad intervals are refused before any request", async (t) => {
+  const { client, counts } = await clusterOf(t, [[ok()]]);
+  for (const interval of [0, -1, NaN, Infinity, 2 ** 31, "5" as unknown as number]) {
+    assert.equal((await rejection(client.autoSync(interval), UsageError)).code, "ERR_ARGUMENT");
+  }
+  assert.deepEqual(counts(), [0]);
+});

@@ -1,0 +1,98 @@
+import type { RequestSpec } from "../../http/exchange.js";
+import { badArgument } from "../../util/validate.js";
+
+/** Base URL of one etcd server, taken apart once. */
+export interface Endpoint {
+  /** Canonical form: what `Client.endpoints` shows, and what endpoints are compared by. */
+  readonly href: string;
+  /** `href` without its query, for messages and logs. */
+  readonly label: string;
+  readonly origin: string;
+  /** Without a trailing slash; "" for none. */
+  readonly basePath: string;
+  /** The endpoint's own query, sent with every request; "" for none. */
+  readonly query: string;
+  readonly secure: boolean;
+}
+
+/** Reads a base URL: http or https, a path and a query are kept, a fragment is dropped. */
+export function parseEndpoint(input: string | URL): Endpoint {
+  if (typeof input !== "string" && !(input instanceof URL)) badArgument("an endpoint must be a string or a URL");
+  const url = toUrl(String(input));
+  if (url === undefined) badArgument(`endpoint ${quote(input)} is not a URL; it should look like "http://127.0.0.1:2379"`);
+  if (url.protocol !== "http:" && url.protocol !== "https:") {
+    badArgument(`endpoint ${quote(input)} must begin with http:// or https://`);
+  }
+  if (url.username !== "" || url.password !== "") {
+    badArgument(`endpoint ${quote(input)} holds credentials; pass them as username and password of the client`);
+  }
+  const basePath = url.pathname.replace(/\/+$/, "");
+  const label = url.origin + basePath;
+  return {
+    href: label + url.search,
+    label,
+    origin: url.origin,
+    basePath,
+    query: url.search.slice(1),
+    secure: url.protocol === "https:",
+  };
+}
+
+/** The URL by which this endpoint answers that request. */
+export function requestUrl(endpoint: Endpoint, spec: RequestSpec): URL {
+  return new URL(endpoint.origin + requestTarget(endpoint, spec));
+}
+
+/**
+ * etcd reads at most 4096 bytes to find the request line of the first request on a plaintext connection, and resets the
+ * connection when it is longer; behind TLS there is no such limit (3.4). Refused here, since a reset tells the caller nothing.
+ */
+export function requireRequestLine(endpoints: readonly Endpoint[], spec: RequestSpec): void {
+  for (const endpoint of endpoints) {
+    if (endpoint.secure) continue;
+    const bytes = requestLineLength(endpoint, spec);
+    if (bytes > maxRequestLine) {
+      badArgument(
+        `the request line would have ${String(bytes)} bytes, etcd takes ${String(maxRequestLine)} without TLS: ` +
+          "shorten the key, compare by prevIndex instead of prevValue, or use TLS",
+      );
+    }
+  }
+}
+
+const maxRequestLine = 4096;
+
+/** Counted, not built: this is asked for every request. */
+function requestLineLength(endpoint: Endpoint, { method, path, query = "" }: RequestSpec): number {
+  return method.length + " ".length + endpoint.basePath.length + path.length + queryLength(endpoint.query) + queryLength(query) + " HTTP/1.1\r\n".length;
+}
+
+/** With the mark before it. */
+function queryLength(query: string): number {
+  return query === "" ? 0 : 1 + query.length;
+}
+
+function requestTarget(endpoint: Endpoint, spec: RequestSpec): string {
+  const query = endpoint.query === "" ? (spec.query ?? "") : mergedQuery(endpoint.query, spec.query ?? "");
+  return endpoint.basePath + spec.path + (query === "" ? "" : `?${query}`);
+}
+
+/** Sorted as Go sends it; what the request says goes before what the endpoint says. */
+function mergedQuery(own: string, asked: string): string {
+  const fields = new Map([own, asked].flatMap((query) => query.split("&").filter(Boolean)).map((field) => [field.split("=", 1)[0], field]));
+  return [...fields.values()].sort().join("&");
+}
+
+function toUrl(text: string): URL | undefined {
+  try {
+    return new URL(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Never the whole text where it may hold credentials, or a token in its query. */
+function quote(input: string | URL): string {
+  const [text = ""] = String(input).split("?");
+  return /@|%40/.test(text) ? "(not shown: it holds an @)" : JSON.stringify(text);
+}

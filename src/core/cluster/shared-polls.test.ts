@@ -1,0 +1,184 @@
+import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
+import test from "node:test";
+import { ClusterError, UsageError } from "../../util/errors.js";
+import type { Sender } from "../../http/exchange.js";
+import { clusterOf, rejection, settled } from "../../test-kit/scripted-cluster.js";
+import { closeUnanswered, event, headersOnly, ok, raftTimeout, silence, waitIndexes, type Answer } from "../../test-kit/scripted-server.js";
+import { limitMs, patience } from "../../test-kit/waiting.js";
+
+const waiting = headersOnly({ "x-etcd-index": "20" });
+
+test("shared polls: a thousand watchers of one key ask once for each event, and each of them sees it", async (t) => {
+  const { keys, server } = await clusterOf(t, [[event(21), event(22), event(23)]]);
+  const watchers = Array.from({ length: 1_000 }, () => keys.watcher("/k", { afterIndex: 20 }));
+  for (const index of [21, 22, 23]) {
+    const seen = await Promise.all(watchers.map((watcher) => watcher.next(patience())));
+    assert.deepEqual(new Set(seen.map(({ node }) => node.modifiedIndex)), new Set([index]));
+    assert.equal(new Set(seen).size, 1_000, "each has an answer of its own, which it may change");
+  }
+  assert.deepEqual(waitIndexes(server(0)), [21, 22, 23]);
+});
+
+test("shared polls: another key, another index or another recursion is another poll", async (t) => {
+  const { keys, server, counts } = await clusterOf(t, [[waiting]]);
+  const signal = patience();
+  const calls = [
+    keys.watcher("/k", { afterIndex: 20 }),
+    keys.watcher("/k", { afterIndex: 20 }),
+    keys.watcher("/k2", { afterIndex: 20 }),
+    keys.watcher("/k", { afterIndex: 21 }),
+    keys.watcher("/k", { afterIndex: 20, recursive: true }),
+  ].map((watcher) => settled(watcher.next(signal)));
+  await server(0).received(4);
+  server(0).script(ok());
+  await keys.get("/other");
+  assert.deepEqual(counts(), [5]);
+  await server(0).close();
+  await Promise.all(calls);
+});
+
+test("shared polls: from now on is another moment for everybody who asks", async (t) => {
+  const { keys, server } = await clusterOf(t, [[event(21)]]);
+  await Promise.all([keys.watcher("/k").next(patience()), keys.watcher("/k").next(patience())]);
+  assert.deepEqual(waitIndexes(server(0)), [0, 0]);
+});
+
+test("shared polls: one who aborts leaves the others waiting, also the one whose poll it was, after whom they ask once more", async (t) => {
+  const { keys, server } = await clusterOf(t, [[waiting]]);
+  const [owner, guest] = [new AbortController(), new AbortController()];
+  const first = settled(keys.watcher("/k", { afterIndex: 20 }).next(owner.signal));
+  const second = settled(keys.watcher("/k", { afterIndex: 20 }).next(guest.signal));
+  const others = Array.from({ length: 10 }, () => keys.watcher("/k", { afterIndex: 20 }).next(patience()));
+  await server(0).received(1);
+  guest.abort(new Error("guest"));
+  assert.equal(await second, guest.signal.reason);
+  assert.equal(server(0).connections, 1);
+  owner.abort(new Error("owner"));
+  assert.equal(await first, owner.signal.reason);
+  server(0).script(event(21), waiting);
+  assert.deepEqual(new Set((await Promise.all(others)).map(({ node }) => node.modifiedIndex)), new Set([21]));
+  assert.deepEqual(waitIndexes(server(0)), [21, 21]);
+  for (const { signal } of [owner, guest]) assert.equal(getEventListeners(signal, "abort").length, 0);
+});
+
+test("shared polls: when the last one has gone, the poll ends", async (t) => {
+  const { keys, server } = await clusterOf(t, [[waiting]]);
+  const aborts = Array.from({ length: 3 }, () => new AbortController());
+  const calls = aborts.map(({ signal }) => settled(keys.watcher("/k", { afterIndex: 20 }).next(signal)));
+  await server(0).received(1);
+  for (const abort of aborts) abort.abort(new Error("over"));
+  assert.deepEqual(await Promise.all(calls), aborts.map(({ signal }) => signal.reason as unknown));
+  await server(0).connectionsDownTo(0);
+});
+
+test("shared polls: a failure is everybody's, and each goes on where it was", async (t) => {
+  const { keys, server } = await clusterOf(t, [[closeUnanswered(), raftTimeout(), event(21)]]);
+  const watchers = Array.from({ length: 3 }, () => keys.watcher("/k", { afterIndex: 20 }));
+  for (const code of ["ERR_NETWORK", "ERR_SERVER"]) {
+    const failures = await Promise.all(watchers.map((watcher) => rejection(watcher.next(patience()), ClusterError)));
+    for (const { errors } of failures) assert.deepEqual(errors.map((error) => error.code), [code]);
+  }
+  const seen = await Promise.all(watchers.map((watcher) => watcher.next(patience())));
+  assert.deepEqual(seen.map(({ node }) => node.modifiedIndex), [21, 21, 21]);
+  assert.deepEqual(waitIndexes(server(0)), [21, 21, 21]);
+});
+
+test("shared polls: once the client has turned to another endpoint, nobody joins a poll that may hang", async (t) => {
+  const { keys, server, counts } = await clusterOf(t, [[waiting, silence()], [ok(), event(21)]], { headerTimeoutMs: limitMs });
+  const abort = new AbortController();
+  const hanging = settled(keys.watcher("/k", { afterIndex: 20 }).next(abort.signal));
+  await server(0).received(1);
+  await keys.get("/k");
+  assert.equal((await keys.watcher("/k", { afterIndex: 20 }).next(patience())).node.modifiedIndex, 21);
+  assert.deepEqual(counts(), [2, 2]);
+  abort.abort(new Error("over"));
+  assert.equal(await hanging, abort.signal.reason);
+});
+
+test("shared polls: after setEndpoints nobody joins a poll of the old ones", async (t) => {
+  const { client, keys, server, counts } = await clusterOf(t, [[waiting], [event(21)]]);
+  client.setEndpoints([server(0).url]);
+  const old = settled(keys.watcher("/k", { afterIndex: 20 }).next(patience()));
+  await server(0).received(1);
+  client.setEndpoints([server(1).url]);
+  await keys.watcher("/k", { afterIndex: 20 }).next(patience());
+  assert.deepEqual(counts(), [1, 1]);
+  await client.close();
+  await old;
+});
+
+test("shared polls: closing the client ends them for everybody", async (t) => {
+  const { client, keys, server } = await clusterOf(t, [[waiting]]);
+  const calls = Array.from({ length: 3 }, () => rejection(keys.watcher("/k", { afterIndex: 20 }).next(), UsageError));
+  await server(0).received(1);
+  await client.close();
+  for (const { code } of await Promise.all(calls)) assert.equal(code, "ERR_CLOSED");
+  await server(0).connectionsDownTo(0);
+});
+
+test("shared polls: what says more than path and query is asked by itself", async (t) => {
+  const { client, server } = await clusterOf(t, [[event(21)]]);
+  const spec = { method: "GET", path: "/v2/keys/k", query: "wait=true&waitIndex=21", longPoll: true, shared: true } as const;
+  const limits = { headersMs: Infinity, idleMs: 60_000 };
+  const heads: number[] = [];
+  const send: Sender["send"] = (...args) => client.send(...args);
+  await Promise.all([
+    send(spec),
+    send(spec),
+    send({ ...spec, headers: { "x-mark": "here" } }),
+    send({ ...spec, limits }),
+    send({ ...spec, onHeaders: ({ status }) => heads.push(status) }),
+  ]);
+  assert.equal(server(0).requests.length, 4);
+  assert.deepEqual(heads, [200]);
+});
+
+test("shared polls: who has waited in vain does not join the same poll again", async (t) => {
+  const { keys, server } = await clusterOf(t, [[waiting, event(21)]]);
+  const abort = new AbortController();
+  const hanging = settled(keys.watcher("/k", { afterIndex: 20 }).next(abort.signal));
+  await server(0).received(1);
+  const watcher = keys.watcher("/k", { afterIndex: 20 });
+  const patient = AbortSignal.timeout(1_200);
+  assert.equal(await settled(watcher.next(patient)), patient.reason);
+  assert.equal((await watcher.next(patience())).node.modifiedIndex, 21);
+  abort.abort(new Error("over"));
+  assert.equal(await hanging, abort.signal.reason);
+});
+
+test("shared polls: after their owner has gone, the others ask the endpoint that the client has turned to", async (t) => {
+  const { keys, server, counts } = await clusterOf(t, [[waiting, silence()], [ok(), event(21)]], { headerTimeoutMs: limitMs });
+  const owner = new AbortController();
+  const first = settled(keys.watcher("/k", { afterIndex: 20 }).next(owner.signal));
+  const second = keys.watcher("/k", { afterIndex: 20 }).next(patience());
+  await server(0).received(1);
+  await keys.get("/k");
+  owner.abort(new Error("over"));
+  assert.equal(await first, owner.signal.reason);
+  assert.equal((await second).node.modifiedIndex, 21);
+  assert.deepEqual(counts(), [2, 2]);
+});
+
+test("shared polls: what is no long poll is never shared, whatever it says", async (t) => {
+  const { client, seen } = await clusterOf(t, [[ok()]]);
+  const spec = { method: "PUT", path: "/v2/keys/k", longPoll: true, shared: true } as const;
+  await Promise.all([client.send({ ...spec, body: "value=a" }), client.send({ ...spec, body: "value=b" })]);
+  const short = { method: "GET", path: "/v2/keys/k", shared: true } as const;
+  await Promise.all([client.send(short), client.send(short)]);
+  assert.equal(seen(0).length, 4);
+});
+
+test("shared polls: an answer that comes while its owner aborts reaches the others exactly once", async (t) => {
+  const late: Answer = async (response, request, socket) => {
+    abort.abort(new Error("over"));
+    await event(21)(response, request, socket);
+  };
+  const abort = new AbortController();
+  const { keys } = await clusterOf(t, [[late, event(21), event(22)]]);
+  const owned = settled(keys.watcher("/k", { afterIndex: 20 }).next(abort.signal));
+  const watcher = keys.watcher("/k", { afterIndex: 20 });
+  const seen = [(await watcher.next(patience())).node.modifiedIndex, (await watcher.next(patience())).node.modifiedIndex];
+  assert.equal(await owned, abort.signal.reason);
+  assert.deepEqual(seen, [21, 22]);
+});

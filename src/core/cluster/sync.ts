@@ -1,0 +1,120 @@
+import { ClusterError, EndpointError, EtcdError, ResponseError } from "../../util/errors.js";
+import { log } from "../../util/log.js";
+import { parseEndpoint, type Endpoint } from "./endpoint.js";
+import { EndpointSet } from "./endpoint-set.js";
+import { shuffled } from "./selection.js";
+
+interface AdvertisedMember {
+  readonly clientURLs: readonly string[];
+}
+
+export interface SyncInput {
+  readonly members: readonly AdvertisedMember[];
+  /** Of the cluster whose members these are, "" if it was not said. */
+  readonly clusterId: string;
+  readonly current: EndpointSet;
+  readonly configured: readonly Endpoint[];
+  /** Asks those endpoints for the leader; absent when any endpoint is as good as another. */
+  readonly leader: ((set: EndpointSet) => Promise<AdvertisedMember>) | undefined;
+  /** Asks those endpoints for the members; resolves to the cluster's id. */
+  readonly probe: (set: EndpointSet) => Promise<string>;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** What the membership makes of the endpoints: a new set, or undefined when all stays as it is. */
+export async function syncedEndpoints(input: SyncInput): Promise<EndpointSet | undefined> {
+  const { members, current, configured, leader } = input;
+  const advertised = usable(members, configured);
+  if (advertised.length === 0) throw new ClusterError("ERR_NO_ENDPOINTS");
+  const next = current.lists(advertised) ? advertised : await answering(advertised, input);
+  if (leader !== undefined) return leaderSet(next, leader, input);
+  return next.length === 0 || current.lists(next) ? undefined : shuffled(next, configured);
+}
+
+/** Client URLs that can be endpoints; when all that is configured is https, http would be a downgrade. */
+function usable(members: readonly AdvertisedMember[], configured: readonly Endpoint[]): readonly Endpoint[] {
+  const secureOnly = configured.every((endpoint) => endpoint.secure);
+  return members
+    .flatMap((member) => endpointsOf(member))
+    .filter((endpoint) => {
+      const fits = endpoint.secure || !secureOnly;
+      if (!fits) log.sync("left out %s: the configured endpoints are https", endpoint.label);
+      return fits;
+    });
+}
+
+function endpointsOf({ clientURLs }: AdvertisedMember): readonly Endpoint[] {
+  return clientURLs.flatMap((text) => {
+    try {
+      return [parseEndpoint(text)];
+    } catch (error) {
+      log.sync("left out: %s", (error as Error).message);
+      return [];
+    }
+  });
+}
+
+/**
+ * The advertised endpoints without those that answer as something else: what a member calls "localhost" may be another
+ * server here, or another cluster. Those that do not answer may come back; but none is left when not a single one does.
+ */
+async function answering(advertised: readonly Endpoint[], { clusterId, probe, signal }: SyncInput): Promise<readonly Endpoint[]> {
+  const asked = await Promise.all(
+    new EndpointSet(advertised).order().map(async (endpoint) => {
+      try {
+        const id = await probe(new EndpointSet([endpoint]));
+        return { endpoint, is: id === "" || clusterId === "" || id === clusterId ? "member" : "stranger" };
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (error instanceof ClusterError) return { endpoint, is: "silent" };
+        if (error instanceof EtcdError || error instanceof ResponseError) return { endpoint, is: "stranger" };
+        throw error;
+      }
+    }),
+  );
+  for (const { endpoint, is } of asked) {
+    if (is === "stranger") log.sync("left out %s: it does not answer as a member of this cluster", endpoint.label);
+  }
+  if (asked.some(({ is }) => is === "member")) return asked.flatMap(({ endpoint, is }) => (is === "stranger" ? [] : [endpoint]));
+  log.sync("kept the list: none of the advertised endpoints answers");
+  return [];
+}
+
+/** The list in its own order, pinned to the leader; where there is none, or nobody on it answers, the current one pinned instead. */
+async function leaderSet(list: readonly Endpoint[], ask: NonNullable<SyncInput["leader"]>, { current, configured, signal }: SyncInput): Promise<EndpointSet> {
+  const leaderOf = async (set: EndpointSet): Promise<AdvertisedMember> => {
+    try {
+      return await ask(set);
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw asNoLeader(error);
+    }
+  };
+  if (list.length > 0) {
+    try {
+      return pinLeader(new EndpointSet(list, 0, configured), await leaderOf(new EndpointSet(list)));
+    } catch (error) {
+      if (signal?.aborted === true || !isUnreachable(error)) throw error;
+      log.sync("kept the list: none of the advertised endpoints answers");
+    }
+  }
+  return pinLeader(current, await leaderOf(current));
+}
+
+function pinLeader(set: EndpointSet, leader: AdvertisedMember): EndpointSet {
+  const endpoints = endpointsOf(leader);
+  if (endpoints.length === 0) throw new ClusterError("ERR_NO_LEADER_ENDPOINT");
+  const listed = endpoints.find((endpoint) => set.has(endpoint));
+  return listed === undefined ? set : set.pinnedTo(listed);
+}
+
+/** Whether nobody answered, not even with a refusal. */
+function isUnreachable(error: unknown): boolean {
+  return error instanceof ClusterError && error.errors.length > 0 && error.errors.every((attempt) => attempt instanceof EndpointError && attempt.status === undefined);
+}
+
+/** Only failures of the look-up itself: an abort, or a closed client, is no word on the leader. */
+function asNoLeader(error: unknown): unknown {
+  if (error instanceof ClusterError && error.code === "ERR_CLUSTER_UNAVAILABLE") return new ClusterError("ERR_NO_LEADER_ENDPOINT", error.errors);
+  return error instanceof EtcdError || error instanceof ResponseError ? new ClusterError("ERR_NO_LEADER_ENDPOINT", [error]) : error;
+}

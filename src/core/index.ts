@@ -1,0 +1,60 @@
+export { AuthAPI, AuthRoleAPI, AuthUserAPI, PermissionType } from "./auth.js";
+export { Client, type AutoSyncOptions } from "./client.js";
+export type { ClientOptions } from "./client-options.js";
+export { EndpointSelectionMode } from "./cluster/selection.js";
+export {
+  ClusterError,
+  EndpointError,
+  EtcdError,
+  EtcdErrorCode,
+  isCompareFailed,
+  isIndexCleared,
+  isKeyNotFound,
+  isNodeExist,
+  isRoleNotFound,
+  isUnauthorized,
+  isUserNotFound,
+  ResponseError,
+  SdkError,
+  UsageError,
+  type ClusterErrorCode,
+  type EndpointErrorCode,
+  type EndpointErrorFields,
+  type EtcdErrorFields,
+  type Outcome,
+  type ResponseErrorCode,
+  type ResponseErrorFields,
+  type UsageErrorCode,
+} from "../util/errors.js";
+export type { Exchange, RawResponse, RequestLimits, RequestSpec, ResponseHead, Sender } from "../http/exchange.js";
+export type { TlsOptions } from "../http/tls-options.js";
+export { disableCurlDebug, enableCurlDebug } from "../http/trace.js";
+export {
+  KeysAPI,
+  keysOf,
+  type CreateInOrderOptions,
+  type CreateOptions,
+  type DeleteOptions,
+  type GetOptions,
+  type KeysClient,
+  type KeysOptions,
+  type RefreshOptions,
+  type SetOptions,
+  type UpdateOptions,
+  type WatcherOptions,
+} from "./keys.js";
+export { Mirror, type MirrorChange, type MirrorOptions, type MirrorUpdate } from "./mirror.js";
+export { MembersAPI } from "./members.js";
+export { SrvDiscoverer, type Discoverer, type SrvDiscovererOptions, type SrvRecord, type SrvResolver } from "./srv-discoverer.js";
+export {
+  compareNodes,
+  type KeyNode,
+  type KeysAction,
+  type KeysResponse,
+  type KeysSummary,
+  type Member,
+  type Role,
+  type User,
+  type Versions,
+} from "./types.js";
+export { Watcher } from "./watcher.js";

@@ -1,0 +1,253 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import type { ClientOptions } from "./client-options.js";
+import { UsageError } from "../util/errors.js";
+import { KeysAPI, type KeysOptions } from "./keys.js";
+import { clientOf, ok, okBody, reply, ScriptedServer, type SeenRequest } from "../test-kit/scripted-server.js";
+
+interface Given {
+  readonly answer?: object;
+  readonly keys?: KeysOptions;
+  readonly client?: Partial<ClientOptions>;
+}
+
+/** Makes one call to a server that is content with everything; the one request that it saw, and what the call resolved to. */
+async function exchangeOf<T>(call: (keys: KeysAPI) => Promise<T>, { answer = okBody, keys, client }: Given = {}): Promise<[SeenRequest, T]> {
+  await using server = await ScriptedServer.start(reply(200, answer));
+  await using sender = clientOf([server], client);
+  const result = await call(new KeysAPI(sender, keys));
+  const [request] = server.requests;
+  assert.ok(request !== undefined && server.requests.length === 1, `${String(server.requests.length)} requests`);
+  return [request, result];
+}
+
+async function requestOf(call: (keys: KeysAPI) => Promise<unknown>, given?: Given): Promise<SeenRequest> {
+  return (await exchangeOf(call, given))[0];
+}
+
+/** The call is refused by us: the server's first request is the one that came afterwards. */
+async function refusal(call: (keys: KeysAPI) => Promise<unknown>): Promise<UsageError> {
+  await using server = await ScriptedServer.start(ok());
+  await using client = clientOf([server]);
+  const keys = new KeysAPI(client);
+  const error: unknown = await call(keys).then(
+    () => assert.fail("it was not refused"),
+    (reason: unknown) => reason,
+  );
+  assert.ok(error instanceof UsageError, String(error));
+  assert.equal(error.code, "ERR_ARGUMENT");
+  await keys.get("/afterwards");
+  assert.deepEqual(server.requests.map(({ path }) => path), ["/v2/keys/afterwards"]);
+  return error;
+}
+
+const formType = "application/x-www-form-urlencoded";
+
+interface Expected {
+  readonly method: string;
+  readonly path: string;
+  /** Sorted. */
+  readonly query?: readonly string[];
+  readonly body?: string;
+}
+
+const requests: readonly (readonly [string, (keys: KeysAPI) => Promise<unknown>, Expected])[] = [
+  ["A1: a get says all three of its flags", (k) => k.get("/color"), { method: "GET", path: "/color", query: ["quorum=false", "recursive=false", "sorted=false"] }],
+  ["A2: a recursive quorum get", (k) => k.get("/color", { recursive: true, quorum: true }), { method: "GET", path: "/color", query: ["quorum=true", "recursive=true", "sorted=false"] }],
+  ["A2: a sorted get", (k) => k.get("/color", { sort: true }), { method: "GET", path: "/color", query: ["quorum=false", "recursive=false", "sorted=true"] }],
+  ["A3: a set", (k) => k.set("/color", "red"), { method: "PUT", path: "/color", body: "value=red" }],
+  ["A4: an empty value is sent", (k) => k.set("/color", ""), { method: "PUT", path: "/color", body: "value=" }],
+  [
+    "A5: a value is form-encoded as UTF-8",
+    (k) => k.set("/k", "a b+c&d=e;f/é😀\n\0"),
+    { method: "PUT", path: "/k", body: "value=a%20b%2Bc%26d%3De%3Bf%2F%C3%A9%F0%9F%98%80%0A%00" },
+  ],
+  [
+    "A6: all conditions of a set",
+    (k) => k.set("/k", "v", { prevValue: "p v+&", prevIndex: 5, prevExist: true, ttl: 90, noValueOnSuccess: true }),
+    { method: "PUT", path: "/k", query: ["noValueOnSuccess=true", "prevExist=true", "prevIndex=5", "prevValue=p v+&"], body: "ttl=90&value=v" },
+  ],
+  ["A7: a directory has neither value nor prevValue", (k) => k.set("/k", "x", { dir: true, prevValue: "y", ttl: 5 }), { method: "PUT", path: "/k", query: ["dir=true"], body: "ttl=5" }],
+  ["A8: a directory with conditions", (k) => k.set("/k", "", { dir: true, prevIndex: 3, prevExist: true }), { method: "PUT", path: "/k", query: ["dir=true", "prevExist=true", "prevIndex=3"], body: "" }],
+  ["A9: a set with refresh", (k) => k.set("/k", "", { refresh: true, ttl: 10, prevExist: true }), { method: "PUT", path: "/k", query: ["prevExist=true"], body: "refresh=true&ttl=10" }],
+  ["A9: refresh() says the same", (k) => k.refresh("/k", 9.5), { method: "PUT", path: "/k", query: ["prevExist=true"], body: "refresh=true&ttl=10" }],
+  ["A11: a ttl of 0.4 s becomes 1", (k) => k.set("/k", "v", { ttl: 0.4 }), { method: "PUT", path: "/k", body: "ttl=1&value=v" }],
+  ["A11: a ttl of 2.1 s becomes 3", (k) => k.set("/k", "v", { ttl: 2.1 }), { method: "PUT", path: "/k", body: "ttl=3&value=v" }],
+  ["A11: a ttl of 2 s stays", (k) => k.set("/k", "v", { ttl: 2 }), { method: "PUT", path: "/k", body: "ttl=2&value=v" }],
+  ["A13: create", (k) => k.create("/k", "v"), { method: "PUT", path: "/k", query: ["prevExist=false"], body: "value=v" }],
+  ["A14: update", (k) => k.update("/k", "v"), { method: "PUT", path: "/k", query: ["prevExist=true"], body: "value=v" }],
+  ["A15: createInOrder", (k) => k.createInOrder("/jobs", "j", { ttl: 61 }), { method: "POST", path: "/jobs", body: "ttl=61&value=j" }],
+  ["A16: delete", (k) => k.delete("/k"), { method: "DELETE", path: "/k" }],
+  [
+    "A17: delete with everything",
+    (k) => k.delete("/k", { dir: true, recursive: true, prevIndex: 4, prevValue: "a b" }),
+    { method: "DELETE", path: "/k", query: ["dir=true", "prevIndex=4", "prevValue=a b", "recursive=true"] },
+  ],
+  ["A18: a watcher's first request", (k) => k.watcher("/k").next(), { method: "GET", path: "/k", query: ["recursive=false", "wait=true", "waitIndex=0"] }],
+  ["A19: a watcher after an index", (k) => k.watcher("/k", { afterIndex: 41, recursive: true }).next(), { method: "GET", path: "/k", query: ["recursive=true", "wait=true", "waitIndex=42"] }],
+];
+
+for (const [name, call, { method, path, query = [], body = "" }] of requests) {
+  test(name, async () => {
+    const seen = await requestOf(call);
+    assert.deepEqual(
+      { method: seen.method, path: seen.path, query: seen.query, body: seen.body, type: seen.headers["content-type"] },
+      { method, path: `/v2/keys${path}`, query, body, type: method === "GET" ? undefined : formType },
+    );
+  });
+}
+
+const paths: readonly (readonly [string, string, string])[] = [
+  ["A20", "", "/v2/keys"],
+  ["A20", "/", "/v2/keys/"],
+  ["A20", "x", "/v2/keys/x"],
+  ["A20", "x/y/", "/v2/keys/x/y/"],
+  ["A20", "//x//y", "/v2/keys/x/y"],
+  ["A22", "/q?r#s t%25", "/v2/keys/q%3Fr%23s%20t%2525"],
+  ["A22", "/a%2Fb", "/v2/keys/a%252Fb"],
+  ["A22", "/...", "/v2/keys/..."],
+  ["A22", "/%2e%2e/x", "/v2/keys/%252e%252e/x"],
+  ["A23", "/a\\b", "/v2/keys/a%5Cb"],
+  ["A23", "/naïve", "/v2/keys/na%C3%AFve"],
+  ["A23", "/😀", "/v2/keys/%F0%9F%98%80"],
+];
+
+for (const [id, key, target] of paths) {
+  test(`${id}: the key ${JSON.stringify(key)} goes out as ${target}`, async () => {
+    assert.equal((await requestOf((keys) => keys.delete(key))).target, target);
+  });
+}
+
+for (const [prefix, key, path] of [
+  ["/pfx/", "k", "/pfx/k"],
+  ["pfx", "/k", "/pfx/k"],
+  ["/a//b", "k/", "/a/b/k/"],
+  ["", "/k", "/k"],
+  ["/v2/keys/app", "", "/v2/keys/app"],
+] as const) {
+  test(`A25: the prefix ${JSON.stringify(prefix)} with the key ${JSON.stringify(key)}`, async () => {
+    const given = { keys: { prefix } };
+    assert.equal((await requestOf((keys) => keys.delete(key), given)).target, path);
+    assert.equal((await requestOf((keys) => keys.watcher(key).next(), given)).path, path);
+  });
+}
+
+/** A value, and what goes wrong with it; values must not show up in messages. */
+const lone = "secret\ud800";
+
+const refusals: readonly (readonly [string, (keys: KeysAPI) => Promise<unknown>, RegExp])[] = [
+  ["A10: a refresh with a value", (k) => k.set("/k", "v", { refresh: true, ttl: 5 }), /refresh keeps the value/],
+  ["D22: a refresh without ttl", (k) => k.set("/k", "", { refresh: true }), /refresh needs options\.ttl/],
+  ...[-1, 0, NaN, Infinity, 7e9 + 1, "5", null].flatMap((ttl): typeof refusals => [
+    [`A12: set with the ${typeof ttl} ${String(ttl)} as ttl`, (k) => k.set("/k", "v", { ttl: ttl as never }), /options\.ttl must be/],
+    [`A12: refresh with the ${typeof ttl} ${String(ttl)} as ttl`, (k) => k.refresh("/k", ttl as never), /ttl must be/],
+    [`A12: createInOrder with the ${typeof ttl} ${String(ttl)} as ttl`, (k) => k.createInOrder("/k", "v", { ttl: ttl as never }), /options\.ttl must be/],
+  ]),
+  ...["/../x", "/a/../../x", "..", ".", "a/./b", "a/.."].map((key): (typeof refusals)[number] => [`A21: the key ${key}`, (k) => k.get(key), /segment/]),
+  ["D21: set with an empty prevValue", (k) => k.set("/k", "v", { prevValue: "" }), /prevIndex/],
+  ["D21: delete with an empty prevValue", (k) => k.delete("/k", { prevValue: "" }), /prevIndex/],
+  ["D21: update with prevIndex 0", (k) => k.update("/k", "v", { prevIndex: 0 }), /prevIndex 0/],
+  ["D21: delete with prevIndex 0", (k) => k.delete("/k", { prevIndex: 0 }), /prevIndex 0/],
+  ["prevIndex 1.5", (k) => k.set("/k", "v", { prevIndex: 1.5 }), /prevIndex must be/],
+  ["a prevIndex above 2^53", (k) => k.set("/k", "v", { prevIndex: 2 ** 53 }), /prevIndex must be/],
+  ["prevExist false with prevIndex", (k) => k.set("/k", "v", { prevExist: false, prevIndex: 4 }), /prevExist false/],
+  ["prevExist false with prevValue", (k) => k.set("/k", "v", { prevExist: false, prevValue: "p" }), /prevExist false/],
+  ["prevExist as text", (k) => k.set("/k", "v", { prevExist: "true" as never }), /prevExist must be true or false/],
+  ["dir as text", (k) => k.delete("/k", { dir: "true" as never }), /dir must be true or false/],
+  ["a value that is a number", (k) => k.set("/k", 5 as never), /value must be a string, got number/],
+  ["a key that is missing", (k) => k.get(undefined as never), /key must be a string, got undefined/],
+  ["a signal that is none", (k) => k.get("/k", { signal: {} as never }), /options\.signal must be an AbortSignal/],
+  ["options that are text", (k) => k.get("/k", "recursive" as never), /options must be an object, got string/],
+  ["a lone surrogate in a key", (k) => k.get(`/${lone}`), /key holds a lone surrogate/],
+  ["a lone surrogate in a value", (k) => k.set("/k", lone), /value holds a lone surrogate/],
+  ["a lone surrogate in a value in order", (k) => k.createInOrder("/k", lone), /value holds a lone surrogate/],
+  ["a lone surrogate in prevValue of set", (k) => k.set("/k", "v", { prevValue: lone }), /prevValue holds a lone surrogate/],
+  ["a lone surrogate in prevValue of delete", (k) => k.delete("/k", { prevValue: lone }), /prevValue holds a lone surrogate/],
+  ["unknown option of get", (k) => k.get("/k", { sorted: true } as never), /no field "sorted"/],
+  ["unknown option of set", (k) => k.set("/k", "v", { prevvalue: "p" } as never), /no field "prevvalue"/],
+  ["unknown option of create", (k) => k.create("/k", "v", { prevIndex: 5 } as never), /no field "prevIndex"/],
+  ["unknown option of update", (k) => k.update("/k", "v", { prevExist: false } as never), /no field "prevExist"/],
+  ["unknown option of refresh", (k) => k.refresh("/k", 5, { value: "v" } as never), /no field "value"/],
+  ["unknown option of createInOrder", (k) => k.createInOrder("/k", "v", { dir: true } as never), /no field "dir"/],
+  ["unknown option of delete", (k) => k.delete("/k", { prevExist: true } as never), /no field "prevExist"/],
+  ["D23: delete with a prevValue of 5 kB", (k) => k.delete("/k", { prevValue: "secret".repeat(1_000) }), /request line would have 6\d{3} bytes, etcd takes 4096.*prevIndex/],
+  ["D23: get of a key of 5 kB", (k) => k.get("k".repeat(5_000)), /request line would have/],
+  ["D23: set of a key of 5 kB", (k) => k.set("k".repeat(5_000), "v"), /request line would have/],
+];
+
+for (const [name, call, message] of refusals) {
+  test(`${name} is refused before any I/O`, async () => {
+    const error = await refusal(call);
+    assert.match(error.message, message);
+    assert.doesNotMatch(error.message, /secret/);
+  });
+}
+
+test("watcher() refuses bad arguments by throwing", async () => {
+  await using client = clientOf(["http://127.0.0.1:1"]);
+  const keys = new KeysAPI(client);
+  const bad: readonly (() => unknown)[] = [
+    () => keys.watcher("a/../b"),
+    () => keys.watcher(lone),
+    () => keys.watcher("/k", { afterIndex: -1 }),
+    () => keys.watcher("/k", { afterIndex: 2 ** 53 }),
+    () => keys.watcher("/k", { recursive: 1 as never }),
+    () => keys.watcher("/k", { waitIndex: 5 } as never),
+    () => new KeysAPI(client, { prefix: "/v2/../x" }),
+    () => new KeysAPI(client, { prefix: lone }),
+    () => new KeysAPI(client, { Prefix: "/x" } as never),
+    () => new KeysAPI(undefined as never),
+    () => new KeysAPI({} as never),
+  ];
+  for (const make of bad) assert.throws(make, { name: "UsageError", code: "ERR_ARGUMENT" }, String(make));
+});
+
+test("D23: a prevValue of 20 kB goes into the form of a PUT", async () => {
+  const prevValue = "ü&=%".repeat(5_000);
+  for (const call of [(k: KeysAPI) => k.set("/k", "v", { prevValue, prevIndex: 3 }), (k: KeysAPI) => k.update("/k", "v", { prevValue, prevIndex: 3 })]) {
+    const { query, form } = await requestOf(call);
+    assert.deepEqual(query.filter((field) => !field.startsWith("prevExist")), ["prevIndex=3"]);
+    assert.deepEqual(form, [`prevValue=${prevValue}`, "value=v"]);
+  }
+});
+
+test("with noValueOnSuccess a set resolves to a summary, whether or not the server sends the node", async () => {
+  for (const answer of [{ action: "set" }, { ...okBody, action: "set" }]) {
+    const [, summary] = await exchangeOf((keys) => keys.set("/k", "v", { noValueOnSuccess: true }), { answer });
+    assert.deepEqual(summary, { action: "set", index: 0, clusterId: "" });
+  }
+});
+
+test("without noValueOnSuccess an answer without node is an error", async () => {
+  await assert.rejects(
+    requestOf((keys) => keys.set("/k", "v"), { answer: { action: "set" } }),
+    { name: "ResponseError", code: "ERR_INVALID_JSON", outcome: "unknown" },
+  );
+});
+
+for (const [quorumReads, quorum, sent] of [
+  [true, undefined, true],
+  [true, false, false],
+  [false, true, true],
+  [undefined, undefined, false],
+] as const) {
+  test(`the client's quorumReads ${String(quorumReads)} and the call's quorum ${String(quorum)} send quorum=${String(sent)}`, async () => {
+    const { query } = await requestOf((keys) => keys.get("/k", { quorum }), { client: { quorumReads } });
+    assert.ok(query.includes(`quorum=${String(sent)}`), query.join("&"));
+  });
+}
+
+test("a withheld 101: the stored value shows up nowhere when it was compared", async () => {
+  const refused = { errorCode: 101, message: "Compare failed", cause: "[mine != stored-secret]", index: 9 };
+  await using server = await ScriptedServer.start(reply(412, refused));
+  await using client = clientOf([server]);
+  const keys = new KeysAPI(client);
+  for (const call of [() => keys.set("/k", "v", { prevValue: "mine" }), () => keys.update("/k", "v", { prevValue: "mine" }), () => keys.delete("/k", { prevValue: "mine" })]) {
+    await assert.rejects(call, (error: Error) => {
+      assert.doesNotMatch(JSON.stringify(error) + String(error.stack), /stored-secret/);
+      assert.match(error.message, /^101: Compare failed/);
+      return true;
+    });
+  }
+  await assert.rejects(() => keys.delete("/k", { prevIndex: 3 }), { serverCause: refused.cause });
+});

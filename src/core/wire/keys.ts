@@ -1,0 +1,104 @@
+import type { RequestSpec } from "../../http/exchange.js";
+import { keyPath } from "./paths.js";
+
+/** Where a key lives: the path before all keys, and the key. */
+export interface KeyAddress {
+  readonly prefix: string;
+  readonly key: string;
+}
+
+export interface ReadFields {
+  readonly recursive?: boolean | undefined;
+  readonly sort?: boolean | undefined;
+  readonly quorum?: boolean | undefined;
+}
+
+export interface WriteFields {
+  readonly prevValue?: string | undefined;
+  readonly prevIndex?: number | undefined;
+  readonly prevExist?: boolean | undefined;
+  readonly ttl?: number | undefined;
+  readonly refresh?: boolean | undefined;
+  readonly dir?: boolean | undefined;
+  readonly noValueOnSuccess?: boolean | undefined;
+}
+
+export interface DeleteFields {
+  readonly prevValue?: string | undefined;
+  readonly prevIndex?: number | undefined;
+  readonly recursive?: boolean | undefined;
+  readonly dir?: boolean | undefined;
+}
+
+export function getSpec(at: KeyAddress, { quorum = false, recursive = false, sort = false }: ReadFields): RequestSpec {
+  return {
+    method: "GET",
+    path: keyPath(at.prefix, at.key),
+    query: `quorum=${String(quorum)}&recursive=${String(recursive)}&sorted=${String(sort)}`,
+  };
+}
+
+/**
+ * One long poll. `waitIndex` 0 waits for the next event from now on, which is another moment for each who asks; `onHeaders` tells
+ * of it. From an index on, the same question has the same answer whoever asks.
+ */
+export function watchSpec(at: KeyAddress, recursive: boolean, waitIndex: number, onHeaders: RequestSpec["onHeaders"]): RequestSpec {
+  const path = keyPath(at.prefix, at.key);
+  const query = `recursive=${String(recursive)}&wait=true&waitIndex=${String(waitIndex)}`;
+  return waitIndex === 0 ? { method: "GET", path, query, longPoll: true, onHeaders } : { method: "GET", path, query, longPoll: true, shared: true };
+}
+
+/**
+ * set, create, update, refresh and compare-and-swap. With `dir` etcd takes no value, and Go sends no `prevValue` either.
+ * A directory can be made once only, so that making one is not repeatable, unless it must exist (a new TTL).
+ */
+export function setSpec(at: KeyAddress, value: string, fields: WriteFields): RequestSpec {
+  const { dir = false, refresh = false, prevExist, prevIndex, ttl, noValueOnSuccess = false } = fields;
+  const prevValue = dir ? undefined : fields.prevValue;
+  const path = keyPath(at.prefix, at.key);
+  const query = (comparison: string | undefined): string =>
+    encodeForm({ dir: dir || undefined, noValueOnSuccess: noValueOnSuccess || undefined, prevExist, prevIndex, prevValue: comparison });
+  const form = (comparison: string | undefined): string =>
+    encodeForm({ prevValue: comparison, refresh: refresh || undefined, ttl: wholeSeconds(ttl), value: dir || refresh ? undefined : value });
+  const fullQuery = query(prevValue);
+  const fits = path.length + fullQuery.length < comfortableTarget;
+  return {
+    method: "PUT",
+    path,
+    query: fits ? fullQuery : query(undefined),
+    headers: formHeaders,
+    body: form(fits ? undefined : prevValue),
+    oneShot: prevValue !== undefined || prevIndex !== undefined || prevExist === false || (dir && prevExist !== true),
+  };
+}
+
+export function createInOrderSpec(at: KeyAddress, value: string, ttl: number | undefined): RequestSpec {
+  const body = encodeForm({ ttl: wholeSeconds(ttl), value });
+  return { method: "POST", path: keyPath(at.prefix, at.key), headers: formHeaders, body, oneShot: true };
+}
+
+export function deleteSpec(at: KeyAddress, { dir = false, prevIndex, prevValue, recursive = false }: DeleteFields): RequestSpec {
+  const query = encodeForm({ dir: dir || undefined, prevIndex, prevValue, recursive: recursive || undefined });
+  return { method: "DELETE", path: keyPath(at.prefix, at.key), query, headers: formHeaders, oneShot: true };
+}
+
+/** Without this type etcd ignores the body, and stores "" with success. */
+const formHeaders = { "content-type": "application/x-www-form-urlencoded" } as const;
+
+/** etcd resets plaintext connections whose request line exceeds 4096 bytes; what is above this moves to the form, which it reads too. */
+const comfortableTarget = 3_900;
+
+/** Up, so that no key dies before its time: `ttl=0` would expire it at once. */
+function wholeSeconds(ttl: number | undefined): number | undefined {
+  return ttl === undefined ? undefined : Math.ceil(ttl);
+}
+
+/** In the order given, which is to be the alphabet's, as Go sends them; what is undefined is left out. */
+function encodeForm(fields: Readonly<Record<string, string | number | boolean | undefined>>): string {
+  let form = "";
+  for (const name in fields) {
+    const value = fields[name];
+    if (value !== undefined) form += `${form === "" ? "" : "&"}${name}=${encodeURIComponent(value)}`;
+  }
+  return form;
+}

@@ -1,0 +1,233 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import net, { type AddressInfo, type Socket } from "node:net";
+import test, { describe, type TestContext } from "node:test";
+import { ClusterError, EndpointError, ResponseError } from "../util/errors.js";
+import { KeysAPI } from "./keys.js";
+import { clusterOf, rejection, resettingServer, settled } from "../test-kit/scripted-cluster.js";
+import {
+  clientOf,
+  closeUnanswered,
+  halfBody,
+  ok,
+  raftTimeout,
+  refusedUrl,
+  reply,
+  resetUnanswered,
+  ScriptedServer,
+  silence,
+  type Answer,
+} from "../test-kit/scripted-server.js";
+import { limitMs } from "../test-kit/waiting.js";
+
+// What must never happen: a write that means something else when sent twice is sent twice, and a write that a server may
+// have got is called notApplied. A reset before the request was read looks to us like one after it: both are unknown.
+
+interface Write {
+  readonly name: string;
+  readonly call: (keys: KeysAPI) => Promise<unknown>;
+  /** Whether sending it twice means the same as once. */
+  readonly repeatable: boolean;
+  /** Method, target and body as every server must get them. */
+  readonly request: string;
+}
+
+const writes: readonly Write[] = [
+  { name: "set", call: (keys) => keys.set("/k", "v"), repeatable: true, request: "PUT /v2/keys/k value=v" },
+  { name: "CAS by value", call: (keys) => keys.set("/k", "v", { prevValue: "u" }), repeatable: false, request: "PUT /v2/keys/k?prevValue=u value=v" },
+  { name: "CAS by index", call: (keys) => keys.update("/k", "v", { prevIndex: 7 }), repeatable: false, request: "PUT /v2/keys/k?prevExist=true&prevIndex=7 value=v" },
+  { name: "create", call: (keys) => keys.create("/k", "v"), repeatable: false, request: "PUT /v2/keys/k?prevExist=false value=v" },
+  { name: "createInOrder", call: (keys) => keys.createInOrder("/k", "v"), repeatable: false, request: "POST /v2/keys/k value=v" },
+  { name: "delete", call: (keys) => keys.delete("/k"), repeatable: false, request: "DELETE /v2/keys/k " },
+];
+
+/** "S1": the second endpoint answers and the call succeeds. Else class, code and outcome of the error. */
+type Ending = "S1" | `${"ClusterError" | "ResponseError"} ${string} ${"notApplied" | "unknown"}`;
+
+interface Fault {
+  readonly name: string;
+  readonly s0: Answer | "refuses" | "resets";
+  /** Whether S0 reads the request. */
+  readonly read: boolean;
+  readonly repeatable: Ending;
+  readonly oneShot: Ending;
+  /** With S0 alone, of all writes. */
+  readonly alone: Ending;
+}
+
+const unknown = { repeatable: "S1", oneShot: "ClusterError ERR_NETWORK unknown", alone: "ClusterError ERR_NETWORK unknown" } as const;
+const unknownTimeout = { repeatable: "S1", oneShot: "ClusterError ERR_HEADER_TIMEOUT unknown", alone: "ClusterError ERR_HEADER_TIMEOUT unknown" } as const;
+const unknown5xx = { repeatable: "S1", oneShot: "ClusterError ERR_SERVER unknown", alone: "ClusterError ERR_SERVER unknown" } as const;
+const noV2 = "ResponseError ERR_STATUS notApplied";
+const page = "ResponseError ERR_STATUS unknown";
+
+const faults: readonly Fault[] = [
+  { name: "refused", s0: "refuses", read: false, repeatable: "S1", oneShot: "S1", alone: "ClusterError ERR_NETWORK notApplied" },
+  { name: "reset before the request was read", s0: "resets", read: false, ...unknown },
+  { name: "reset after it was read", s0: resetUnanswered(), read: true, ...unknown },
+  { name: "closed after it was read", s0: closeUnanswered(), read: true, ...unknown },
+  { name: "no headers", s0: silence(), read: true, ...unknownTimeout },
+  { name: "half a body", s0: halfBody(), read: true, ...unknown },
+  { name: "500 with errorCode 300", s0: raftTimeout(), read: true, ...unknown5xx },
+  { name: "503", s0: reply(503, "unavailable"), read: true, ...unknown5xx },
+  // etcd without its v2 API, on every member or on none: no other endpoint is asked
+  { name: "404 text page", s0: reply(404, "404 page not found\n"), read: true, repeatable: noV2, oneShot: noV2, alone: noV2 },
+  // not etcd's: whoever it was may have passed the request on
+  { name: "404 text page of a stranger", s0: reply(404, "<html>gone</html>"), read: true, repeatable: page, oneShot: page, alone: page },
+];
+
+for (const fault of faults) {
+  describe(`faults: ${fault.name}`, { concurrency: true }, () => {
+    for (const write of writes) {
+      const expected = write.repeatable ? fault.repeatable : fault.oneShot;
+      const counts = { s0: fault.read ? 1 : 0, s1: expected === "S1" ? 1 : 0 };
+      test(`faults: ${write.name}, ${fault.name} -> S0 gets ${String(counts.s0)}, S1 ${String(counts.s1)}, ${expected}`, async (t) => {
+        await check(t, write, fault, counts, expected);
+      });
+      test(`faults: ${write.name}, ${fault.name}, no other endpoint -> ${fault.alone}`, async (t) => {
+        await check(t, write, fault, { s0: counts.s0 }, fault.alone);
+      });
+    }
+  });
+}
+
+async function check(t: TestContext, write: Write, fault: Fault, counts: { readonly s0: number; readonly s1?: number }, expected: Ending): Promise<void> {
+  const s0 = await faulty(t, fault);
+  const s1 = counts.s1 === undefined ? undefined : await ScriptedServer.start(ok());
+  const client = clientOf([s0.url, ...(s1 === undefined ? [] : [s1])], fault.name === "no headers" ? { headerTimeoutMs: limitMs } : {});
+  t.after(() => s1?.close());
+  const result = await settled(write.call(new KeysAPI(client)));
+  // nothing is sent any more after this
+  await client.close();
+
+  assert.equal(endingOf(result), expected);
+  assert.deepEqual(s0.requests(), Array.from({ length: counts.s0 }, () => write.request));
+  assert.equal(s0.connections(), fault.s0 === "refuses" ? 0 : 1);
+  assert.deepEqual(s1?.requests.map(lineOf) ?? [], Array.from({ length: counts.s1 ?? 0 }, () => write.request));
+}
+
+interface Faulty {
+  readonly url: string;
+  readonly requests: () => readonly string[];
+  readonly connections: () => number;
+}
+
+async function faulty(t: TestContext, { s0 }: Fault): Promise<Faulty> {
+  if (s0 === "refuses") return { url: await refusedUrl(), requests: () => [], connections: () => 0 };
+  if (s0 === "resets") return { ...(await resettingServer(t)), requests: () => [] };
+  const sockets = new Set<Socket>();
+  const server = await ScriptedServer.start((response, request, socket) => {
+    sockets.add(socket);
+    return s0(response, request, socket);
+  });
+  t.after(() => server.close());
+  return { url: server.url, requests: () => server.requests.map(lineOf), connections: () => sockets.size };
+}
+
+function lineOf({ method, target, body }: { readonly method: string; readonly target: string; readonly body: string }): string {
+  return `${method} ${target} ${body}`;
+}
+
+function endingOf(result: unknown): string {
+  if (result instanceof ClusterError) {
+    assert.equal(result.code, "ERR_CLUSTER_UNAVAILABLE");
+    assert.equal(result.errors.length, 1);
+    const [error] = result.errors;
+    assert.ok(error instanceof EndpointError);
+    assert.equal(error.outcome, result.outcome);
+    return `ClusterError ${error.code} ${result.outcome}`;
+  }
+  if (result instanceof ResponseError) return `ResponseError ${result.code} ${result.outcome}`;
+  assert.ok(!(result instanceof Error), result as Error);
+  return "S1";
+}
+
+for (const write of writes) {
+  for (const [name, second] of [["closed", closeUnanswered()], ["reset", resetUnanswered()]] as const) {
+    const ending = write.repeatable ? "S1" : "ClusterError ERR_NETWORK unknown";
+    test(`faults: ${write.name} on a kept connection that is ${name} after it was read -> ${ending}`, async (t) => {
+      const sockets: Socket[] = [];
+      const kept = (answer: Answer): Answer => (response, request, socket) => {
+        sockets.push(socket);
+        return answer(response, request, socket);
+      };
+      const { keys, seen, counts } = await clusterOf(t, [[kept(ok()), kept(second), kept(ok())], [ok()]]);
+      await keys.get("/k");
+      assert.equal(endingOf(await settled(write.call(keys))), ending);
+      assert.deepEqual(counts(), [2, ending === "S1" ? 1 : 0]);
+      assert.equal(lineOf(seen(0)[1] ?? assert.fail()), write.request);
+      assert.equal(sockets[0], sockets[1]);
+    });
+  }
+}
+
+test("faults: a read on a kept connection that is closed is asked again there, and not of the next endpoint", async (t) => {
+  const { keys, counts } = await clusterOf(t, [[ok(), closeUnanswered(), ok()], [ok()]]);
+  await keys.get("/k");
+  await keys.get("/k");
+  assert.deepEqual(counts(), [3, 0]);
+});
+
+test("faults: a server that accepts but never shakes hands got nothing: a one-shot write goes on", async (t) => {
+  const mute = net.createServer({ pauseOnConnect: true }, (socket) => {
+    sockets.push(socket);
+  });
+  const sockets: Socket[] = [];
+  mute.listen(0, "127.0.0.1");
+  await once(mute, "listening");
+  const s1 = await ScriptedServer.start(ok());
+  const client = clientOf([`https://127.0.0.1:${String((mute.address() as AddressInfo).port)}`, s1], { headerTimeoutMs: limitMs });
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+    mute.close();
+    return Promise.all([client.close(), s1.close()]);
+  });
+  await new KeysAPI(client).createInOrder("/q", "v");
+  assert.equal(sockets.length, 1);
+  assert.equal(s1.requests.length, 1);
+});
+
+test("faults: https to a server that speaks plain HTTP: nothing was sent, a one-shot write goes on", async (t) => {
+  const { server } = await clusterOf(t, [[ok()], [ok()]]);
+  const client = clientOf([server(0).url.replace("http:", "https:"), server(1)]);
+  t.after(() => client.close());
+  await new KeysAPI(client).createInOrder("/q", "v");
+  assert.deepEqual([server(0).requests.length, server(1).requests.length], [0, 1]);
+});
+
+for (const fault of [
+  { name: "refused, then 503", scripts: [reply(503, "")], outcome: "unknown", oneShot: [1] },
+  { name: "refused, then 503, then closed", scripts: [reply(503, ""), closeUnanswered()], outcome: "unknown", oneShot: [1, 0] },
+] as const) {
+  test(`faults: ${fault.name} -> outcome unknown, whatever came first`, async (t) => {
+    const { server, counts } = await clusterOf(t, fault.scripts.map((answer) => [answer]));
+    const endpoints = [await refusedUrl(), ...fault.scripts.map((_, i) => server(i))];
+    const client = clientOf(endpoints);
+    const other = clientOf(endpoints);
+    t.after(() => Promise.all([client.close(), other.close()]));
+    assert.equal((await rejection(new KeysAPI(client).createInOrder("/q", "v"), ClusterError)).outcome, fault.outcome);
+    assert.deepEqual(counts(), fault.oneShot);
+    const error = await rejection(new KeysAPI(other).set("/k", "v"), ClusterError);
+    assert.equal(error.outcome, fault.outcome);
+    assert.equal(error.errors.length, endpoints.length);
+  });
+}
+
+test("faults: every endpoint refuses -> notApplied, also for one-shot writes", async (t) => {
+  const client = clientOf([await refusedUrl(), await refusedUrl()]);
+  t.after(() => client.close());
+  const error = await rejection(new KeysAPI(client).createInOrder("/q", "v"), ClusterError);
+  assert.equal(error.errors.length, 2);
+  assert.equal(error.outcome, "notApplied");
+});
+
+test("faults: set, reset by S0 after it was read, S1 has no v2 API -> not notApplied: S0 may have applied it", async (t) => {
+  const { keys, counts } = await clusterOf(t, [[resetUnanswered()], [reply(404, "404 page not found\n")]]);
+  assert.equal(endingOf(await settled(keys.set("/k", "v"))), page);
+  assert.deepEqual(counts(), [1, 1]);
+});
+
+test("faults: a read changes nothing: its outcome is always notApplied", async (t) => {
+  const { keys } = await clusterOf(t, [[resetUnanswered()], [halfBody()], [raftTimeout()]]);
+  assert.equal((await rejection(keys.get("/k"), ClusterError)).outcome, "notApplied");
+});

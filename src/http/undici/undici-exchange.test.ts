@@ -1,0 +1,189 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import net, { type AddressInfo, type Socket } from "node:net";
+import test, { type TestContext } from "node:test";
+import { EndpointError, UsageError } from "../../util/errors.js";
+import type { RequestSpec } from "../exchange.js";
+import { startChild } from "../../test-kit/child.js";
+import { rejection } from "../../test-kit/scripted-cluster.js";
+import { closeUnanswered, event, headersOnly, ok, reply, ScriptedServer, silence, type Answer } from "../../test-kit/scripted-server.js";
+import { undiciExchange, type UndiciExchangeOptions } from "./index.js";
+
+// what this transport has in common with the other is tested by that one's own tests, which run over both
+
+const read: RequestSpec = { method: "GET", path: "/v2/keys/k" };
+const write: RequestSpec = { method: "PUT", path: "/v2/keys/k", body: "value=v" };
+
+function over(t: TestContext, options?: UndiciExchangeOptions): (url: string, spec: RequestSpec, signal?: AbortSignal) => Promise<{ status: number; body: string }> {
+  const exchange = undiciExchange(options);
+  t.after(() => exchange.close?.());
+  return (url, spec, signal) => exchange(new URL(url + spec.path), spec, signal);
+}
+
+/** Takes connections, and says nothing, not even a TLS handshake. */
+async function muteServer(t: TestContext): Promise<{ readonly url: string; readonly connected: Promise<Socket> }> {
+  const server = net.createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const connected = new Promise<Socket>((resolve) => server.once("connection", resolve));
+  t.after(async () => {
+    server.close();
+    await once(server, "close");
+  });
+  return { url: `https://127.0.0.1:${String((server.address() as AddressInfo).port)}`, connected };
+}
+
+function closed(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    socket.on("error", () => undefined).resume().once("close", () => {
+      resolve();
+    });
+  });
+}
+
+test("options that are none are refused", () => {
+  for (const options of [{ tsl: {} }, { tls: { cert: "x" } }, { tls: { ca: 1 } }, { tls: { rejectUnauthorised: false } }, null]) {
+    assert.throws(() => undiciExchange(options as unknown as UndiciExchangeOptions), UsageError);
+  }
+});
+
+test("a request that is aborted while its connection is made leaves no socket, and was not sent", async (t) => {
+  const { url, connected } = await muteServer(t);
+  const ask = over(t);
+  const abort = new AbortController();
+  const call = ask(url, write, abort.signal);
+  const gone = closed(await connected);
+  abort.abort("over");
+  await assert.rejects(call, (reason) => reason === "over");
+  await gone;
+});
+
+test("the header limit covers the handshake; a write that it ended was not applied", async (t) => {
+  const { url, connected } = await muteServer(t);
+  const ask = over(t);
+  const call = ask(url, { ...write, limits: { headersMs: 100, idleMs: Infinity } });
+  const gone = connected.then(closed);
+  const { code, outcome } = await rejection(call, EndpointError);
+  assert.deepEqual([code, outcome], ["ERR_HEADER_TIMEOUT", "notApplied"]);
+  await gone;
+});
+
+test("one connection carries one request after the other, and as many are open as requests at once", async (t) => {
+  await using server = await ScriptedServer.start(ok());
+  const ask = over(t);
+  for (let i = 0; i < 5; i++) await ask(server.url, i % 2 === 0 ? read : write);
+  assert.equal(server.connections, 1);
+  const held: (() => void)[] = [];
+  server.script((...args) => new Promise<void>((resolve) => held.push(resolve)).then(() => ok()(...args)));
+  const calls = Array.from({ length: 3 }, () => ask(server.url, read));
+  await server.received(8);
+  assert.equal(server.connections, 3);
+  for (const letGo of held) letGo();
+  await Promise.all(calls);
+});
+
+test("a server that closes after each answer is asked again over a new connection, writes too", async (t) => {
+  await using server = await ScriptedServer.start(reply(200, "{}", { connection: "close" }));
+  const ask = over(t);
+  for (let i = 0; i < 5; i++) assert.equal((await ask(server.url, i % 2 === 0 ? read : write)).status, 200);
+  assert.equal(server.requests.length, 5);
+});
+
+test("a kept connection that the server closes is seen to be closed: a write goes over a new one", async (t) => {
+  let kept: Socket | undefined;
+  const keep: Answer = (response, request, socket) => {
+    kept = socket;
+    return ok()(response, request, socket);
+  };
+  await using server = await ScriptedServer.start(keep);
+  const ask = over(t);
+  await ask(server.url, read);
+  kept?.end();
+  await server.connectionsDownTo(0);
+  assert.equal((await ask(server.url, write)).status, 200);
+  assert.equal(server.requests.length, 2);
+});
+
+test("a read meets at most two dying kept connections; a write none, and its outcome is unknown", async (t) => {
+  await using server = await ScriptedServer.start();
+  const ask = over(t);
+  /** Opens that many connections, and keeps them. */
+  const keep = async (count: number): Promise<void> => {
+    const before = server.requests.length;
+    const held: (() => void)[] = [];
+    server.script((...args) => new Promise<void>((resolve) => held.push(resolve)).then(() => ok()(...args)));
+    const calls = Array.from({ length: count }, () => ask(server.url, read));
+    await server.received(before + count);
+    for (const letGo of held) letGo();
+    await Promise.all(calls);
+  };
+  await keep(2);
+  server.script(closeUnanswered(), closeUnanswered(), ok());
+  assert.equal((await ask(server.url, read)).status, 200);
+  await keep(3);
+  server.script(closeUnanswered());
+  assert.equal((await rejection(ask(server.url, read), EndpointError)).code, "ERR_NETWORK");
+  await keep(1);
+  server.script(closeUnanswered());
+  const { message, outcome } = await rejection(ask(server.url, write), EndpointError);
+  assert.equal(outcome, "unknown");
+  assert.match(message, /socket hang up/);
+});
+
+test("a repeated header is joined, an informational answer is none, bytes go as they are", async (t) => {
+  await using server = await ScriptedServer.start((response) => {
+    response.writeEarlyHints({ link: "</x>; rel=preload" });
+    response.writeHead(200, { "x-a": ["1", "2"], "content-type": "text/plain" }).end("body");
+  });
+  const exchange = undiciExchange();
+  t.after(() => exchange.close?.());
+  const raw = await exchange(new URL(`${server.url}/`), { method: "PUT", path: "/", bytes: Uint8Array.of(0x68, 0xc3, 0xa9) }, undefined);
+  assert.deepEqual([raw.status, raw.headers["x-a"], raw.body], [200, "1, 2", "body"]);
+  assert.equal(server.requests[0]?.body, "hé");
+});
+
+test("a body arrives byte for byte, whatever it holds and however long it is, on a new connection and on a kept one", async (t) => {
+  await using server = await ScriptedServer.start(ok());
+  const ask = over(t);
+  const texts = ["value=v", "é€😀\0\u00ff", `${"é".repeat(4_000)}😀`, "€".repeat(400_000)];
+  for (const body of texts) await ask(server.url, { ...write, body });
+  for (const body of texts) await ask(server.url, { method: "PUT", path: write.path, bytes: new TextEncoder().encode(`..${body}`).subarray(2) });
+  // a diff would be longer than a screen
+  assert.deepEqual(server.requests.map(({ body }) => texts.indexOf(body)), [0, 1, 2, 3, 0, 1, 2, 3]);
+  assert.equal(server.connections, 1);
+});
+
+test("a header that HTTP does not take fails that request alone, unsent", async (t) => {
+  await using server = await ScriptedServer.start(ok());
+  const ask = over(t);
+  const { outcome } = await rejection(ask(server.url, { ...write, headers: { "x-a": "a\nb" } }), EndpointError);
+  assert.equal(outcome, "notApplied");
+  assert.equal((await ask(server.url, write)).status, 200);
+  assert.equal(server.requests.length, 1);
+});
+
+test("close() ends idle connections and requests in flight; the transport may be used again", async (t) => {
+  await using server = await ScriptedServer.start(ok(), silence());
+  const exchange = undiciExchange();
+  t.after(() => exchange.close?.());
+  const ask = (spec: RequestSpec): Promise<unknown> => exchange(new URL(server.url + spec.path), spec, undefined);
+  await ask(read);
+  const pending = Promise.allSettled([ask(read), ask(read)]);
+  await server.received(3);
+  await exchange.close?.();
+  assert.deepEqual((await pending).map(({ status }) => status), ["rejected", "rejected"]);
+  await server.connectionsDownTo(0);
+  server.script(ok());
+  await ask(read);
+});
+
+test("a silent watch holds the process, an idle connection does not", async (t) => {
+  await using server = await ScriptedServer.start(ok(), headersOnly());
+  const child = startChild(t, "undici-programs.js", [server.url]);
+  await server.received(2);
+  assert.equal(child.process.exitCode, null);
+  server.script(event(7));
+  child.process.stdin?.end();
+  const { status, stderr } = await child.ended;
+  assert.deepEqual([status, stderr], [0, ""]);
+});

@@ -1,0 +1,75 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import net, { type AddressInfo } from "node:net";
+import type { TestContext } from "node:test";
+import { inspect } from "node:util";
+import type { Client } from "../core/client.js";
+import type { ClientOptions } from "../core/client-options.js";
+import { KeysAPI } from "../core/keys.js";
+import { clientOf, ScriptedServer, type Answer, type SeenRequest } from "./scripted-server.js";
+
+/** Servers, and a client that tries them in their order. */
+export interface ScriptedCluster {
+  readonly client: Client;
+  readonly keys: KeysAPI;
+  readonly server: (i: number) => ScriptedServer;
+  /** What the server with that number was asked. */
+  readonly seen: (i: number) => readonly SeenRequest[];
+  /** How many requests each server got. */
+  readonly counts: () => readonly number[];
+}
+
+/** One server per script. All is closed when the test ends. */
+export async function clusterOf(t: TestContext, scripts: readonly (readonly Answer[])[], options: Partial<ClientOptions> = {}): Promise<ScriptedCluster> {
+  const servers = await Promise.all(scripts.map((answers) => ScriptedServer.start(...answers)));
+  const client = clientOf(servers, options);
+  t.after(async () => {
+    await client.close();
+    await Promise.all(servers.map((server) => server.close()));
+  });
+  const server = (i: number): ScriptedServer => servers[i] ?? assert.fail(`there is no server ${String(i)}`);
+  return {
+    client,
+    keys: new KeysAPI(client),
+    server,
+    seen: (i) => server(i).requests,
+    counts: () => servers.map(({ requests }) => requests.length),
+  };
+}
+
+/** What a promise rejects with, which must be of that class. */
+export async function rejection<T extends Error>(promise: Promise<unknown>, kind: abstract new (...args: never[]) => T): Promise<T> {
+  const error = await settled(promise);
+  assert.ok(error instanceof kind, `should have rejected with ${kind.name}, not settled with ${inspect(error)}`);
+  return error;
+}
+
+/** What a promise rejects with, or resolves to. */
+export function settled(promise: Promise<unknown>): Promise<unknown> {
+  return promise.catch((error: unknown) => error);
+}
+
+/** A server that resets each connection as soon as it is there, with what was sent unread. */
+export async function resettingServer(t: TestContext): Promise<{ readonly url: string; readonly connections: () => number }> {
+  let connections = 0;
+  const server = net.createServer({ pauseOnConnect: true }, (socket) => {
+    connections++;
+    socket.on("error", () => undefined);
+    // the next turn, so that the client, in this same process, has seen its connection
+    setImmediate(() => socket.resetAndDestroy());
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.after(async () => {
+    server.close();
+    await once(server, "close");
+  });
+  return { url: `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`, connections: () => connections };
+}
+
+/** A promise and what resolves it. */
+export function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
+  let open = (): void => undefined;
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  return { opened, open };
+}
