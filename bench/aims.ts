@@ -6,7 +6,11 @@ import { baseline, sdkPairs, type SubjectName } from "./subject-names.js";
 /** What the package shall come to, beside what it came to. */
 export function aimsTable(results: Results): string {
   const rows = [...rateAims(results), ...shareAims(results), ...watcherAims(results), importAim(results)];
-  return table(["aim", "measured", ""], rows.map(({ what, figures, holds }) => [what, figures.map(({ text }) => text).join(", "), verdict(figures, holds)]), "text");
+  return table(
+    ["aim", "measured", ""],
+    rows.map(({ what, figures, holds }) => [what, figures.map(({ text }) => text).join(", "), verdict(figures, holds)]),
+    "text",
+  );
 }
 
 interface Aim {
@@ -59,17 +63,35 @@ function watcherAims({ rounds, idle, idleWatchers }: Results): readonly Aim[] {
   return sdkPairs.flatMap(({ sdk, bare }): readonly Aim[] => {
     const memory = (label: string, of: (row: IdleRound) => number): Figure => {
       const value = ratio(idle, sdk, bare, of);
-      return { label, value, text: `${label}: ${figure(value, 2)} (${kilobytes(absolute(idle, sdk, of))} kB beside ${kilobytes(absolute(idle, bare, of))} kB)` };
+      return {
+        label,
+        value,
+        text: `${label}: ${figure(value, 2)} (${kilobytes(absolute(idle, sdk, of))} kB beside ${kilobytes(absolute(idle, bare, of))} kB)`,
+      };
     };
     const closeMs = absolute(idle, sdk, (row) => row.closeMs);
     const shared = inScenario(rounds, "watch c=1000");
     const [ms, bareMs] = [sdk, bare].map((subject) => figure(absolute(shared, subject, field("p50")) / 1_000, 1));
     return [
-      { what: `${sdk}: ${count} idle watchers take at most 1.3 × the memory of its bare transport's`, figures: [memory("RSS", (row) => row.rss), memory("heap", (row) => row.heap)], holds: (value) => value <= 1.3 },
-      { what: `${sdk}: they are all closed in less than 2 s`, figures: [{ label: "", value: closeMs, text: `${figure(closeMs / 1_000, 2)} s` }], holds: (value) => value < 2_000 },
+      {
+        what: `${sdk}: ${count} idle watchers take at most 1.3 × the memory of its bare transport's`,
+        figures: [memory("RSS", (row) => row.rss), memory("heap", (row) => row.heap)],
+        holds: (value) => value <= 1.3,
+      },
+      {
+        what: `${sdk}: they are all closed in less than 2 s`,
+        figures: [{ label: "", value: closeMs, text: `${figure(closeMs / 1_000, 2)} s` }],
+        holds: (value) => value < 2_000,
+      },
       {
         what: `${sdk}: 1,000 watchers of one key see an event no later than over its bare transport (p50)`,
-        figures: [{ label: "", value: ratio(shared, sdk, bare, field("p50")), text: `${ms ?? "–"} ms beside ${bareMs ?? "–"} ms` }],
+        figures: [
+          {
+            label: "",
+            value: ratio(shared, sdk, bare, field("p50")),
+            text: `${ms ?? "–"} ms beside ${bareMs ?? "–"} ms`,
+          },
+        ],
         holds: (value) => value <= 1,
       },
     ];
@@ -78,7 +100,11 @@ function watcherAims({ rounds, idle, idleWatchers }: Results): readonly Aim[] {
 
 function importAim({ imports }: Results): Aim {
   const value = imports.find(({ name }) => name === "etcd2")?.importMs ?? NaN;
-  return { what: "importing etcd2 takes at most 10 ms above bare Node", figures: [{ label: "", value, text: `${figure(value, 1)} ms` }], holds: (ms) => ms <= 10 };
+  return {
+    what: "importing etcd2 takes at most 10 ms above bare Node",
+    figures: [{ label: "", value, text: `${figure(value, 1)} ms` }],
+    holds: (ms) => ms <= 10,
+  };
 }
 
 function verdict(figures: readonly Figure[], holds: (value: number) => boolean): string {
@@ -86,5 +112,7 @@ function verdict(figures: readonly Figure[], holds: (value: number) => boolean):
   const missed = measured.filter(({ value }) => !holds(value));
   if (measured.length === 0) return "not measured";
   if (missed.length === 0) return "met";
-  return missed.length === measured.length ? "**missed**" : `**missed**: ${missed.map(({ label }) => label).join(", ")}`;
+  return missed.length === measured.length
+    ? "**missed**"
+    : `**missed**: ${missed.map(({ label }) => label).join(", ")}`;
 }

@@ -43,6 +43,9 @@ const everybody: readonly SubjectName[] = subjectGroups.flat();
 const users = everybody.filter((subject) => !sdkPairs.some(({ bare }) => bare === subject));
 
 /** Of whom was measured. */
-function barsOf(subjects: readonly SubjectName[], of: (subject: SubjectName) => number): readonly (readonly [string, number])[] {
+function barsOf(
+  subjects: readonly SubjectName[],
+  of: (subject: SubjectName) => number,
+): readonly (readonly [string, number])[] {
   return subjects.map((subject) => [subject, of(subject)] as const).filter(([, value]) => !Number.isNaN(value));
 }

@@ -4,13 +4,25 @@ import type { Round, Taken } from "./results.js";
 import type { sdkPairs } from "./subject-names.js";
 
 /** How one subject compares with another: each ratio within a round, then the median over the rounds. NaN where one of them is missing. */
-export function ratio<T extends Taken>(rows: readonly T[], subject: string, base: string, of: (row: T) => number): number {
+export function ratio<T extends Taken>(
+  rows: readonly T[],
+  subject: string,
+  base: string,
+  of: (row: T) => number,
+): number {
   return median(ratios(rows, subject, base, of));
 }
 
-export function ratios<T extends Taken>(rows: readonly T[], subject: string, base: string, of: (row: T) => number): readonly number[] {
+export function ratios<T extends Taken>(
+  rows: readonly T[],
+  subject: string,
+  base: string,
+  of: (row: T) => number,
+): readonly number[] {
   const bases = new Map(rows.filter((row) => row.subject === base).map((row) => [row.round, of(row)]));
-  return rows.filter((row) => row.subject === subject && bases.has(row.round)).map((row) => of(row) / (bases.get(row.round) ?? NaN));
+  return rows
+    .filter((row) => row.subject === subject && bases.has(row.round))
+    .map((row) => of(row) / (bases.get(row.round) ?? NaN));
 }
 
 /** The figure itself, its median over the rounds. */

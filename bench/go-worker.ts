@@ -17,7 +17,9 @@ export function goWorker(quick: boolean): GoWorker {
   if (!ok) return { problem: "no go on the PATH" };
   const goVersion = /go(\d\S*)/.exec(stdout)?.[1] ?? "?";
   const sources = { main: source("main.go"), mod: source("go.mod") };
-  const hash = createHash("sha256").update(JSON.stringify([stdout, sources])).digest("hex");
+  const hash = createHash("sha256")
+    .update(JSON.stringify([stdout, sources]))
+    .digest("hex");
   const before = quick ? builtBefore(hash) : undefined;
   if (before !== undefined) return before;
   rmSync(record, { force: true });
@@ -44,8 +46,15 @@ type Built = { readonly client: string } | { readonly problem: string };
 
 /** Of the Go module that go.mod names: needs a module proxy, or a cache that has it. A proxy that cannot be reached may be silent for long. */
 function fromModules({ main, mod }: Sources, timeoutMs: number): Built {
-  const problem = build("modules", { "main.go": main, "go.mod": mod }, { GO111MODULE: "on", GOFLAGS: "-mod=mod" }, timeoutMs);
-  return problem === undefined ? { client: `client/v2 ${/client\/v2 (\S+)/.exec(mod)?.[1] ?? "?"}` } : { problem: `from modules: ${problem}` };
+  const problem = build(
+    "modules",
+    { "main.go": main, "go.mod": mod },
+    { GO111MODULE: "on", GOFLAGS: "-mod=mod" },
+    timeoutMs,
+  );
+  return problem === undefined
+    ? { client: `client/v2 ${/client\/v2 (\S+)/.exec(mod)?.[1] ?? "?"}` }
+    : { problem: `from modules: ${problem}` };
 }
 
 /** Where the package golang-etcd-server-dev puts etcd's sources, and all that they need. */
@@ -55,19 +64,34 @@ function fromDebian({ main }: Sources): Built {
   const etcd = join(debianPath, "src", "go.etcd.io", "etcd");
   if (!existsSync(join(etcd, "client"))) return { problem: "no package golang-etcd-server-dev" };
   // etcd 3.4, which has not the module's name yet
-  const problem = build("debian", { "main.go": main.replace('"go.etcd.io/etcd/client/v2"', '"go.etcd.io/etcd/client"') }, { GO111MODULE: "off", GOPATH: debianPath }, 300_000);
+  const problem = build(
+    "debian",
+    { "main.go": main.replace('"go.etcd.io/etcd/client/v2"', '"go.etcd.io/etcd/client"') },
+    { GO111MODULE: "off", GOPATH: debianPath },
+    300_000,
+  );
   if (problem !== undefined) return { problem: `from golang-etcd-server-dev: ${problem}` };
-  const version = /^\s*Version\s*=\s*"(.+)"/m.exec(readFileSync(join(etcd, "version", "version.go"), "utf8"))?.[1] ?? "?";
+  const version =
+    /^\s*Version\s*=\s*"(.+)"/m.exec(readFileSync(join(etcd, "version", "version.go"), "utf8"))?.[1] ?? "?";
   return { client: `client of etcd ${version} from Debian` };
 }
 
 /** Builds a copy, since Go writes beside its sources. Returns why that failed. */
-function build(name: string, files: Readonly<Record<string, string>>, env: NodeJS.ProcessEnv, timeoutMs: number): string | undefined {
+function build(
+  name: string,
+  files: Readonly<Record<string, string>>,
+  env: NodeJS.ProcessEnv,
+  timeoutMs: number,
+): string | undefined {
   const at = join(folder, name);
   mkdirSync(at, { recursive: true });
   for (const [file, text] of Object.entries(files)) writeFileSync(join(at, file), text);
   say(`bench: go build (${name})`);
-  const { ok, reason } = capture("go", ["build", "-o", program, "."], { cwd: at, env: { ...env, GOCACHE: join(benchCache, "go-cache") }, timeoutMs });
+  const { ok, reason } = capture("go", ["build", "-o", program, "."], {
+    cwd: at,
+    env: { ...env, GOCACHE: join(benchCache, "go-cache") },
+    timeoutMs,
+  });
   if (ok) return undefined;
   say(`bench: go build (${name}): ${reason}`);
   return reason;

@@ -21,7 +21,10 @@ export async function install(name: string, packages: readonly string[]): Promis
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, "package.json"), JSON.stringify({ name: `bench-${name}`, private: true }));
   say(`bench: npm install ${packages.join(" ")}`);
-  const problem = await npm(["install", "--ignore-scripts", "--no-save", "--no-audit", "--no-fund", "--prefix", folder, ...packages], folder);
+  const problem = await npm(
+    ["install", "--ignore-scripts", "--no-save", "--no-audit", "--no-fund", "--prefix", folder, ...packages],
+    folder,
+  );
   if (problem !== undefined) throw new ScriptError(`npm install ${packages.join(" ")}: ${problem}`);
   writeFileSync(stamp, wanted);
 }
@@ -35,7 +38,9 @@ function npm(args: readonly string[], cwd: string): Promise<string | undefined> 
       forget();
       // the first line is a code, the last where there is more to read
       const lines = stderr.split("\n").map((line) => line.replace(/^npm \S+ /, "").trim());
-      resolve(error === null ? undefined : (lines.find((line) => line !== "" && !line.startsWith("code ")) ?? error.message));
+      resolve(
+        error === null ? undefined : (lines.find((line) => line !== "" && !line.startsWith("code ")) ?? error.message),
+      );
     });
     const forget = atExit(() => {
       child.kill();

@@ -1,7 +1,13 @@
 /** A table; the first column is text, the others are figures unless said. */
-export function table(head: readonly string[], rows: readonly (readonly string[])[], align: "figures" | "text" = "figures"): string {
+export function table(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  align: "figures" | "text" = "figures",
+): string {
   const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
-  return [line(head), line(head.map((_, i) => (i === 0 || align === "text" ? "---" : "---:"))), ...rows.map(line)].join("\n");
+  return [line(head), line(head.map((_, i) => (i === 0 || align === "text" ? "---" : "---:"))), ...rows.map(line)].join(
+    "\n",
+  );
 }
 
 /** A dash of what was not measured. */

@@ -14,14 +14,26 @@ const undici = pathToFileURL(join(projectRoot, "dist", "lib", "undici", "index.j
 /** Programs that import, then do a first GET; the first one shows what Node takes for the first module of any program. */
 const programs = {
   "an empty module": { load: 'await import("data:text/javascript,");', get: "" },
-  "node:http": { load: 'const http = await import("node:http");', get: 'await new Promise((done) => http.get(`${url}/v2/keys${key}`, (r) => r.resume().on("end", done)));' },
-  "etcd2": { load: `const { Client, KeysAPI } = await import("${etcd2}");`, get: "await new KeysAPI(new Client({ endpoints: [url] })).get(key);" },
+  "node:http": {
+    load: 'const http = await import("node:http");',
+    get: 'await new Promise((done) => http.get(`${url}/v2/keys${key}`, (r) => r.resume().on("end", done)));',
+  },
+  etcd2: {
+    load: `const { Client, KeysAPI } = await import("${etcd2}");`,
+    get: "await new KeysAPI(new Client({ endpoints: [url] })).get(key);",
+  },
   "etcd2 with etcd2/undici": {
     load: `const { Client, KeysAPI } = await import("${etcd2}"); const { undiciExchange } = await import("${undici}");`,
     get: "await new KeysAPI(new Client({ endpoints: [url], transport: undiciExchange() })).get(key);",
   },
-  "node-etcd 7": { load: `const Etcd = (await import("node:module")).createRequire("${packagesFolder("node-etcd")}/")("node-etcd");`, get: "await new Promise((done) => new Etcd(url).get(key, {}, done));" },
-  "etcdjs 2": { load: `const connect = (await import("node:module")).createRequire("${packagesFolder("etcdjs")}/")("etcdjs");`, get: "await new Promise((done) => connect(url).get(key, {}, done));" },
+  "node-etcd 7": {
+    load: `const Etcd = (await import("node:module")).createRequire("${packagesFolder("node-etcd")}/")("node-etcd");`,
+    get: "await new Promise((done) => new Etcd(url).get(key, {}, done));",
+  },
+  "etcdjs 2": {
+    load: `const connect = (await import("node:module")).createRequire("${packagesFolder("etcdjs")}/")("etcdjs");`,
+    get: "await new Promise((done) => connect(url).get(key, {}, done));",
+  },
 } as const;
 
 /**

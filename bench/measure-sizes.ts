@@ -20,7 +20,9 @@ function installedSize(name: string, folder: PackagesName): Size {
   const files = filesBelow(join(packagesFolder(folder), "node_modules"));
   return {
     name,
-    packages: files.filter((file) => /node_modules\/(?:@[^/]+\/)?[^/@.][^/]*\/package\.json$/.test(file.replaceAll("\\", "/"))).length,
+    packages: files.filter((file) =>
+      /node_modules\/(?:@[^/]+\/)?[^/@.][^/]*\/package\.json$/.test(file.replaceAll("\\", "/")),
+    ).length,
     bytes: bytesOf(files),
   };
 }
@@ -28,7 +30,9 @@ function installedSize(name: string, folder: PackagesName): Size {
 /** Of the files that are published. */
 function ownBytes(): number {
   const files = ["dist/lib", "dist/src", "src"].flatMap((folder) => filesBelow(join(projectRoot, folder)));
-  return bytesOf(files.filter((file) => !/\.test\.|[\\/]testing[\\/]|[\\/]dist[\\/]src[\\/].*\.js(?:\.map)?$/.test(file)));
+  return bytesOf(
+    files.filter((file) => !/\.test\.|[\\/]testing[\\/]|[\\/]dist[\\/]src[\\/].*\.js(?:\.map)?$/.test(file)),
+  );
 }
 
 function filesBelow(folder: string): readonly string[] {

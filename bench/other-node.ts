@@ -3,7 +3,9 @@ import { capture, ScriptError } from "../scripts/run.mjs";
 import { benchCache, install } from "./install.js";
 
 /** A Node of another major version, from npm, which has its binaries for each platform; or why there is none. */
-export async function otherNode(major: number): Promise<{ readonly bin: string; readonly version: string } | { readonly problem: string }> {
+export async function otherNode(
+  major: number,
+): Promise<{ readonly bin: string; readonly version: string } | { readonly problem: string }> {
   const name = `node-${process.platform}-${process.arch}`;
   const folder = `node-${String(major)}`;
   try {

@@ -14,8 +14,8 @@ const { dependencies, peerDependencies } = JSON.parse(readFileSync(join(projectR
  */
 const packages = {
   "node-etcd": ["node-etcd@7"],
-  "etcdjs": ["etcdjs@2"],
-  "etcd2": listOf(dependencies),
+  etcdjs: ["etcdjs@2"],
+  etcd2: listOf(dependencies),
   "etcd2-undici": listOf({ ...dependencies, ...peerDependencies }),
 } as const satisfies Readonly<Record<string, readonly string[]>>;
 

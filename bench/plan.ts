@@ -45,7 +45,10 @@ export const fullPlan: Plan = {
       ...watches([1_000], 600),
     ],
   },
-  otherNodes: { majors: [22, 24], matrix: { rounds: 3, warmUpMs: 800, scenarios: [...loads("get", [16, 128], 500), ...loads("put", [16, 128], 500)] } },
+  otherNodes: {
+    majors: [22, 24],
+    matrix: { rounds: 3, warmUpMs: 800, scenarios: [...loads("get", [16, 128], 500), ...loads("put", [16, 128], 500)] },
+  },
   idleWatchers: 10_000,
   idleRounds: 3,
   importRuns: 21,
@@ -95,7 +98,11 @@ export function shareOf(scenario: string): string {
 }
 
 function shares(each: readonly number[], ms: number, passes: number): readonly Scenario[] {
-  return [...loads("get", each, ms), ...loads("put", each, ms)].map((load) => ({ ...load, name: shareOf(load.name), passes }));
+  return [...loads("get", each, ms), ...loads("put", each, ms)].map((load) => ({
+    ...load,
+    name: shareOf(load.name),
+    passes,
+  }));
 }
 
 function watches(each: readonly number[], ms: number): readonly Scenario[] {

@@ -65,7 +65,10 @@ async function subscribers(): Promise<void> {
   const startMs = performance.now();
   const watchers = Array.from({ length: count }, () => service.watch());
   await Promise.all(watchers.map((watcher) => watcher.next()));
-  row(`${String(count)} subscribers of a service of ${String(count)}: first batches after`, `${ms(performance.now() - startMs)} ms`);
+  row(
+    `${String(count)} subscribers of a service of ${String(count)}: first batches after`,
+    `${ms(performance.now() - startMs)} ms`,
+  );
   row("  long polls at the server", String(((await settledStats())["watchers"] ?? 0) - pollsBefore));
   row("  memory of the client, heap after gc", memoryText(before));
 
@@ -79,7 +82,10 @@ async function subscribers(): Promise<void> {
     toLast.push(Math.max(...times));
   }
   row("  registration to the first subscriber, median", `${ms(median(toFirst))} ms`);
-  row("  registration to the last subscriber, median; worst", `${ms(median(toLast))} ms; ${ms(Math.max(...toLast))} ms`);
+  row(
+    "  registration to the last subscriber, median; worst",
+    `${ms(median(toLast))} ms; ${ms(Math.max(...toLast))} ms`,
+  );
   await Promise.all(watchers.map((watcher) => watcher.close()));
   await writer.leave();
 }
@@ -90,7 +96,11 @@ async function arrival(watcher: ServiceWatcher): Promise<number> {
 }
 
 async function registerAll(agent: Agent, name: string): Promise<void> {
-  await Promise.all(Array.from({ length: count }, (_, i) => agent.register({ id: `${name}-${String(i)}`, name, addr: "10.0.0.1", port: i % 65_536 })));
+  await Promise.all(
+    Array.from({ length: count }, (_, i) =>
+      agent.register({ id: `${name}-${String(i)}`, name, addr: "10.0.0.1", port: i % 65_536 }),
+    ),
+  );
 }
 
 async function storeStats(): Promise<Counts> {
@@ -100,7 +110,7 @@ async function storeStats(): Promise<Counts> {
 
 /** A poll that was just sent, or aborted, is counted a little later. */
 async function settledStats(): Promise<Counts> {
-  for (let last: number | undefined; ; ) {
+  for (let last: number | undefined; ;) {
     const counts = await storeStats();
     if (counts["watchers"] === last) return counts;
     last = counts["watchers"];
@@ -109,7 +119,9 @@ async function settledStats(): Promise<Counts> {
 }
 
 function difference(before: Counts, now: Counts, names: RegExp): number {
-  return Object.keys(now).filter((name) => names.test(name)).reduce((sum, name) => sum + (now[name] ?? 0) - (before[name] ?? 0), 0);
+  return Object.keys(now)
+    .filter((name) => names.test(name))
+    .reduce((sum, name) => sum + (now[name] ?? 0) - (before[name] ?? 0), 0);
 }
 
 function memoryMB(): { readonly heap: number; readonly rss: number } {

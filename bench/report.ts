@@ -7,41 +7,59 @@ import { baseline, subjectGroups } from "./subject-names.js";
 
 /** Everything as Markdown. */
 export function report(results: Results): string {
-  return [
-    "# How fast it is",
-    `Written by \`npm run bench\`. ${results.environment}`,
-    "Ratios to hand-written `node:http` with a keep-alive agent (1.00) in the same round; medians over the rounds. Every subject is a process of its own; the figures are about one machine, only the ratios travel. The bare transports do what the SDK must too (a `URL`, limits, a signal, `JSON.parse`) and nothing else.",
-    "## What was aimed at",
-    aimsTable(results),
-    ...loadSection(results.rounds, "get", "GET of a small key"),
-    ...loadSection(results.rounds, "put", "PUT of a small key"),
-    ...loadSection(results.rounds, "list", "Recursive GET of 1,000 keys"),
-    ...watchSection(results.rounds),
-    ...shareSection(results.rounds),
-    ...idleSection(results),
-    ...otherNodesSection(results),
-    ...startSection(results),
-  ].join("\n\n") + "\n";
+  return (
+    [
+      "# How fast it is",
+      `Written by \`npm run bench\`. ${results.environment}`,
+      "Ratios to hand-written `node:http` with a keep-alive agent (1.00) in the same round; medians over the rounds. Every subject is a process of its own; the figures are about one machine, only the ratios travel. The bare transports do what the SDK must too (a `URL`, limits, a signal, `JSON.parse`) and nothing else.",
+      "## What was aimed at",
+      aimsTable(results),
+      ...loadSection(results.rounds, "get", "GET of a small key"),
+      ...loadSection(results.rounds, "put", "PUT of a small key"),
+      ...loadSection(results.rounds, "list", "Recursive GET of 1,000 keys"),
+      ...watchSection(results.rounds),
+      ...shareSection(results.rounds),
+      ...idleSection(results),
+      ...otherNodesSection(results),
+      ...startSection(results),
+    ].join("\n\n") + "\n"
+  );
 }
 
 function loadSection(rounds: readonly Round[], kind: string, title: string): readonly string[] {
   const scenarios = scenariosOf(rounds, kind);
-  const rate = (scenario: string): string => `${scenario.replace(/^\S+ /, "")}: ${Math.round(absolute(inScenario(rounds, scenario), baseline, field("perSecond"))).toLocaleString("en")}/s`;
+  const rate = (scenario: string): string =>
+    `${scenario.replace(/^\S+ /, "")}: ${Math.round(absolute(inScenario(rounds, scenario), baseline, field("perSecond"))).toLocaleString("en")}/s`;
   return [
     `## ${title}`,
-    comparisonTable(rounds, scenarios, [["rate", "perSecond"], ["CPU/op", "cpuPerOperation"]], { rss: true }),
+    comparisonTable(
+      rounds,
+      scenarios,
+      [
+        ["rate", "perSecond"],
+        ["CPU/op", "cpuPerOperation"],
+      ],
+      { rss: true },
+    ),
     [...spreadLine(rounds, scenarios, "perSecond"), `${baseline} itself: ${scenarios.map(rate).join(", ")}.`].join(" "),
-    comparisonTable(rounds, scenarios, [["p50", "p50"], ["p99", "p99"]]),
+    comparisonTable(rounds, scenarios, [
+      ["p50", "p50"],
+      ["p99", "p99"],
+    ]),
   ];
 }
 
 function watchSection(rounds: readonly Round[]): readonly string[] {
   const scenarios = scenariosOf(rounds, "watch");
-  const p50 = (scenario: string): string => `${scenario.replace(/^\S+ /, "")}: ${figure(absolute(inScenario(rounds, scenario), baseline, field("p50")) / 1_000, 2)} ms`;
+  const p50 = (scenario: string): string =>
+    `${scenario.replace(/^\S+ /, "")}: ${figure(absolute(inScenario(rounds, scenario), baseline, field("p50")) / 1_000, 2)} ms`;
   return [
     "## Watch turnaround",
     "From a PUT by another process to the event here; c is how many watch the same key. CPU is per event at one watcher.",
-    comparisonTable(rounds, scenarios, [["p50", "p50"], ["p99", "p99"]]),
+    comparisonTable(rounds, scenarios, [
+      ["p50", "p50"],
+      ["p99", "p99"],
+    ]),
     [...spreadLine(rounds, scenarios, "p50"), `p50 of ${baseline} itself: ${scenarios.map(p50).join(", ")}.`].join(" "),
     comparisonTable(rounds, scenarios, [["CPU/event", "cpuPerOperation"]], { rss: true }),
   ];
@@ -65,7 +83,15 @@ function idleSection({ idle, idleWatchers }: Results): readonly string[] {
     `## ${idleWatchers.toLocaleString("en")} idle watchers in one process`,
     table(
       ["", "RSS each, kB", "heap each, kB", "closing all, ms"],
-      measured.map((name) => [name, kilobytes(absolute(idle, name, (row) => row.rss)), kilobytes(absolute(idle, name, (row) => row.heap)), figure(absolute(idle, name, (row) => row.closeMs), 0)]),
+      measured.map((name) => [
+        name,
+        kilobytes(absolute(idle, name, (row) => row.rss)),
+        kilobytes(absolute(idle, name, (row) => row.heap)),
+        figure(
+          absolute(idle, name, (row) => row.closeMs),
+          0,
+        ),
+      ]),
     ),
   ];
 }

@@ -40,12 +40,16 @@ async function bench(): Promise<void> {
   const keys = new KeysAPI(client);
   await writeTestData(keys);
 
-  const start = (name: SubjectName): WorkerProcess => (name === "Go's client" ? goProcess(go, url) : nodeProcess(process.execPath, name, url));
+  const start = (name: SubjectName): WorkerProcess =>
+    name === "Go's client" ? goProcess(go, url) : nodeProcess(process.execPath, name, url);
   const groups = "problem" in go ? nodeGroups : subjectGroups;
   const rounds = await stepOf("requests and watches", () => measureRounds(groups, start, plan.matrix, keys));
-  const idle = await stepOf(`${String(plan.idleWatchers)} idle watchers`, () => measureIdle(groups.flat(), start, plan.idleWatchers, plan.idleRounds));
+  const idle = await stepOf(`${String(plan.idleWatchers)} idle watchers`, () =>
+    measureIdle(groups.flat(), start, plan.idleWatchers, plan.idleRounds),
+  );
   const otherNodes: OtherNodeResults[] = [];
-  for (const major of plan.otherNodes.majors) otherNodes.push(await stepOf(`Node ${String(major)}`, () => underNode(major, plan, url, keys)));
+  for (const major of plan.otherNodes.majors)
+    otherNodes.push(await stepOf(`Node ${String(major)}`, () => underNode(major, plan, url, keys)));
   const imports = await stepOf("imports", () => measureImports(plan.importRuns, url));
   const sizes = await stepOf("sizes", measureSizes);
   const environment = [
@@ -56,7 +60,9 @@ async function bench(): Promise<void> {
   write({ environment, rounds, otherNodes, idleWatchers: plan.idleWatchers, idle, imports, sizes }, quick);
 }
 
-const nodeGroups: readonly (readonly NodeSubjectName[])[] = subjectGroups.map((group) => group.filter((name) => name !== "Go's client")).filter((group) => group.length > 0);
+const nodeGroups: readonly (readonly NodeSubjectName[])[] = subjectGroups
+  .map((group) => group.filter((name) => name !== "Go's client"))
+  .filter((group) => group.length > 0);
 
 async function underNode(major: number, plan: Plan, url: string, keys: KeysAPI): Promise<OtherNodeResults> {
   const found = await otherNode(major);
@@ -65,11 +71,20 @@ async function underNode(major: number, plan: Plan, url: string, keys: KeysAPI):
     return { major, problem: found.problem, rounds: [] };
   }
   const start = (name: SubjectName): WorkerProcess => nodeProcess(found.bin, name, url);
-  return { major, version: found.version, rounds: await measureRounds(nodeGroups, start, plan.otherNodes.matrix, keys) };
+  return {
+    major,
+    version: found.version,
+    rounds: await measureRounds(nodeGroups, start, plan.otherNodes.matrix, keys),
+  };
 }
 
 function nodeProcess(node: string, name: string, url: string): WorkerProcess {
-  return new WorkerProcess(name, node, ["--expose-gc", fileURLToPath(new URL("./worker.js", import.meta.url)), name, url]);
+  return new WorkerProcess(name, node, [
+    "--expose-gc",
+    fileURLToPath(new URL("./worker.js", import.meta.url)),
+    name,
+    url,
+  ]);
 }
 
 function goProcess(go: GoWorker, url: string): WorkerProcess {

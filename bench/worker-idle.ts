@@ -5,7 +5,11 @@ import type { Subject } from "./subjects/subject.js";
 const lookEachMs = 100;
 
 /** Opens the watchers, weighs them, and returns with that what closes them. */
-export async function openIdle(subject: Subject, task: IdleTask, url: string): Promise<{ readonly idle: Idle; readonly close: () => Promise<Closed> }> {
+export async function openIdle(
+  subject: Subject,
+  task: IdleTask,
+  url: string,
+): Promise<{ readonly idle: Idle; readonly close: () => Promise<Closed> }> {
   // what a first request loads is not the watchers'
   await subject.put(`${task.key}/loaded`, "");
   const others = await settledWatchers(url);
@@ -28,7 +32,7 @@ export async function openIdle(subject: Subject, task: IdleTask, url: string): P
 
 /** The server needs a while to notice that those of the subject before us are gone. */
 async function settledWatchers(url: string): Promise<number> {
-  for (let last: number | undefined; ; ) {
+  for (let last: number | undefined; ;) {
     const now = await watchersAt(url);
     if (now === last) return now;
     last = now;

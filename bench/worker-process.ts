@@ -73,7 +73,10 @@ export class WorkerProcess implements AsyncDisposable {
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), answerMs);
     const next = await this.#lines.next();
     clearTimeout(timer);
-    if (next.done === true) throw new ScriptError(`bench: the process of ${this.#name} ended, or was silent for ${String(answerMs / 1_000)} s`);
+    if (next.done === true)
+      throw new ScriptError(
+        `bench: the process of ${this.#name} ended, or was silent for ${String(answerMs / 1_000)} s`,
+      );
     return JSON.parse(next.value) as T;
   }
 }

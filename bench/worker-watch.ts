@@ -8,7 +8,11 @@ import type { Subject } from "./subjects/subject.js";
  * processes of a machine share. That every watcher waits is known by the first warm-up: they all saw it, the late ones
  * out of etcd's history.
  */
-export async function watch(subject: Subject, task: WatchTask, onSeen: (seen: Seen) => void): Promise<() => Promise<Measured>> {
+export async function watch(
+  subject: Subject,
+  task: WatchTask,
+  onSeen: (seen: Seen) => void,
+): Promise<() => Promise<Measured>> {
   let latencies: number[] = [];
   let measure = startMeter();
   let pending = task.watchers;

@@ -10,7 +10,13 @@ const prefix = `/agent-example-${String(process.pid)}`;
 
 // Two agents, as if in two processes: one runs the service, the other uses it.
 await using server = createEtcdAgent({ client, prefix, ttl: 15, defaultTags: ["v1"] });
-await using user = createEtcdAgent({ client, prefix, onWarning: ({ message }) => { console.warn(message); } });
+await using user = createEtcdAgent({
+  client,
+  prefix,
+  onWarning: ({ message }) => {
+    console.warn(message);
+  },
+});
 
 await server.register({ id: "web-1", name: "web", addr: "10.0.0.1", port: 80, tags: ["blue"] });
 await server.register({ id: "web-2", name: "web", addr: "10.0.0.2", port: 80, tags: ["green"] });
@@ -18,14 +24,21 @@ await server.register({ id: "web-2", name: "web", addr: "10.0.0.2", port: 80, ta
 const web = await user.service("web");
 console.log(`web runs on ${web.instances.map((instance) => instance.addr()).join(" and ")}`);
 const blue = await user.service("web", { tags: ["blue", "v1"] });
-assert.deepEqual(blue.instances.map(({ id }) => id), ["web-1"]);
+assert.deepEqual(
+  blue.instances.map(({ id }) => id),
+  ["web-1"],
+);
 
 // The first batch is what there is; each further one what changed.
 let batches = 0;
 for await (const events of web.watch({ signal: AbortSignal.timeout(30_000) })) {
   for (const { op, instance } of events) console.log(`${op} ${instance.id} at ${instance.addr()}`);
   batches++;
-  if (batches === 1) await server.register({ id: "web-2", name: "web", addr: "10.0.0.2", port: 8080, tags: ["green"] }, { replace: true });
+  if (batches === 1)
+    await server.register(
+      { id: "web-2", name: "web", addr: "10.0.0.2", port: 8080, tags: ["green"] },
+      { replace: true },
+    );
   if (batches === 2) await server.deregister("web-1");
   if (batches === 3) break;
 }

@@ -11,16 +11,19 @@ console.log(`The agent at ${address} runs on the node ${name}.`);
 const terms: string[] = [];
 const sessions = await Promise.all(
   ["ann", "bob"].map((who) =>
-    client.participate({ key, contactInfo: `http://${who}.example`, lockDelayMs: 1_000, cooldownMs: 5_000 }, async ({ signal, fencingToken }) => {
-      console.log(`${who} leads; the token for what it writes is ${fencingToken}.`);
-      terms.push(who);
-      // a leader works until its signal aborts
-      await new Promise((resolve) => {
-        signal.addEventListener("abort", resolve, { once: true });
-        if (signal.aborted) resolve(undefined);
-      });
-      console.log(`${who} leads no more: ${String(signal.reason)}`);
-    }),
+    client.participate(
+      { key, contactInfo: `http://${who}.example`, lockDelayMs: 1_000, cooldownMs: 5_000 },
+      async ({ signal, fencingToken }) => {
+        console.log(`${who} leads; the token for what it writes is ${fencingToken}.`);
+        terms.push(who);
+        // a leader works until its signal aborts
+        await new Promise((resolve) => {
+          signal.addEventListener("abort", resolve, { once: true });
+          if (signal.aborted) resolve(undefined);
+        });
+        console.log(`${who} leads no more: ${String(signal.reason)}`);
+      },
+    ),
   ),
 );
 

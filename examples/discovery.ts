@@ -4,7 +4,12 @@ import { createDiscovery } from "etcd2/discovery";
 
 const endpoints = (process.env["ETCD_ENDPOINTS"] ?? "http://127.0.0.1:2379").split(",");
 await using client = new Client({ endpoints });
-const discovery = createDiscovery({ client, onWarning: ({ message }) => { console.warn(message); } });
+const discovery = createDiscovery({
+  client,
+  onWarning: ({ message }) => {
+    console.warn(message);
+  },
+});
 const service = `example-${String(process.pid)}`;
 
 await using fresh = discovery.subscribeNew(service);

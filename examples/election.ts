@@ -23,7 +23,8 @@ const store = {
 // somebody who only looks on
 const stop = new AbortController();
 const observing = (async () => {
-  for await (const leader of candidate.observe(key, stop.signal)) console.log(`now leads: ${leader?.contactInfo ?? "nobody"}`);
+  for await (const leader of candidate.observe(key, stop.signal))
+    console.log(`now leads: ${leader?.contactInfo ?? "nobody"}`);
 })().catch((error: unknown) => {
   if (!stop.signal.aborted) throw error;
 });
@@ -47,7 +48,9 @@ console.log("a late write with the first token was refused");
 let terms = 0;
 const session = await candidate.participate({ ...config, contactInfo: "d" }, async ({ signal }) => {
   terms++;
-  await new Promise((resolve) => { signal.addEventListener("abort", resolve); });
+  await new Promise((resolve) => {
+    signal.addEventListener("abort", resolve);
+  });
 });
 for await (const { type } of session.changes()) {
   console.log(`d: ${type}, isLeader ${String(session.isLeader)}, current ${(await session.current()) ?? "nobody"}`);

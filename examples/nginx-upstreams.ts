@@ -30,7 +30,10 @@ if (file === undefined || command === undefined) {
 }
 
 const end = new AbortController();
-for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => { end.abort(); });
+for (const name of ["SIGINT", "SIGTERM"] as const)
+  process.once(name, () => {
+    end.abort();
+  });
 
 await using client = new Client({ endpoints: values.endpoint ?? ["http://127.0.0.1:2379"] });
 await using services = new ServiceConfig();
@@ -41,7 +44,9 @@ await using source = new ConfigSourceEtcd({
   services: services.channel("etcd"),
   endpoints: endpoints.channel("etcd"),
   signal: end.signal,
-  onWarning: ({ message, key = "" }) => { console.error(`${message} ${key}`); },
+  onWarning: ({ message, key = "" }) => {
+    console.error(`${message} ${key}`);
+  },
 });
 
 let changed = (): void => undefined;

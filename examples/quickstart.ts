@@ -27,23 +27,32 @@ const swapped = await keys.set(`${dir}/greeting`, "hello, world", { prevValue: "
 console.log(`${swapped.action}: "${String(swapped.prevNode?.value)}" became "${swapped.node.value}".`);
 
 heading("The same again: now the comparison fails");
-await keys.set(`${dir}/greeting`, "too late", { prevIndex: greeting.modifiedIndex }).then(unexpected, (error: unknown) => {
-  if (!(error instanceof EtcdError) || !isCompareFailed(error)) throw error;
-  console.log(`${error.name} ${error.code}, errorCode ${String(error.errorCode)}, isCompareFailed(error) is true:\n${error.message}`);
-});
+await keys
+  .set(`${dir}/greeting`, "too late", { prevIndex: greeting.modifiedIndex })
+  .then(unexpected, (error: unknown) => {
+    if (!(error instanceof EtcdError) || !isCompareFailed(error)) throw error;
+    console.log(
+      `${error.name} ${error.code}, errorCode ${String(error.errorCode)}, isCompareFailed(error) is true:\n${error.message}`,
+    );
+  });
 
 heading("List a directory");
 await keys.set(`${dir}/colours/red`, "#f00");
 await keys.set(`${dir}/colours/blue`, "#00f");
 const { node: colours } = await keys.get(`${dir}/colours`, { sort: true });
 for (const { key, value } of colours.nodes) console.log(`${key} is ${value}`);
-assert.deepEqual(colours.nodes.map(({ value }) => value), ["#00f", "#f00"]);
+assert.deepEqual(
+  colours.nodes.map(({ value }) => value),
+  ["#00f", "#f00"],
+);
 
 heading("Watch a key: an update, then its expiry");
 const session = await keys.set(`${dir}/session`, "alice");
 const watcher = keys.watcher(`${dir}/session`, { afterIndex: session.node.modifiedIndex });
 await keys.update(`${dir}/session`, "bob", { ttl: 1 });
-console.log(`The watcher begins behind index ${String(session.node.modifiedIndex)}: it misses nothing, however late it asks.`);
+console.log(
+  `The watcher begins behind index ${String(session.node.modifiedIndex)}: it misses nothing, however late it asks.`,
+);
 for await (const { action, node, prevNode } of watcher.events(AbortSignal.timeout(30_000))) {
   console.log(`${action}: "${String(prevNode?.value)}" became ${action === "expire" ? "nothing" : `"${node.value}"`}.`);
   if (action === "expire") break;

@@ -3,7 +3,15 @@ import { once } from "node:events";
 import test from "node:test";
 import type { Agent, AgentWarning } from "../src/agent/index.js";
 import { createEtcdAgent, type EtcdAgentOptions } from "../src/discovery/index.js";
-import { Client, ClusterError, isKeyNotFound, KeysAPI, keysOf, type KeysClient, type Sender } from "../src/core/index.js";
+import {
+  Client,
+  ClusterError,
+  isKeyNotFound,
+  KeysAPI,
+  keysOf,
+  type KeysClient,
+  type Sender,
+} from "../src/core/index.js";
 import { batch, eventsUntil, patience, told } from "../src/agent/test-kit/agent-ground.js";
 import { agentSuite } from "../src/agent/test-kit/agent-suite.js";
 import { startChild } from "../src/test-kit/child.js";
@@ -20,7 +28,8 @@ agentSuite("etcd", () => {
   const client: Sender = {
     async send(spec, signal) {
       const polling = spec.longPoll === true;
-      if (spec.method === "DELETE" && [...failing].some((id) => spec.path.endsWith(`/${id}`))) throw new ClusterError("ERR_CLUSTER_UNAVAILABLE");
+      if (spec.method === "DELETE" && [...failing].some((id) => spec.path.endsWith(`/${id}`)))
+        throw new ClusterError("ERR_CLUSTER_UNAVAILABLE");
       polls += Number(polling);
       try {
         return await cluster.client.send(spec, signal);
@@ -46,13 +55,28 @@ agentSuite("etcd", () => {
 test("agent 34: names and ids of any text round-trip, and stay in their service", async () => {
   await using ground = onShared("names");
   const { agent, prefix } = ground;
-  const pairs = [["a/b", "_x%2F"], ["a", "b"], ["_a", "/"], [".", ".."], ["..", "."], ["ü%", "a b+c'()!*~"], ["a%2Fb", "__"], ["\u0000\n", "\u{1f600}"]] as const;
+  const pairs = [
+    ["a/b", "_x%2F"],
+    ["a", "b"],
+    ["_a", "/"],
+    [".", ".."],
+    ["..", "."],
+    ["ü%", "a b+c'()!*~"],
+    ["a%2Fb", "__"],
+    ["\u0000\n", "\u{1f600}"],
+  ] as const;
   for (const [name, id] of pairs) await agent.register({ id, name, addr: "h", port: 1 });
   const services = await agent.services();
   assert.deepEqual([...services.keys()].sort(), pairs.map(([name]) => name).sort());
   for (const [name, id] of pairs) {
-    assert.deepEqual((await agent.service(name)).instances.map((instance) => instance.id), [id]);
-    assert.deepEqual((await batch((await agent.service(name)).watch())).map(({ instance }) => instance.id), [id]);
+    assert.deepEqual(
+      (await agent.service(name)).instances.map((instance) => instance.id),
+      [id],
+    );
+    assert.deepEqual(
+      (await batch((await agent.service(name)).watch())).map(({ instance }) => instance.id),
+      [id],
+    );
   }
   const { node } = await cluster.keys.get(`${prefix}/a%2Fb/%5Fx%252F`);
   assert.equal(node.value, '{"id":"_x%2F","name":"a/b","host":"h","port":1,"tags":[]}');
@@ -99,10 +123,12 @@ test("agent 37: a key that was deleted by hand is there again within a third of 
   await watcher.next(patience());
   await cluster.keys.delete(`${ground.prefix}/s/x`);
   const deleted = performance.now();
-  await until("the key is there again", () => cluster.keys.get(`${ground.prefix}/s/x`).catch((error: unknown) => {
-    if (!isKeyNotFound(error)) throw error;
-    return undefined;
-  }));
+  await until("the key is there again", () =>
+    cluster.keys.get(`${ground.prefix}/s/x`).catch((error: unknown) => {
+      if (!isKeyNotFound(error)) throw error;
+      return undefined;
+    }),
+  );
   const tookMs = performance.now() - deleted;
   assert.ok(tookMs <= 5_000 + noiseMs, `took ${String(tookMs)} ms`);
   const events = [...(await eventsUntil(watcher, "x"))];
@@ -122,18 +148,36 @@ test("agent 38: 1100 foreign writes while the watch is cut: the watcher is consi
   await other.agent.deregister("x1");
   await other.agent.register({ id: "x2", name: "s", addr: "h", port: 22 }, { replace: true });
   await other.agent.register({ id: "x4", name: "s", addr: "h", port: 4 });
-  await Promise.all(Array.from({ length: 1_100 }, (_, i) => cluster.keys.set(`${cluster.dir}/foreign/${String(i % 50)}`, String(i))));
+  await Promise.all(
+    Array.from({ length: 1_100 }, (_, i) => cluster.keys.set(`${cluster.dir}/foreign/${String(i % 50)}`, String(i))),
+  );
   cut.mend();
   await other.agent.register({ id: "mark", name: "s", addr: "h", port: 9 });
-  assert.deepEqual([...told(await eventsUntil(watcher, "mark"))].sort(), ["add mark h:9", "add x4 h:4", "delete x1 h:1", "update x2 h:22"]);
-  assert.ok(ground.warnings.some(({ cause }) => cause instanceof Error && "errorCode" in cause && cause.errorCode === 401), "the history should have been cleared");
+  assert.deepEqual([...told(await eventsUntil(watcher, "mark"))].sort(), [
+    "add mark h:9",
+    "add x4 h:4",
+    "delete x1 h:1",
+    "update x2 h:22",
+  ]);
+  assert.ok(
+    ground.warnings.some(({ cause }) => cause instanceof Error && "errorCode" in cause && cause.errorCode === 401),
+    "the history should have been cleared",
+  );
 });
 
 test("agent 39: what is no instance is left out, with a warning that quotes no value", async () => {
   await using ground = onShared("garbage");
   const { agent, prefix, warnings } = ground;
   const good = JSON.stringify({ id: "x", name: "s", host: "h", port: 1, tags: null, colour: "red" });
-  const bad = ["secret", "{", "null", "[]", good, good.replace('"x"', '"bad3"').replace('"s"', '"t"'), '{"id":"bad6","name":"s","host":"h","port":70000,"tags":[]}'];
+  const bad = [
+    "secret",
+    "{",
+    "null",
+    "[]",
+    good,
+    good.replace('"x"', '"bad3"').replace('"s"', '"t"'),
+    '{"id":"bad6","name":"s","host":"h","port":70000,"tags":[]}',
+  ];
   await cluster.keys.set(`${prefix}/s/x`, good);
   const watcher = (await agent.service("s")).watch();
   assert.deepEqual(told(await batch(watcher)), ["add x h:1"]);
@@ -147,7 +191,10 @@ test("agent 39: what is no instance is left out, with a warning that quotes no v
   warnings.length = 0;
   const services = await agent.services();
   assert.deepEqual([...services.keys()], ["s"]);
-  assert.deepEqual(services.get("s")?.instances.map(({ id }) => id), ["mark", "x"]);
+  assert.deepEqual(
+    services.get("s")?.instances.map(({ id }) => id),
+    ["mark", "x"],
+  );
   assert.equal(warnings.length, bad.length + 3);
   for (const { code, message } of warnings) {
     assert.equal(code, "SKIPPED");
@@ -191,14 +238,23 @@ test("agent: aborted while etcd is away, register rejects with the reason, and n
   await ground.agent.register({ id: "y", name: "s", addr: "h", port: 2 });
   // two beats later a write that was still being tried would have come
   const indexes = new Set<number>();
-  await until("y has beaten twice", async () => indexes.add((await ground.keys.get("/disco/s/y")).node.modifiedIndex).size === 3);
-  assert.deepEqual((await ground.agent.service("s")).instances.map(({ id }) => id), ["y"]);
+  await until(
+    "y has beaten twice",
+    async () => indexes.add((await ground.keys.get("/disco/s/y")).node.modifiedIndex).size === 3,
+  );
+  assert.deepEqual(
+    (await ground.agent.service("s")).instances.map(({ id }) => id),
+    ["y"],
+  );
 });
 
 test("agent: what etcd refuses is not tried for ever", async () => {
   await using ground = onShared("refused");
   await cluster.keys.set(`${ground.prefix}/s`, "a file where the service's directory should be");
-  await assert.rejects(ground.agent.register({ id: "x", name: "s", addr: "h", port: 1 }, { signal: patience() }), { code: "ERR_ETCD", errorCode: 104 });
+  await assert.rejects(ground.agent.register({ id: "x", name: "s", addr: "h", port: 1 }, { signal: patience() }), {
+    code: "ERR_ETCD",
+    errorCode: 104,
+  });
   assert.deepEqual((await ground.agent.service("s")).instances, []);
 });
 
@@ -224,7 +280,14 @@ test("agent: a closed client ends the watchers with its error", async () => {
 
 test("agent: bad options are refused", () => {
   const { client } = cluster;
-  for (const options of [{ client: {} }, { client, prefix: "/a/../b" }, { client, ttl: 0 }, { client, ttlSeconds: 5 }, { client, onWarning: 1 }, { client, defaultTags: "a" }]) {
+  for (const options of [
+    { client: {} },
+    { client, prefix: "/a/../b" },
+    { client, ttl: 0 },
+    { client, ttlSeconds: 5 },
+    { client, onWarning: 1 },
+    { client, defaultTags: "a" },
+  ]) {
     assert.throws(() => createEtcdAgent(options as EtcdAgentOptions), { code: "ERR_ARGUMENT" });
   }
 });
@@ -245,7 +308,12 @@ function onCluster(endpoints: readonly string[], options: Partial<EtcdAgentOptio
   return groundOn(client, "/disco", options, () => client.close());
 }
 
-function groundOn(client: KeysClient, prefix: string, options: Partial<EtcdAgentOptions>, close: () => Promise<void> = () => Promise.resolve()): EtcdGround {
+function groundOn(
+  client: KeysClient,
+  prefix: string,
+  options: Partial<EtcdAgentOptions>,
+  close: () => Promise<void> = () => Promise.resolve(),
+): EtcdGround {
   const warnings: AgentWarning[] = [];
   const agent = createEtcdAgent({ client, prefix, onWarning: (warning) => warnings.push(warning), ...options });
   return {

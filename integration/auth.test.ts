@@ -40,8 +40,20 @@ function as(credentials: { readonly username?: string; readonly password?: strin
 }
 
 /** Every API with one client. */
-function apis(client: Client): { auth: AuthAPI; users: AuthUserAPI; roles: AuthRoleAPI; keys: KeysAPI; members: MembersAPI } {
-  return { auth: new AuthAPI(client), users: new AuthUserAPI(client), roles: new AuthRoleAPI(client), keys: new KeysAPI(client), members: new MembersAPI(client) };
+function apis(client: Client): {
+  auth: AuthAPI;
+  users: AuthUserAPI;
+  roles: AuthRoleAPI;
+  keys: KeysAPI;
+  members: MembersAPI;
+} {
+  return {
+    auth: new AuthAPI(client),
+    users: new AuthUserAPI(client),
+    roles: new AuthRoleAPI(client),
+    keys: new KeysAPI(client),
+    members: new MembersAPI(client),
+  };
 }
 
 async function refusal(call: Promise<unknown>): Promise<readonly [status: number, message: string]> {
@@ -71,7 +83,12 @@ test("1.7: users, before auth is enabled: added, given roles, listed, removed", 
   await users.remove("new");
   assert.deepEqual(await users.list(), ["bob"]);
 
-  for (const call of [() => users.get("new"), () => users.remove("new"), () => users.grant("new", ["r1"]), () => users.revoke("new", ["r1"])]) {
+  for (const call of [
+    () => users.get("new"),
+    () => users.remove("new"),
+    () => users.grant("new", ["r1"]),
+    () => users.revoke("new", ["r1"]),
+  ]) {
     const error = await rejection(call(), EtcdError);
     assert.ok(isUserNotFound(error) && !isRoleNotFound(error), error.message);
     assert.equal(error.status, 404);
@@ -96,17 +113,29 @@ test("1.7: roles and permissions: granted, revoked, and what etcd says when noth
   const { roles } = apis(as());
   await roles.add("r3");
   assert.deepEqual(await refusal(roles.add("r3")), [409, "auth: Role r3 already exists."]);
-  const of = (read: readonly string[], write: readonly string[]): unknown => ({ role: "r3", permissions: { kv: { read, write } } });
+  const of = (read: readonly string[], write: readonly string[]): unknown => ({
+    role: "r3",
+    permissions: { kv: { read, write } },
+  });
   assert.deepEqual(await roles.get("r3"), of([], []));
   assert.deepEqual(await roles.grantKV("r3", ["/a/*", "/b"], "read"), of(["/a/*", "/b"], []));
   assert.deepEqual(await roles.grantKV("r3", ["/a/*"], "write"), of(["/a/*", "/b"], ["/a/*"]));
-  assert.deepEqual(await refusal(roles.grantKV("r3", ["/a/*"], "readWrite")), [409, "auth: Granting duplicate read permission /a/*"]);
+  assert.deepEqual(await refusal(roles.grantKV("r3", ["/a/*"], "readWrite")), [
+    409,
+    "auth: Granting duplicate read permission /a/*",
+  ]);
   assert.deepEqual(await roles.grantKV("r3", ["/c"], "readWrite"), of(["/a/*", "/b", "/c"], ["/a/*", "/c"]));
   assert.deepEqual(await roles.revokeKV("r3", ["/a/*", "/c"], "readWrite"), of(["/b"], []));
-  assert.deepEqual(await refusal(roles.revokeKV("r3", ["/z"], "read")), [400, "auth: Role not updated. Use grant/revoke to update the role."]);
+  assert.deepEqual(await refusal(roles.revokeKV("r3", ["/z"], "read")), [
+    400,
+    "auth: Role not updated. Use grant/revoke to update the role.",
+  ]);
   assert.deepEqual(await roles.get("r3"), of(["/b"], []));
   assert.deepEqual(await roles.list(), ["r1", "r2", "r3", "root"]);
-  assert.deepEqual(await refusal(roles.grantKV("root", ["/"], "read")), [403, "auth: Cannot modify role root: is root role."]);
+  assert.deepEqual(await refusal(roles.grantKV("root", ["/"], "read")), [
+    403,
+    "auth: Cannot modify role root: is root role.",
+  ]);
 
   await roles.remove("r3");
   for (const call of [() => roles.get("r3"), () => roles.remove("r3"), () => roles.grantKV("r3", ["/"], "read")]) {
@@ -134,19 +163,37 @@ test("A130: auth enabled: wrong password and guest are refused, root may do all,
     assert.deepEqual(await refusal(admin.auth.enable()), [409, "auth: already enabled"]);
     await admin.keys.set("/public/k", "v");
     assert.equal((await admin.keys.get("/public/k")).node.value, "v");
-    assert.deepEqual(await refusal(admin.users.remove("root")), [403, "auth: Cannot delete root user while auth is enabled."]);
+    assert.deepEqual(await refusal(admin.users.remove("root")), [
+      403,
+      "auth: Cannot delete root user while auth is enabled.",
+    ]);
     assert.ok((await admin.users.list()).includes("root"));
   });
 
   const wrong = apis(as({ ...root, password: "wrong" }));
-  for (const [name, { keys, users, roles, auth, members }] of [["guest", open], ["wrong password", wrong], ["unknown user", apis(as({ username: "nobody", password: "x" }))]] as const) {
+  for (const [name, { keys, users, roles, auth, members }] of [
+    ["guest", open],
+    ["wrong password", wrong],
+    ["unknown user", apis(as({ username: "nobody", password: "x" }))],
+  ] as const) {
     await t.test(`${name}: keys are refused with 110, all else with 401, and isUnauthorized tells`, async () => {
-      for (const call of [() => keys.get("/private"), () => keys.set("/public/k", "w"), () => keys.watcher("/private").next()]) {
+      for (const call of [
+        () => keys.get("/private"),
+        () => keys.set("/public/k", "w"),
+        () => keys.watcher("/private").next(),
+      ]) {
         const error = await rejection(call(), EtcdError);
         assert.deepEqual([error.status, error.errorCode, error.index], [401, EtcdErrorCode.unauthorized, 0]);
         assert.ok(isUnauthorized(error));
       }
-      for (const call of [() => users.list(), () => users.add("eve", "e"), () => roles.list(), () => auth.enable(), () => auth.disable(), () => members.add("http://127.0.0.1:9")]) {
+      for (const call of [
+        () => users.list(),
+        () => users.add("eve", "e"),
+        () => roles.list(),
+        () => auth.enable(),
+        () => auth.disable(),
+        () => members.add("http://127.0.0.1:9"),
+      ]) {
         const error = await rejection<EtcdError>(call(), EtcdError);
         assert.deepEqual([error.status, error.errorCode, error.serverMessage], [401, 0, "Insufficient credentials"]);
         assert.ok(isUnauthorized(error));
@@ -166,7 +213,8 @@ test("A130: auth enabled: wrong password and guest are refused, root may do all,
     await bob.keys.set("/bob/k", "v");
     assert.equal((await bob.keys.get("/bob/k")).node.value, "v");
     assert.equal((await bob.keys.get("/bob/", { recursive: true })).node.nodes.length, 1);
-    for (const call of [() => bob.keys.set("/other", "v"), () => bob.users.list()]) assert.ok(isUnauthorized(await rejection<EtcdError>(call(), EtcdError)));
+    for (const call of [() => bob.keys.set("/other", "v"), () => bob.users.list()])
+      assert.ok(isUnauthorized(await rejection<EtcdError>(call(), EtcdError)));
     await admin.users.changePassword("bob", "b4");
     assert.ok(isUnauthorized(await rejection(bob.keys.get("/bob/k"), EtcdError)));
     assert.equal((await apis(as({ username: "bob", password: "b4" })).keys.get("/bob/k")).node.value, "v");
@@ -193,7 +241,9 @@ test("A130: auth enabled: wrong password and guest are refused, root may do all,
     const abort = new AbortController();
     const failures: unknown[] = [];
     const syncing = settled(client.autoSync(50, { signal: abort.signal, onError: (error) => failures.push(error) }));
-    await until("autoSync has replaced the endpoints", () => client.endpoints.every((url, i) => url === cluster.endpoints[i]));
+    await until("autoSync has replaced the endpoints", () =>
+      client.endpoints.every((url, i) => url === cluster.endpoints[i]),
+    );
     abort.abort();
     assert.equal(await syncing, abort.signal.reason);
     assert.deepEqual(failures, []);

@@ -41,7 +41,19 @@ export function makeCertificates(): Certificates {
   sign(folder, "foreignClient", "foreignCa", "clientAuth");
   signExpired(folder, "expired", "ca");
   const encryptedClientKey = join(folder, "client-encrypted-key.pem");
-  openssl(folder, "pkcs8", "-topk8", "-in", "client-key.pem", "-v2", "aes-256-cbc", "-passout", `pass:${passphrase}`, "-out", encryptedClientKey);
+  openssl(
+    folder,
+    "pkcs8",
+    "-topk8",
+    "-in",
+    "client-key.pem",
+    "-v2",
+    "aes-256-cbc",
+    "-passout",
+    `pass:${passphrase}`,
+    "-out",
+    encryptedClientKey,
+  );
   return {
     cert: (name) => join(folder, `${name}.pem`),
     key: (name) => join(folder, `${name}-key.pem`),
@@ -61,15 +73,56 @@ export function pem(path: string): Buffer {
 const newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
 
 function makeCa(folder: string, name: CertificateName): void {
-  const extensions = ["-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign"];
-  openssl(folder, "req", "-x509", ...newKey, "-days", "30", "-subj", `/CN=etcd2 test ${name}`, "-keyout", `${name}-key.pem`, "-out", `${name}.pem`, ...extensions);
+  const extensions = [
+    "-addext",
+    "basicConstraints=critical,CA:TRUE",
+    "-addext",
+    "keyUsage=critical,keyCertSign,cRLSign",
+  ];
+  openssl(
+    folder,
+    "req",
+    "-x509",
+    ...newKey,
+    "-days",
+    "30",
+    "-subj",
+    `/CN=etcd2 test ${name}`,
+    "-keyout",
+    `${name}-key.pem`,
+    "-out",
+    `${name}.pem`,
+    ...extensions,
+  );
 }
 
 function sign(folder: string, name: CertificateName, ca: CertificateName, use: string, names = ""): void {
   request(folder, name);
-  const extensions = ["basicConstraints=CA:FALSE", "keyUsage=digitalSignature", `extendedKeyUsage=${use}`, ...(names === "" ? [] : [`subjectAltName=${names}`])];
+  const extensions = [
+    "basicConstraints=CA:FALSE",
+    "keyUsage=digitalSignature",
+    `extendedKeyUsage=${use}`,
+    ...(names === "" ? [] : [`subjectAltName=${names}`]),
+  ];
   writeFileSync(join(folder, `${name}.ext`), `${extensions.join("\n")}\n`);
-  openssl(folder, "x509", "-req", "-in", `${name}.csr`, "-CA", `${ca}.pem`, "-CAkey", `${ca}-key.pem`, "-CAcreateserial", "-days", "30", "-extfile", `${name}.ext`, "-out", `${name}.pem`);
+  openssl(
+    folder,
+    "x509",
+    "-req",
+    "-in",
+    `${name}.csr`,
+    "-CA",
+    `${ca}.pem`,
+    "-CAkey",
+    `${ca}-key.pem`,
+    "-CAcreateserial",
+    "-days",
+    "30",
+    "-extfile",
+    `${name}.ext`,
+    "-out",
+    `${name}.pem`,
+  );
 }
 
 /** `openssl ca` is the one command of openssl 1.1 to 3.3 that takes the dates. */
@@ -79,23 +132,65 @@ function signExpired(folder: string, name: CertificateName, ca: CertificateName)
   writeFileSync(join(folder, "ca.d", "index.txt"), "");
   writeFileSync(join(folder, "ca.d", "serial"), "1000\n");
   const config = [
-    "[ca]", "default_ca = own", "[own]", "database = ca.d/index.txt", "serial = ca.d/serial", "new_certs_dir = ca.d", "default_md = sha256",
-    "policy = names", "x509_extensions = extensions", "[names]", "commonName = supplied",
-    "[extensions]", "basicConstraints = CA:FALSE", `extendedKeyUsage = ${serverUse}`, `subjectAltName = ${localNames}`,
+    "[ca]",
+    "default_ca = own",
+    "[own]",
+    "database = ca.d/index.txt",
+    "serial = ca.d/serial",
+    "new_certs_dir = ca.d",
+    "default_md = sha256",
+    "policy = names",
+    "x509_extensions = extensions",
+    "[names]",
+    "commonName = supplied",
+    "[extensions]",
+    "basicConstraints = CA:FALSE",
+    `extendedKeyUsage = ${serverUse}`,
+    `subjectAltName = ${localNames}`,
   ];
   writeFileSync(join(folder, "ca.cnf"), `${config.join("\n")}\n`);
   openssl(
-    folder, "ca", "-batch", "-notext", "-config", "ca.cnf", "-cert", `${ca}.pem`, "-keyfile", `${ca}-key.pem`, "-in", `${name}.csr`, "-out", `${name}.pem`,
-    "-startdate", opensslDate(-30), "-enddate", opensslDate(-1),
+    folder,
+    "ca",
+    "-batch",
+    "-notext",
+    "-config",
+    "ca.cnf",
+    "-cert",
+    `${ca}.pem`,
+    "-keyfile",
+    `${ca}-key.pem`,
+    "-in",
+    `${name}.csr`,
+    "-out",
+    `${name}.pem`,
+    "-startdate",
+    opensslDate(-30),
+    "-enddate",
+    opensslDate(-1),
   );
 }
 
 function request(folder: string, name: CertificateName): void {
-  openssl(folder, "req", "-new", ...newKey, "-subj", `/CN=${name}`, "-keyout", `${name}-key.pem`, "-out", `${name}.csr`);
+  openssl(
+    folder,
+    "req",
+    "-new",
+    ...newKey,
+    "-subj",
+    `/CN=${name}`,
+    "-keyout",
+    `${name}-key.pem`,
+    "-out",
+    `${name}.csr`,
+  );
 }
 
 function opensslDate(days: number): string {
-  return `${new Date(Date.now() + days * 86_400_000).toISOString().replace(/[-:T]|\.\d+/g, "").slice(0, 14)}Z`;
+  return `${new Date(Date.now() + days * 86_400_000)
+    .toISOString()
+    .replace(/[-:T]|\.\d+/g, "")
+    .slice(0, 14)}Z`;
 }
 
 function openssl(folder: string, ...args: readonly string[]): void {
@@ -103,6 +198,11 @@ function openssl(folder: string, ...args: readonly string[]): void {
     execFileSync("openssl", args, { cwd: folder, stdio: "pipe", encoding: "utf8" });
   } catch (error) {
     const { code, stderr } = error as { readonly code?: string; readonly stderr?: string };
-    throw new Error(code === "ENOENT" ? "openssl is not on the PATH: install it (apt-get install openssl)" : `openssl ${args[0] ?? ""}: ${stderr ?? ""}`, { cause: error });
+    throw new Error(
+      code === "ENOENT"
+        ? "openssl is not on the PATH: install it (apt-get install openssl)"
+        : `openssl ${args[0] ?? ""}: ${stderr ?? ""}`,
+      { cause: error },
+    );
   }
 }

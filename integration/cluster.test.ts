@@ -8,7 +8,12 @@ import { limitMs, noiseMs, until } from "../src/test-kit/waiting.js";
 import { calmCluster, fastCluster } from "./fast-cluster.js";
 
 /** A client that tries that member first, then the others in their order. */
-function pinnedTo(t: TestContext, cluster: Cluster, first: Member, options: Partial<ClientOptions> = {}): { readonly client: Client; readonly keys: KeysAPI } {
+function pinnedTo(
+  t: TestContext,
+  cluster: Cluster,
+  first: Member,
+  options: Partial<ClientOptions> = {},
+): { readonly client: Client; readonly keys: KeysAPI } {
   const others = cluster.endpoints.filter((url) => url !== first.url);
   const client = clientOf([first.url, ...others], options);
   t.after(() => client.close());
@@ -47,11 +52,16 @@ test("A132: the pinned member is the leader, and is killed -> reads work at once
   const leader = await cluster.leader();
   const { client, keys } = pinnedTo(t, cluster, leader);
   const { node } = await keys.set("/k", "v");
-  await Promise.all(cluster.members.map(async ({ url }) => {
-    // reads ask one member alone: wait until each has the value
-    await using own = new Client({ endpoints: [url] });
-    await until("it has the value", async () => !((await settled(new KeysAPI(own).get("/k", { quorum: true }))) instanceof Error));
-  }));
+  await Promise.all(
+    cluster.members.map(async ({ url }) => {
+      // reads ask one member alone: wait until each has the value
+      await using own = new Client({ endpoints: [url] });
+      await until(
+        "it has the value",
+        async () => !((await settled(new KeysAPI(own).get("/k", { quorum: true }))) instanceof Error),
+      );
+    }),
+  );
   await leader.kill();
   assert.deepEqual((await keys.get("/k")).node, node);
   assert.notEqual(client.endpoints[0], leader.url);
@@ -73,7 +83,10 @@ test("A133: two of three are killed -> a write is a ClusterError within its time
   assert.equal(error.code, "ERR_CLUSTER_UNAVAILABLE");
   // what reached the survivor may be applied when the others come back
   assert.equal(error.outcome, "unknown");
-  assert.deepEqual(error.errors.map(({ code }) => code), ["ERR_HEADER_TIMEOUT", "ERR_NETWORK", "ERR_NETWORK"]);
+  assert.deepEqual(
+    error.errors.map(({ code }) => code),
+    ["ERR_HEADER_TIMEOUT", "ERR_NETWORK", "ERR_NETWORK"],
+  );
   assert.ok(tookMs > limitMs - 100 && tookMs < limitMs + noiseMs, String(tookMs));
   assert.equal((await rejection(keys.get("/k", { quorum: true }), ClusterError)).outcome, "notApplied");
   assert.equal((await patient.get("/k")).node.value, "v");
@@ -97,7 +110,11 @@ test("A134: the pinned member is frozen -> the get is answered by another after 
 
 test("leader mode: the pin follows the leader after it is killed, as long as autoSync runs", async () => {
   await using cluster = await fastCluster();
-  await using client = new Client({ endpoints: cluster.endpoints, selectionMode: "prioritizeLeader", headerTimeoutMs: 1_000 });
+  await using client = new Client({
+    endpoints: cluster.endpoints,
+    selectionMode: "prioritizeLeader",
+    headerTimeoutMs: 1_000,
+  });
   const abort = new AbortController();
   const failures: unknown[] = [];
   // settled: a failure of what follows must not be hidden behind the end of this
@@ -162,7 +179,12 @@ for (const selectionMode of ["random", "prioritizeLeader"] as const) {
     await using client = new Client({ endpoints: cluster.endpoints, selectionMode });
     await until("all members say what they advertise", async () => {
       const list = await new MembersAPI(client).list();
-      return list.flatMap(({ clientURLs }) => clientURLs).sort().join() === refused.toSorted().join();
+      return (
+        list
+          .flatMap(({ clientURLs }) => clientURLs)
+          .sort()
+          .join() === refused.toSorted().join()
+      );
     });
     await client.sync();
     assert.deepEqual(client.endpoints.toSorted(), cluster.endpoints.toSorted());
@@ -183,7 +205,10 @@ for (const selectionMode of ["random", "prioritizeLeader"] as const) {
 
   test(`D11: ${selectionMode}: of several advertised URLs what answers is installed, and the configured ones stay the last resort`, async () => {
     const refused = await refusedUrl();
-    await using cluster = await fastCluster({ size: 1, advertiseClientUrls: ({ url }) => [refused, url.replace("127.0.0.1", "localhost")] });
+    await using cluster = await fastCluster({
+      size: 1,
+      advertiseClientUrls: ({ url }) => [refused, url.replace("127.0.0.1", "localhost")],
+    });
     const [endpoint = ""] = cluster.endpoints;
     await using client = new Client({ endpoints: cluster.endpoints, selectionMode });
     await client.sync();

@@ -48,7 +48,11 @@ test("config 48, 21, 22: created and changed services are added by their events"
   const { services, write } = await ground(t, defaultWeb);
   await write.spec("default/api:90", "create");
   await services.until(["default/api:90", "default/web:80"], 5_000);
-  for (const [how, port] of [["compareAndSwap", 91], ["update", 92], ["set", 93]] as const) {
+  for (const [how, port] of [
+    ["compareAndSwap", 91],
+    ["update", 92],
+    ["set", 93],
+  ] as const) {
     await write.spec(`default/api:${String(port)}`, how);
     await services.until([`default/api:${String(port)}`, "default/web:80"]);
   }
@@ -91,7 +95,8 @@ test("a lister and watcher of etcd, by itself", async () => {
     path,
     decode: ({ key, value, modifiedIndex }) => jsonCodec.decodeService(value, { key, modifiedIndex }),
   });
-  const show = (event: WatchEvent<Service>): string => (event.type === "ERROR" ? `ERROR ${String(event.status.code)}` : `${event.type} ${showService(event.object)}`);
+  const show = (event: WatchEvent<Service>): string =>
+    event.type === "ERROR" ? `ERROR ${String(event.status.code)}` : `${event.type} ${showService(event.object)}`;
   const { items, resourceVersion } = await lister.list({});
   assert.deepEqual(items, []);
   await write.spec("a/web:1", "create");

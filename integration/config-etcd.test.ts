@@ -16,7 +16,11 @@ interface Ground extends Running<ConfigSourceEtcd> {
 }
 
 /** A registry of the test's own, filled, and a source that has listed it. */
-async function ground(t: TestContext, fill: (write: RegistryWriter) => Promise<void>, options: Partial<ConfigSourceEtcdOptions> = {}): Promise<Ground> {
+async function ground(
+  t: TestContext,
+  fill: (write: RegistryWriter) => Promise<void>,
+  options: Partial<ConfigSourceEtcdOptions> = {},
+): Promise<Ground> {
   const root = `${cluster.dir}/${String(++lastRoot)}/registry/services`;
   const write = new RegistryWriter(cluster.keys, root);
   await fill(write);
@@ -33,7 +37,11 @@ async function defaultWeb(write: RegistryWriter): Promise<void> {
 test("config 18: a registry that does not exist is an empty one, and is waited for in silence", async (t) => {
   const asked: string[] = [];
   const root = `${cluster.dir}/none/registry`;
-  const running = startEtcdSource(t, tapped(cluster.client, { before: (_path, query) => asked.push(query.includes("wait=true") ? "watch" : "list") }), root);
+  const running = startEtcdSource(
+    t,
+    tapped(cluster.client, { before: (_path, query) => asked.push(query.includes("wait=true") ? "watch" : "list") }),
+    root,
+  );
   await running.source.synced;
   assert.deepEqual([running.services.calls, running.endpoints.calls], [[[]], [[]]]);
   await new RegistryWriter(cluster.keys, root).spec("default/web:80");
@@ -50,7 +58,10 @@ test("config 19: what is there is delivered whole", async (t) => {
   const { node } = await cluster.keys.get(write.specKey("default/web"));
   assert.equal(serviceConfig.config()[0]?.metadata.resourceVersion, String(node.modifiedIndex));
   const listing = await source.getServices();
-  assert.deepEqual([listing.services.map(showService), listing.endpoints.map(showEndpoints)], [services.last, endpoints.last]);
+  assert.deepEqual(
+    [listing.services.map(showService), listing.endpoints.map(showEndpoints)],
+    [services.last, endpoints.last],
+  );
   assert.ok(listing.index >= node.modifiedIndex);
 });
 
@@ -82,7 +93,11 @@ test("config 21: a created service is added by its event", async (t) => {
 
 test("config 22: compareAndSwap, update and set bring the new spec", async (t) => {
   const { services, write } = await ground(t, defaultWeb);
-  for (const [how, port] of [["compareAndSwap", 81], ["update", 82], ["set", 83]] as const) {
+  for (const [how, port] of [
+    ["compareAndSwap", 81],
+    ["update", 82],
+    ["set", 83],
+  ] as const) {
     await write.spec(`default/web:${String(port)}`, how);
     await services.until([`default/web:${String(port)}`]);
   }
@@ -93,7 +108,8 @@ test("config 23: delete, expire and compareAndDelete remove", async (t) => {
   const { services, write } = await ground(t, defaultWeb);
   const ends: Readonly<Record<string, (key: string) => Promise<unknown>>> = {
     delete: (key) => cluster.keys.delete(key),
-    compareAndDelete: async (key) => cluster.keys.delete(key, { prevIndex: (await cluster.keys.get(key)).node.modifiedIndex }),
+    compareAndDelete: async (key) =>
+      cluster.keys.delete(key, { prevIndex: (await cluster.keys.get(key)).node.modifiedIndex }),
     expire: (key) => cluster.keys.refresh(key, 1),
   };
   for (const [how, end] of Object.entries(ends)) {
@@ -153,7 +169,10 @@ test("config 28: a text that cannot be decoded is warned of, and what was there 
   await until("two warnings", () => warnings.length === 2);
   await write.spec("default/api:90");
   await services.until(["default/api:90", "default/web:80"]);
-  assert.deepEqual(warnings.map(({ key }) => key), [write.specKey("default/web"), write.endpointsKey("default/web")]);
+  assert.deepEqual(
+    warnings.map(({ key }) => key),
+    [write.specKey("default/web"), write.endpointsKey("default/web")],
+  );
   assert.ok(warnings.every(({ error }) => error instanceof ConfigError && !error.message.includes("s3cret")));
   assert.equal(endpoints.calls.length, 1);
   // a removal needs no text
@@ -206,13 +225,18 @@ for (const resync of ["diff", "always"] as const) {
     const write = new RegistryWriter(cluster.keys, root);
     await defaultWeb(write);
     let lists = 0;
-    const tap = tapped(cluster.client, { before: (_path, query) => void (lists += query.includes("wait=true") ? 0 : 1) });
+    const tap = tapped(cluster.client, {
+      before: (_path, query) => void (lists += query.includes("wait=true") ? 0 : 1),
+    });
     const { services, endpoints, source } = startEtcdSource(t, tap, root, { resync, resyncMs: 20 });
     await source.synced;
     await until("the fifth list", () => lists >= 5);
     await source.close();
     const expected = resync === "diff" ? [1] : [lists - 1, lists];
-    assert.ok(expected.includes(services.calls.length), `${String(lists)} lists, ${String(services.calls.length)} calls`);
+    assert.ok(
+      expected.includes(services.calls.length),
+      `${String(lists)} lists, ${String(services.calls.length)} calls`,
+    );
     assert.ok(expected.includes(endpoints.calls.length));
     assert.ok(services.calls.every((call) => call.join() === "default/web:80"));
   });
@@ -277,7 +301,10 @@ test("processChange and processEndpointResponse take an event as if it came from
     index: 1,
     clusterId: "",
   });
-  const api = jsonCodec.encodeService({ metadata: { name: "api", namespace: "default" }, spec: { port: 90, protocol: "TCP", sessionAffinity: "None" } });
+  const api = jsonCodec.encodeService({
+    metadata: { name: "api", namespace: "default" },
+    spec: { port: 90, protocol: "TCP", sessionAffinity: "None" },
+  });
   await source.processChange(event("compareAndSwap", "specs/default/api", api));
   assert.deepEqual(services.last, ["default/api:90", "default/web:80"]);
   await source.processEndpointResponse(event("set", "endpoints/default/api", '{"endpoints":["1.1.1.1:1"]}'));

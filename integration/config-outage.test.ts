@@ -43,7 +43,9 @@ async function proxyTo(t: TestContext, { cluster }: Ground): Promise<TcpProxy> {
 test("config 32: history cleared while the watch is cut: what differs is delivered, nothing else", async (t) => {
   const each = await ground(t);
   const proxy = await proxyTo(t, each);
-  const { services, endpoints, warnings, source } = startEtcdSource(t, each.clientOf(proxy.url), undefined, { retryMs: 200 });
+  const { services, endpoints, warnings, source } = startEtcdSource(t, each.clientOf(proxy.url), undefined, {
+    retryMs: 200,
+  });
   await source.synced;
   proxy.cut("refuse");
   await each.write.spec("default/api:90");
@@ -66,7 +68,11 @@ test("config 32: history cleared while the watch is cut: what differs is deliver
   await until("cleared history again", () => warnings.slice(warned).some(({ error }) => isIndexCleared(error)));
   await each.write.endpoints("default/web 10.1.0.2:8080");
   await endpoints.until(["default/api", "default/web 10.1.0.2:8080"]);
-  assert.deepEqual([services.calls.length, endpoints.calls.length], [calls[0], (calls[1] ?? 0) + 1], "equal states were delivered again");
+  assert.deepEqual(
+    [services.calls.length, endpoints.calls.length],
+    [calls[0], (calls[1] ?? 0) + 1],
+    "equal states were delivered again",
+  );
 });
 
 test("config 28, 32: what became garbage while the watch was cut stays as it was", async (t) => {
@@ -88,7 +94,9 @@ test("config 33: etcd is down at the start: everything is delivered soon after i
   const [member] = each.cluster.members;
   assert.ok(member !== undefined);
   await member.terminate();
-  const { services, endpoints, warnings, source } = startEtcdSource(t, each.clientOf(member.url), root, { retryMs: 1_000 });
+  const { services, endpoints, warnings, source } = startEtcdSource(t, each.clientOf(member.url), root, {
+    retryMs: 1_000,
+  });
   await until("a try that failed", () => warnings.length > 0);
   await sleep(3_000);
   assert.deepEqual(services.calls, []);
@@ -104,7 +112,10 @@ for (const end of ["kill", "terminate"] as const) {
     const each = await ground(t);
     const [member] = each.cluster.members;
     assert.ok(member !== undefined);
-    const { services, serviceConfig, warnings, source } = startEtcdSource(t, each.clientOf(member.url), root, { retryMs: 300, resyncMs: 300 });
+    const { services, serviceConfig, warnings, source } = startEtcdSource(t, each.clientOf(member.url), root, {
+      retryMs: 300,
+      resyncMs: 300,
+    });
     await source.synced;
     await member[end]();
     await until("a warning", () => warnings.length > 2);
@@ -156,7 +167,10 @@ test("config 47: after close() of everything a process ends by itself, and nothi
   const { status, stdout, stderr } = await child.ended;
   assert.equal(stderr, "");
   assert.equal(status, 0);
-  assert.equal(stdout, "default/web default/web file\nERR_CLOSED ERR_CLOSED ERR_CLOSED ERR_CLOSED ERR_CLOSED ERR_CLOSED\nclosed\n");
+  assert.equal(
+    stdout,
+    "default/web default/web file\nERR_CLOSED ERR_CLOSED ERR_CLOSED ERR_CLOSED ERR_CLOSED ERR_CLOSED\nclosed\n",
+  );
 });
 
 test("a source whose client, or whose sink, is closed ends with that error", async (t) => {

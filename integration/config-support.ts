@@ -37,7 +37,12 @@ function configs(t: TestContext): Configs {
 }
 
 /** A source that is never in sync by reading again, unless the options say so: only events bring it news. */
-export function startEtcdSource(t: TestContext, client: KeysClient, root: string | undefined, options: Partial<ConfigSourceEtcdOptions> = {}): Running<ConfigSourceEtcd> {
+export function startEtcdSource(
+  t: TestContext,
+  client: KeysClient,
+  root: string | undefined,
+  options: Partial<ConfigSourceEtcdOptions> = {},
+): Running<ConfigSourceEtcd> {
   const own = configs(t);
   const warnings: Warning[] = [];
   const source = new ConfigSourceEtcd({
@@ -58,8 +63,16 @@ export function startApiSource(t: TestContext, client: KeysClient, root: string)
   const own = configs(t);
   const warnings: Warning[] = [];
   const source = new SourceAPI({
-    services: etcdListerWatcher({ client, path: `${root}/specs`, decode: ({ key, value, modifiedIndex }) => jsonCodec.decodeService(value, { key, modifiedIndex }) }),
-    endpoints: etcdListerWatcher({ client, path: `${root}/endpoints`, decode: ({ key, value, modifiedIndex }) => jsonCodec.decodeEndpoints(value, { key, modifiedIndex }) }),
+    services: etcdListerWatcher({
+      client,
+      path: `${root}/specs`,
+      decode: ({ key, value, modifiedIndex }) => jsonCodec.decodeService(value, { key, modifiedIndex }),
+    }),
+    endpoints: etcdListerWatcher({
+      client,
+      path: `${root}/endpoints`,
+      decode: ({ key, value, modifiedIndex }) => jsonCodec.decodeEndpoints(value, { key, modifiedIndex }),
+    }),
     periodMs: 200,
     reconnectMs: 100,
     serviceSink: own.serviceConfig.channel("api"),
@@ -94,22 +107,37 @@ export class RegistryWriter {
     const value = jsonCodec.encodeService(service(text));
     if (how === "create") await this.#keys.create(key, value);
     else if (how === "set") await this.#keys.set(key, value);
-    else await this.#keys.update(key, value, how === "update" ? {} : { prevIndex: (await this.#keys.get(key)).node.modifiedIndex });
+    else
+      await this.#keys.update(
+        key,
+        value,
+        how === "update" ? {} : { prevIndex: (await this.#keys.get(key)).node.modifiedIndex },
+      );
   }
 
   /** @param text `ns/name ip:port ip:port` */
   async endpoints(text: string): Promise<void> {
-    await this.#keys.set(this.endpointsKey(text.split(" ", 1)[0] ?? ""), jsonCodec.encodeEndpoints(endpoints(text), "v1beta3"));
+    await this.#keys.set(
+      this.endpointsKey(text.split(" ", 1)[0] ?? ""),
+      jsonCodec.encodeEndpoints(endpoints(text), "v1beta3"),
+    );
   }
 }
 
 /** More writes than etcd keeps in its history. */
 export async function clearHistory(keys: KeysAPI, dir = ""): Promise<void> {
-  for (let i = 0; i < 11; i++) await Promise.all(Array.from({ length: 100 }, (_, n) => keys.set(`${dir}/elsewhere/${String(n)}`, String(i))));
+  for (let i = 0; i < 11; i++)
+    await Promise.all(Array.from({ length: 100 }, (_, n) => keys.set(`${dir}/elsewhere/${String(n)}`, String(i))));
 }
 
 /** Passes requests on and lets a test look at them: `before` they are sent, `after` they are answered. */
-export function tapped(sender: Sender, hooks: { readonly before?: (path: string, query: string) => void; readonly after?: (path: string, query: string) => Promise<void> | void }): Sender {
+export function tapped(
+  sender: Sender,
+  hooks: {
+    readonly before?: (path: string, query: string) => void;
+    readonly after?: (path: string, query: string) => Promise<void> | void;
+  },
+): Sender {
   return {
     send: async (spec, signal) => {
       hooks.before?.(spec.path, spec.query ?? "");

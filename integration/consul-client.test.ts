@@ -13,10 +13,14 @@ onRealConsul((start) => {
   test("examples/consul-leader.ts runs to its end", async (t) => {
     const server = await start();
     t.after(() => server.stop());
-    const { stdout } = await promisify(execFile)(process.execPath, [join(projectRoot, "dist", "examples", "consul-leader.js")], {
-      env: { ...process.env, CONSUL_ADDRESS: server.url },
-      timeout: 120_000,
-    });
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      [join(projectRoot, "dist", "examples", "consul-leader.js")],
+      {
+        env: { ...process.env, CONSUL_ADDRESS: server.url },
+        timeout: 120_000,
+      },
+    );
     assert.match(stdout, /leads; the token.*leads no more.*Both have left/s);
   });
 });

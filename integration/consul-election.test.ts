@@ -10,6 +10,9 @@ const expiryLatenessMs = 10_000;
 onRealConsul((start) => {
   describe("elections on a real Consul", { concurrency: true }, () => {
     consulElectionSuite("real Consul", start);
-    lockSuite("consul lock (real Consul)", consulLockBackend({ suffix: "real Consul", start, manyTermsMs: 60_000, expiryLatenessMs }));
+    lockSuite(
+      "consul lock (real Consul)",
+      consulLockBackend({ suffix: "real Consul", start, manyTermsMs: 60_000, expiryLatenessMs }),
+    );
   });
 });

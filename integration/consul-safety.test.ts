@@ -6,25 +6,41 @@ import { onRealConsul } from "./consul-support.js";
 import { fight, seconds, seed } from "./election-nemesis.js";
 
 /** Consul's shortest TTL; it may take twice as long to end a session. */
-const config = { key: "safety/leader", contactInfo: "", ttlMs: 10_000, lockDelayMs: 500, cooldownMs: 200, stepDownTimeoutMs: 500, marginMs: 500 } as const;
+const config = {
+  key: "safety/leader",
+  contactInfo: "",
+  ttlMs: 10_000,
+  lockDelayMs: 500,
+  cooldownMs: 200,
+  stepDownTimeoutMs: 500,
+  marginMs: 500,
+} as const;
 
 onRealConsul(() => {
-  test(`consul: a leader at a time among five processes, for ${String(seconds)} s, seed ${String(seed)} (real Consul)`, { timeout: seconds * 1_000 + 180_000 }, async (t) => {
-    const bin = findConsul() ?? "";
-    await using consul = await startConsul({ bin });
-    await fight(t, {
-      backend: "consul",
-      endpoints: [consul.url],
-      config,
-      successionMs: 2 * config.ttlMs + config.lockDelayMs + 2_000,
-      harm: (random, count) => freeze(consul, random, count),
-      minTerms: seconds / 30,
-    });
-  });
+  test(
+    `consul: a leader at a time among five processes, for ${String(seconds)} s, seed ${String(seed)} (real Consul)`,
+    { timeout: seconds * 1_000 + 180_000 },
+    async (t) => {
+      const bin = findConsul() ?? "";
+      await using consul = await startConsul({ bin });
+      await fight(t, {
+        backend: "consul",
+        endpoints: [consul.url],
+        config,
+        successionMs: 2 * config.ttlMs + config.lockDelayMs + 2_000,
+        harm: (random, count) => freeze(consul, random, count),
+        minTerms: seconds / 30,
+      });
+    },
+  );
 });
 
 /** For less than the TTL, or for so long that every session is in doubt. */
-async function freeze(consul: Consul, random: () => number, count: (what: string) => void): Promise<() => Promise<void>> {
+async function freeze(
+  consul: Consul,
+  random: () => number,
+  count: (what: string) => void,
+): Promise<() => Promise<void>> {
   const isLong = random() < 0.3;
   count(isLong ? "server frozen for longer than the TTL" : "server frozen");
   consul.freeze();

@@ -28,7 +28,9 @@ export class DelayingProxy implements AsyncDisposable {
       client.on("data", (chunk: Buffer) => {
         const delayMs = chunk.subarray(0, 4).toString() === "PUT " ? this.#delayMs : 0;
         if (delayMs > 0) this.#held();
-        last = last.then(() => new Promise((resolve) => setTimeout(resolve, delayMs))).then(() => void server.write(chunk));
+        last = last
+          .then(() => new Promise((resolve) => setTimeout(resolve, delayMs)))
+          .then(() => void server.write(chunk));
       });
       client.once("close", () => void last.then(() => server.end()));
     });

@@ -10,10 +10,22 @@ import { clusterForTests } from "./support.js";
 const cluster = clusterForTests("discovery-credentials");
 
 function publicHost(id: string): HostInit {
-  return { hostname: `${id}.dev`, public: true, user: `u${id}`, password: `p${id}`, ports: { http: "80" }, privateHostname: id };
+  return {
+    hostname: `${id}.dev`,
+    public: true,
+    user: `u${id}`,
+    password: `p${id}`,
+    ports: { http: "80" },
+    privateHostname: id,
+  };
 }
 
-async function registered({ discovery }: Observed, service: string, host: HostInit, options = {}): Promise<Registration> {
+async function registered(
+  { discovery }: Observed,
+  service: string,
+  host: HostInit,
+  options = {},
+): Promise<Registration> {
   const registration = discovery.register(service, host, options);
   await registration.waitRegistration();
   return registration;
@@ -24,7 +36,8 @@ async function storedUser(registration: Registration): Promise<unknown> {
   return node && (JSON.parse(node.value) as { user?: unknown }).user;
 }
 
-const has = (registration: Registration, user: string) => until(`credentials of ${user}`, () => registration.credentials().user === user);
+const has = (registration: Registration, user: string) =>
+  until(`credentials of ${user}`, () => registration.credentials().user === user);
 
 test("discovery 20, 21: the last public host imposes its credentials, a private one does not", async () => {
   const service = serviceName();
@@ -37,14 +50,20 @@ test("discovery 20, 21: the last public host imposes its credentials, a private 
   assert.deepEqual(await changes.next(), { done: false, value: { user: "ub", password: "pb" } });
   assert.ok(performance.now() - start < 1_000 + noiseMs);
   assert.deepEqual(a.credentials(), { user: "ub", password: "pb" });
-  assert.deepEqual([await storedUser(a), await storedUser(b), a.host.user, b.credentials().user], ["ub", "ub", "ub", "ub"]);
+  assert.deepEqual(
+    [await storedUser(a), await storedUser(b), a.host.user, b.credentials().user],
+    ["ub", "ub", "ub", "ub"],
+  );
   assert.deepEqual(all.warnings, []);
 
   await using c = await registered(all, service, { hostname: "10.0.0.1", user: "uc", password: "pc" });
   assert.equal((await all.warned("MIXED_VISIBILITY")).key, `/services_infos/${service}`);
   assert.deepEqual(c.credentials(), { user: "", password: "" });
   assert.equal((await all.discovery.get(service).service()).public, true);
-  assert.deepEqual([a.credentials().user, b.credentials().user, await storedUser(a), await storedUser(b)], ["ub", "ub", "ub", "ub"]);
+  assert.deepEqual(
+    [a.credentials().user, b.credentials().user, await storedUser(a), await storedUser(b)],
+    ["ub", "ub", "ub", "ub"],
+  );
 });
 
 test("discovery 22: metadata that became private take no credentials away", async () => {
@@ -64,7 +83,10 @@ test("discovery 23: metadata that cannot be read change nothing, the next ones t
   const warning = await all.warned("METADATA_INVALID");
   assert.ok(warning.error instanceof Error && "code" in warning.error && warning.error.code === "DECODE");
   assert.deepEqual([a.credentials(), await storedUser(a)], [{ user: "ua", password: "pa" }, "ua"]);
-  await cluster.keys.set(`/services_infos/${service}`, `{"name":"${service}","critical":false,"user":"u3","password":"p3","public":true}`);
+  await cluster.keys.set(
+    `/services_infos/${service}`,
+    `{"name":"${service}","critical":false,"user":"u3","password":"p3","public":true}`,
+  );
   await has(a, "u3");
   assert.deepEqual([a.credentials(), await storedUser(a)], [{ user: "u3", password: "p3" }, "u3"]);
 });
@@ -87,7 +109,10 @@ test("a public host that adopts takes the credentials there are, and gives its o
   const all = observed(cluster.client);
   await using a = await registered(all, service, publicHost("a"), { credentials: "adopt" });
   await using b = await registered(all, service, publicHost("b"), { credentials: "adopt" });
-  assert.deepEqual([a.credentials().user, b.credentials().user, b.host.user, await storedUser(b)], ["ua", "ua", "ua", "ua"]);
+  assert.deepEqual(
+    [a.credentials().user, b.credentials().user, b.host.user, await storedUser(b)],
+    ["ua", "ua", "ua", "ua"],
+  );
   assert.equal((await all.discovery.get(service).service()).hostname, "b.dev");
   assert.deepEqual(all.warnings, []);
 });
@@ -95,7 +120,9 @@ test("a public host that adopts takes the credentials there are, and gives its o
 test("a hundred private hosts of one service register at once", async () => {
   const service = serviceName();
   const all = observed(cluster.client);
-  const many = Array.from({ length: 100 }, (_, i) => all.discovery.register(service, { hostname: `10.0.0.${String(i)}` }, { ttlSeconds: 60 }));
+  const many = Array.from({ length: 100 }, (_, i) =>
+    all.discovery.register(service, { hostname: `10.0.0.${String(i)}` }, { ttlSeconds: 60 }),
+  );
   await Promise.all(many.map((each) => each.waitRegistration()));
   assert.equal((await all.discovery.get(service).all()).length, 100);
   await Promise.all(many.map((each) => each.close()));
@@ -113,11 +140,17 @@ test("discovery 24: a change behind a thousand others, made while the connection
   await until("it watches", () => recorder.polls === 1);
   proxy.cut("refuse");
   await Promise.all(Array.from({ length: 1_100 }, (_, i) => cluster.keys.set(`${cluster.dir}/noise`, String(i))));
-  await cluster.keys.set(`/services_infos/${service}`, `{"name":"${service}","critical":false,"user":"u9","password":"p9","public":true}`);
+  await cluster.keys.set(
+    `/services_infos/${service}`,
+    `{"name":"${service}","critical":false,"user":"u9","password":"p9","public":true}`,
+  );
   await Promise.all(Array.from({ length: 1_100 }, (_, i) => cluster.keys.set(`${cluster.dir}/noise`, String(i))));
   assert.equal(a.credentials().user, "ua");
   proxy.heal();
   await has(a, "u9");
   assert.equal(await until("its own key too", async () => (await storedUser(a)) === "u9"), true);
-  assert.ok(all.warnings.some(({ error }) => error instanceof Error && error.message.includes("401")), "the history was really cleared");
+  assert.ok(
+    all.warnings.some(({ error }) => error instanceof Error && error.message.includes("401")),
+    "the history was really cleared",
+  );
 });

@@ -7,14 +7,24 @@ import { observed, Recorder, serviceName } from "./discovery-support.js";
 import { clusterForTests } from "./support.js";
 
 const cluster = clusterForTests("discovery-lookup");
-const publicHost = { hostname: "public.dev", public: true, user: "user", password: "password", ports: { http: "80" }, privateHostname: "p" };
+const publicHost = {
+  hostname: "public.dev",
+  public: true,
+  user: "user",
+  password: "password",
+  ports: { http: "80" },
+  privateHostname: "p",
+};
 
 test("discovery 11: a host of a library before 5.0 is read", async () => {
   const service = serviceName();
   await cluster.keys.set(`/services/${service}/h1`, '{"name":"h1","ports":{"http":"1"}}', { ttl: 60 });
   const hosts = await observed(cluster.client).discovery.get(service).all();
   assert.equal(hosts.length, 1);
-  assert.deepEqual([hosts[0]?.uuid, hosts[0]?.name, hosts[0]?.privateUrl("http", "/p")], [undefined, "", "http://h1:1/p"]);
+  assert.deepEqual(
+    [hosts[0]?.uuid, hosts[0]?.name, hosts[0]?.privateUrl("http", "/p")],
+    [undefined, "", "http://h1:1/p"],
+  );
 });
 
 test("discovery 25, 26: a service that nobody registered has its name, and no hosts", async () => {
@@ -68,7 +78,12 @@ test("discovery 29, 30: a public service's URL is its own, by one request", asyn
 
 test("a private service's URL is that of a host at random, its first host that with the first key", async () => {
   const service = serviceName();
-  for (const id of ["c", "a", "b"]) await cluster.keys.set(`/services/${service}/${id}`, `{"name":"${id}","service_name":"${service}","ports":{"http":"1"}}`, { ttl: 60 });
+  for (const id of ["c", "a", "b"])
+    await cluster.keys.set(
+      `/services/${service}/${id}`,
+      `{"name":"${id}","service_name":"${service}","ports":{"http":"1"}}`,
+      { ttl: 60 },
+    );
   const draws = [0, 0.5, 0.999];
   const discovery = createDiscovery({ client: cluster.client, random: () => draws.shift() ?? 0 });
   assert.equal(await discovery.get(service).url("http"), "http://a:1");
@@ -86,7 +101,10 @@ test("discovery 35: what is no host is left out, and said, unless strict", async
   await cluster.keys.set(`/services/${service}/bad`, "notjson", { ttl: 60 });
   await cluster.keys.set(`/services/${service}/sub/deeper`, '{"name":"x"}', { ttl: 60 });
   assert.equal((await discovery.get(service).all()).length, 1);
-  assert.deepEqual(warnings.map(({ code, key }) => [code, key]), [["HOST_INVALID", `/services/${service}/bad`]]);
+  assert.deepEqual(
+    warnings.map(({ code, key }) => [code, key]),
+    [["HOST_INVALID", `/services/${service}/bad`]],
+  );
   await assert.rejects(discovery.get(service).all({ strict: true }), { code: "DECODE" });
 });
 
@@ -96,13 +114,19 @@ test("discovery 36: metadata without a name, or that cannot be read, are of the 
   await cluster.keys.set(`/services/${service}/h1`, '{"name":"h1","ports":{"http":"1"}}', { ttl: 60 });
   for (const value of ['{"critical":true}', '{"name":""}', '{"name":"../.."}']) {
     await cluster.keys.set(`/services_infos/${service}`, value);
-    assert.deepEqual([(await discovery.get(service).service()).name, (await discovery.get(service).all()).length], [service, 1]);
+    assert.deepEqual(
+      [(await discovery.get(service).service()).name, (await discovery.get(service).all()).length],
+      [service, 1],
+    );
   }
   assert.deepEqual(warnings, []);
   await cluster.keys.set(`/services_infos/${service}`, "{");
   assert.equal((await discovery.get(service).all()).length, 1);
-  assert.deepEqual(warnings.map(({ code }) => code), ["METADATA_INVALID"]);
-  assert.equal((await discovery.get(service, { strict: true }).err() as DiscoveryError).code, "DECODE");
+  assert.deepEqual(
+    warnings.map(({ code }) => code),
+    ["METADATA_INVALID"],
+  );
+  assert.equal(((await discovery.get(service, { strict: true }).err()) as DiscoveryError).code, "DECODE");
 });
 
 test("discovery 47: names that would be other keys, or hidden, are refused", async () => {
@@ -129,17 +153,26 @@ test("names with a slash are taken when allowed, and are services of their own",
   await Promise.all([a.waitRegistration(), b.waitRegistration()]);
   assert.equal(String(await discovery.get(`${outer}-x/in ner%2F`).all()), "h2");
   assert.deepEqual(await discovery.get(`${outer}-x`).all(), []);
-  for (const name of ["a//b", "/a", "a/../b", "a/_b", "a/"]) assert.throws(() => discovery.register(name, { hostname: "h" }), { code: "INVALID_NAME" });
+  for (const name of ["a//b", "/a", "a/../b", "a/_b", "a/"])
+    assert.throws(() => discovery.register(name, { hostname: "h" }), { code: "INVALID_NAME" });
 });
 
 test("discovery 48: the hosts of a shard, also of a public service", async () => {
   const service = serviceName();
   const { discovery } = observed(cluster.client);
-  const registrations = ["s0", "s1"].map((shard) => discovery.register(service, { ...publicHost, hostname: `${shard}.dev`, shard }));
+  const registrations = ["s0", "s1"].map((shard) =>
+    discovery.register(service, { ...publicHost, hostname: `${shard}.dev`, shard }),
+  );
   await Promise.all(registrations.map((each) => each.waitRegistration()));
   const { user, password } = await discovery.get(service).service();
-  assert.equal(await discovery.getForShard(service, "s0").url("http", "/p"), `http://${String(user)}:${String(password)}@s0.dev:80/p`);
-  assert.equal(await discovery.getForShard(service, "s1").url("http", "/p"), `http://${String(user)}:${String(password)}@s1.dev:80/p`);
+  assert.equal(
+    await discovery.getForShard(service, "s0").url("http", "/p"),
+    `http://${String(user)}:${String(password)}@s0.dev:80/p`,
+  );
+  assert.equal(
+    await discovery.getForShard(service, "s1").url("http", "/p"),
+    `http://${String(user)}:${String(password)}@s1.dev:80/p`,
+  );
   assert.equal(String((await discovery.getForShard(service, "s1").all()).map(({ shard }) => shard)), "s1");
   assert.equal((await discovery.getForShard(service, "").all()).length, 2);
   assert.equal((await discovery.get(service).all({ shard: "s0" })).length, 1);

@@ -10,7 +10,10 @@ import { ownMember } from "./support.js";
 const publicHost = { hostname: "h", public: true, user: "u", password: "p" };
 
 /** The first member; the only one, mostly. */
-async function single(): Promise<{ readonly cluster: Awaited<ReturnType<typeof ownMember>>; readonly member: Awaited<ReturnType<typeof ownMember>>["members"][number] }> {
+async function single(): Promise<{
+  readonly cluster: Awaited<ReturnType<typeof ownMember>>;
+  readonly member: Awaited<ReturnType<typeof ownMember>>["members"][number];
+}> {
   const cluster = await ownMember();
   return { cluster, member: cluster.members[0] ?? assert.fail() };
 }
@@ -106,7 +109,10 @@ test("etcd is frozen: the host is degraded, stopping takes its time and no more,
   assert.ok(warnings.some(({ code }) => code === "NOT_DELETED"));
   member.thaw();
   await until("it is registered again", () => stays.state === "registered");
-  await until("the key of the other is gone", async () => (await nodeOf(keys, `/services/${stops.host.name}/${stops.uuid}`)) === undefined);
+  await until(
+    "the key of the other is gone",
+    async () => (await nodeOf(keys, `/services/${stops.host.name}/${stops.uuid}`)) === undefined,
+  );
   await stays.close();
   assert.equal(await nodeOf(keys, `/services/${stays.host.name}/${stays.uuid}`), undefined);
 });
@@ -124,7 +130,10 @@ test("of three members the leader is killed: no host is ever told to be down", a
   await (await cluster.leader()).kill();
   await until("a host registers with the others", async () => {
     await using c = discovery.register(service, publicHost, { initialTimeoutMs: 3_000, retryMs: 100 });
-    return await c.waitRegistration().then(() => true, () => false);
+    return await c.waitRegistration().then(
+      () => true,
+      () => false,
+    );
   });
   await sleep(11_000);
   const [first] = await take(down, 1);

@@ -47,18 +47,33 @@ test("discovery 1, 2, 8: a public host's key and its service's metadata are the 
 
 test("discovery 3, 5, 7: a private host's metadata tell nothing of it", async () => {
   const service = serviceName();
-  await using registration = observed(cluster.client).discovery.register(service, { hostname: "10.0.0.1", user: "u", password: "p" });
+  await using registration = observed(cluster.client).discovery.register(service, {
+    hostname: "10.0.0.1",
+    user: "u",
+    password: "p",
+  });
   await registration.waitRegistration();
-  assert.equal((await cluster.keys.get(`/services_infos/${service}`)).node.value, `{"name":"${service}","critical":false}`);
+  assert.equal(
+    (await cluster.keys.get(`/services_infos/${service}`)).node.value,
+    `{"name":"${service}","critical":false}`,
+  );
   assert.match(registration.uuid, /-10\.0\.0\.1$/);
   const { value } = (await cluster.keys.get(`/services/${service}/${registration.uuid}`)).node;
-  assert.equal(value, `{"name":"10.0.0.1","service_name":"${service}","ports":null,"user":"u","password":"p","private_hostname":"10.0.0.1","uuid":"${registration.uuid}"}`);
+  assert.equal(
+    value,
+    `{"name":"10.0.0.1","service_name":"${service}","ports":null,"user":"u","password":"p","private_hostname":"10.0.0.1","uuid":"${registration.uuid}"}`,
+  );
   assert.deepEqual(registration.credentials(), { user: "", password: "" });
 });
 
 test("discovery 4, 6: what is not said is the machine's name, and the ports", async () => {
   const service = serviceName();
-  await using registration = observed(cluster.client).discovery.register(service, { hostname: "h", public: true, ports: { http: "80" }, privatePorts: {} });
+  await using registration = observed(cluster.client).discovery.register(service, {
+    hostname: "h",
+    public: true,
+    ports: { http: "80" },
+    privatePorts: {},
+  });
   await registration.waitRegistration();
   assert.match(registration.uuid, /-box$/);
   const { value } = (await cluster.keys.get(`/services/${service}/${registration.uuid}`)).node;
@@ -70,7 +85,11 @@ test("discovery 12: the key is never missing, refreshes wake no watcher, sets wa
   const seen = await Promise.all(
     (["refresh", "set"] as const).map(async (heartbeat) => {
       const service = serviceName();
-      await using registration = discovery.register(service, { hostname: "h" }, { heartbeat, ttlSeconds: 6, heartbeatMs: 1_000 });
+      await using registration = discovery.register(
+        service,
+        { hostname: "h" },
+        { heartbeat, ttlSeconds: 6, heartbeatMs: 1_000 },
+      );
       await registration.waitRegistration();
       const { node, index } = await cluster.keys.get(`/services/${service}/${registration.uuid}`);
       const watcher = cluster.keys.watcher(`/services/${service}`, { recursive: true, afterIndex: index });
@@ -92,7 +111,12 @@ test("discovery 12: the key is never missing, refreshes wake no watcher, sets wa
       const last = await cluster.keys.get(node.key);
       watched.abort();
       await stopped;
-      return { heartbeat, events, seconds: (performance.now() - startMs) / 1_000, sameAge: last.node.createdIndex === node.createdIndex };
+      return {
+        heartbeat,
+        events,
+        seconds: (performance.now() - startMs) / 1_000,
+        sameAge: last.node.createdIndex === node.createdIndex,
+      };
     }),
   );
   const [refresh, set] = seen;
@@ -103,7 +127,11 @@ test("discovery 12: the key is never missing, refreshes wake no watcher, sets wa
 
 test("discovery 13: a key that somebody deleted is there again at the next heartbeat", async () => {
   const service = serviceName();
-  await using registration = observed(cluster.client).discovery.register(service, { hostname: "h" }, { heartbeatMs: 1_000 });
+  await using registration = observed(cluster.client).discovery.register(
+    service,
+    { hostname: "h" },
+    { heartbeatMs: 1_000 },
+  );
   await registration.waitRegistration();
   const key = `/services/${service}/${registration.uuid}`;
   const { value } = (await cluster.keys.delete(key)).prevNode ?? assert.fail();
@@ -131,7 +159,10 @@ test("a server that blanks values on refresh is written in full from then on", a
   const start = recorder.specs.length;
   await until("some heartbeats", () => recorder.specs.length > start + 6);
   assert.equal(blanked, 1);
-  assert.equal((await nodeOf(cluster.keys, `/services/${service}/${registration.uuid}`))?.value.includes('"name":"h"'), true);
+  assert.equal(
+    (await nodeOf(cluster.keys, `/services/${service}/${registration.uuid}`))?.value.includes('"name":"h"'),
+    true,
+  );
 });
 
 test("discovery 15: without etcd, a registration gives up in its time", async () => {
@@ -139,7 +170,13 @@ test("discovery 15: without etcd, a registration gives up in its time", async ()
   const { discovery, warnings } = observed(client);
   const registration = discovery.register(serviceName(), publicHost, { initialTimeoutMs: limitMs });
   const error = await registration.waitRegistration().catch((reason: unknown) => reason);
-  assert.ok(error instanceof Error && "code" in error && error.code === "REGISTRATION_TIMEOUT" && error.cause instanceof ClusterError, String(error));
+  assert.ok(
+    error instanceof Error &&
+      "code" in error &&
+      error.code === "REGISTRATION_TIMEOUT" &&
+      error.cause instanceof ClusterError,
+    String(error),
+  );
   assert.throws(() => registration.credentials(), { code: "NOT_READY" });
   assert.equal(await registration.closed, error);
   assert.deepEqual([registration.state, registration.ready(), warnings[0]?.code], ["closed", false, "RETRY"]);
@@ -164,7 +201,11 @@ for (const heartbeat of ["set", "refresh"] as const) {
     const [endpoint = ""] = cluster.endpoints;
     await using proxy = await DelayingProxy.start(endpoint);
     await using client = new Client({ endpoints: [proxy.url] });
-    const registration = observed(client).discovery.register(serviceName(), { hostname: "h" }, { heartbeat, heartbeatMs: 100 });
+    const registration = observed(client).discovery.register(
+      serviceName(),
+      { hostname: "h" },
+      { heartbeat, heartbeatMs: 100 },
+    );
     await registration.waitRegistration();
     await proxy.delayPuts(1_000);
     await registration.stop();
@@ -180,7 +221,9 @@ for (const heartbeat of ["set", "refresh"] as const) {
 test("discovery 18: an abort before the call sends nothing", async () => {
   const recorder = new Recorder(cluster.client);
   const reason = new Error("not today");
-  const registration = observed(recorder).discovery.register(serviceName(), publicHost, { signal: AbortSignal.abort(reason) });
+  const registration = observed(recorder).discovery.register(serviceName(), publicHost, {
+    signal: AbortSignal.abort(reason),
+  });
   await assert.rejects(registration.waitRegistration(), reason);
   assert.equal(await registration.closed, undefined);
   assert.deepEqual(recorder.specs, []);
@@ -201,10 +244,16 @@ test("an abort later deletes the key as stopping does", async () => {
 test("discovery 19: all who wait are told, of success and of the end", async () => {
   const { discovery } = observed(cluster.client);
   await using registration = discovery.register(serviceName(), publicHost);
-  await Promise.all([registration.waitRegistration(), registration.waitRegistration(), registration.waitRegistration({ signal: new AbortController().signal })]);
+  await Promise.all([
+    registration.waitRegistration(),
+    registration.waitRegistration(),
+    registration.waitRegistration({ signal: new AbortController().signal }),
+  ]);
   await using down = new Client({ endpoints: [await refusedUrl()] });
   const never = observed(down).discovery.register(serviceName(), publicHost);
-  const waits = [never.waitRegistration(), never.waitRegistration()].map((wait) => assert.rejects(wait, { code: "ERR_CLOSED" }));
+  const waits = [never.waitRegistration(), never.waitRegistration()].map((wait) =>
+    assert.rejects(wait, { code: "ERR_CLOSED" }),
+  );
   await assert.rejects(never.waitRegistration({ signal: AbortSignal.timeout(20) }), { name: "TimeoutError" });
   await never.close();
   await Promise.all(waits);

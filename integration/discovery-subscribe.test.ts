@@ -12,7 +12,11 @@ const publicHost = { hostname: "h", public: true, user: "u", password: "p" };
 
 /** A file in a service's directory that is a host of that name. */
 async function putHost(service: string, uuid: string, ttl = 60): Promise<void> {
-  await cluster.keys.set(`/services/${service}/${uuid}`, `{"name":"h","service_name":"${service}","ports":null,"uuid":"${uuid}"}`, { ttl });
+  await cluster.keys.set(
+    `/services/${service}/${uuid}`,
+    `{"name":"h","service_name":"${service}","ports":null,"uuid":"${uuid}"}`,
+    { ttl },
+  );
 }
 
 test("discovery 37: a host that registers is handed out once, whatever becomes of it", async () => {
@@ -115,7 +119,9 @@ test("discovery 43: an abort ends the loop without a throw, and the poll", async
   await subscription.ready;
   await until("the poll is open", () => recorder.polls === 1);
   const hosts: Host[] = [];
-  setImmediate(() => { abort.abort(); });
+  setImmediate(() => {
+    abort.abort();
+  });
   for await (const host of subscription) hosts.push(host);
   assert.equal(await subscription.closed, undefined);
   assert.deepEqual([hosts, recorder.polls], [[], 0]);
@@ -181,5 +187,8 @@ test("nothing is lost behind a thousand other events, made while the connection 
   proxy.heal();
   assert.deepEqual(uuidsOf(await take(fresh, 1)), ["comes"]);
   assert.deepEqual(await take(down, 1), ["goes"]);
-  assert.ok(warnings.some(({ error }) => error instanceof Error && error.message.includes("401")), "the history was really cleared");
+  assert.ok(
+    warnings.some(({ error }) => error instanceof Error && error.message.includes("401")),
+    "the history was really cleared",
+  );
 });

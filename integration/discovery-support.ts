@@ -1,7 +1,21 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { createDiscovery, type Discovery, type DiscoveryWarning, type Host, type Subscription } from "../src/discovery/index.js";
-import { isKeyNotFound, type KeyNode, type KeysAPI, type KeysClient, type RawResponse, type RequestSpec, type Sender } from "../src/core/index.js";
+import {
+  createDiscovery,
+  type Discovery,
+  type DiscoveryWarning,
+  type Host,
+  type Subscription,
+} from "../src/discovery/index.js";
+import {
+  isKeyNotFound,
+  type KeyNode,
+  type KeysAPI,
+  type KeysClient,
+  type RawResponse,
+  type RequestSpec,
+  type Sender,
+} from "../src/core/index.js";
 import { until } from "../src/test-kit/waiting.js";
 
 /** A service's name that no other test has. */
@@ -20,7 +34,11 @@ export interface Observed {
 export function observed(client: KeysClient): Observed {
   const warnings: DiscoveryWarning[] = [];
   const discovery = createDiscovery({ client, hostname: "box", onWarning: (warning) => warnings.push(warning) });
-  return { discovery, warnings, warned: (code) => until(`a warning ${code}`, () => warnings.find((each) => each.code === code)) };
+  return {
+    discovery,
+    warnings,
+    warned: (code) => until(`a warning ${code}`, () => warnings.find((each) => each.code === code)),
+  };
 }
 
 /** Passes requests on and keeps their specs. */
@@ -64,7 +82,9 @@ export async function take<T>(subscription: Subscription<T>, count: number, ms =
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => {
-        reject(new assert.AssertionError({ message: `${String(items.length)} of ${String(count)} items came in time` }));
+        reject(
+          new assert.AssertionError({ message: `${String(items.length)} of ${String(count)} items came in time` }),
+        );
       }, ms);
     });
     const next = await Promise.race([iterator.next(), late]).finally(() => {

@@ -35,7 +35,9 @@ export interface Battlefield {
 export async function fight(t: TestContext, field: Battlefield): Promise<void> {
   const random = randomOf(seed);
   await using store = await TokenStore.start();
-  const proxies = await Promise.all(Array.from({ length: 5 }, () => Promise.all(field.endpoints.map((url) => TcpProxy.start(url)))));
+  const proxies = await Promise.all(
+    Array.from({ length: 5 }, () => Promise.all(field.endpoints.map((url) => TcpProxy.start(url)))),
+  );
   const contenders = proxies.map((own, i) => new Contender(`p${String(i + 1)}`, field, own, store.url));
   t.after(async () => {
     for (const each of contenders) each.kill();
@@ -50,20 +52,39 @@ export async function fight(t: TestContext, field: Battlefield): Promise<void> {
 
   const terms = contenders.flatMap((each) => each.terms());
   const late = lateEventsOf(terms);
-  const thawed = late.filter(({ term }) => contenders.some((each) => each.name === term.process && each.wasFrozen(term)));
+  const thawed = late.filter(({ term }) =>
+    contenders.some((each) => each.name === term.process && each.wasFrozen(term)),
+  );
   t.diagnostic(`${String(terms.length)} terms; faults: ${run.counted()}`);
-  t.diagnostic(`new leader after a fault, ${String(run.waits.length)} times: median ${ms(median(run.waits))}, longest ${ms(Math.max(0, ...run.waits))}, allowed ${ms(field.successionMs)}`);
-  t.diagnostic(`abort events that came after the next leader had begun, whoever had not asked: ${String(late.length)}, of them in thawed processes ${String(thawed.length)}`);
+  t.diagnostic(
+    `new leader after a fault, ${String(run.waits.length)} times: median ${ms(median(run.waits))}, longest ${ms(Math.max(0, ...run.waits))}, allowed ${ms(field.successionMs)}`,
+  );
+  t.diagnostic(
+    `abort events that came after the next leader had begun, whoever had not asked: ${String(late.length)}, of them in thawed processes ${String(thawed.length)}`,
+  );
   const moments = contenders.flatMap((each) => each.thawMoments());
-  t.diagnostic(`from a thaw to the abort event of a term that was over by then: ${String(moments.length)} times, median ${ms(median(moments))}, longest ${ms(Math.max(0, ...moments))}`);
+  t.diagnostic(
+    `from a thaw to the abort event of a term that was over by then: ${String(moments.length)} times, median ${ms(median(moments))}, longest ${ms(Math.max(0, ...moments))}`,
+  );
   t.diagnostic(`store: ${String(store.accepted.length)} writes accepted, ${String(store.refused)} refused as too old`);
   assert.deepEqual(violationsOf(terms), []);
-  for (const [i, token] of store.accepted.entries()) assert.ok(token >= (store.accepted[i - 1] ?? 0), "a write of an older leader was accepted");
-  assert.ok(store.accepted.every((token) => terms.some((term) => term.token === token)), "only leaders have written");
+  for (const [i, token] of store.accepted.entries())
+    assert.ok(token >= (store.accepted[i - 1] ?? 0), "a write of an older leader was accepted");
+  assert.ok(
+    store.accepted.every((token) => terms.some((term) => term.token === token)),
+    "only leaders have written",
+  );
   const slow = run.waits.filter((wait) => wait > field.successionMs);
   // a machine that stalls may be late at times
-  assert.ok(slow.length <= run.waits.length / 10, `a new leader took longer than ${ms(field.successionMs)} too often: ${slow.map(ms).join(", ")}`);
-  assert.deepEqual(slow.filter((wait) => wait > field.successionMs + lateMs), [], "and much longer");
+  assert.ok(
+    slow.length <= run.waits.length / 10,
+    `a new leader took longer than ${ms(field.successionMs)} too often: ${slow.map(ms).join(", ")}`,
+  );
+  assert.deepEqual(
+    slow.filter((wait) => wait > field.successionMs + lateMs),
+    [],
+    "and much longer",
+  );
   assert.ok(terms.length > field.minTerms, `only ${String(terms.length)} terms`);
 }
 
@@ -99,7 +120,11 @@ class Contender {
     const { NODE_TEST_CONTEXT: _context, ...env } = process.env;
     const { backend, config } = this.#field;
     const orders = { backend, endpoints: this.#proxies.map(({ url }) => url), config, store: this.#store };
-    const child = spawn(process.execPath, [fileURLToPath(new URL("election-program.js", import.meta.url)), JSON.stringify(orders)], { env, stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn(
+      process.execPath,
+      [fileURLToPath(new URL("election-program.js", import.meta.url)), JSON.stringify(orders)],
+      { env, stdio: ["ignore", "pipe", "inherit"] },
+    );
     const facts: Fact[] = [];
     this.#facts.push(facts);
     let rest = "";
@@ -109,7 +134,11 @@ class Contender {
       for (const line of lines) facts.push(JSON.parse(line) as Fact);
     });
     this.#process = child;
-    this.#ended = new Promise((resolve) => child.once("close", (code, signal) => { resolve([code, signal]); }));
+    this.#ended = new Promise((resolve) =>
+      child.once("close", (code, signal) => {
+        resolve([code, signal]);
+      }),
+    );
     this.frozen = false;
   }
 
@@ -167,7 +196,9 @@ class Contender {
   }
 
   terms(): readonly TermRecord[] {
-    return this.#facts.flatMap((facts, i) => termsOf(i === 0 ? this.name : `${this.name}.${String(i)}`, facts)).map((term) => ({ ...term, process: this.name }));
+    return this.#facts
+      .flatMap((facts, i) => termsOf(i === 0 ? this.name : `${this.name}.${String(i)}`, facts))
+      .map((term) => ({ ...term, process: this.name }));
   }
 
   wasFrozen({ lastLedMs, abortMs }: TermRecord): boolean {
@@ -177,7 +208,9 @@ class Contender {
   /** Of terms that ran out while it was frozen: from the thaw to the event, in ms. */
   thawMoments(): readonly number[] {
     return this.terms().flatMap(({ lastLedMs, abortMs }) => {
-      const freeze = this.#freezes.find(({ fromMs, toMs }) => toMs > lastLedMs && abortMs !== undefined && fromMs < abortMs);
+      const freeze = this.#freezes.find(
+        ({ fromMs, toMs }) => toMs > lastLedMs && abortMs !== undefined && fromMs < abortMs,
+      );
       return freeze === undefined || abortMs === undefined || abortMs < freeze.toMs ? [] : [abortMs - freeze.toMs];
     });
   }
@@ -209,7 +242,12 @@ class Run {
     while (victims.length < 1 + Math.floor(this.#random() * 2)) victims.push(this.#pick(this.#contenders));
     const undo: (() => void)[] = [];
     for (const victim of new Set(victims)) undo.push(this.#harm(victim));
-    const mend = this.#random() < 0.3 ? await this.#field.harm(this.#random, (what) => { this.#count(what); }) : undefined;
+    const mend =
+      this.#random() < 0.3
+        ? await this.#field.harm(this.#random, (what) => {
+            this.#count(what);
+          })
+        : undefined;
     const begunMs = nowMs();
     await this.leader("after a fault", begunMs);
     await sleep(this.#random() * 1_000);
@@ -234,13 +272,18 @@ class Run {
         this.#token = leader.token;
         return;
       }
-      assert.ok(waitedMs < this.#field.successionMs * 4, `${what}: no leader for ${String(waitedMs)} ms, seed ${String(seed)}`);
+      assert.ok(
+        waitedMs < this.#field.successionMs * 4,
+        `${what}: no leader for ${String(waitedMs)} ms, seed ${String(seed)}`,
+      );
       await sleep(10);
     }
   }
 
   #leading(): Contender | undefined {
-    return [...this.#contenders].filter(({ well }) => well).sort((a, b) => (b.lastLed()?.atMs ?? 0) - (a.lastLed()?.atMs ?? 0))[0];
+    return [...this.#contenders]
+      .filter(({ well }) => well)
+      .sort((a, b) => (b.lastLed()?.atMs ?? 0) - (a.lastLed()?.atMs ?? 0))[0];
   }
 
   /** Does something bad to a contender; returns what undoes it. */
@@ -249,19 +292,27 @@ class Run {
       case "kill":
         this.#count("killed");
         victim.kill();
-        return () => { victim.start(); };
+        return () => {
+          victim.start();
+        };
       case "freeze":
         this.#count("frozen");
         victim.freeze();
-        return () => { victim.thaw(); };
+        return () => {
+          victim.thaw();
+        };
       case "refuse":
         this.#count("cut off, refused");
         victim.cut("refuse");
-        return () => { victim.heal(); };
+        return () => {
+          victim.heal();
+        };
       case "hang":
         this.#count("cut off, silent");
         victim.cut("hang");
-        return () => { victim.heal(); };
+        return () => {
+          victim.heal();
+        };
       case "abdicate":
         this.#count("abdicated");
         victim.abdicate();

@@ -2,7 +2,12 @@
 // JSON, with the time of the machine's monotonic clock, which all processes share.
 import { writeSync } from "node:fs";
 import { createConsulClient } from "../src/consul/index.js";
-import { createEtcdCandidate, type Candidate, type LeadershipConfig, type LeaderSession } from "../src/election/index.js";
+import {
+  createEtcdCandidate,
+  type Candidate,
+  type LeadershipConfig,
+  type LeaderSession,
+} from "../src/election/index.js";
 import { Client } from "../src/core/index.js";
 import type { Fact, FactOf } from "./histories/election-history.js";
 
@@ -31,7 +36,13 @@ function say(fact: FactOf<Fact>): void {
 const { backend, endpoints, config, store } = JSON.parse(process.argv[2] ?? "") as Orders;
 const [candidate, closeClient] = backend === "consul" ? onConsul() : onEtcd();
 
-async function lead({ signal, fencingToken }: { readonly signal: AbortSignal; readonly fencingToken: string }): Promise<void> {
+async function lead({
+  signal,
+  fencingToken,
+}: {
+  readonly signal: AbortSignal;
+  readonly fencingToken: string;
+}): Promise<void> {
   const token = Number(fencingToken);
   const done = new AbortController();
   say({ type: "begin", token });
@@ -44,7 +55,10 @@ async function lead({ signal, fencingToken }: { readonly signal: AbortSignal; re
   const writing = (async () => {
     // on purpose without a look at the signal: the store has to refuse what is too old
     while (!done.signal.aborted) {
-      if (store !== undefined) await fetch(store, { method: "POST", body: String(token) }).then((answer) => answer.text()).catch(() => undefined);
+      if (store !== undefined)
+        await fetch(store, { method: "POST", body: String(token) })
+          .then((answer) => answer.text())
+          .catch(() => undefined);
       await pause(writeEveryMs);
     }
   })();

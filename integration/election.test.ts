@@ -51,48 +51,71 @@ describe("etcd's election alone", { concurrency: false }, () => {
   test("consul 49: what stands in etcd, and a bad config does no I/O", async (t) => {
     const { candidate } = await contender(t, endpoint());
     const never = (): never => assert.fail("must not lead");
-    for (const config of [{ key: "" }, { key: "/" }, { key: "a/../b" }, { ttlMs: 0 }, { lockDelayMs: -1 }, { marginMs: 4_001 }, { cooldownMs: 0 }, { stepDownTimeoutMs: NaN }]) {
-      await assert.rejects(candidate.participate({ ...timing, key: "k", contactInfo: "", ...config }, never), UsageError, JSON.stringify(config));
+    for (const config of [
+      { key: "" },
+      { key: "/" },
+      { key: "a/../b" },
+      { ttlMs: 0 },
+      { lockDelayMs: -1 },
+      { marginMs: 4_001 },
+      { cooldownMs: 0 },
+      { stepDownTimeoutMs: NaN },
+    ]) {
+      await assert.rejects(
+        candidate.participate({ ...timing, key: "k", contactInfo: "", ...config }, never),
+        UsageError,
+        JSON.stringify(config),
+      );
     }
     assert.throws(() => createEtcdCandidate({ client: undefined as unknown as Client }), UsageError);
-    await candidate.run({ ...timing, ttlMs: 29_200, key: "//what/stands", contactInfo: 'a"b' }, async (_signal, { fencingToken }) => {
-      const node = await until("its TTL is rounded up", async () => {
-        const { node } = await keys().get("/what/stands");
-        return node.ttl === 30 && node;
-      });
-      assert.deepEqual(Object.keys(JSON.parse(node.value) as object), ["session", "contact"]);
-      assert.equal((JSON.parse(node.value) as { contact: string }).contact, 'a"b');
-      assert.equal(fencingToken, String(node.createdIndex));
-    });
+    await candidate.run(
+      { ...timing, ttlMs: 29_200, key: "//what/stands", contactInfo: 'a"b' },
+      async (_signal, { fencingToken }) => {
+        const node = await until("its TTL is rounded up", async () => {
+          const { node } = await keys().get("/what/stands");
+          return node.ttl === 30 && node;
+        });
+        assert.deepEqual(Object.keys(JSON.parse(node.value) as object), ["session", "contact"]);
+        assert.equal((JSON.parse(node.value) as { contact: string }).contact, 'a"b');
+        assert.equal(fencingToken, String(node.createdIndex));
+      },
+    );
     await assert.rejects(keys().get("/what/stands"), /^EtcdError: 100/);
   });
 
   test("consul 49: the token of a term stays while it is refreshed, and no watcher sees that", async (t) => {
     const { candidate } = await contender(t, endpoint());
-    await candidate.run({ ...timing, ttlMs: 6_000, key: "/refreshed", contactInfo: "" }, async (signal, { fencingToken }) => {
-      const first = (await keys().get("/refreshed")).node;
-      const later = await until("three refreshes", async () => {
-        const { node } = await keys().get("/refreshed");
-        return node.modifiedIndex >= first.modifiedIndex + 3 && node;
-      });
-      assert.equal(String(later.createdIndex), fencingToken);
-      assert.equal(later.value, first.value);
-      assert.ok(!signal.aborted);
-    });
+    await candidate.run(
+      { ...timing, ttlMs: 6_000, key: "/refreshed", contactInfo: "" },
+      async (signal, { fencingToken }) => {
+        const first = (await keys().get("/refreshed")).node;
+        const later = await until("three refreshes", async () => {
+          const { node } = await keys().get("/refreshed");
+          return node.modifiedIndex >= first.modifiedIndex + 3 && node;
+        });
+        assert.equal(String(later.createdIndex), fencingToken);
+        assert.equal(later.value, first.value);
+        assert.ok(!signal.aborted);
+      },
+    );
   });
 
   test("consul 49: an acquire whose answer is lost is found to be ours", async (t) => {
     let lost = 0;
     const { candidate } = await contender(t, endpoint(), (send) => async (spec, signal) => {
       const raw = await send(spec, signal);
-      if (spec.method === "PUT" && spec.query?.includes("prevExist=false") === true && lost++ === 0) throw new Error("the answer was lost");
+      if (spec.method === "PUT" && spec.query?.includes("prevExist=false") === true && lost++ === 0)
+        throw new Error("the answer was lost");
       return raw;
     });
     const begunMs = performance.now();
-    await candidate.run({ ...timing, ttlMs: 30_000, key: "/answer-lost", contactInfo: "" }, async (_signal, { fencingToken }) => {
-      assert.ok(performance.now() - begunMs < 10_000, "long before the TTL");
-      assert.equal(fencingToken, String((await keys().get("/answer-lost")).node.createdIndex));
-    });
+    await candidate.run(
+      { ...timing, ttlMs: 30_000, key: "/answer-lost", contactInfo: "" },
+      async (_signal, { fencingToken }) => {
+        assert.ok(performance.now() - begunMs < 10_000, "long before the TTL");
+        assert.equal(fencingToken, String((await keys().get("/answer-lost")).node.createdIndex));
+      },
+    );
   });
 
   test("consul 49: beats whose answers are lost cost no leadership, though the key's index moved on", async (t) => {
@@ -124,19 +147,24 @@ describe("etcd's election alone", { concurrency: false }, () => {
       held = () => send({ ...spec, limits: undefined, body: (spec.body ?? "").replace(/ttl=\d+/, "ttl=1") });
       return Promise.reject(new Error("held up"));
     });
-    await candidate.run({ ...timing, ttlMs: 6_000, marginMs: 500, key: "/late-beat", contactInfo: "" }, async (signal) => {
-      const { modifiedIndex } = (await keys().get("/late-beat")).node;
-      await until("a later beat", async () => (await keys().get("/late-beat")).node.modifiedIndex > modifiedIndex);
-      await held?.();
-      const { ttl } = (await keys().get("/late-beat")).node;
-      assert.ok(ttl !== undefined && ttl > 2, `${String(ttl)} s left`);
-      assert.ok(!signal.aborted);
-    });
+    await candidate.run(
+      { ...timing, ttlMs: 6_000, marginMs: 500, key: "/late-beat", contactInfo: "" },
+      async (signal) => {
+        const { modifiedIndex } = (await keys().get("/late-beat")).node;
+        await until("a later beat", async () => (await keys().get("/late-beat")).node.modifiedIndex > modifiedIndex);
+        await held?.();
+        const { ttl } = (await keys().get("/late-beat")).node;
+        assert.ok(ttl !== undefined && ttl > 2, `${String(ttl)} s left`);
+        assert.ok(!signal.aborted);
+      },
+    );
   });
 
   test("consul 49: lost to a foreign hand that overwrites the key, whose entry stands as it is", async (t) => {
     const { candidate } = await contender(t, endpoint());
-    const session = await candidate.participate({ ...timing, key: "/foreign", contactInfo: "" }, ({ signal }) => ended(signal));
+    const session = await candidate.participate({ ...timing, key: "/foreign", contactInfo: "" }, ({ signal }) =>
+      ended(signal),
+    );
     t.after(() => session.close());
     const changes = session.changes();
     await until("it leads", () => session.isLeader);
@@ -170,7 +198,10 @@ describe("etcd's election alone", { concurrency: false }, () => {
     assert.equal((await watcher.next()).action, "expire");
     await until("elected", () => elected.length === 1);
     const afterMs = (elected[0] ?? 0) - setMs - ttl * 1_000;
-    assert.ok(afterMs >= config.lockDelayMs - 2 && afterMs < config.lockDelayMs + 5_000, `elected ${String(afterMs)} ms after the expiry`);
+    assert.ok(
+      afterMs >= config.lockDelayMs - 2 && afterMs < config.lockDelayMs + 5_000,
+      `elected ${String(afterMs)} ms after the expiry`,
+    );
     const second = await b.candidate.participate({ ...config, lockDelayMs: 20_000 }, ({ signal }) => {
       elected.push(performance.now());
       return ended(signal);
@@ -186,12 +217,15 @@ describe("etcd's election alone", { concurrency: false }, () => {
     const proxy = await proxyTo(t, endpoint());
     const { candidate } = await contender(t, proxy.url);
     await keys().set("/cleared/lock", "somebody");
-    const session = await candidate.participate({ ...timing, key: "/cleared/lock", contactInfo: "" }, ({ signal }) => ended(signal));
+    const session = await candidate.participate({ ...timing, key: "/cleared/lock", contactInfo: "" }, ({ signal }) =>
+      ended(signal),
+    );
     t.after(() => session.close());
     await until("it watches", () => proxy.connections > 1);
     proxy.cut("refuse");
     await keys().delete("/cleared/lock");
-    for (let i = 0; i < 1_100; i += 50) await Promise.all(Array.from({ length: 50 }, () => keys().set("/cleared/other", "x")));
+    for (let i = 0; i < 1_100; i += 50)
+      await Promise.all(Array.from({ length: 50 }, () => keys().set("/cleared/other", "x")));
     proxy.heal();
     await until("it leads", () => session.isLeader);
   });
@@ -217,7 +251,10 @@ describe("etcd's election alone", { concurrency: false }, () => {
 
   test("consul 49: a closed client ends the election, which says so", async () => {
     const own = new Client({ endpoints: [endpoint()] });
-    const session = await createEtcdCandidate({ client: own }).participate({ ...timing, key: "/closed-client", contactInfo: "" }, ({ signal }) => ended(signal));
+    const session = await createEtcdCandidate({ client: own }).participate(
+      { ...timing, key: "/closed-client", contactInfo: "" },
+      ({ signal }) => ended(signal),
+    );
     await until("it leads", () => session.isLeader);
     await own.close();
     const error = await session.closed;
@@ -227,9 +264,17 @@ describe("etcd's election alone", { concurrency: false }, () => {
   });
 
   test("consul 50: the leader is killed, and another one is elected after the TTL and the lock-delay", async (t) => {
-    const child = startChild(t, "../../integration/election-program.js", [JSON.stringify({ endpoints: [endpoint()], config: { ...timing, key: "/killed", contactInfo: "child" } })]);
+    const child = startChild(t, "../../integration/election-program.js", [
+      JSON.stringify({ endpoints: [endpoint()], config: { ...timing, key: "/killed", contactInfo: "child" } }),
+    ]);
     const { candidate } = await contender(t, endpoint());
-    await until("the child leads", async () => (await keys().get("/killed").catch(() => undefined)) !== undefined);
+    await until(
+      "the child leads",
+      async () =>
+        (await keys()
+          .get("/killed")
+          .catch(() => undefined)) !== undefined,
+    );
     let electedMs = 0;
     const session = await candidate.participate({ ...timing, key: "/killed", contactInfo: "" }, ({ signal }) => {
       electedMs = performance.now();
@@ -252,7 +297,10 @@ describe("etcd's election on three members", { concurrency: false }, () => {
     await using three = await fastCluster();
     const own = new Client({ endpoints: three.endpoints });
     t.after(() => own.close());
-    const session = await createEtcdCandidate({ client: own }).participate({ ...timing, ttlMs: 12_000, key: "/members", contactInfo: "" }, ({ signal }) => ended(signal));
+    const session = await createEtcdCandidate({ client: own }).participate(
+      { ...timing, ttlMs: 12_000, key: "/members", contactInfo: "" },
+      ({ signal }) => ended(signal),
+    );
     t.after(() => session.close());
     await until("it leads", () => session.isLeader);
     const token = (await session.currentEntry())?.fencingToken;
@@ -292,7 +340,11 @@ async function proxyTo(t: TestContext, url: string): Promise<TcpProxy> {
 }
 
 /** A candidate with a client and a proxy of its own, which counts what it sends. */
-async function contender(t: TestContext, url: string, wrap: (send: Sender["send"]) => Sender["send"] = (send) => send): Promise<LockContender> {
+async function contender(
+  t: TestContext,
+  url: string,
+  wrap: (send: Sender["send"]) => Sender["send"] = (send) => send,
+): Promise<LockContender> {
   const proxy = await proxyTo(t, url);
   const own = new Client({ endpoints: [proxy.url] });
   t.after(() => own.close());
@@ -316,8 +368,12 @@ async function contender(t: TestContext, url: string, wrap: (send: Sender["send"
   };
   return {
     candidate: createEtcdCandidate({ client: counting }),
-    cut: (how) => { proxy.cut(how); },
-    heal: () => { proxy.heal(); },
+    cut: (how) => {
+      proxy.cut(how);
+    },
+    heal: () => {
+      proxy.heal();
+    },
     releases: () => releases,
     lastGoodBeatMs: () => lastGoodBeatMs,
     pending: () => pending,

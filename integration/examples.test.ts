@@ -10,16 +10,23 @@ import { clusterForTests } from "./support.js";
 const cluster = clusterForTests("examples");
 
 for (const [example, says] of [
-  ["quickstart", /compareAndSwap: "hello" became "hello, world".*isCompareFailed\(error\) is true.*expire: "bob" became nothing.*That was all/s],
+  [
+    "quickstart",
+    /compareAndSwap: "hello" became "hello, world".*isCompareFailed\(error\) is true.*expire: "bob" became nothing.*That was all/s,
+  ],
   ["discovery", /came: node-a.*came: node-b.*went: node-b/s],
   ["agent", /add web-1.*delete web-1.*the server has left/s],
   ["election", /three leaders, tokens \d+ < \d+ < \d+.*was refused.*closed: nobody contests any more/s],
 ] as const) {
   test(`examples/${example}.ts runs to its end`, async () => {
-    const { stdout } = await promisify(execFile)(process.execPath, [join(projectRoot, "dist", "examples", `${example}.js`)], {
-      env: { ...process.env, ETCD_ENDPOINTS: cluster.endpoints.join(",") },
-      timeout: 120_000,
-    });
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      [join(projectRoot, "dist", "examples", `${example}.js`)],
+      {
+        env: { ...process.env, ETCD_ENDPOINTS: cluster.endpoints.join(",") },
+        timeout: 120_000,
+      },
+    );
     assert.match(stdout, says);
   });
 }

@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { Client, ClusterError, compareNodes, EndpointError, EtcdError, isCompareFailed, isKeyNotFound, isNodeExist, KeysAPI } from "../src/core/index.js";
+import {
+  Client,
+  ClusterError,
+  compareNodes,
+  EndpointError,
+  EtcdError,
+  isCompareFailed,
+  isKeyNotFound,
+  isNodeExist,
+  KeysAPI,
+} from "../src/core/index.js";
 import { clusterForTests } from "./support.js";
 
 const cluster = clusterForTests("keys");
@@ -12,7 +22,17 @@ test("A120: set, get, update, compare-and-swap, compare-and-delete: actions, nod
   const made = await keys.set(key, "1");
   assert.equal(made.action, "set");
   assert.equal(made.prevNode, undefined);
-  assert.deepEqual({ ...made.node }, { key, value: "1", dir: false, nodes: [], createdIndex: made.node.modifiedIndex, modifiedIndex: made.node.modifiedIndex });
+  assert.deepEqual(
+    { ...made.node },
+    {
+      key,
+      value: "1",
+      dir: false,
+      nodes: [],
+      createdIndex: made.node.modifiedIndex,
+      modifiedIndex: made.node.modifiedIndex,
+    },
+  );
   assert.ok(made.index >= made.node.modifiedIndex);
   assert.match(made.clusterId, /^[0-9a-f]+$/);
 
@@ -37,7 +57,10 @@ test("A120: set, get, update, compare-and-swap, compare-and-delete: actions, nod
   assert.equal(swappedByIndex.action, "compareAndSwap");
 
   await assert.rejects(keys.set(key, "6", { prevValue: "stale" }), refusal(412, 101, isCompareFailed));
-  await assert.rejects(keys.set(key, "6", { prevIndex: swapped.node.modifiedIndex }), refusal(412, 101, isCompareFailed));
+  await assert.rejects(
+    keys.set(key, "6", { prevIndex: swapped.node.modifiedIndex }),
+    refusal(412, 101, isCompareFailed),
+  );
   await assert.rejects(keys.delete(key, { prevValue: "stale" }), refusal(412, 101, isCompareFailed));
   assert.equal((await keys.get(key)).node.value, "5");
 
@@ -97,7 +120,10 @@ test("A122: a directory with keys in it is deleted only with recursive", async (
   const { action, node } = await keys.delete(`${dir}/a122`, { recursive: true });
   assert.equal(action, "delete");
   assert.equal(node.dir, true);
-  await assert.rejects(keys.get(`${dir}/a122/x/y`), (error) => error instanceof EtcdError && error.serverCause === `${dir}/a122`);
+  await assert.rejects(
+    keys.get(`${dir}/a122/x/y`),
+    (error) => error instanceof EtcdError && error.serverCause === `${dir}/a122`,
+  );
   await keys.set(`${dir}/a122`, "", { dir: true });
   await keys.delete(`${dir}/a122`, { dir: true });
 });
@@ -109,8 +135,14 @@ test("A123: createInOrder makes names of 20 digits that sort by age", async () =
   for (const value of ["a", "b", "c"]) made.push((await keys.createInOrder(queue, value)).node);
   for (const { key, createdIndex } of made) assert.equal(key, `${queue}/${String(createdIndex).padStart(20, "0")}`);
   const { node } = await keys.get(queue, { sort: true });
-  assert.deepEqual(node.nodes.map(({ value }) => value), ["a", "b", "c"]);
-  assert.deepEqual(node.nodes.map(({ key }) => key), made.map(({ key }) => key));
+  assert.deepEqual(
+    node.nodes.map(({ value }) => value),
+    ["a", "b", "c"],
+  );
+  assert.deepEqual(
+    node.nodes.map(({ key }) => key),
+    made.map(({ key }) => key),
+  );
   await keys.set(`${dir}/file`, "");
   await assert.rejects(keys.createInOrder(`${dir}/file`, "x"), refusal(400, 104));
 });
@@ -168,7 +200,13 @@ test("a directory's TTL is renewed by update and refresh with dir; servers 3.5 r
   const renewals = [() => keys.update(key, "", { dir: true, ttl: 600 }), () => keys.refresh(key, 600, { dir: true })];
   for (const renew of renewals) {
     if (/^3\.[0-4]\./.test(server)) assert.ok(Number((await renew()).node.ttl) > 60);
-    else await assert.rejects(renew, (error) => error instanceof ClusterError && error.errors.every((each) => each instanceof EndpointError && each.errorCode === 300));
+    else
+      await assert.rejects(
+        renew,
+        (error) =>
+          error instanceof ClusterError &&
+          error.errors.every((each) => each instanceof EndpointError && each.errorCode === 300),
+      );
   }
 });
 
@@ -204,9 +242,15 @@ test("hidden keys are read by name, and left out of their parent's listing", asy
   await keys.set(`${parent}/seen`, "1");
   await keys.set(`${parent}/_hidden/below`, "2");
   const { node } = await keys.get(parent, { recursive: true });
-  assert.deepEqual(node.nodes.map(({ key }) => key), [`${parent}/seen`]);
+  assert.deepEqual(
+    node.nodes.map(({ key }) => key),
+    [`${parent}/seen`],
+  );
   assert.equal((await keys.get(`${parent}/_hidden/below`)).node.value, "2");
-  assert.deepEqual((await keys.get(`${parent}/_hidden`)).node.nodes.map(({ key }) => key), [`${parent}/_hidden/below`]);
+  assert.deepEqual(
+    (await keys.get(`${parent}/_hidden`)).node.nodes.map(({ key }) => key),
+    [`${parent}/_hidden/below`],
+  );
 });
 
 test("a sorted, recursive, quorum listing has every level in the byte order of UTF-8, as compareNodes has", async () => {
@@ -215,9 +259,15 @@ test("a sorted, recursive, quorum listing has every level in the byte order of U
   const names = ["\uffff", "😀", "a", "A", "a-", "z/2", "z/1"];
   for (const name of names) await keys.set(`${parent}/${name}`, name);
   const { node } = await keys.get(parent, { recursive: true, sort: true, quorum: true });
-  assert.deepEqual(node.nodes.map(({ key }) => key.slice(parent.length + 1)), ["A", "a", "a-", "z", "\uffff", "😀"]);
+  assert.deepEqual(
+    node.nodes.map(({ key }) => key.slice(parent.length + 1)),
+    ["A", "a", "a-", "z", "\uffff", "😀"],
+  );
   assert.deepEqual(node.nodes.toReversed().toSorted(compareNodes), node.nodes);
-  assert.deepEqual(node.nodes[3]?.nodes.map(({ value }) => value), ["z/1", "z/2"]);
+  assert.deepEqual(
+    node.nodes[3]?.nodes.map(({ value }) => value),
+    ["z/1", "z/2"],
+  );
   const flat = await keys.get(parent, { sort: true });
   assert.deepEqual(flat.node.nodes[3]?.nodes, []);
 });

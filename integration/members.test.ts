@@ -53,7 +53,10 @@ test("1.6: list gives every member with its URLs, leader is one of them", async 
   const list = await listed("all say their URLs", (all) => all.every(({ clientURLs }) => clientURLs.length > 0));
   const seen = list.map(({ name, peerURLs, clientURLs }) => ({ name, peerURLs, clientURLs }));
   const expected = cluster.members.map(({ name, peerUrl, url }) => ({ name, peerURLs: [peerUrl], clientURLs: [url] }));
-  assert.deepEqual(seen.toSorted((a, b) => a.name.localeCompare(b.name)), expected);
+  assert.deepEqual(
+    seen.toSorted((a, b) => a.name.localeCompare(b.name)),
+    expected,
+  );
   for (const { id } of list) assert.match(id, /^[1-9a-f][0-9a-f]{0,15}$/);
 
   const leader = await until("the members agree on the leader", async () => {
@@ -61,7 +64,10 @@ test("1.6: list gives every member with its URLs, leader is one of them", async 
     const found = await members.leader();
     return found.name === name && found;
   });
-  assert.deepEqual(leader, list.find((member) => member.id === leader.id));
+  assert.deepEqual(
+    leader,
+    list.find((member) => member.id === leader.id),
+  );
 });
 
 test("1.6: an unknown id is 404, a URL in use 409, each in etcd's words", async () => {
@@ -72,9 +78,15 @@ test("1.6: an unknown id is 404, a URL in use 409, each in etcd's words", async 
 
   const [first, second] = cluster.members;
   assert.ok(first && second);
-  const inUse = await rejection(allowed("an answer to update", async () => members.update(await idOf(first), [second.peerUrl])), EtcdError);
+  const inUse = await rejection(
+    allowed("an answer to update", async () => members.update(await idOf(first), [second.peerUrl])),
+    EtcdError,
+  );
   assert.deepEqual([inUse.status, inUse.serverMessage], [409, "membership: peerURL exists"]);
-  const again = await rejection(allowed("an answer to add", () => members.add(first.peerUrl)), EtcdError);
+  const again = await rejection(
+    allowed("an answer to add", () => members.add(first.peerUrl)),
+    EtcdError,
+  );
   assert.deepEqual([again.status, again.serverMessage], [409, "membership: peerURL exists"]);
   assert.equal((await members.list()).length, 3);
 });
@@ -93,7 +105,10 @@ test("1.6: a member is added, started, seen, given another URL, and removed", as
 
   await fourth.start();
   const list = await listed("it has a name", (all) => all.some(({ id, name }) => id === added.id && name !== ""));
-  assert.deepEqual(list.find(({ id }) => id === added.id), { id: added.id, name: fourth.name, peerURLs: [fourth.peerUrl], clientURLs: [fourth.url] });
+  assert.deepEqual(
+    list.find(({ id }) => id === added.id),
+    { id: added.id, name: fourth.name, peerURLs: [fourth.peerUrl], clientURLs: [fourth.url] },
+  );
   await until("sync takes it", async () => {
     await client.sync();
     return client.endpoints.includes(fourth.url);
@@ -106,7 +121,9 @@ test("1.6: a member is added, started, seen, given another URL, and removed", as
 
   const urls = [fourth.peerUrl, "http://127.0.0.1:9"];
   await allowed("the cluster takes another URL", () => members.update(added.id, urls));
-  await listed("both URLs are listed", (all) => all.some(({ id, peerURLs }) => id === added.id && peerURLs.toSorted().join() === urls.toSorted().join()));
+  await listed("both URLs are listed", (all) =>
+    all.some(({ id, peerURLs }) => id === added.id && peerURLs.toSorted().join() === urls.toSorted().join()),
+  );
   await allowed("the cluster takes the URL back", () => members.update(added.id, [fourth.peerUrl]));
 
   await allowed("the cluster lets it go", () => members.remove(added.id));

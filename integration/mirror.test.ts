@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import { ClusterError, isIndexCleared, KeysAPI, Mirror, ResponseError, Client, type MirrorOptions, type MirrorUpdate } from "../src/core/index.js";
+import {
+  ClusterError,
+  isIndexCleared,
+  KeysAPI,
+  Mirror,
+  ResponseError,
+  Client,
+  type MirrorOptions,
+  type MirrorUpdate,
+} from "../src/core/index.js";
 import { TcpProxy } from "../src/test-kit/tcp-proxy.js";
 import { HeaderWatch, patience, until } from "../src/test-kit/waiting.js";
 import { clearHistory, tapped } from "./config-support.js";
@@ -10,7 +19,10 @@ const cluster = clusterForTests("mirror");
 
 /** `kind: +key=value -key`, keys below the given one, in the order told. */
 function show({ kind, changes }: MirrorUpdate, dir: string): string {
-  const shown = changes.map(({ type, node }) => `${type === "remove" ? "-" : "+"}${node.key.slice(dir.length)}${type === "remove" ? "" : `=${node.value}`}`);
+  const shown = changes.map(
+    ({ type, node }) =>
+      `${type === "remove" ? "-" : "+"}${node.key.slice(dir.length)}${type === "remove" ? "" : `=${node.value}`}`,
+  );
   return [`${kind}:`, ...shown].join(" ");
 }
 
@@ -155,7 +167,13 @@ test("1100 writes elsewhere while it is cut off: it reads again and tells only t
   const proxy = await TcpProxy.start(own.endpoints[0] ?? "");
   t.after(() => proxy.close());
   const keys = new KeysAPI(clientTo(t, own.endpoints[0] ?? ""));
-  for (const [name, value] of [["gone", "1"], ["same", "2"], ["changed", "3"], ["refreshed", "4"]] as const) await keys.set(`/d/${name}`, value);
+  for (const [name, value] of [
+    ["gone", "1"],
+    ["same", "2"],
+    ["changed", "3"],
+    ["refreshed", "4"],
+  ] as const)
+    await keys.set(`/d/${name}`, value);
   const { mirror, errors } = mirrorOf(clientTo(t, proxy.url), "/d");
   const folded = new Folded();
   folded.take(await mirror.next(patience()));
@@ -221,11 +239,22 @@ test("down at the start, it reads as soon as the server is up; without the v2 AP
   assert.equal(show(await first, "/d"), "list:");
   const without = await ownMember({ enableV2: false });
   t.after(() => without.stop());
-  await assert.rejects(new Mirror(new KeysAPI(clientTo(t, without.endpoints[0] ?? "")), "/d").next(patience()), ResponseError);
+  await assert.rejects(
+    new Mirror(new KeysAPI(clientTo(t, without.endpoints[0] ?? "")), "/d").next(patience()),
+    ResponseError,
+  );
 });
 
-function mirrorOf(client: Client, dir: string, options: MirrorOptions = {}): { readonly mirror: Mirror; readonly errors: readonly unknown[] } {
+function mirrorOf(
+  client: Client,
+  dir: string,
+  options: MirrorOptions = {},
+): { readonly mirror: Mirror; readonly errors: readonly unknown[] } {
   const errors: unknown[] = [];
-  const mirror = new Mirror(new KeysAPI(client), dir, { maxRetryMs: 500, ...options, onError: (error) => errors.push(error) });
+  const mirror = new Mirror(new KeysAPI(client), dir, {
+    maxRetryMs: 500,
+    ...options,
+    onError: (error) => errors.push(error),
+  });
   return { mirror, errors };
 }

@@ -41,7 +41,9 @@ async function nginxIn(t: TestContext, bin: string): Promise<Nginx> {
   const folder = await mkdtemp(join(tmpdir(), "etcd2-nginx-"));
   t.after(() => rm(folder, { recursive: true, force: true }));
   const socketPath = join(folder, "http.sock");
-  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) => `${name}_temp_path ${folder}/tmp-${name};`);
+  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
+    (name) => `${name}_temp_path ${folder}/tmp-${name};`,
+  );
   await writeFile(
     join(folder, "nginx.conf"),
     [
@@ -62,7 +64,12 @@ async function nginxIn(t: TestContext, bin: string): Promise<Nginx> {
       http
         .get({ socketPath, path: "/", agent: false, headers: { connection: "close" } }, (response) => {
           let body = "";
-          response.setEncoding("utf8").on("data", (text: string) => (body += text)).on("end", () => { resolve(response.statusCode === 200 ? body : String(response.statusCode)); });
+          response
+            .setEncoding("utf8")
+            .on("data", (text: string) => (body += text))
+            .on("end", () => {
+              resolve(response.statusCode === 200 ? body : String(response.statusCode));
+            });
         })
         .on("error", reject);
     });
@@ -94,7 +101,15 @@ test("nginx sends requests where etcd says, as endpoints come and go, and goes o
   const keys = new KeysAPI(client);
   const write = new RegistryWriter(keys, "/registry/services");
   const [a, b] = [await backend(t, "a"), await backend(t, "b")];
-  const startExample = (): Child => startChild(t, "../../examples/nginx-upstreams.js", ["--endpoint", member.url, "--file", nginx.upstreams, "--", ...nginx.reload]);
+  const startExample = (): Child =>
+    startChild(t, "../../examples/nginx-upstreams.js", [
+      "--endpoint",
+      member.url,
+      "--file",
+      nginx.upstreams,
+      "--",
+      ...nginx.reload,
+    ]);
   // ten answers in a row: workers of the old configuration are gone
   const answers = (...expected: readonly string[]): Promise<unknown> =>
     until(`answers of ${expected.join(" and ")} only`, async () => {
@@ -116,7 +131,10 @@ test("nginx sends requests where etcd says, as endpoints come and go, and goes o
   await write.endpoints(`default/web ${a} ${b}`);
   await answers("a", "b");
   assert.equal(await before.readFile("utf8"), textBefore, "the file was written over, not replaced");
-  assert.deepEqual((await readdir(join(nginx.upstreams, ".."))).filter((name) => name.endsWith(".tmp")), []);
+  assert.deepEqual(
+    (await readdir(join(nginx.upstreams, ".."))).filter((name) => name.endsWith(".tmp")),
+    [],
+  );
 
   await write.endpoints(`default/web ${b}`);
   await answers("b");
@@ -126,7 +144,17 @@ test("nginx sends requests where etcd says, as endpoints come and go, and goes o
   await answers("a");
 
   // what is no address, and no name, does not get into the file
-  await keys.set(write.endpointsKey("default/evil"), JSON.stringify({ apiVersion: "v1beta3", metadata: {}, endpoints: [{ ip: "127.0.0.1:1; } evil {", port: 1 }, { ip: "::1", port: 2 }] }));
+  await keys.set(
+    write.endpointsKey("default/evil"),
+    JSON.stringify({
+      apiVersion: "v1beta3",
+      metadata: {},
+      endpoints: [
+        { ip: "127.0.0.1:1; } evil {", port: 1 },
+        { ip: "::1", port: 2 },
+      ],
+    }),
+  );
   await write.spec("default/evil:1");
   await write.spec("default/e{v}il:1");
   const text = await until("default_evil in the file", async () => {

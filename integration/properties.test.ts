@@ -16,7 +16,27 @@ const maxEncoded = 3_072;
 /** Letters that some layer could take for its own, and any other that UTF-8 has. */
 const letter = fc.oneof(
   { weight: 4, arbitrary: fc.constantFrom(...Array.from("?#%\\ +&=;:@!$'()*,|^[]{}<>\"`~._-")) },
-  { weight: 2, arbitrary: fc.constantFrom("%2F", "%25", "%00", "..", "/", "//", "😀", "é", "e\u0301", "\0", "\n", "\r\n", "\t", "\u2028", "\ufeff", "\uffff") },
+  {
+    weight: 2,
+    arbitrary: fc.constantFrom(
+      "%2F",
+      "%25",
+      "%00",
+      "..",
+      "/",
+      "//",
+      "😀",
+      "é",
+      "e\u0301",
+      "\0",
+      "\n",
+      "\r\n",
+      "\t",
+      "\u2028",
+      "\ufeff",
+      "\uffff",
+    ),
+  },
   { weight: 2, arbitrary: fc.string({ unit: "grapheme-ascii", minLength: 1, maxLength: 1 }) },
   { weight: 2, arbitrary: fc.string({ unit: "binary", minLength: 1, maxLength: 1 }) },
 );
@@ -26,9 +46,21 @@ const key = fc
     { weight: 4, arbitrary: fc.string({ unit: letter, minLength: 1, maxLength: 40 }) },
     { weight: 1, arbitrary: fc.string({ unit: letter, minLength: 1, maxLength: 40 }).map((text) => `_${text}`) },
     { weight: 1, arbitrary: fc.string({ unit: letter, minLength: 100, maxLength: 700 }) },
-    { weight: 1, arbitrary: fc.string({ unit: fc.constantFrom(...Array.from("abc-_.~/")), minLength: 1_000, maxLength: maxEncoded }) },
+    {
+      weight: 1,
+      arbitrary: fc.string({
+        unit: fc.constantFrom(...Array.from("abc-_.~/")),
+        minLength: 1_000,
+        maxLength: maxEncoded,
+      }),
+    },
   )
-  .filter((text) => encodeURIComponent(text).length <= maxEncoded && segments(text).length > 0 && !segments(text).some((segment) => segment === "." || segment === ".."));
+  .filter(
+    (text) =>
+      encodeURIComponent(text).length <= maxEncoded &&
+      segments(text).length > 0 &&
+      !segments(text).some((segment) => segment === "." || segment === ".."),
+  );
 
 const value = fc.oneof(
   { weight: 5, arbitrary: fc.string({ unit: letter, maxLength: 60 }) },
@@ -53,7 +85,9 @@ test("A129: any key that the SDK accepts, and any value, come back identical", a
         const { node: swapped } = await keys.set(`${at}/${name}`, `${text}+`, { prevValue: text });
         assert.deepEqual({ key: swapped.key, value: swapped.value }, { ...expected, value: `${text}+` });
       }
-      const { node: watched } = await keys.watcher(`${at}/${name}`, { afterIndex: read.modifiedIndex - 1 }).next(patience());
+      const { node: watched } = await keys
+        .watcher(`${at}/${name}`, { afterIndex: read.modifiedIndex - 1 })
+        .next(patience());
       assert.deepEqual({ key: watched.key, value: watched.value }, expected);
       const { node: deleted } = await keys.delete(`${at}/${name}`);
       assert.equal(deleted.key, expected.key);
@@ -64,20 +98,28 @@ test("A129: any key that the SDK accepts, and any value, come back identical", a
 
 test("a lone surrogate in a key or a value is refused before any I/O", async () => {
   const keys = new KeysAPI({ send: () => Promise.reject(new Error("this was sent")) });
-  const halves = fc.tuple(fc.string({ unit: "binary" }), fc.integer({ min: 0xd800, max: 0xdfff }), fc.string({ unit: "grapheme-ascii" }));
-  const refused = (call: Promise<unknown>): Promise<void> => assert.rejects(call, (error) => error instanceof UsageError && error.code === "ERR_ARGUMENT");
+  const halves = fc.tuple(
+    fc.string({ unit: "binary" }),
+    fc.integer({ min: 0xd800, max: 0xdfff }),
+    fc.string({ unit: "grapheme-ascii" }),
+  );
+  const refused = (call: Promise<unknown>): Promise<void> =>
+    assert.rejects(call, (error) => error instanceof UsageError && error.code === "ERR_ARGUMENT");
   await fc.assert(
-    fc.asyncProperty(halves.map(([before, half, behind]) => before + String.fromCharCode(half) + behind), async (text) => {
-      await refused(keys.set(text, "v"));
-      await refused(keys.get(text));
-      await refused(keys.delete(text));
-      await refused(keys.set("/k", text));
-      await refused(keys.create("/k", text));
-      await refused(keys.createInOrder("/k", text));
-      await refused(keys.set("/k", "v", { prevValue: text }));
-      await refused(keys.delete("/k", { prevValue: text }));
-      assert.throws(() => keys.watcher(text), UsageError);
-    }),
+    fc.asyncProperty(
+      halves.map(([before, half, behind]) => before + String.fromCharCode(half) + behind),
+      async (text) => {
+        await refused(keys.set(text, "v"));
+        await refused(keys.get(text));
+        await refused(keys.delete(text));
+        await refused(keys.set("/k", text));
+        await refused(keys.create("/k", text));
+        await refused(keys.createInOrder("/k", text));
+        await refused(keys.set("/k", "v", { prevValue: text }));
+        await refused(keys.delete("/k", { prevValue: text }));
+        assert.throws(() => keys.watcher(text), UsageError);
+      },
+    ),
   );
 });
 
@@ -85,19 +127,57 @@ type Write = (keys: KeysAPI, dir: string, last: KeysResponse) => Promise<KeysRes
 
 const file = fc.constantFrom("a", "b", "d/a", "d/e/a");
 const folder = fc.constantFrom("d", "d/e");
-const named = <T>(name: string, of: fc.Arbitrary<T>, write: (picked: T) => Write): fc.Arbitrary<{ name: string; write: Write }> =>
-  of.map((picked) => ({ name: `${name} ${JSON.stringify(picked)}`, write: write(picked), [fc.toStringMethod]: () => `${name} ${JSON.stringify(picked)}` }));
+const named = <T>(
+  name: string,
+  of: fc.Arbitrary<T>,
+  write: (picked: T) => Write,
+): fc.Arbitrary<{ name: string; write: Write }> =>
+  of.map((picked) => ({
+    name: `${name} ${JSON.stringify(picked)}`,
+    write: write(picked),
+    [fc.toStringMethod]: () => `${name} ${JSON.stringify(picked)}`,
+  }));
 
 /** Each may be refused; then there must be no event. A refresh is left out: it is acknowledged, and no event either. */
 const write = fc.oneof(
-  named("set", fc.tuple(file, fc.string()), ([at, text]) => (keys, dir) => keys.set(`${dir}/${at}`, text)),
-  named("create", fc.tuple(file, fc.string()), ([at, text]) => (keys, dir) => keys.create(`${dir}/${at}`, text)),
-  named("update", fc.tuple(file, fc.string()), ([at, text]) => (keys, dir) => keys.update(`${dir}/${at}`, text)),
-  named("swap", fc.string(), (text) => (keys, _dir, { node }) => keys.set(node.key, text, { prevIndex: node.modifiedIndex })),
+  named(
+    "set",
+    fc.tuple(file, fc.string()),
+    ([at, text]) =>
+      (keys, dir) =>
+        keys.set(`${dir}/${at}`, text),
+  ),
+  named(
+    "create",
+    fc.tuple(file, fc.string()),
+    ([at, text]) =>
+      (keys, dir) =>
+        keys.create(`${dir}/${at}`, text),
+  ),
+  named(
+    "update",
+    fc.tuple(file, fc.string()),
+    ([at, text]) =>
+      (keys, dir) =>
+        keys.update(`${dir}/${at}`, text),
+  ),
+  named(
+    "swap",
+    fc.string(),
+    (text) =>
+      (keys, _dir, { node }) =>
+        keys.set(node.key, text, { prevIndex: node.modifiedIndex }),
+  ),
   named("createInOrder", folder, (at) => (keys, dir) => keys.createInOrder(`${dir}/${at}`, "")),
   named("make directory", folder, (at) => (keys, dir) => keys.set(`${dir}/${at}`, "", { dir: true })),
   named("delete", file, (at) => (keys, dir) => keys.delete(`${dir}/${at}`)),
-  named("delete if", fc.constant(""), () => (keys, _dir, { node }) => keys.delete(node.key, { prevIndex: node.modifiedIndex })),
+  named(
+    "delete if",
+    fc.constant(""),
+    () =>
+      (keys, _dir, { node }) =>
+        keys.delete(node.key, { prevIndex: node.modifiedIndex }),
+  ),
   named("delete all", folder, (at) => (keys, dir) => keys.delete(`${dir}/${at}`, { recursive: true })),
 );
 
@@ -108,7 +188,12 @@ test("a recursive watcher sees every acknowledged write once, in order, and noth
       const { keys } = cluster;
       const dir = `${cluster.dir}/watched-${String(run++)}`;
       const acknowledged = [await keys.set(`${dir}/start`, "")];
-      const watching = seenUntil(`${dir}/end`, keys.watcher(dir, { afterIndex: Number(acknowledged[0]?.node.modifiedIndex) - 1, recursive: true }).events(patience()));
+      const watching = seenUntil(
+        `${dir}/end`,
+        keys
+          .watcher(dir, { afterIndex: Number(acknowledged[0]?.node.modifiedIndex) - 1, recursive: true })
+          .events(patience()),
+      );
       for (const { write } of writes) {
         const last = acknowledged.at(-1);
         assert.ok(last !== undefined);
@@ -127,7 +212,10 @@ test("a recursive watcher sees every acknowledged write once, in order, and noth
 });
 
 /** Up to the event of the last key, or far too many. */
-async function seenUntil(lastKey: string, events: AsyncIterable<KeysResponse>): Promise<readonly (readonly unknown[])[]> {
+async function seenUntil(
+  lastKey: string,
+  events: AsyncIterable<KeysResponse>,
+): Promise<readonly (readonly unknown[])[]> {
   const seen = [];
   for await (const event of events) {
     seen.push(told(event));

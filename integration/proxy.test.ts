@@ -9,7 +9,15 @@ import test, { after, before } from "node:test";
 import { findEtcd, startCluster, type Cluster } from "../scripts/servers/etcd.mjs";
 import { findNginx } from "../scripts/servers/find-nginx.mjs";
 import { atExit } from "../scripts/run.mjs";
-import { Client, ClusterError, EndpointError, KeysAPI, MembersAPI, type KeysResponse, type Watcher } from "../src/core/index.js";
+import {
+  Client,
+  ClusterError,
+  EndpointError,
+  KeysAPI,
+  MembersAPI,
+  type KeysResponse,
+  type Watcher,
+} from "../src/core/index.js";
 import { rejection, settled } from "../src/test-kit/scripted-cluster.js";
 import { HeaderWatch, patience, until } from "../src/test-kit/waiting.js";
 
@@ -50,7 +58,10 @@ for (const trap of ["short", "shortAndBuffered"] as const) {
     }
     abort.abort();
     await assert.rejects(watching, (error) => error === abort.signal.reason);
-    assert.deepEqual(seen.map(({ node }) => node.value), ["1", "2", "3"]);
+    assert.deepEqual(
+      seen.map(({ node }) => node.value),
+      ["1", "2", "3"],
+    );
   });
 }
 
@@ -86,7 +97,10 @@ test("no server behind nginx: its page is a ClusterError with its status, and a 
   await using client = new Client({ endpoints: [nginx.good] });
   const error = await rejection(new KeysAPI(client).create("/k", "v"), ClusterError);
   assert.equal(error.outcome, "unknown");
-  assert.deepEqual(error.errors.map((attempt) => attempt instanceof EndpointError && [attempt.code, attempt.status]), [["ERR_SERVER", 502]]);
+  assert.deepEqual(
+    error.errors.map((attempt) => attempt instanceof EndpointError && [attempt.code, attempt.status]),
+    [["ERR_SERVER", 502]],
+  );
   await member?.start();
 });
 
@@ -95,7 +109,11 @@ async function nextOf(watcher: Watcher, signal: AbortSignal): Promise<KeysRespon
   for (;;) {
     const event = await settled(watcher.next(signal));
     if (!(event instanceof Error)) return event as KeysResponse;
-    if (!(event instanceof ClusterError) || !event.errors.every((each) => each instanceof EndpointError && each.status === 504)) throw event;
+    if (
+      !(event instanceof ClusterError) ||
+      !event.errors.every((each) => each instanceof EndpointError && each.status === 504)
+    )
+      throw event;
   }
 }
 
@@ -112,7 +130,11 @@ class Nginx implements AsyncDisposable {
     mkdirSync(join(folder, "tmp"));
     writeFileSync(join(folder, "nginx.conf"), configuration(folder, ports, endpoints));
     const log = openSync(join(folder, "log"), "a");
-    const child = spawn(findNginx(), ["-p", folder, "-e", join(folder, "error.log"), "-c", join(folder, "nginx.conf")], { stdio: ["ignore", log, log] });
+    const child = spawn(
+      findNginx(),
+      ["-p", folder, "-e", join(folder, "error.log"), "-c", join(folder, "nginx.conf")],
+      { stdio: ["ignore", log, log] },
+    );
     closeSync(log);
     const nginx = new Nginx(folder, child, ports);
     let failure: string | undefined;
@@ -120,7 +142,10 @@ class Nginx implements AsyncDisposable {
     child.once("exit", () => (failure = `nginx ended: ${readFileSync(join(folder, "log"), "utf8")}`));
     await until("nginx answers", () => {
       if (failure !== undefined) throw new Error(failure);
-      return fetch(`${nginx.good}/version`).then(({ ok }) => ok, () => false);
+      return fetch(`${nginx.good}/version`).then(
+        ({ ok }) => ok,
+        () => false,
+      );
     });
     return nginx;
   }
@@ -168,8 +193,14 @@ class Nginx implements AsyncDisposable {
   }
 }
 
-function configuration(folder: string, [good, short, buffered]: readonly number[], endpoints: readonly string[]): string {
-  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((what) => `${what}_temp_path ${folder}/tmp;`).join(" ");
+function configuration(
+  folder: string,
+  [good, short, buffered]: readonly number[],
+  endpoints: readonly string[],
+): string {
+  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+    .map((what) => `${what}_temp_path ${folder}/tmp;`)
+    .join(" ");
   const upstreams = endpoints.map((endpoint) => `server ${new URL(endpoint).host} max_fails=0;`).join(" ");
   const proxy = (port: number | undefined, settings: string): string =>
     `server { listen 127.0.0.1:${String(port)}; location / { proxy_pass http://etcd; ${settings} } }`;
@@ -193,8 +224,12 @@ async function freePorts(count: number): Promise<readonly number[]> {
   for (let port = 9_000 + (process.pid % 900); ports.length < count; port++) {
     const server = createServer();
     const free = await new Promise<boolean>((resolve) => {
-      server.once("error", () => { resolve(false); });
-      server.listen(port, "127.0.0.1", () => { resolve(true); });
+      server.once("error", () => {
+        resolve(false);
+      });
+      server.listen(port, "127.0.0.1", () => {
+        resolve(true);
+      });
     });
     if (!free) continue;
     ports.push((server.address() as AddressInfo).port);

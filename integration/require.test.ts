@@ -31,11 +31,11 @@ const busySession = `
 const importing = 'import { Client, KeysAPI } from "etcd2";';
 const requiring = 'const { Client, KeysAPI } = require("etcd2");';
 
-test("import \"etcd2\": after one get and close() the process ends by itself", async () => {
+test('import "etcd2": after one get and close() the process ends by itself', async () => {
   assert.equal(await script("module", `${importing} ${session}`), "/\n");
 });
 
-test("require(\"etcd2\") works in CommonJS, and ends as well", async () => {
+test('require("etcd2") works in CommonJS, and ends as well', async () => {
   assert.equal(await script("commonjs", `${requiring} (async () => {${session}})();`), "/\n");
 });
 
@@ -59,7 +59,9 @@ test("both ways of loading give the same classes, and package.json is reachable"
 });
 
 test("what is published exports, on every subpath, what its sources do, and all subpaths share their classes", async () => {
-  const { exports } = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8")) as { readonly exports: Readonly<Record<string, string | { readonly default: string }>> };
+  const { exports } = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8")) as {
+    readonly exports: Readonly<Record<string, string | { readonly default: string }>>;
+  };
   for (const [subpath, entry] of Object.entries(exports)) {
     if (typeof entry === "string") continue;
     const compiled = pathToFileURL(join(projectRoot, entry.default.replace("/lib/", "/src/"))).href;
@@ -81,17 +83,22 @@ test("what is published exports, on every subpath, what its sources do, and all 
 });
 
 test("where it goes wrong is shown in the sources, with --enable-source-maps", async () => {
-  const program = 'import { Client } from "etcd2"; try { new Client({ endpoints: ["x"] }); } catch ({ stack }) { console.log(stack); }';
+  const program =
+    'import { Client } from "etcd2"; try { new Client({ endpoints: ["x"] }); } catch ({ stack }) { console.log(stack); }';
   assert.match(await script("module", program, ["--enable-source-maps"]), /[\\/]src[\\/]util[\\/]validate\.ts:\d+/);
 });
 
 /** Runs a program in the package's own folder, where its name means itself, and waits for it to end; its stdout. */
 async function script(type: "module" | "commonjs", program: string, nodeArgs: readonly string[] = []): Promise<string> {
-  const { stdout } = await promisify(execFile)(process.execPath, [...nodeArgs, `--input-type=${type}`, "--eval", program], {
-    cwd: projectRoot,
-    env: { ...process.env, ENDPOINT: cluster.endpoints[0], NODE_TEST_CONTEXT: undefined },
-    // far below the 30 s after which an idle socket is dropped
-    timeout: 15_000,
-  });
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    [...nodeArgs, `--input-type=${type}`, "--eval", program],
+    {
+      cwd: projectRoot,
+      env: { ...process.env, ENDPOINT: cluster.endpoints[0], NODE_TEST_CONTEXT: undefined },
+      // far below the 30 s after which an idle socket is dropped
+      timeout: 15_000,
+    },
+  );
   return stdout;
 }

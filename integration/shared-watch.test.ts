@@ -10,9 +10,12 @@ test("500 watchers of one tree, some of which abort and come back all the time, 
   const { keys, dir } = cluster;
   const { index } = await keys.set(`${dir}/tree/0`, "");
   const events = 120;
-  const watchers = Array.from({ length: 500 }, (_, i) => seenBy(keys.watcher(`${dir}/tree`, { afterIndex: index, recursive: true }), events, i % 5 === 0));
+  const watchers = Array.from({ length: 500 }, (_, i) =>
+    seenBy(keys.watcher(`${dir}/tree`, { afterIndex: index, recursive: true }), events, i % 5 === 0),
+  );
   const written: number[] = [];
-  for (let i = 0; i < events; i++) written.push((await keys.set(`${dir}/tree/${String(i % 7)}`, String(i))).node.modifiedIndex);
+  for (let i = 0; i < events; i++)
+    written.push((await keys.set(`${dir}/tree/${String(i % 7)}`, String(i))).node.modifiedIndex);
   for (const seen of await Promise.all(watchers)) assert.deepEqual(seen, written);
 });
 
@@ -29,8 +32,13 @@ test("200 watchers of one key are one long poll at the server, and those of anot
   // a poll is counted a little after it has come
   await until("both polls are there", async () => (await watchersAt(client)) >= 2);
   assert.equal(await watchersAt(client), 2);
-  const { node: { modifiedIndex } } = await keys.set("/one", "now");
-  assert.deepEqual(new Set((await Promise.all(waiting)).map((event) => event.node.modifiedIndex)), new Set([modifiedIndex]));
+  const {
+    node: { modifiedIndex },
+  } = await keys.set("/one", "now");
+  assert.deepEqual(
+    new Set((await Promise.all(waiting)).map((event) => event.node.modifiedIndex)),
+    new Set([modifiedIndex]),
+  );
 });
 
 /** The indexes of the first events, taken with one signal, or with one for each poll that soon aborts. */

@@ -29,7 +29,9 @@ const server = dns2.createServer({
       const records = zone.get(question.name);
       if (records === undefined) response.header.rcode = nameError;
       for (const [target, port, priority] of records ?? []) {
-        response.answers.push(Packet.createResourceFromQuestion(question, { ttl: 1, priority, weight: 0, port, target }));
+        response.answers.push(
+          Packet.createResourceFromQuestion(question, { ttl: 1, priority, weight: 0, port, target }),
+        );
       }
     }
     void send(response);
@@ -43,7 +45,10 @@ before(async () => {
   resolver = new Resolver({ timeout: 10_000, tries: 2 });
   resolver.setServers([`127.0.0.1:${String(udp?.port)}`]);
   const port = Number(new URL(cluster.endpoints[0] ?? "").port);
-  zone.set("_etcd-client._tcp.etcd.test", [["127.0.0.1", 1, 20], ["localhost", port, 10]]);
+  zone.set("_etcd-client._tcp.etcd.test", [
+    ["127.0.0.1", 1, 20],
+    ["localhost", port, 10],
+  ]);
   zone.set("_etcd-client-ssl-blue._tcp.etcd.test", [["m1.blue.example", 2379, 0]]);
   zone.set("_etcd-client-blue._tcp.etcd.test", [["m1.blue.example", 2380, 0]]);
 });
@@ -65,7 +70,9 @@ test("A114: endpoints from a real name server make a client that works", async (
 });
 
 test("A113, A116, D18: of a named service https alone, or https before http", async () => {
-  assert.deepEqual(await new SrvDiscoverer({ resolver }).discover("etcd.test", "blue"), ["https://m1.blue.example:2379"]);
+  assert.deepEqual(await new SrvDiscoverer({ resolver }).discover("etcd.test", "blue"), [
+    "https://m1.blue.example:2379",
+  ]);
   const both = await new SrvDiscoverer({ resolver, allowInsecure: true }).discover("etcd.test", "blue");
   assert.deepEqual(both, ["https://m1.blue.example:2379", "http://m1.blue.example:2380"]);
 });
@@ -73,5 +80,8 @@ test("A113, A116, D18: of a named service https alone, or https before http", as
 test("A115: names that are not there -> one error that names both", async () => {
   const error = await rejection(new SrvDiscoverer({ resolver }).discover("other.test"), ClusterError);
   assert.equal(error.code, "ERR_NO_ENDPOINTS");
-  assert.match(error.message, /_etcd-client-ssl\._tcp\.other\.test failed: .*ENOTFOUND.*_etcd-client\._tcp\.other\.test failed: .*ENOTFOUND/);
+  assert.match(
+    error.message,
+    /_etcd-client-ssl\._tcp\.other\.test failed: .*ENOTFOUND.*_etcd-client\._tcp\.other\.test failed: .*ENOTFOUND/,
+  );
 });

@@ -53,7 +53,9 @@ export function clusterForTests(file: string): SharedCluster {
 }
 
 /** A single member that the test may do anything to; `await using` ends it. */
-export async function ownMember(options: { readonly enableV2?: boolean; readonly args?: readonly string[] } = {}): Promise<Cluster> {
+export async function ownMember(
+  options: { readonly enableV2?: boolean; readonly args?: readonly string[] } = {},
+): Promise<Cluster> {
   // alone it elects itself: a longer timeout would only make each start longer
   return startCluster({ bin: await findEtcd(), heartbeatMs: 20, electionMs: 200, ...options });
 }
@@ -63,6 +65,10 @@ export async function renewDirectory(keys: KeysAPI, key: string, ttl: number): P
   try {
     await keys.update(key, "", { dir: true, ttl });
   } catch (error) {
-    if (!(error instanceof ClusterError) || !error.errors.every((each) => each instanceof EndpointError && each.errorCode === 300)) throw error;
+    if (
+      !(error instanceof ClusterError) ||
+      !error.errors.every((each) => each instanceof EndpointError && each.errorCode === 300)
+    )
+      throw error;
   }
 }

@@ -7,7 +7,14 @@ import type { TlsOptions } from "../src/core/index.js";
 import { rejection } from "../src/test-kit/scripted-cluster.js";
 import { clientOf } from "../src/test-kit/scripted-server.js";
 import { HeaderWatch } from "../src/test-kit/waiting.js";
-import { makeCertificates, passphrase, pem, wrongHostName, type Certificates, type CertificateName } from "./certificates.js";
+import {
+  makeCertificates,
+  passphrase,
+  pem,
+  wrongHostName,
+  type Certificates,
+  type CertificateName,
+} from "./certificates.js";
 
 let certificates: Certificates;
 /** One member each; all but `plain` want a client certificate. */
@@ -16,7 +23,10 @@ const servers = {} as Record<"good" | "expired" | "wrongHost" | "plain", Cluster
 before(async () => {
   certificates = makeCertificates();
   const bin = await findEtcd();
-  const member = (name: CertificateName, advertiseClientUrls?: (member: { url: string }) => readonly string[]): Promise<Cluster> =>
+  const member = (
+    name: CertificateName,
+    advertiseClientUrls?: (member: { url: string }) => readonly string[],
+  ): Promise<Cluster> =>
     startCluster({
       bin,
       tls: {
@@ -49,37 +59,60 @@ function url(server: keyof typeof servers): string {
 
 /** What works with the good server. */
 function goodTls(): TlsOptions & { readonly ca: Buffer } {
-  return { ca: pem(certificates.cert("ca")), cert: pem(certificates.cert("client")), key: pem(certificates.key("client")) };
+  return {
+    ca: pem(certificates.cert("ca")),
+    cert: pem(certificates.cert("client")),
+    key: pem(certificates.key("client")),
+  };
 }
 
-function connect(t: test.TestContext, endpoint: string, tls: TlsOptions): { readonly client: Client; readonly keys: KeysAPI } {
+function connect(
+  t: test.TestContext,
+  endpoint: string,
+  tls: TlsOptions,
+): { readonly client: Client; readonly keys: KeysAPI } {
   const client = new Client({ endpoints: [endpoint], tls });
   t.after(() => client.close());
   return { client, keys: new KeysAPI(client) };
 }
 
-test("a long poll over TLS is one that the system keeps alive, so that the end of a host that vanishes is noticed", { timeout: 20_000 }, async (t) => {
-  // the kernel's own table is Linux's: elsewhere there is nothing to look at
-  if (process.platform !== "linux") return;
-  const { client, keys } = connect(t, url("good"), goodTls());
-  const begun = new HeaderWatch(client);
-  const came = begun.headers();
-  const waiting = new KeysAPI(begun).watcher("/kept-alive").next().catch((error: unknown) => error);
-  await came;
-  const port = Number(new URL(url("good")).port);
-  // 02 is the timer of keep-alive, once nothing is on its way any more
-  while (!timersTo(port).every((timer) => timer === "02")) await new Promise((resolve) => setTimeout(resolve, 10));
-  assert.equal(timersTo(port).length, 1);
-  await keys.set("/kept-alive", "now");
-  await waiting;
-});
+test(
+  "a long poll over TLS is one that the system keeps alive, so that the end of a host that vanishes is noticed",
+  { timeout: 20_000 },
+  async (t) => {
+    // the kernel's own table is Linux's: elsewhere there is nothing to look at
+    if (process.platform !== "linux") return;
+    const { client, keys } = connect(t, url("good"), goodTls());
+    const begun = new HeaderWatch(client);
+    const came = begun.headers();
+    const waiting = new KeysAPI(begun)
+      .watcher("/kept-alive")
+      .next()
+      .catch((error: unknown) => error);
+    await came;
+    const port = Number(new URL(url("good")).port);
+    // 02 is the timer of keep-alive, once nothing is on its way any more
+    while (!timersTo(port).every((timer) => timer === "02")) await new Promise((resolve) => setTimeout(resolve, 10));
+    assert.equal(timersTo(port).length, 1);
+    await keys.set("/kept-alive", "now");
+    await waiting;
+  },
+);
 
 /** The kernel's timer of each connection of this process to that port, as /proc/net/tcp has it. */
 function timersTo(port: number): readonly string[] {
   const remote = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
   const ours = new Set(readdirSync("/proc/self/fd").map((fd) => linkOf(`/proc/self/fd/${fd}`)));
-  const rows = readFileSync("/proc/net/tcp", "utf8").split("\n").slice(1).map((row) => row.trim().split(/\s+/));
-  return rows.filter(([, , to, state, , , , , , inode = ""]) => state === "01" && to?.endsWith(remote) === true && ours.has(`socket:[${inode}]`)).map((row) => row[5]?.slice(0, 2) ?? "");
+  const rows = readFileSync("/proc/net/tcp", "utf8")
+    .split("\n")
+    .slice(1)
+    .map((row) => row.trim().split(/\s+/));
+  return rows
+    .filter(
+      ([, , to, state, , , , , , inode = ""]) =>
+        state === "01" && to?.endsWith(remote) === true && ours.has(`socket:[${inode}]`),
+    )
+    .map((row) => row[5]?.slice(0, 2) ?? "");
 }
 
 function linkOf(file: string): string {
@@ -102,7 +135,8 @@ interface Refusal {
 }
 
 /** One key in 200 decrypts with a wrong passphrase, to something that is no key. */
-const passphraseHint = /tls\.key (?:is encrypted: pass its passphrase as tls\.passphrase|cannot be read: .* tls\.passphrase must be its own)/;
+const passphraseHint =
+  /tls\.key (?:is encrypted: pass its passphrase as tls\.passphrase|cannot be read: .* tls\.passphrase must be its own)/;
 
 const refusals: readonly Refusal[] = [
   {
@@ -119,7 +153,13 @@ const refusals: readonly Refusal[] = [
     hint: /certificate comes from a CA that is not known here: pass that CA as tls\.ca/,
     outcome: "notApplied",
   },
-  { name: "the server's certificate has expired", endpoint: () => url("expired"), tls: goodTls, hint: /certificate has expired: renew it/, outcome: "notApplied" },
+  {
+    name: "the server's certificate has expired",
+    endpoint: () => url("expired"),
+    tls: goodTls,
+    hint: /certificate has expired: renew it/,
+    outcome: "notApplied",
+  },
   {
     name: "the server's certificate is for another host",
     endpoint: () => url("wrongHost"),
@@ -137,7 +177,11 @@ const refusals: readonly Refusal[] = [
   {
     name: "a client certificate of a foreign CA",
     endpoint: () => url("good"),
-    tls: () => ({ ca: goodTls().ca, cert: pem(certificates.cert("foreignClient")), key: pem(certificates.key("foreignClient")) }),
+    tls: () => ({
+      ca: goodTls().ca,
+      cert: pem(certificates.cert("foreignClient")),
+      key: pem(certificates.key("foreignClient")),
+    }),
     hint: /wants a client certificate, or refuses the one it got: pass tls\.cert and tls\.key from a CA that it trusts/,
     outcome: "notApplied",
   },
@@ -149,7 +193,12 @@ const refusals: readonly Refusal[] = [
     outcome: "notApplied",
   },
   // the request was sent, and the connection closed: what that server made of it is not ours to say
-  { name: "http to a TLS port", endpoint: () => url("good").replace("https:", "http:"), hint: /if it speaks TLS, use https:/, outcome: "unknown" },
+  {
+    name: "http to a TLS port",
+    endpoint: () => url("good").replace("https:", "http:"),
+    hint: /if it speaks TLS, use https:/,
+    outcome: "unknown",
+  },
   {
     name: "an encrypted key without its passphrase",
     endpoint: () => url("good"),
@@ -206,7 +255,11 @@ test("a client certificate, an encrypted key with its passphrase, PEM as text, s
   for (const tls of [
     good,
     { ...good, key: pem(certificates.encryptedClientKey), passphrase },
-    { ca: good.ca.toString(), cert: pem(certificates.cert("client")).toString(), key: pem(certificates.key("client")).toString() },
+    {
+      ca: good.ca.toString(),
+      cert: pem(certificates.cert("client")).toString(),
+      key: pem(certificates.key("client")).toString(),
+    },
     { ...good, ca: [pem(certificates.cert("foreignCa")), good.ca] },
     { cert: pem(certificates.cert("client")), key: pem(certificates.key("client")), rejectUnauthorized: false },
   ]) {
@@ -242,7 +295,10 @@ test("a write that a handshake refused goes on to the next endpoint, even one th
   const keys = new KeysAPI(client);
   const { node } = await keys.createInOrder("/queue", "j");
   assert.equal(client.endpoints[0], url("good"));
-  assert.deepEqual((await keys.get("/queue")).node.nodes.map(({ key }) => key), [node.key]);
+  assert.deepEqual(
+    (await keys.get("/queue")).node.nodes.map(({ key }) => key),
+    [node.key],
+  );
 });
 
 test("keys above 4096 bytes work over TLS", async (t) => {
@@ -262,7 +318,10 @@ test("D11: sync leaves out http where all that is configured is https, and keeps
   await keys.set("/synced", "v");
 
   const expired = connect(t, url("expired"), { ...goodTls(), rejectUnauthorized: false });
-  assert.deepEqual((await new MembersAPI(expired.client).list()).map(({ clientURLs }) => clientURLs), [[url("expired").replace("https:", "http:")]]);
+  assert.deepEqual(
+    (await new MembersAPI(expired.client).list()).map(({ clientURLs }) => clientURLs),
+    [[url("expired").replace("https:", "http:")]],
+  );
   assert.equal((await rejection(expired.client.sync(), ClusterError)).code, "ERR_NO_ENDPOINTS");
   assert.deepEqual(expired.client.endpoints, [url("expired")]);
 });

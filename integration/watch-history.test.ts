@@ -2,7 +2,15 @@ import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Cluster } from "../scripts/servers/etcd.mjs";
-import { Client, ClusterError, EtcdError, isIndexCleared, KeysAPI, type KeysResponse, type Watcher } from "../src/core/index.js";
+import {
+  Client,
+  ClusterError,
+  EtcdError,
+  isIndexCleared,
+  KeysAPI,
+  type KeysResponse,
+  type Watcher,
+} from "../src/core/index.js";
 import { HeaderWatch, patience } from "../src/test-kit/waiting.js";
 import { ownMember } from "./support.js";
 
@@ -41,7 +49,8 @@ test("A125: a refresh wakes no watcher, live or from history, but takes an index
 
 test("A126: after 1100 writes elsewhere a watcher is told that its history is gone, and a read tells where to go on", async () => {
   const { index } = await keys.set("/a126", "1");
-  for (let i = 0; i < 11; i++) await Promise.all(Array.from({ length: 100 }, (_, n) => keys.set(`/elsewhere/${String(n)}`, String(i))));
+  for (let i = 0; i < 11; i++)
+    await Promise.all(Array.from({ length: 100 }, (_, n) => keys.set(`/elsewhere/${String(n)}`, String(i))));
   const old = keys.watcher("/a126", { afterIndex: index });
   const now = await keys.get("/a126");
   await assert.rejects(old.next(patience()), (error) => {

@@ -25,7 +25,11 @@ test("a watcher from now on gets what comes, one event after the other", async (
   const watcher = new KeysAPI(begun).watcher(`${dir}/now`);
   const first = watcher.next(patience());
   await came;
-  const writes = [await keys.set(`${dir}/now`, "1"), await keys.set(`${dir}/now`, "2"), await keys.delete(`${dir}/now`)];
+  const writes = [
+    await keys.set(`${dir}/now`, "1"),
+    await keys.set(`${dir}/now`, "2"),
+    await keys.delete(`${dir}/now`),
+  ];
   const events = [await first, await watcher.next(patience()), await watcher.next(patience())];
   assert.deepEqual(events.map(told), writes.map(told));
 });

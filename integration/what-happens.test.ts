@@ -2,7 +2,16 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import type { Cluster, Member } from "../scripts/servers/etcd.mjs";
-import { ClusterError, EndpointError, isCompareFailed, isNodeExist, KeysAPI, type Client, type ClientOptions, type KeysResponse } from "../src/core/index.js";
+import {
+  ClusterError,
+  EndpointError,
+  isCompareFailed,
+  isNodeExist,
+  KeysAPI,
+  type Client,
+  type ClientOptions,
+  type KeysResponse,
+} from "../src/core/index.js";
 import { PeerNetwork } from "../src/test-kit/peer-network.js";
 import { rejection, settled } from "../src/test-kit/scripted-cluster.js";
 import { clientOf } from "../src/test-kit/scripted-server.js";
@@ -11,14 +20,20 @@ import { limitMs, patience, until } from "../src/test-kit/waiting.js";
 import { calmCluster, fastCluster } from "./fast-cluster.js";
 
 /** Keys of a client that tries these endpoints in this order. */
-function keysAt(t: TestContext, endpoints: readonly string[], options: Partial<ClientOptions> = {}): { readonly client: Client; readonly keys: KeysAPI } {
+function keysAt(
+  t: TestContext,
+  endpoints: readonly string[],
+  options: Partial<ClientOptions> = {},
+): { readonly client: Client; readonly keys: KeysAPI } {
   const client = clientOf(endpoints, options);
   t.after(() => client.close());
   return { client, keys: new KeysAPI(client) };
 }
 
 /** A member that does not lead, and the URLs of the others. */
-async function followerOf(cluster: Cluster): Promise<{ readonly follower: Member; readonly i: number; readonly others: readonly string[] }> {
+async function followerOf(
+  cluster: Cluster,
+): Promise<{ readonly follower: Member; readonly i: number; readonly others: readonly string[] }> {
   const leader = await cluster.leader();
   const i = cluster.members.findIndex((member) => member !== leader);
   const follower = cluster.members[i] ?? assert.fail();
@@ -39,7 +54,11 @@ test("a member freezes: a set is answered by another one after the header timeou
   const endpoints = [follower.url, ...others];
   const { node } = await keysAt(t, endpoints).keys.set("/swapped", "1");
   const options = { headerTimeoutMs: limitMs };
-  const [setter, creator, swapper] = [keysAt(t, endpoints, options), keysAt(t, endpoints, options), keysAt(t, endpoints, options)];
+  const [setter, creator, swapper] = [
+    keysAt(t, endpoints, options),
+    keysAt(t, endpoints, options),
+    keysAt(t, endpoints, options),
+  ];
   follower.freeze();
 
   const [set, ...refused] = await Promise.all([
@@ -50,7 +69,10 @@ test("a member freezes: a set is answered by another one after the header timeou
   assert.equal(set.action, "set");
   for (const error of refused) {
     assert.equal(error.outcome, "unknown");
-    assert.deepEqual(error.errors.map(({ code }) => code), ["ERR_HEADER_TIMEOUT"]);
+    assert.deepEqual(
+      error.errors.map(({ code }) => code),
+      ["ERR_HEADER_TIMEOUT"],
+    );
   }
   // the next call begins with another endpoint
   assert.notEqual(creator.client.endpoints[0], follower.url);
@@ -68,7 +90,9 @@ test("a member freezes: a watch of it is silent until it thaws, and with watchId
   const { follower, others } = await followerOf(cluster);
   const { index } = await keysAt(t, [follower.url]).keys.set("/k", "1");
   const stays = keysAt(t, [follower.url, ...others]).keys.watcher("/k", { afterIndex: index });
-  const leaves = keysAt(t, [follower.url, ...others], { watchIdleTimeoutMs: 500 }).keys.watcher("/k", { afterIndex: index });
+  const leaves = keysAt(t, [follower.url, ...others], { watchIdleTimeoutMs: 500 }).keys.watcher("/k", {
+    afterIndex: index,
+  });
   follower.freeze();
   const silent = stays.next(patience(60_000));
   await keysAt(t, others).keys.set("/k", "2");
@@ -106,13 +130,22 @@ test("the answer gets lost: a create is unknown, although it was applied; a set 
   const [first = "", ...others] = cluster.endpoints;
   await using door = await TcpProxy.start(first);
   const endpoints = [door.url, ...others];
-  const [creator, setter] = [keysAt(t, endpoints, { headerTimeoutMs: limitMs }), keysAt(t, endpoints, { headerTimeoutMs: limitMs })];
+  const [creator, setter] = [
+    keysAt(t, endpoints, { headerTimeoutMs: limitMs }),
+    keysAt(t, endpoints, { headerTimeoutMs: limitMs }),
+  ];
   door.cut("mute");
-  const [error, { node }] = await Promise.all([rejection(creator.keys.create("/created", "v"), ClusterError), setter.keys.set("/set", "v")]);
+  const [error, { node }] = await Promise.all([
+    rejection(creator.keys.create("/created", "v"), ClusterError),
+    setter.keys.set("/set", "v"),
+  ]);
   assert.equal(error.outcome, "unknown");
   assert.equal(node.value, "v");
   const { keys } = keysAt(t, others);
-  await until("the create is applied", async () => !((await settled(keys.get("/created", { quorum: true }))) instanceof Error));
+  await until(
+    "the create is applied",
+    async () => !((await settled(keys.get("/created", { quorum: true }))) instanceof Error),
+  );
   assert.ok(isNodeExist(await answered(() => creator.keys.create("/created", "v"))));
 });
 
@@ -126,12 +159,21 @@ test("all members die: every call fails at once and nothing is applied; a watche
 
   const isRefused = (error: unknown): void => {
     assert.ok(error instanceof ClusterError);
-    assert.deepEqual(error.errors.map((attempt) => attempt instanceof EndpointError && attempt.code), ["ERR_NETWORK", "ERR_NETWORK", "ERR_NETWORK"]);
+    assert.deepEqual(
+      error.errors.map((attempt) => attempt instanceof EndpointError && attempt.code),
+      ["ERR_NETWORK", "ERR_NETWORK", "ERR_NETWORK"],
+    );
     assert.equal(error.outcome, "notApplied");
   };
   // it may have seen the first of them die, and have gone on to those that were still there
   isRefused(await watching);
-  for (const call of [() => keys.get("/dir/a"), () => keys.set("/dir/a", "2"), () => keys.create("/dir/b", "2"), () => watcher.next()]) isRefused(await settled(call()));
+  for (const call of [
+    () => keys.get("/dir/a"),
+    () => keys.set("/dir/a", "2"),
+    () => keys.create("/dir/b", "2"),
+    () => watcher.next(),
+  ])
+    isRefused(await settled(call()));
 
   await Promise.all(cluster.members.map((member) => member.start()));
   const next = watcher.next(patience(60_000));

@@ -38,7 +38,9 @@ export async function bundle() {
 /** What package.json exports, as files below dist/src without their ending. */
 function entries() {
   const { exports } = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8"));
-  return Object.values(exports).flatMap((each) => (typeof each === "string" ? [] : [each.default.replace(/^\.\/dist\/lib\/|\.js$/g, "")]));
+  return Object.values(exports).flatMap((each) =>
+    typeof each === "string" ? [] : [each.default.replace(/^\.\/dist\/lib\/|\.js$/g, "")],
+  );
 }
 
 /**

@@ -32,9 +32,9 @@ const table = {
 
 /** Packages, and who may import them. Node's own modules are open to all but `wire/`, which does no I/O. */
 const packages = /** @type {Readonly<Record<string, readonly string[]>>} */ ({
-  "got": ["http/got/"],
-  "undici": ["http/undici/"],
-  "debug": ["util/log"],
+  got: ["http/got/"],
+  undici: ["http/undici/"],
+  debug: ["util/log"],
   "p-limit": ["agent/", "discovery/", "consul/", "config/", "election/"],
 });
 
@@ -42,7 +42,10 @@ const packages = /** @type {Readonly<Record<string, readonly string[]>>} */ ({
 
 function checkLayers() {
   const src = join(projectRoot, "src");
-  const files = /** @type {string[]} */ (readdirSync(src, { recursive: true })).map((name) => name.replaceAll("\\", "/")).filter((name) => name.endsWith(".ts")).sort();
+  const files = /** @type {string[]} */ (readdirSync(src, { recursive: true }))
+    .map((name) => name.replaceAll("\\", "/"))
+    .filter((name) => name.endsWith(".ts"))
+    .sort();
   /** @type {string[]} */
   const problems = [];
   for (const file of files) {
@@ -57,7 +60,8 @@ function checkLayers() {
     const free = isTest || /(^|\/)test-kit\//.test(file);
     if (!free && rowOf(path) === undefined) report(1, "in no row of the table in scripts/check-layers.mjs");
     for (const each of importsOf(source)) {
-      if (/^\.\.?\//.test(each.specifier) && !each.specifier.endsWith(".js")) report(each.line, `"${each.specifier}" must end in .js`);
+      if (/^\.\.?\//.test(each.specifier) && !each.specifier.endsWith(".js"))
+        report(each.line, `"${each.specifier}" must end in .js`);
       if (free) continue;
       const problem = whyForbidden(path, each);
       if (problem !== undefined) report(each.line, problem);
@@ -86,14 +90,15 @@ function whyForbidden(from, { specifier, typeOnly }) {
   }
   const to = posix.join(posix.dirname(from), specifier).replace(/\.js$/, "");
   if (to.startsWith("..")) return `"${specifier}" leaves src`;
-  if ((row.endsWith("/") && to.startsWith(row))) return undefined;
+  if (row.endsWith("/") && to.startsWith(row)) return undefined;
   const allowed = table[row] ?? [];
   if (allowed.some((entry) => covers(entry, to))) return undefined;
   if (allowed.some((entry) => entry.startsWith("type ") && covers(entry.slice("type ".length), to))) {
     return typeOnly ? undefined : `${row} may import only types of ${to}: use "import type"`;
   }
   const folder = to.slice(0, to.indexOf("/") + 1);
-  if (folder !== "" && allowed.includes(`${folder}index`)) return `from outside, ${folder} is imported through its index.js, not "${specifier}"`;
+  if (folder !== "" && allowed.includes(`${folder}index`))
+    return `from outside, ${folder} is imported through its index.js, not "${specifier}"`;
   return `${row} may not import ${to} ("${specifier}")`;
 }
 
@@ -120,12 +125,15 @@ function checkExports(source, report) {
     const line = lineOf(source, statement);
     const isDefault =
       ts.isExportAssignment(statement) ||
-      (ts.canHaveModifiers(statement) && ts.getModifiers(statement)?.some((modifier) => modifier.kind === ts.SyntaxKind.DefaultKeyword));
+      (ts.canHaveModifiers(statement) &&
+        ts.getModifiers(statement)?.some((modifier) => modifier.kind === ts.SyntaxKind.DefaultKeyword));
     if (isDefault) report(line, "no default exports: name it");
     if (!ts.isExportDeclaration(statement)) continue;
     const { exportClause } = statement;
-    if (exportClause === undefined || ts.isNamespaceExport(exportClause)) report(line, "no export *: name what is exported");
-    else if (exportClause.elements.some((element) => element.name.text === "default")) report(line, "no default exports: name it");
+    if (exportClause === undefined || ts.isNamespaceExport(exportClause))
+      report(line, "no export *: name what is exported");
+    else if (exportClause.elements.some((element) => element.name.text === "default"))
+      report(line, "no default exports: name it");
   }
 }
 
@@ -138,15 +146,19 @@ function importsOf(source) {
   const found = [];
   /** @type {(node: ts.Node | undefined, at: ts.Node, typeOnly: boolean) => void} */
   const add = (node, at, typeOnly) => {
-    if (node !== undefined && ts.isStringLiteralLike(node)) found.push({ specifier: node.text, typeOnly, line: lineOf(source, at) });
+    if (node !== undefined && ts.isStringLiteralLike(node))
+      found.push({ specifier: node.text, typeOnly, line: lineOf(source, at) });
   };
   /** @param {ts.Node} node */
   const visit = (node) => {
     // `import { type X }` is no type import: with verbatimModuleSyntax the module is loaded all the same
-    if (ts.isImportDeclaration(node)) add(node.moduleSpecifier, node, node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword);
+    if (ts.isImportDeclaration(node))
+      add(node.moduleSpecifier, node, node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword);
     else if (ts.isExportDeclaration(node)) add(node.moduleSpecifier, node, node.isTypeOnly);
-    else if (ts.isImportTypeNode(node)) add(ts.isLiteralTypeNode(node.argument) ? node.argument.literal : undefined, node, true);
-    else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) add(node.arguments[0], node, false);
+    else if (ts.isImportTypeNode(node))
+      add(ts.isLiteralTypeNode(node.argument) ? node.argument.literal : undefined, node, true);
+    else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword)
+      add(node.arguments[0], node, false);
     ts.forEachChild(node, visit);
   };
   visit(source);

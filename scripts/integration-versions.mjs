@@ -30,14 +30,19 @@ async function integrationVersions() {
       continue;
     }
     say(`== integration tests against etcd ${found.exact} (${found.bin})`);
-    const { passed, failed } = await runTests("integration", { env: { ...(await findTestServers({ etcd: found.bin })), ETCD_ENDPOINTS: undefined } });
+    const { passed, failed } = await runTests("integration", {
+      env: { ...(await findTestServers({ etcd: found.bin })), ETCD_ENDPOINTS: undefined },
+    });
     table.push([found.exact, `${passed} passed, ${failed} failed`]);
     ran++;
     if (failed > 0 || passed === 0) failures++;
   }
   say(`\n${"etcd".padEnd(8)} integration tests, Node ${process.version}`);
   for (const [etcd, result] of table) say(`${etcd.padEnd(8)} ${result}`);
-  if (ran === 0) throw new ScriptError("no version could be had: put binaries into .cache/servers/etcd-3.3/etcd and etcd-3.5/etcd, or run this on Debian");
+  if (ran === 0)
+    throw new ScriptError(
+      "no version could be had: put binaries into .cache/servers/etcd-3.3/etcd and etcd-3.5/etcd, or run this on Debian",
+    );
   return failures === 0 ? 0 : 1;
 }
 

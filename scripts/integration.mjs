@@ -30,7 +30,9 @@ async function startCompose() {
   const states = await Promise.all(composeEndpoints.map(endpointState));
   if (states.every((state) => state === "ready")) return;
   if (!hasDockerEngine()) {
-    throw new ScriptError(`no cluster on ${composeEndpoints.join(",")} and no Docker engine to start one: start Docker, or name a cluster in ETCD_ENDPOINTS`);
+    throw new ScriptError(
+      `no cluster on ${composeEndpoints.join(",")} and no Docker engine to start one: start Docker, or name a cluster in ETCD_ENDPOINTS`,
+    );
   }
   await composeUp();
   say("started with docker compose and left running: docker compose down -v ends it");

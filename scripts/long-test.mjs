@@ -5,7 +5,7 @@ import { findTestServers } from "./servers/test-servers.mjs";
 
 /** @type {Readonly<Record<string, { file: string, seconds: string }>>} the compiled test, and the variable that says how long */
 const tests = {
-  "faults": { file: "integration/faults/faults.test.js", seconds: "FAULTS_SECONDS" },
+  faults: { file: "integration/faults/faults.test.js", seconds: "FAULTS_SECONDS" },
   "consul-safety": { file: "integration/consul-safety.test.js", seconds: "ELECTION_SAFETY_SECONDS" },
   "election-safety": { file: "integration/election-safety.test.js", seconds: "ELECTION_SAFETY_SECONDS" },
 };
@@ -19,7 +19,17 @@ async function longTest() {
   const seconds = process.env[test.seconds] ?? "600";
   const timeoutMs = Number(seconds) * 1_000 + 300_000;
   const env = { ...(await findTestServers()), ETCD_ENDPOINTS: undefined, [test.seconds]: seconds };
-  return run(process.execPath, ["--enable-source-maps", "--test", `--test-timeout=${timeoutMs}`, "--test-reporter=spec", join(projectRoot, "dist", test.file)], { env });
+  return run(
+    process.execPath,
+    [
+      "--enable-source-maps",
+      "--test",
+      `--test-timeout=${timeoutMs}`,
+      "--test-reporter=spec",
+      join(projectRoot, "dist", test.file),
+    ],
+    { env },
+  );
 }
 
 runMain(import.meta.url, longTest);

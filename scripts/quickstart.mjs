@@ -15,7 +15,9 @@ async function quickstart() {
       etcd = await startEtcd();
       say(`etcd: ${etcd.endpoints.join(",")}`);
     });
-    return await run(process.execPath, ["dist/examples/quickstart.js"], { env: { ETCD_ENDPOINTS: etcd?.endpoints.join(",") } });
+    return await run(process.execPath, ["dist/examples/quickstart.js"], {
+      env: { ETCD_ENDPOINTS: etcd?.endpoints.join(",") },
+    });
   } finally {
     await etcd?.stop();
   }

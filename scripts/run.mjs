@@ -35,7 +35,13 @@ export function runMain(moduleUrl, main) {
       process.exitCode = code ?? 0;
     },
     (/** @type {unknown} */ error) => {
-      say(error instanceof ScriptError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error));
+      say(
+        error instanceof ScriptError
+          ? error.message
+          : error instanceof Error
+            ? (error.stack ?? error.message)
+            : String(error),
+      );
       process.exitCode = 1;
     },
   );
@@ -52,10 +58,17 @@ export function runMain(moduleUrl, main) {
 export function run(command, args, options = {}) {
   return new Promise((resolve, reject) => {
     // No stdin: nothing here asks questions, and a program that waits for an answer would hang a pipeline.
-    const child = spawn(command, args, { cwd: projectRoot, env: { ...process.env, ...options.env }, stdio: ["ignore", "inherit", "inherit"] });
-    const forget = atExit((signal) => {
-      child.kill(signal ?? "SIGTERM");
-    }, new Promise((ended) => child.once("close", ended)));
+    const child = spawn(command, args, {
+      cwd: projectRoot,
+      env: { ...process.env, ...options.env },
+      stdio: ["ignore", "inherit", "inherit"],
+    });
+    const forget = atExit(
+      (signal) => {
+        child.kill(signal ?? "SIGTERM");
+      },
+      new Promise((ended) => child.once("close", ended)),
+    );
     child.once("error", (error) => {
       forget();
       reject(new ScriptError(`cannot run ${command}: ${error.message}`));
@@ -77,9 +90,19 @@ export function run(command, args, options = {}) {
  */
 export function capture(command, args, options = {}) {
   const { cwd = projectRoot, env, timeoutMs = 600_000 } = options;
-  const done = spawnSync(command, args, { cwd, env: { ...process.env, ...env }, encoding: "utf8", timeout: timeoutMs, stdio: ["ignore", "pipe", "pipe"] });
+  const done = spawnSync(command, args, {
+    cwd,
+    env: { ...process.env, ...env },
+    encoding: "utf8",
+    timeout: timeoutMs,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const lastLine = (done.stderr ?? "").trim().split("\n").at(-1);
-  return { ok: done.status === 0, stdout: done.stdout ?? "", reason: done.error?.message ?? (lastLine || `exit code ${done.status}`) };
+  return {
+    ok: done.status === 0,
+    stdout: done.stdout ?? "",
+    reason: done.error?.message ?? (lastLine || `exit code ${done.status}`),
+  };
 }
 
 /**
@@ -101,7 +124,8 @@ export async function build() {
 /** Installs the dependencies that package-lock.json names, unless they are there already. */
 export async function installDependencies() {
   const installed = join(projectRoot, "node_modules", ".package-lock.json");
-  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(join(projectRoot, "package-lock.json")).mtimeMs) return 0;
+  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(join(projectRoot, "package-lock.json")).mtimeMs)
+    return 0;
   // npm tells the scripts that it runs where it is; without it (node scripts/test.mjs) the PATH has to do.
   const npm = process.env["npm_execpath"];
   return npm === undefined ? run("npm", ["ci"]) : run(process.execPath, [npm, "ci"]);
@@ -109,11 +133,15 @@ export async function installDependencies() {
 
 /** Throws when this Node is older than package.json asks for. */
 export function checkNodeVersion() {
-  const wanted = /** @type {{ engines: { node: string } }} */ (JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8"))).engines.node;
+  const wanted = /** @type {{ engines: { node: string } }} */ (
+    JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8"))
+  ).engines.node;
   const [major = 0, minor = 0] = wanted.replace(/^\D+/, "").split(".").map(Number);
   const [ourMajor = 0, ourMinor = 0] = process.versions.node.split(".").map(Number);
   if (ourMajor < major || (ourMajor === major && ourMinor < minor)) {
-    throw new ScriptError(`Node ${wanted} is needed and this is ${process.version}: install a newer one from https://nodejs.org`);
+    throw new ScriptError(
+      `Node ${wanted} is needed and this is ${process.version}: install a newer one from https://nodejs.org`,
+    );
   }
 }
 
@@ -141,7 +169,10 @@ export function testFiles(folder) {
   const top = join(projectRoot, "dist", folder);
   if (!existsSync(top)) return [];
   const names = /** @type {string[]} */ (readdirSync(top, { recursive: true }));
-  return names.filter((name) => name.endsWith(".test.js")).sort().map((name) => join(top, name));
+  return names
+    .filter((name) => name.endsWith(".test.js"))
+    .sort()
+    .map((name) => join(top, name));
 }
 
 /** @type {Map<(signal?: NodeJS.Signals) => void, Promise<unknown>>} */
@@ -184,7 +215,9 @@ function watchExit() {
 function findProjectRoot() {
   for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
     const file = join(folder, "package.json");
-    if (existsSync(file) && /** @type {{ name?: string }} */ (JSON.parse(readFileSync(file, "utf8"))).name === "etcd2") return folder;
-    if (folder === dirname(folder)) throw new ScriptError("this script belongs into the folder of the package etcd2, and that is not above it");
+    if (existsSync(file) && /** @type {{ name?: string }} */ (JSON.parse(readFileSync(file, "utf8"))).name === "etcd2")
+      return folder;
+    if (folder === dirname(folder))
+      throw new ScriptError("this script belongs into the folder of the package etcd2, and that is not above it");
   }
 }

@@ -36,7 +36,9 @@ async function testNodes() {
       // first on the PATH too, for tests that start programs
       const PATH = `${dirname(found.bin)}${delimiter}${process.env["PATH"] ?? ""}`;
       const file = join(scratch, String(major));
-      const code = await run(found.bin, [fileURLToPath(import.meta.url), file], { env: { ...servers, PATH, ETCD_ENDPOINTS: undefined } });
+      const code = await run(found.bin, [fileURLToPath(import.meta.url), file], {
+        env: { ...servers, PATH, ETCD_ENDPOINTS: undefined },
+      });
       table.push([found.version, existsSync(file) ? readFileSync(file, "utf8") : `ended early (exit code ${code})`]);
       if (code !== 0) bad++;
     }
@@ -72,7 +74,10 @@ function findNode(major) {
     say(`node: fetching ${name}@${major} from npm`);
     const args = ["install", "--no-save", "--no-audit", "--no-fund", "--prefix", folder, `${name}@${major}`];
     const npm = process.env["npm_execpath"];
-    const { ok, reason } = npm === undefined ? capture("npm", args, { cwd: folder }) : capture(process.execPath, [npm, ...args], { cwd: folder });
+    const { ok, reason } =
+      npm === undefined
+        ? capture("npm", args, { cwd: folder })
+        : capture(process.execPath, [npm, ...args], { cwd: folder });
     if (!ok) return { problem: `npm install ${name}@${major}: ${reason}` };
   }
   const { ok, stdout } = capture(bin, ["--version"], { timeoutMs: 15_000 });

@@ -27,15 +27,24 @@ export async function runTests(folder, { env, only = /^/, nodeArgs = [] } = {}) 
     const code = await run(
       process.execPath,
       [
-        "--enable-source-maps", "--test", "--test-timeout=600000",
+        "--enable-source-maps",
+        "--test",
+        "--test-timeout=600000",
         // at least two: the tests wait for sockets and members more than they compute
         `--test-concurrency=${Math.max(2, availableParallelism() - 1)}`,
-        "--test-reporter=spec", "--test-reporter-destination=stdout",
-        "--test-reporter=tap", `--test-reporter-destination=${tapFile}`,
+        "--test-reporter=spec",
+        "--test-reporter-destination=stdout",
+        "--test-reporter=tap",
+        `--test-reporter-destination=${tapFile}`,
         // named one by one: Node 20 knows no globs here
         ...files,
       ],
-      { env: nodeArgs.length === 0 ? env : { ...env, NODE_OPTIONS: [process.env["NODE_OPTIONS"] ?? "", ...nodeArgs].join(" ").trim() } },
+      {
+        env:
+          nodeArgs.length === 0
+            ? env
+            : { ...env, NODE_OPTIONS: [process.env["NODE_OPTIONS"] ?? "", ...nodeArgs].join(" ").trim() },
+      },
     );
     return count(readFileSync(tapFile, "utf8"), files, code);
   } finally {
@@ -48,7 +57,8 @@ const overUndici = {
   nodeArgs: [`--import=${pathToFileURL(join(projectRoot, "dist", "src", "test-kit", "over-undici.js")).href}`],
   only: {
     src: /^(?:core\/(?:cluster\/)?[\w-]+|http\/(?:got\/(?=got-loading))?[\w-]+)\.test\.js$/,
-    integration: /^(?:auth|cluster|keys|members|no-v2|properties|proxy|shared-watch|srv|tls|watch|watch-history)\.test\.js$/,
+    integration:
+      /^(?:auth|cluster|keys|members|no-v2|properties|proxy|shared-watch|srv|tls|watch|watch-history)\.test\.js$/,
   },
 };
 

@@ -14,10 +14,13 @@ export function bare(url: string, exchange: Exchange): Subject {
   const path = (key: string): string => `/v2/keys${key}`;
   return {
     get: (key) => ask({ method: "GET", path: path(key), query: readQuery, limits }),
-    put: (key, value) => ask({ method: "PUT", path: path(key), headers: formHeaders, body: `value=${encodeURIComponent(value)}`, limits }),
+    put: (key, value) =>
+      ask({ method: "PUT", path: path(key), headers: formHeaders, body: `value=${encodeURIComponent(value)}`, limits }),
     list: (dir) => ask({ method: "GET", path: path(dir), query: listQuery, limits }),
     watch: (key, afterIndex, onEvent) => {
-      void pollChain(afterIndex, onEvent, (waitIndex) => ask({ method: "GET", path: path(key), query: `wait=true&waitIndex=${String(waitIndex)}`, longPoll: true }));
+      void pollChain(afterIndex, onEvent, (waitIndex) =>
+        ask({ method: "GET", path: path(key), query: `wait=true&waitIndex=${String(waitIndex)}`, longPoll: true }),
+      );
     },
     close: () => {
       closed.abort();

@@ -17,9 +17,18 @@ export function etcdjs(url: string): Subject {
   const connect = createRequire(`${packagesFolder("etcdjs")}/`)("etcdjs") as (url: string) => Etcdjs;
   const client = connect(url);
   return {
-    get: (key) => promised((done) => { client.get(key, {}, done); }),
-    put: (key, value) => promised((done) => { client.set(key, value, done); }),
-    list: (dir) => promised((done) => { client.get(dir, { recursive: true }, done); }),
+    get: (key) =>
+      promised((done) => {
+        client.get(key, {}, done);
+      }),
+    put: (key, value) =>
+      promised((done) => {
+        client.set(key, value, done);
+      }),
+    list: (dir) =>
+      promised((done) => {
+        client.get(dir, { recursive: true }, done);
+      }),
     watch: (key, afterIndex, onEvent) => {
       client.wait(key, afterIndex === 0 ? {} : { waitIndex: afterIndex + 1 }, function onResult(error, body, next) {
         if (error !== null || body === null) return;

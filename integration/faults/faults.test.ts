@@ -50,22 +50,39 @@ test(`faults: nothing is lost or doubled in ${String(seconds)} s of faults (FAUL
       if (violations.length === 0) return;
       const file = join(tmpdir(), `etcd2-faults-${String(seed)}.json`);
       writeFileSync(file, JSON.stringify({ said, ...run }));
-      assert.fail(`FAULTS_SEED=${String(seed)}: ${String(violations.length)} violations, the whole history is in ${file}:\n${violations.slice(0, 10).join("\n")}`);
+      assert.fail(
+        `FAULTS_SEED=${String(seed)}: ${String(violations.length)} violations, the whole history is in ${file}:\n${violations.slice(0, 10).join("\n")}`,
+      );
     });
   await check("every kind of fault came, and work was done between them", () => [
-    ...(calls.filter(({ result, kind }) => result === "acknowledged" && kind !== "list").length < 5 * seconds ? ["too few calls were acknowledged: the rest proves little"] : []),
-    ...(["unknown", "notApplied", "refused"] as const).filter((result) => !calls.some((call) => call.result === result && isWrite(call))).map((result) => `no write was ${result}`),
+    ...(calls.filter(({ result, kind }) => result === "acknowledged" && kind !== "list").length < 5 * seconds
+      ? ["too few calls were acknowledged: the rest proves little"]
+      : []),
+    ...(["unknown", "notApplied", "refused"] as const)
+      .filter((result) => !calls.some((call) => call.result === result && isWrite(call)))
+      .map((result) => `no write was ${result}`),
   ]);
-  await check("every call settled with an answer, or with an error that tells its outcome", () => calls.filter(({ result }) => result === "odd").map((call) => JSON.stringify(call)));
-  await check("no acknowledged write is lost, none that was notApplied exists, none was applied more often than it was sent", () => writeViolations(calls, events, final));
-  await check("createInOrder made no more entries than acknowledged and unknown ones", () => queueViolations(calls, final));
+  await check("every call settled with an answer, or with an error that tells its outcome", () =>
+    calls.filter(({ result }) => result === "odd").map((call) => JSON.stringify(call)),
+  );
+  await check(
+    "no acknowledged write is lost, none that was notApplied exists, none was applied more often than it was sent",
+    () => writeViolations(calls, events, final),
+  );
+  await check("createInOrder made no more entries than acknowledged and unknown ones", () =>
+    queueViolations(calls, final),
+  );
   await check("registers are linearizable", () => registerViolations(calls, final));
   for (const watcher of load.watchers) {
-    await check(`the ${watcher.name} watcher, asked again after every error, saw every event once, in order`, () => watcherViolations(watcher, beforeEnd));
+    await check(`the ${watcher.name} watcher, asked again after every error, saw every event once, in order`, () =>
+      watcherViolations(watcher, beforeEnd),
+    );
   }
   await check("the members told the same events, to who asks without the SDK", () => run.observerProblems);
   await check("no call outlived its timeouts by more than a second", () => timeViolations(calls, load.stalls, limits));
-  await check("the process under load ended by itself", () => (run.status === 0 ? [] : [`it ended with ${String(run.status)}`]));
+  await check("the process under load ended by itself", () =>
+    run.status === 0 ? [] : [`it ended with ${String(run.status)}`],
+  );
 });
 
 interface Run {
@@ -92,7 +109,13 @@ async function runFaults(t: TestContext, say: (line: string) => void): Promise<R
   const { index } = await keys.set(dir, "", { dir: true });
   const observers = cluster.endpoints.map((url) => new Observer(url, dir, index));
   try {
-    const task: LoadTask = { endpoints: doors.map(({ url }) => url), seed: random.fork().whole(0, 2 ** 31), dir, afterIndex: index, ...limits };
+    const task: LoadTask = {
+      endpoints: doors.map(({ url }) => url),
+      seed: random.fork().whole(0, 2 ** 31),
+      dir,
+      afterIndex: index,
+      ...limits,
+    };
     const child = startChild(t, "../../integration/faults/load-program.js", [JSON.stringify(task)]);
     const nemesis = new Nemesis({ cluster, network, doors }, random, log);
     await until("there is load", () => (observers[0]?.events.length ?? 0) > 10);
@@ -104,7 +127,8 @@ async function runFaults(t: TestContext, say: (line: string) => void): Promise<R
     const { load, status } = await endOf(child);
     const final = await keys.get(dir, { quorum: true, recursive: true });
     await keys.set(`${dir}/after-all`, "");
-    const isOver = (observer: Observer): boolean => observer.failure !== undefined || observer.events.some(({ key }) => key === `${dir}/after-all`);
+    const isOver = (observer: Observer): boolean =>
+      observer.failure !== undefined || observer.events.some(({ key }) => key === `${dir}/after-all`);
     await until("every member has told all events", () => observers.every(isOver));
     const told = observers.map((observer) => observer.events.filter((event) => event.index <= final.index));
     const [events = []] = told;
@@ -114,7 +138,10 @@ async function runFaults(t: TestContext, say: (line: string) => void): Promise<R
       final: filesOf(final.node),
       observerProblems: observers.flatMap((observer, i) => [
         ...(observer.failure === undefined ? [] : [observer.failure]),
-        ...watcherViolations({ name: `member ${String(i + 1)}`, events: told[i] ?? [], errors: {}, fromNowOn: false }, events),
+        ...watcherViolations(
+          { name: `member ${String(i + 1)}`, events: told[i] ?? [], errors: {}, fromNowOn: false },
+          events,
+        ),
       ]),
       faults: nemesis.counts,
       status,
@@ -125,7 +152,9 @@ async function runFaults(t: TestContext, say: (line: string) => void): Promise<R
 }
 
 async function allWell({ members }: Cluster): Promise<void> {
-  await until("all members are healthy", async () => (await Promise.all(members.map((member) => member.healthy()))).every(Boolean));
+  await until("all members are healthy", async () =>
+    (await Promise.all(members.map((member) => member.healthy()))).every(Boolean),
+  );
 }
 
 /** Asks the process under load to end, and waits until it has. */
@@ -155,8 +184,13 @@ function summaryOf({ load, events, faults }: Run): readonly string[] {
   const stalledMs = stalls.reduce((sum, stall) => sum + stall.endMs - stall.startMs, 0);
   return [
     `seed ${String(seed)}: ${String(calls.length)} calls, ${String(writes.length)} writes: ${(["acknowledged", "refused", "unknown", "notApplied"] as const).map((result) => `${count(result)} ${result}`).join(", ")}`,
-    `reads: ${count("acknowledged", calls.filter(({ kind }) => kind === "read"))} by quorum answered, ${String(registersOf(calls).size)} registers`,
-    `faults: ${Object.entries(faults).map(([name, times]) => `${String(times)} ${name}`).join(", ")}`,
+    `reads: ${count(
+      "acknowledged",
+      calls.filter(({ kind }) => kind === "read"),
+    )} by quorum answered, ${String(registersOf(calls).size)} registers`,
+    `faults: ${Object.entries(faults)
+      .map(([name, times]) => `${String(times)} ${name}`)
+      .join(", ")}`,
     `events: ${String(events.length)}; ${watchers.map(({ name, events: seen, errors }) => `${name} watcher: ${String(seen.length)}, asked again ${String(Object.values(errors).reduce((a, b) => a + b, 0))} times`).join("; ")}`,
     `errors: ${errorsIn(calls)}`,
     `slowest call: ${slowestMs.toFixed(0)} ms; the process was stalled for ${stalledMs.toFixed(0)} ms in all`,
@@ -166,5 +200,8 @@ function summaryOf({ load, events, faults }: Run): readonly string[] {
 function errorsIn(calls: readonly CallRecord[]): string {
   const counts = new Map<string, number>();
   for (const { error } of calls) if (error !== undefined) counts.set(error, (counts.get(error) ?? 0) + 1);
-  return [...counts].sort((a, b) => b[1] - a[1]).map(([error, times]) => `${String(times)} ${error}`).join(", ");
+  return [...counts]
+    .sort((a, b) => b[1] - a[1])
+    .map(([error, times]) => `${String(times)} ${error}`)
+    .join(", ");
 }

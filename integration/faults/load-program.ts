@@ -119,7 +119,14 @@ async function run(call: Call): Promise<CallRecord> {
     (response) => answered(call, response, maybeApplied),
     (error: unknown) => failed(call, error),
   );
-  const done: CallRecord = { attempts: endpoints.length, openAttempts: 0, ...call, ...settled, startMs, endMs: performance.now() };
+  const done: CallRecord = {
+    attempts: endpoints.length,
+    openAttempts: 0,
+    ...call,
+    ...settled,
+    startMs,
+    endMs: performance.now(),
+  };
   calls.push(done);
   return done;
 }
@@ -150,13 +157,23 @@ function answered({ kind }: Call, { node }: KeysResponse, maybeApplied: boolean)
   const index = node.modifiedIndex;
   if (kind === "read") return { result: "acknowledged", value: node.value, index };
   if (kind === "list") return { result: "acknowledged" };
-  return { result: "acknowledged", index, openAttempts: maybeApplied ? endpoints.length - 1 : 0, ...(kind === "createInOrder" && { made: node.key }) };
+  return {
+    result: "acknowledged",
+    index,
+    openAttempts: maybeApplied ? endpoints.length - 1 : 0,
+    ...(kind === "createInOrder" && { made: node.key }),
+  };
 }
 
 function failed({ kind }: Call, error: unknown): Settled {
   if (error instanceof EtcdError) {
-    if (kind === "read" || kind === "list") return isKeyNotFound(error) ? { result: "acknowledged" } : { result: "odd", error: error.message };
-    return { result: error.outcome === "notApplied" ? "refused" : "unknown", openAttempts: 1, error: String(error.errorCode) };
+    if (kind === "read" || kind === "list")
+      return isKeyNotFound(error) ? { result: "acknowledged" } : { result: "odd", error: error.message };
+    return {
+      result: error.outcome === "notApplied" ? "refused" : "unknown",
+      openAttempts: 1,
+      error: String(error.errorCode),
+    };
   }
   if (!(error instanceof SdkError) || !("outcome" in error)) return { result: "odd", error: String(error) };
   const failures = error instanceof ClusterError ? error.errors : undefined;
@@ -171,14 +188,23 @@ function codesOf(error: SdkError): string {
 }
 
 /** Asks for one event after the other, again after every error, up to the last one. */
-async function watch(name: string, { afterIndex, patience }: { readonly afterIndex: number; readonly patience?: Random }): Promise<WatcherRecord> {
+async function watch(
+  name: string,
+  { afterIndex, patience }: { readonly afterIndex: number; readonly patience?: Random },
+): Promise<WatcherRecord> {
   const watcher = new KeysAPI(client).watcher(dir, { recursive: true, afterIndex });
   const events: KeyEvent[] = [];
   const errors: Record<string, number> = {};
   while (events.at(-1)?.key !== `${dir}/end` && !ended.signal.aborted) {
     try {
       const { action, node, prevNode } = await nextWithin(watcher, patience?.whole(1, 700));
-      events.push({ action, key: node.key, value: node.value, index: node.modifiedIndex, prevIndex: prevNode?.modifiedIndex });
+      events.push({
+        action,
+        key: node.key,
+        value: node.value,
+        index: node.modifiedIndex,
+        prevIndex: prevNode?.modifiedIndex,
+      });
     } catch (error) {
       const code = isIndexCleared(error) ? "cleared" : error instanceof SdkError ? codesOf(error) : String(error);
       errors[code] = (errors[code] ?? 0) + 1;

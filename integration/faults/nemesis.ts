@@ -100,9 +100,18 @@ const kinds: readonly Kind[] = [
   { name: "one killed", make: ({ field, first }) => [killed(field, first)] },
   { name: "one frozen", make: ({ field, first }) => [frozen(field, first)] },
   { name: "one restarted", make: ({ field, first }) => [restarted(field, first)] },
-  ...linkCuts.map((how): Kind => ({ name: `one cut off from the others (${how})`, make: ({ field, first }) => [isolated(field, first, how)] })),
-  { name: "one link cut", make: ({ field, first, second, random }) => [unlinked(field, first, second, random.pick(linkCuts))] },
-  ...doorCuts.map((how): Kind => ({ name: `client cut off from one (${how})`, make: ({ field, first }) => [shut(field, first, how)] })),
+  ...linkCuts.map((how): Kind => ({
+    name: `one cut off from the others (${how})`,
+    make: ({ field, first }) => [isolated(field, first, how)],
+  })),
+  {
+    name: "one link cut",
+    make: ({ field, first, second, random }) => [unlinked(field, first, second, random.pick(linkCuts))],
+  },
+  ...doorCuts.map((how): Kind => ({
+    name: `client cut off from one (${how})`,
+    make: ({ field, first }) => [shut(field, first, how)],
+  })),
   { name: "client's connections reset", make: ({ field }) => field.doors.map((_, i) => broken(field, i)) },
   { name: "two at once", make: (draw) => [one(draw, draw.first), one(draw, draw.second)] },
   { name: "two at once", make: (draw) => [one(draw, draw.first), one(draw, draw.second)] },
@@ -110,7 +119,10 @@ const kinds: readonly Kind[] = [
   { name: "all killed", moreMs: 1_000, make: ({ field }) => everywhere(field, killed) },
   { name: "all frozen", make: ({ field }) => everywhere(field, frozen) },
   { name: "no leader", make: ({ field, random }) => [scattered(field, random.pick(linkCuts))] },
-  { name: "client cut off from all", make: ({ field, random }) => everywhere(field, (_, i) => shut(field, i, random.pick(doorCuts))) },
+  {
+    name: "client cut off from all",
+    make: ({ field, random }) => everywhere(field, (_, i) => shut(field, i, random.pick(doorCuts))),
+  },
 ];
 
 type Make = (field: Battlefield, i: number) => Fault;
@@ -202,7 +214,11 @@ function scattered({ network }: Battlefield, how: LinkCut): Fault {
 
 function shut(field: Battlefield, i: number, how: Cut): Fault {
   const door = field.doors[i];
-  return { name: `client cut off from ${memberOf(field, i).name} (${how})`, begin: () => door?.cut(how), end: () => door?.heal() };
+  return {
+    name: `client cut off from ${memberOf(field, i).name} (${how})`,
+    begin: () => door?.cut(how),
+    end: () => door?.heal(),
+  };
 }
 
 /** What was under way is lost, what comes next gets through. */

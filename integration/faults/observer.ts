@@ -40,7 +40,8 @@ export class Observer {
     while (!this.#abort.signal.aborted && this.#failure === undefined) {
       const answer = await this.#poll().catch(() => undefined);
       if (answer?.status === 200 && answer.body.trim() !== "") this.#take(answer.body);
-      else if (answer?.body.includes('"errorCode":401') === true) this.#failure = `the history of ${this.#url} after ${String(this.#index)} was cleared`;
+      else if (answer?.body.includes('"errorCode":401') === true)
+        this.#failure = `the history of ${this.#url} after ${String(this.#index)} was cleared`;
       else await sleep(50);
     }
   }
@@ -48,7 +49,13 @@ export class Observer {
   #take(body: string): void {
     const { action, node, prevNode } = JSON.parse(body) as { action: string; node: RawNode; prevNode?: RawNode };
     this.#index = node.modifiedIndex;
-    this.#events.push({ action, key: node.key, value: node.value ?? "", index: node.modifiedIndex, prevIndex: prevNode?.modifiedIndex });
+    this.#events.push({
+      action,
+      key: node.key,
+      value: node.value ?? "",
+      index: node.modifiedIndex,
+      prevIndex: prevNode?.modifiedIndex,
+    });
   }
 
   #poll(): Promise<{ readonly status: number; readonly body: string }> {

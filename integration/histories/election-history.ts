@@ -50,10 +50,14 @@ export function violationsOf(terms: readonly TermRecord[]): readonly string[] {
   for (const term of sorted) {
     // the one whose signal said so the longest, not just the one before
     if (latest !== undefined && latest.lastLedMs >= term.beginMs) {
-      problems.push(`${nameOf(term)} began ${(latest.lastLedMs - term.beginMs).toFixed(3)} ms before ${nameOf(latest)} said for the last time that it leads`);
+      problems.push(
+        `${nameOf(term)} began ${(latest.lastLedMs - term.beginMs).toFixed(3)} ms before ${nameOf(latest)} said for the last time that it leads`,
+      );
     }
-    if (newest !== undefined && newest.token >= term.token) problems.push(`${nameOf(term)} began after ${nameOf(newest)}: the token has not grown`);
-    if (term.abortMs !== undefined && term.lastLedMs > term.abortMs) problems.push(`${nameOf(term)} said that it leads after its signal had aborted`);
+    if (newest !== undefined && newest.token >= term.token)
+      problems.push(`${nameOf(term)} began after ${nameOf(newest)}: the token has not grown`);
+    if (term.abortMs !== undefined && term.lastLedMs > term.abortMs)
+      problems.push(`${nameOf(term)} said that it leads after its signal had aborted`);
     if (latest === undefined || term.lastLedMs > latest.lastLedMs) latest = term;
     newest = term;
   }
@@ -61,7 +65,9 @@ export function violationsOf(terms: readonly TermRecord[]): readonly string[] {
 }
 
 /** How long, in ms, a signal's event came after the next leader had begun: only in processes that were frozen then. */
-export function lateEventsOf(terms: readonly TermRecord[]): readonly { readonly term: TermRecord; readonly byMs: number }[] {
+export function lateEventsOf(
+  terms: readonly TermRecord[],
+): readonly { readonly term: TermRecord; readonly byMs: number }[] {
   return terms.flatMap((term) => {
     const next = terms.filter(({ beginMs }) => beginMs > term.beginMs).sort((a, b) => a.beginMs - b.beginMs)[0];
     if (next === undefined || term.abortMs === undefined || term.abortMs < next.beginMs) return [];

@@ -16,7 +16,13 @@ type Short = Pick<CallRecord, "kind" | "key" | "result"> & Partial<CallRecord>;
 
 /** One call after the other, 10 ms each. */
 function calls(...short: readonly Short[]): readonly CallRecord[] {
-  return short.map((call, i) => ({ startMs: i * 20, endMs: i * 20 + 10, attempts: 1, openAttempts: call.result === "unknown" ? 1 : 0, ...call }));
+  return short.map((call, i) => ({
+    startMs: i * 20,
+    endMs: i * 20 + 10,
+    attempts: 1,
+    openAttempts: call.result === "unknown" ? 1 : 0,
+    ...call,
+  }));
 }
 
 function event(index: number, action: string, key: string, value = "", prevIndex?: number): KeyEvent {
@@ -67,10 +73,19 @@ test("a good history has no violation", () => {
 });
 
 /** The good history, with one thing changed. */
-function changed(change: { readonly value?: string; readonly result?: CallRecord["result"]; readonly index?: number; readonly without?: number; readonly more?: KeyEvent; readonly final?: readonly FinalNode[]; readonly removal?: CallRecord["result"] }): readonly string[] {
+function changed(change: {
+  readonly value?: string;
+  readonly result?: CallRecord["result"];
+  readonly index?: number;
+  readonly without?: number;
+  readonly more?: KeyEvent;
+  readonly final?: readonly FinalNode[];
+  readonly removal?: CallRecord["result"];
+}): readonly string[] {
   const { value, result, index, without, more, final = good.final, removal } = change;
   const bent = good.calls.map((call: CallRecord) => {
-    if (value !== undefined && call.value === value) return { ...call, ...(result !== undefined && { result }), ...(index !== undefined && { index }) };
+    if (value !== undefined && call.value === value)
+      return { ...call, ...(result !== undefined && { result }), ...(index !== undefined && { index }) };
     return call.kind === "remove" && removal !== undefined ? { ...call, result: removal } : call;
   });
   const events = good.events.filter((each: KeyEvent) => each.index !== without);
@@ -80,29 +95,68 @@ function changed(change: { readonly value?: string; readonly result?: CallRecord
 const wrongs: Readonly<Record<string, readonly [pattern: RegExp, violations: readonly string[]]>> = {
   "an acknowledged write that never happened": [/=b at 40 ms: acknowledged at 2, and lost/, changed({ without: 2 })],
   "an acknowledged entry that never happened": [/=g at .*lost/, changed({ without: 3 })],
-  "an acknowledged write at an index where another happened": [/acknowledged at 4, where compareAndSwap \/r=d/, changed({ value: "b", index: 4 })],
+  "an acknowledged write at an index where another happened": [
+    /acknowledged at 4, where compareAndSwap \/r=d/,
+    changed({ value: "b", index: 4 }),
+  ],
   "two writes acknowledged at one index": [/2 writes were acknowledged at 8/, changed({ value: "b", index: 8 })],
-  "a write that was notApplied, and happened": [/=f at .*: applied once, 0 times at most/, changed({ more: event(10, "set", "/s", "f") })],
-  "a swap that was refused, and happened": [/=c at .*: applied once, 0 times at most/, changed({ more: event(10, "compareAndSwap", "/r", "c") })],
-  "a write that was unknown, then is notApplied": [/=d at .*: applied once, 0 times at most/, changed({ value: "d", result: "notApplied" })],
-  "an entry made twice": [/=h at .*: applied 2 times, once at most/, changed({ more: event(10, "create", "/q/10", "h") })],
-  "a set that was applied more often than it was sent": [/=e at .*: applied 3 times, 2 times at most/, changed({ more: event(10, "set", "/s", "e") })],
+  "a write that was notApplied, and happened": [
+    /=f at .*: applied once, 0 times at most/,
+    changed({ more: event(10, "set", "/s", "f") }),
+  ],
+  "a swap that was refused, and happened": [
+    /=c at .*: applied once, 0 times at most/,
+    changed({ more: event(10, "compareAndSwap", "/r", "c") }),
+  ],
+  "a write that was unknown, then is notApplied": [
+    /=d at .*: applied once, 0 times at most/,
+    changed({ value: "d", result: "notApplied" }),
+  ],
+  "an entry made twice": [
+    /=h at .*: applied 2 times, once at most/,
+    changed({ more: event(10, "create", "/q/10", "h") }),
+  ],
+  "a set that was applied more often than it was sent": [
+    /=e at .*: applied 3 times, 2 times at most/,
+    changed({ more: event(10, "set", "/s", "e") }),
+  ],
   "a value that nobody wrote": [/\/x=y at 10: nobody wrote that/, changed({ more: event(10, "set", "/x", "y") })],
-  "a removal that was notApplied, and happened": [/nobody removed what was there since 4/, changed({ removal: "notApplied" })],
-  "a removal that nobody asked for": [/nobody removed what was there since 8/, changed({ more: event(10, "delete", "/once", "", 8) })],
-  "a key that its events do not explain": [/\/once is undefined, and by its events j at 8/, changed({ final: good.final.filter(({ key }) => key !== "/once") })],
-  "an acknowledged write that is not there at the end": [/=j at .*: acknowledged, and not there at the end/, changed({ final: good.final.filter(({ key }) => key !== "/once") })],
+  "a removal that was notApplied, and happened": [
+    /nobody removed what was there since 4/,
+    changed({ removal: "notApplied" }),
+  ],
+  "a removal that nobody asked for": [
+    /nobody removed what was there since 8/,
+    changed({ more: event(10, "delete", "/once", "", 8) }),
+  ],
+  "a key that its events do not explain": [
+    /\/once is undefined, and by its events j at 8/,
+    changed({ final: good.final.filter(({ key }) => key !== "/once") }),
+  ],
+  "an acknowledged write that is not there at the end": [
+    /=j at .*: acknowledged, and not there at the end/,
+    changed({ final: good.final.filter(({ key }) => key !== "/once") }),
+  ],
 };
 
 for (const [name, [pattern, violations]] of Object.entries(wrongs)) {
   test(`found: ${name}`, () => {
-    assert.ok(violations.some((line) => pattern.test(line)), violations.join("\n"));
+    assert.ok(
+      violations.some((line) => pattern.test(line)),
+      violations.join("\n"),
+    );
   });
 }
 
 test("found: more entries than there were calls that may have made them, or fewer", () => {
-  const entries = (count: number): readonly FinalNode[] => Array.from({ length: count }, (_, i) => ({ key: `/q/${String(i)}`, value: "", index: i + 1 }));
-  for (const [count, problems] of [[0, 1], [1, 0], [3, 0], [4, 1]] as const) {
+  const entries = (count: number): readonly FinalNode[] =>
+    Array.from({ length: count }, (_, i) => ({ key: `/q/${String(i)}`, value: "", index: i + 1 }));
+  for (const [count, problems] of [
+    [0, 1],
+    [1, 0],
+    [3, 0],
+    [4, 1],
+  ] as const) {
     assert.equal(queueViolations(good.calls, entries(count)).length, problems, String(count));
   }
 });
@@ -127,18 +181,52 @@ test("found: calls that took too long, less the time in which the process did no
   const limits = { headerTimeoutMs: 1_500, bodyIdleTimeoutMs: 1_000 };
   const slow = { ...call, startMs: 1_000, endMs: 6_001, attempts: 2 };
   assert.equal(timeViolations([slow], [], limits).length, 1);
-  assert.equal(timeViolations([slow], [{ startMs: 0, endMs: 1_000 }, { startMs: 7_000, endMs: 9_000 }], limits).length, 1);
+  assert.equal(
+    timeViolations(
+      [slow],
+      [
+        { startMs: 0, endMs: 1_000 },
+        { startMs: 7_000, endMs: 9_000 },
+      ],
+      limits,
+    ).length,
+    1,
+  );
   assert.deepEqual(timeViolations([slow], [{ startMs: 5_900, endMs: 9_000 }], limits), []);
-  assert.deepEqual(timeViolations([{ ...slow, endMs: 6_000 }, { ...slow, attempts: 3 }], [], limits), []);
+  assert.deepEqual(
+    timeViolations(
+      [
+        { ...slow, endMs: 6_000 },
+        { ...slow, attempts: 3 },
+      ],
+      [],
+      limits,
+    ),
+    [],
+  );
 });
 
 test("found: a watcher that left out, doubled, swapped or made up an event, or fell behind", () => {
-  const watcher = (events: readonly KeyEvent[], fields: Partial<WatcherRecord> = {}): WatcherRecord => ({ name: "w", events, errors: {}, fromNowOn: false, ...fields });
+  const watcher = (events: readonly KeyEvent[], fields: Partial<WatcherRecord> = {}): WatcherRecord => ({
+    name: "w",
+    events,
+    errors: {},
+    fromNowOn: false,
+    ...fields,
+  });
   const events: readonly KeyEvent[] = good.events;
   const [first = assert.fail(), second = assert.fail(), ...rest] = events;
   assert.deepEqual(watcherViolations(watcher(events), events), []);
   assert.deepEqual(watcherViolations(watcher(rest, { fromNowOn: true }), events), []);
-  const wrong = [[second, ...rest], [first, ...rest], [first, second, ...rest.slice(0, -1)], [first, first, second, ...rest], [second, first, ...rest], [...events, event(10, "set", "/x", "y")], []];
+  const wrong = [
+    [second, ...rest],
+    [first, ...rest],
+    [first, second, ...rest.slice(0, -1)],
+    [first, first, second, ...rest],
+    [second, first, ...rest],
+    [...events, event(10, "set", "/x", "y")],
+    [],
+  ];
   for (const told of wrong) assert.equal(watcherViolations(watcher(told), events).length, 1, JSON.stringify(told));
   assert.equal(watcherViolations(watcher([second, ...rest.slice(1)], { fromNowOn: true }), events).length, 1);
   assert.equal(watcherViolations(watcher([], { fromNowOn: true }), events).length, 1);

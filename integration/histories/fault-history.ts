@@ -65,7 +65,11 @@ export interface LoadRecord {
 }
 
 /** What is wrong with the writes, one line each. `events`: all of them up to the moment of `final`, which a quorum read gave. */
-export function writeViolations(calls: readonly CallRecord[], events: readonly KeyEvent[], final: readonly FinalNode[]): readonly string[] {
+export function writeViolations(
+  calls: readonly CallRecord[],
+  events: readonly KeyEvent[],
+  final: readonly FinalNode[],
+): readonly string[] {
   const problems: string[] = [];
   const byIndex = new Map(events.map((event) => [event.index, event]));
   const counts = countBy(events.filter(({ action }) => !removes(action)).map(({ value }) => value));
@@ -80,7 +84,12 @@ export function writeViolations(calls: readonly CallRecord[], events: readonly K
   for (const { key, value, index } of events.filter(({ action, value }) => !removes(action) && !known.has(value))) {
     problems.push(`${key}=${value} at ${String(index)}: nobody wrote that`);
   }
-  return [...problems, ...indexViolations(calls), ...removalViolations(calls, events), ...finalViolations(calls, events, final)];
+  return [
+    ...problems,
+    ...indexViolations(calls),
+    ...removalViolations(calls, events),
+    ...finalViolations(calls, events, final),
+  ];
 }
 
 /** Of entries made in order: at least the acknowledged ones are there, and not more than those and the unknown ones. */
@@ -89,9 +98,13 @@ export function queueViolations(calls: readonly CallRecord[], final: readonly Fi
   const made = calls.filter(({ kind }) => kind === "createInOrder");
   for (const dir of new Set(made.map(({ key }) => key))) {
     const entries = final.filter(({ key }) => key.startsWith(`${dir}/`)).length;
-    const [sure, open] = (["acknowledged", "unknown"] as const).map((result) => made.filter((call) => call.key === dir && call.result === result).length);
+    const [sure, open] = (["acknowledged", "unknown"] as const).map(
+      (result) => made.filter((call) => call.key === dir && call.result === result).length,
+    );
     if (entries < (sure ?? 0) || entries > (sure ?? 0) + (open ?? 0)) {
-      problems.push(`${dir} holds ${String(entries)} entries, with ${String(sure)} acknowledged and ${String(open)} unknown`);
+      problems.push(
+        `${dir} holds ${String(entries)} entries, with ${String(sure)} acknowledged and ${String(open)} unknown`,
+      );
     }
   }
   return problems;
@@ -102,11 +115,16 @@ export function registerViolations(calls: readonly CallRecord[], final: readonly
   const atEnd = new Map(final.map(({ key, value }) => [key, value]));
   const problems: string[] = [];
   for (const key of registersOf(calls)) {
-    const history = [...calls.filter((call) => call.key === key).flatMap(operationsOf), { call: readOf(atEnd.get(key)), startMs: afterAllMs, endMs: afterAllMs }];
+    const history = [
+      ...calls.filter((call) => call.key === key).flatMap(operationsOf),
+      { call: readOf(atEnd.get(key)), startMs: afterAllMs, endMs: afterAllMs },
+    ];
     const { result, stuck, steps } = checkRegister(history);
     if (result === "linearizable") continue;
     const next = stuck?.next.map((operation) => JSON.stringify(operation)).join(" ") ?? "";
-    problems.push(`${key}: ${result} after ${String(steps)} steps; it held ${String(stuck?.held)}, and next was one of ${next}`);
+    problems.push(
+      `${key}: ${result} after ${String(steps)} steps; it held ${String(stuck?.held)}, and next was one of ${next}`,
+    );
   }
   return problems;
 }
@@ -118,25 +136,42 @@ export function registersOf(calls: readonly CallRecord[]): ReadonlySet<string> {
 /** Where a watcher differs from the events that happened; `events` begin where the watcher did. */
 export function watcherViolations(watcher: WatcherRecord, events: readonly KeyEvent[]): readonly string[] {
   const cleared = watcher.errors["cleared"] ?? 0;
-  if (cleared > 0) return [`${watcher.name}: it fell behind by more than the 1000 events that etcd keeps: the load was too high for this machine`];
+  if (cleared > 0)
+    return [
+      `${watcher.name}: it fell behind by more than the 1000 events that etcd keeps: the load was too high for this machine`,
+    ];
   const start = watcher.fromNowOn ? events.findIndex(({ index }) => index === watcher.events[0]?.index) : 0;
   if (start === -1) return [`${watcher.name}: its first event never happened, or there was none`];
   const expected = events.slice(start).map(lineOf);
   const seen = watcher.events.map(lineOf);
-  const at = Math.max(0, [...expected, undefined].findIndex((line, i) => line !== seen[i]));
+  const at = Math.max(
+    0,
+    [...expected, undefined].findIndex((line, i) => line !== seen[i]),
+  );
   if (seen.length === expected.length && seen[at] === expected[at]) return [];
   const [here, there] = [seen, expected].map((lines) => lines.slice(at, at + 3).join(", "));
-  return [`${watcher.name}: differs at event ${String(at)} of ${String(expected.length)}: it told ${here ?? ""}; what happened is ${there ?? ""}`];
+  return [
+    `${watcher.name}: differs at event ${String(at)} of ${String(expected.length)}: it told ${here ?? ""}; what happened is ${there ?? ""}`,
+  ];
 }
 
 /** Calls that took a second longer than their attempts may take, not counting the time in which the process did not run. */
-export function timeViolations(calls: readonly CallRecord[], stalls: readonly Stall[], limits: { readonly headerTimeoutMs: number; readonly bodyIdleTimeoutMs: number }): readonly string[] {
+export function timeViolations(
+  calls: readonly CallRecord[],
+  stalls: readonly Stall[],
+  limits: { readonly headerTimeoutMs: number; readonly bodyIdleTimeoutMs: number },
+): readonly string[] {
   return calls.flatMap((call) => {
     const boundMs = call.attempts * limits.headerTimeoutMs + limits.bodyIdleTimeoutMs;
     const tookMs = call.endMs - call.startMs;
-    const stalledMs = stalls.reduce((sum, { startMs, endMs }) => sum + Math.max(0, Math.min(endMs, call.endMs) - Math.max(startMs, call.startMs)), 0);
+    const stalledMs = stalls.reduce(
+      (sum, { startMs, endMs }) => sum + Math.max(0, Math.min(endMs, call.endMs) - Math.max(startMs, call.startMs)),
+      0,
+    );
     if (tookMs - stalledMs <= boundMs + 1_000) return [];
-    return [`${nameOf(call)} took ${tookMs.toFixed(0)} ms, ${stalledMs.toFixed(0)} of them stalled; ${boundMs.toFixed(0)} ms is the bound (${call.result} ${call.error ?? ""})`];
+    return [
+      `${nameOf(call)} took ${tookMs.toFixed(0)} ms, ${stalledMs.toFixed(0)} of them stalled; ${boundMs.toFixed(0)} ms is the bound (${call.result} ${call.error ?? ""})`,
+    ];
   });
 }
 
@@ -167,22 +202,34 @@ function lossOf(call: CallRecord, byIndex: ReadonlyMap<number, KeyEvent>): reado
 
 /** Two acknowledgements of one change would be one write too few. */
 function indexViolations(calls: readonly CallRecord[]): readonly string[] {
-  const counts = countBy(calls.filter((call) => isWrite(call) && call.result === "acknowledged").map(({ index }) => index));
-  return [...counts].flatMap(([index, count]) => (count > 1 ? [`${String(count)} writes were acknowledged at ${String(index)}`] : []));
+  const counts = countBy(
+    calls.filter((call) => isWrite(call) && call.result === "acknowledged").map(({ index }) => index),
+  );
+  return [...counts].flatMap(([index, count]) =>
+    count > 1 ? [`${String(count)} writes were acknowledged at ${String(index)}`] : [],
+  );
 }
 
 /** Each removal belongs to a call that may have done it. */
 function removalViolations(calls: readonly CallRecord[], events: readonly KeyEvent[]): readonly string[] {
   const possible = new Set(
-    calls.filter(({ kind, result }) => kind === "remove" && (result === "acknowledged" || result === "unknown")).map(({ key, expectedIndex }) => `${key} ${String(expectedIndex)}`),
+    calls
+      .filter(({ kind, result }) => kind === "remove" && (result === "acknowledged" || result === "unknown"))
+      .map(({ key, expectedIndex }) => `${key} ${String(expectedIndex)}`),
   );
   return events.flatMap((event) => {
     if (!removes(event.action) || possible.has(`${event.key} ${String(event.prevIndex)}`)) return [];
-    return [`${lineOf(event)}: nobody removed what was there since ${String(event.prevIndex)}, or who tried was told that it was not applied`];
+    return [
+      `${lineOf(event)}: nobody removed what was there since ${String(event.prevIndex)}, or who tried was told that it was not applied`,
+    ];
   });
 }
 
-function finalViolations(calls: readonly CallRecord[], events: readonly KeyEvent[], final: readonly FinalNode[]): readonly string[] {
+function finalViolations(
+  calls: readonly CallRecord[],
+  events: readonly KeyEvent[],
+  final: readonly FinalNode[],
+): readonly string[] {
   const problems: string[] = [];
   const here = new Map(final.map((node) => [node.key, node]));
   const told = new Map<string, FinalNode>();
@@ -196,9 +243,12 @@ function finalViolations(calls: readonly CallRecord[], events: readonly KeyEvent
   }
   // without the events: keys that only one call ever wrote
   const writes = countBy(calls.filter(isWrite).map(({ key, made }) => made ?? key));
-  for (const call of calls.filter((each) => isWrite(each) && each.kind !== "remove" && each.result === "acknowledged")) {
+  for (const call of calls.filter(
+    (each) => isWrite(each) && each.kind !== "remove" && each.result === "acknowledged",
+  )) {
     const key = call.made ?? call.key;
-    if (writes.get(key) === 1 && here.get(key)?.value !== call.value) problems.push(`${nameOf(call)}: acknowledged, and not there at the end`);
+    if (writes.get(key) === 1 && here.get(key)?.value !== call.value)
+      problems.push(`${nameOf(call)}: acknowledged, and not there at the end`);
   }
   return problems;
 }

@@ -23,35 +23,146 @@ function operation([startMs, endMs, call]: Step): Operation {
 
 const good: Readonly<Record<string, readonly Step[]>> = {
   "nothing at all": [],
-  "one after the other": [[0, 1, read(undefined)], [2, 3, write("a")], [4, 5, read("a")], [6, 7, swap("a", "b")], [8, 9, read("b")]],
-  "a read during a write sees the old value, a later one the new": [[0, 1, write("a")], [2, 10, write("b")], [3, 4, read("a")], [5, 6, read("b")]],
-  "writes side by side, in the order of the reads": [[0, 10, write("a")], [0, 10, write("b")], [11, 12, read("a")]],
-  "of two swaps of one value one is refused": [[0, 1, write("a")], [2, 9, swap("a", "b")], [2, 9, swap("a", "c", false)], [10, 11, read("b")]],
-  "made, removed, made again": [[0, 1, swap(undefined, "a")], [2, 3, swap("a", undefined)], [4, 5, read(undefined)], [6, 7, swap(undefined, "b")], [8, 9, swap(undefined, "c", false)]],
-  "what is unknown never happened": [[0, 1, write("a")], [2, Infinity, write("b")], [3, 4, read("a")], [50, 51, read("a")]],
-  "what is unknown happened late": [[0, 1, write("a")], [2, Infinity, write("b")], [3, 4, read("a")], [50, 51, read("b")]],
-  "an unknown swap happened between two reads": [[0, 1, write("a")], [2, Infinity, swap("a", "b")], [3, 4, read("a")], [50, 51, read("b")], [52, 53, swap("b", "c")]],
-  "unknown swaps in a chain": [[0, 1, write("a")], [2, Infinity, swap("a", "b")], [3, Infinity, swap("b", "c")], [50, 51, read("c")]],
-  "what nobody read made a swap fail": [[0, 1, write("a")], [2, Infinity, write("b")], [3, 4, swap("a", "c", false)], [5, 6, write("d")]],
-  "an acknowledged write and its late twin": [[0, 1, write("a")], [0, Infinity, write("a")], [2, 3, write("b")], [4, 5, read("b")], [6, 7, read("a")]],
+  "one after the other": [
+    [0, 1, read(undefined)],
+    [2, 3, write("a")],
+    [4, 5, read("a")],
+    [6, 7, swap("a", "b")],
+    [8, 9, read("b")],
+  ],
+  "a read during a write sees the old value, a later one the new": [
+    [0, 1, write("a")],
+    [2, 10, write("b")],
+    [3, 4, read("a")],
+    [5, 6, read("b")],
+  ],
+  "writes side by side, in the order of the reads": [
+    [0, 10, write("a")],
+    [0, 10, write("b")],
+    [11, 12, read("a")],
+  ],
+  "of two swaps of one value one is refused": [
+    [0, 1, write("a")],
+    [2, 9, swap("a", "b")],
+    [2, 9, swap("a", "c", false)],
+    [10, 11, read("b")],
+  ],
+  "made, removed, made again": [
+    [0, 1, swap(undefined, "a")],
+    [2, 3, swap("a", undefined)],
+    [4, 5, read(undefined)],
+    [6, 7, swap(undefined, "b")],
+    [8, 9, swap(undefined, "c", false)],
+  ],
+  "what is unknown never happened": [
+    [0, 1, write("a")],
+    [2, Infinity, write("b")],
+    [3, 4, read("a")],
+    [50, 51, read("a")],
+  ],
+  "what is unknown happened late": [
+    [0, 1, write("a")],
+    [2, Infinity, write("b")],
+    [3, 4, read("a")],
+    [50, 51, read("b")],
+  ],
+  "an unknown swap happened between two reads": [
+    [0, 1, write("a")],
+    [2, Infinity, swap("a", "b")],
+    [3, 4, read("a")],
+    [50, 51, read("b")],
+    [52, 53, swap("b", "c")],
+  ],
+  "unknown swaps in a chain": [
+    [0, 1, write("a")],
+    [2, Infinity, swap("a", "b")],
+    [3, Infinity, swap("b", "c")],
+    [50, 51, read("c")],
+  ],
+  "what nobody read made a swap fail": [
+    [0, 1, write("a")],
+    [2, Infinity, write("b")],
+    [3, 4, swap("a", "c", false)],
+    [5, 6, write("d")],
+  ],
+  "an acknowledged write and its late twin": [
+    [0, 1, write("a")],
+    [0, Infinity, write("a")],
+    [2, 3, write("b")],
+    [4, 5, read("b")],
+    [6, 7, read("a")],
+  ],
 };
 
 const bad: Readonly<Record<string, readonly Step[]>> = {
-  "a value that nobody wrote": [[0, 1, write("a")], [2, 3, read("x")]],
-  "a lost write": [[0, 1, write("a")], [2, 3, write("b")], [4, 5, read("a")]],
-  "a stale read": [[0, 1, write("a")], [2, 10, write("b")], [3, 4, read("b")], [5, 6, read("a")]],
-  "a read before its write": [[0, 1, read("a")], [2, 3, write("a")]],
-  "two swaps of one value": [[0, 1, write("a")], [2, 9, swap("a", "b")], [2, 9, swap("a", "c")]],
-  "made twice": [[0, 9, swap(undefined, "a")], [0, 9, swap(undefined, "b")]],
-  "refused although it was what was expected": [[0, 1, write("a")], [2, 3, swap("a", "b", false)]],
-  "unknown, seen before it began": [[0, 1, write("a")], [2, 3, read("b")], [4, Infinity, write("b")]],
-  "unknown, seen, then gone": [[0, 1, write("a")], [2, Infinity, write("b")], [3, 4, read("b")], [5, 6, read("a")]],
-  "unknown, once, yet seen twice": [[0, 1, write("a")], [2, Infinity, write("b")], [3, 4, read("b")], [5, 6, write("c")], [7, 8, read("c")], [9, 10, read("b")]],
-  "an acknowledged write that came back without a twin": [[0, 1, write("a")], [2, 3, write("b")], [4, 5, read("b")], [6, 7, read("a")]],
-  "removed, and still there": [[0, 1, write("a")], [2, 3, swap("a", undefined)], [4, 5, read("a")]],
+  "a value that nobody wrote": [
+    [0, 1, write("a")],
+    [2, 3, read("x")],
+  ],
+  "a lost write": [
+    [0, 1, write("a")],
+    [2, 3, write("b")],
+    [4, 5, read("a")],
+  ],
+  "a stale read": [
+    [0, 1, write("a")],
+    [2, 10, write("b")],
+    [3, 4, read("b")],
+    [5, 6, read("a")],
+  ],
+  "a read before its write": [
+    [0, 1, read("a")],
+    [2, 3, write("a")],
+  ],
+  "two swaps of one value": [
+    [0, 1, write("a")],
+    [2, 9, swap("a", "b")],
+    [2, 9, swap("a", "c")],
+  ],
+  "made twice": [
+    [0, 9, swap(undefined, "a")],
+    [0, 9, swap(undefined, "b")],
+  ],
+  "refused although it was what was expected": [
+    [0, 1, write("a")],
+    [2, 3, swap("a", "b", false)],
+  ],
+  "unknown, seen before it began": [
+    [0, 1, write("a")],
+    [2, 3, read("b")],
+    [4, Infinity, write("b")],
+  ],
+  "unknown, seen, then gone": [
+    [0, 1, write("a")],
+    [2, Infinity, write("b")],
+    [3, 4, read("b")],
+    [5, 6, read("a")],
+  ],
+  "unknown, once, yet seen twice": [
+    [0, 1, write("a")],
+    [2, Infinity, write("b")],
+    [3, 4, read("b")],
+    [5, 6, write("c")],
+    [7, 8, read("c")],
+    [9, 10, read("b")],
+  ],
+  "an acknowledged write that came back without a twin": [
+    [0, 1, write("a")],
+    [2, 3, write("b")],
+    [4, 5, read("b")],
+    [6, 7, read("a")],
+  ],
+  "removed, and still there": [
+    [0, 1, write("a")],
+    [2, 3, swap("a", undefined)],
+    [4, 5, read("a")],
+  ],
 };
 
-for (const [histories, result] of [[good, "linearizable"], [bad, "notLinearizable"]] as const) {
+for (const [histories, result] of [
+  [good, "linearizable"],
+  [bad, "notLinearizable"],
+] as const) {
   for (const [name, steps] of Object.entries(histories)) {
     test(`a history known to be ${result === "linearizable" ? "good" : "bad"}: ${name}`, () => {
       const verdict = checkRegister(steps.map(operation));
@@ -88,7 +199,8 @@ test("small histories by chance: the same verdict as trying every order", () => 
     counts.set(expected, (counts.get(expected) ?? 0) + 1);
   }
   // neither kind is rare
-  for (const result of ["linearizable", "notLinearizable"] as const) assert.ok((counts.get(result) ?? 0) > 300, JSON.stringify([...counts]));
+  for (const result of ["linearizable", "notLinearizable"] as const)
+    assert.ok((counts.get(result) ?? 0) > 300, JSON.stringify([...counts]));
 });
 
 test("long histories of a real register are good, and bad once two reads change places", () => {
@@ -111,7 +223,8 @@ function anyOperation(random: Random): Operation {
   const expected = values[random.whole(0, 2)];
   const type = random.whole(0, 3);
   const unknown = type > 0 && random.chance(0.25);
-  const call = type === 0 ? read(value) : type === 1 ? write(value) : swap(expected, value, unknown || random.chance(0.7));
+  const call =
+    type === 0 ? read(value) : type === 1 ? write(value) : swap(expected, value, unknown || random.chance(0.7));
   return { call, startMs, endMs: unknown ? Infinity : startMs + random.whole(0, 6) };
 }
 
@@ -125,7 +238,10 @@ function linearizesByTrying(left: readonly Operation[], held: string | undefined
     if (call.type === "read" && call.found !== held) return false;
     if (call.type === "swap" && (call.expected === held) !== call.swapped) return false;
     const changes = call.type === "write" || (call.type === "swap" && call.swapped);
-    return linearizesByTrying(left.filter((other) => other !== candidate), changes ? call.value : held);
+    return linearizesByTrying(
+      left.filter((other) => other !== candidate),
+      changes ? call.value : held,
+    );
   });
 }
 
@@ -146,7 +262,8 @@ function historyOf(random: Random, count: number): readonly Operation[] {
     else if (kind === 2) answers.set(i, write(value));
     else answers.set(i, random.chance(0.3) ? swap("stale", value, endMs === Infinity) : swap(before, value));
     const call = answers.get(i);
-    if (!never && (call?.type === "write" || (call?.type === "swap" && call.swapped && call.expected === held))) held = value;
+    if (!never && (call?.type === "write" || (call?.type === "swap" && call.swapped && call.expected === held)))
+      held = value;
   }
   return calls.flatMap(({ i, startMs, endMs }) => {
     const call = answers.get(i) ?? assert.fail();

@@ -3,7 +3,12 @@ export type RegisterCall =
   | { readonly type: "read"; readonly found: string | undefined }
   | { readonly type: "write"; readonly value: string | undefined }
   /** `swapped: false`: it was refused, since the register held something else. Of an unknown outcome: true. */
-  | { readonly type: "swap"; readonly expected: string | undefined; readonly value: string | undefined; readonly swapped: boolean };
+  | {
+      readonly type: "swap";
+      readonly expected: string | undefined;
+      readonly value: string | undefined;
+      readonly swapped: boolean;
+    };
 
 /** One call, between two moments of one monotonic clock. */
 export interface Operation {
@@ -27,7 +32,10 @@ export interface Verdict {
  * one register, doing one call at a time, could have answered so. Exact: Wing and Gong's search, with a memo of the
  * states that led nowhere.
  */
-export function checkRegister(history: readonly Operation[], { initial, maxSteps = 2_000_000 }: { readonly initial?: string | undefined; readonly maxSteps?: number } = {}): Verdict {
+export function checkRegister(
+  history: readonly Operation[],
+  { initial, maxSteps = 2_000_000 }: { readonly initial?: string | undefined; readonly maxSteps?: number } = {},
+): Verdict {
   const byStart = [...history].sort((a, b) => a.startMs - b.startMs);
   const certain = byStart.filter(({ endMs }) => endMs !== Infinity);
   const optional = byStart.filter(({ endMs }) => endMs === Infinity);
@@ -60,7 +68,10 @@ interface State {
 }
 
 /** The certain calls that may come next: none of the others ended before they began. */
-function openCalls(certain: readonly Operation[], { first, beyond }: State): { readonly indexes: readonly number[]; readonly untilMs: number } {
+function openCalls(
+  certain: readonly Operation[],
+  { first, beyond }: State,
+): { readonly indexes: readonly number[]; readonly untilMs: number } {
   const done = new Set(beyond);
   let untilMs = Infinity;
   const indexes: number[] = [];
@@ -79,7 +90,9 @@ function settled(certain: readonly Operation[], from: State): State {
   let state = from;
   for (;;) {
     const { indexes } = openCalls(certain, state);
-    const quiet = indexes.find((i) => certain[i] !== undefined && isQuiet(certain[i].call) && after(certain[i].call, state.held) !== refused);
+    const quiet = indexes.find(
+      (i) => certain[i] !== undefined && isQuiet(certain[i].call) && after(certain[i].call, state.held) !== refused,
+    );
     if (quiet === undefined) return state;
     state = withDone(state, quiet, state.held);
   }
@@ -91,12 +104,17 @@ function successors(certain: readonly Operation[], optional: readonly Operation[
   const open = indexes.flatMap((i) => certain[i] ?? []);
   const used = new Set(state.used);
   const next: State[] = [];
-  const waiting = optional.flatMap((operation, i) => (operation.startMs <= untilMs && !used.has(i) ? [{ call: operation.call, i }] : []));
+  const waiting = optional.flatMap((operation, i) =>
+    operation.startMs <= untilMs && !used.has(i) ? [{ call: operation.call, i }] : [],
+  );
   for (const { call, i } of waiting) {
     const held = after(call, state.held);
     if (held === refused || held === state.held) continue;
     // One that nobody takes notice of at once may as well not have happened, or have happened later.
-    const others = [...open.map((operation) => operation.call), ...waiting.filter((other) => other.i !== i).map((other) => other.call)];
+    const others = [
+      ...open.map((operation) => operation.call),
+      ...waiting.filter((other) => other.i !== i).map((other) => other.call),
+    ];
     if (!others.some((other) => notices(other, state.held, held))) continue;
     next.push({ ...state, held, used: withNumber(state.used, i) });
   }

@@ -39,7 +39,8 @@ export async function startConsul(options) {
     } catch (error) {
       await consul.stop();
       // somebody else may take a port between our look and its bind
-      if (attempt === 5 || !(error instanceof ScriptError) || !error.message.includes("address already in use")) throw error;
+      if (attempt === 5 || !(error instanceof ScriptError) || !error.message.includes("address already in use"))
+        throw error;
     }
   }
 }
@@ -69,10 +70,22 @@ export class Consul {
     this.logFile = join(this.#folder, "log");
     const [major = 0, minor = 0] = (consulVersion(bin) ?? "").split(".").map(Number);
     this.#flags = [
-      "agent", "-dev", "-bind=127.0.0.1", "-client=127.0.0.1", `-node=${node}`, "-log-level=warn", "-disable-host-node-id",
-      `-http-port=${ports.http}`, `-server-port=${ports.server}`, `-serf-lan-port=${ports.serfLan}`, `-serf-wan-port=${ports.serfWan}`,
-      "-dns-port=-1", "-grpc-port=-1", ...(major > 1 || minor >= 14 ? ["-grpc-tls-port=-1"] : []),
-      "-hcl", "disable_update_check = true",
+      "agent",
+      "-dev",
+      "-bind=127.0.0.1",
+      "-client=127.0.0.1",
+      `-node=${node}`,
+      "-log-level=warn",
+      "-disable-host-node-id",
+      `-http-port=${ports.http}`,
+      `-server-port=${ports.server}`,
+      `-serf-lan-port=${ports.serfLan}`,
+      `-serf-wan-port=${ports.serfWan}`,
+      "-dns-port=-1",
+      "-grpc-port=-1",
+      ...(major > 1 || minor >= 14 ? ["-grpc-tls-port=-1"] : []),
+      "-hcl",
+      "disable_update_check = true",
       ...args,
     ];
   }

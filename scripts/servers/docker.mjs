@@ -4,7 +4,11 @@ import { join } from "node:path";
 import { capture, projectRoot, run, ScriptError } from "../run.mjs";
 
 /** The client endpoints that docker-compose.yml publishes. */
-export const composeEndpoints = Object.freeze(["http://127.0.0.1:2379", "http://127.0.0.1:22379", "http://127.0.0.1:32379"]);
+export const composeEndpoints = Object.freeze([
+  "http://127.0.0.1:2379",
+  "http://127.0.0.1:22379",
+  "http://127.0.0.1:32379",
+]);
 
 /** Whether a Docker engine answers. */
 export function hasDockerEngine() {
@@ -40,9 +44,11 @@ export function copyEtcdFromImage(target) {
 
 /** The image of docker-compose.yml, chosen as compose does; read from the file, so that the plugin is not needed. */
 function composeImage() {
-  const [, fallback] = /^\s*image: \$\{ETCD_IMAGE:-(\S+)\}/m.exec(readFileSync(join(projectRoot, "docker-compose.yml"), "utf8")) ?? [];
+  const [, fallback] =
+    /^\s*image: \$\{ETCD_IMAGE:-(\S+)\}/m.exec(readFileSync(join(projectRoot, "docker-compose.yml"), "utf8")) ?? [];
   const image = process.env["ETCD_IMAGE"] || fallback;
-  if (image === undefined) throw new ScriptError("docker-compose.yml names no image of the form ${ETCD_IMAGE:-...}: put one back");
+  if (image === undefined)
+    throw new ScriptError("docker-compose.yml names no image of the form ${ETCD_IMAGE:-...}: put one back");
   return image;
 }
 
@@ -51,7 +57,8 @@ async function compose(args) {
   const file = ["-f", join(projectRoot, "docker-compose.yml")];
   const [command, ...prefix] = composeCommand();
   const code = await run(command, [...prefix, ...file, ...args]);
-  if (code !== 0) throw new ScriptError(`docker compose ${args.join(" ")} failed (exit code ${code}): see its output above`);
+  if (code !== 0)
+    throw new ScriptError(`docker compose ${args.join(" ")} failed (exit code ${code}): see its output above`);
 }
 
 /** @returns {[string, ...string[]]} */
@@ -59,5 +66,7 @@ function composeCommand() {
   if (capture("docker", ["compose", "version"]).ok) return ["docker", "compose"];
   // Version 2 runs by itself too; version 1 knows no --wait.
   if (/\bv?2\.\d/.test(capture("docker-compose", ["version", "--short"]).stdout)) return ["docker-compose"];
-  throw new ScriptError("docker has no compose plugin: install it (docker-compose-plugin of Docker's packages, docker-compose 2.x of Debian 13)");
+  throw new ScriptError(
+    "docker has no compose plugin: install it (docker-compose-plugin of Docker's packages, docker-compose 2.x of Debian 13)",
+  );
 }

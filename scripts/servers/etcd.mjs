@@ -41,12 +41,15 @@ export async function startCluster(options) {
     try {
       for (let index = 0; index < size; index++) await cluster.addMember({ initialClusterState: "new" });
       await Promise.all(cluster.members.map((member) => member.start()));
-      log(`etcd: ${size} healthy on ${cluster.endpoints.join(",")} in ${((performance.now() - startMs) / 1_000).toFixed(1)} s`);
+      log(
+        `etcd: ${size} healthy on ${cluster.endpoints.join(",")} in ${((performance.now() - startMs) / 1_000).toFixed(1)} s`,
+      );
       return cluster;
     } catch (error) {
       await cluster.stop();
       // Somebody else may take a port between our look and etcd's bind.
-      if (attempt === 5 || !(error instanceof ScriptError) || !error.message.includes("address already in use")) throw error;
+      if (attempt === 5 || !(error instanceof ScriptError) || !error.message.includes("address already in use"))
+        throw error;
     }
   }
 }
@@ -99,7 +102,16 @@ export class Cluster {
    * @returns {Promise<Member>}
    */
   async addMember({ initialClusterState = "existing", among } = {}) {
-    const { bin, enableV2 = true, heartbeatMs = 100, electionMs = 1_000, args = [], tls, advertiseClientUrls, advertisePeerUrl } = this.#options;
+    const {
+      bin,
+      enableV2 = true,
+      heartbeatMs = 100,
+      electionMs = 1_000,
+      args = [],
+      tls,
+      advertiseClientUrls,
+      advertisePeerUrl,
+    } = this.#options;
     const index = this.#members.length;
     const [clientPort, peerPort] = await freePorts(2);
     const url = `${tls === undefined ? "http" : "https"}://127.0.0.1:${clientPort}`;
@@ -109,19 +121,50 @@ export class Cluster {
     const folder = join(this.#folder, name);
     /** @type {Member} */
     const member = new Member({
-      name, url, peerUrl, folder, bin, tls,
+      name,
+      url,
+      peerUrl,
+      folder,
+      bin,
+      tls,
       // read at each start, since the other members may not be known yet
       flags: () => [
-        "--name", name, "--data-dir", member.dataDir, `--enable-v2=${enableV2}`,
-        "--listen-client-urls", url, "--advertise-client-urls", (advertiseClientUrls?.({ index, url }) ?? [url]).join(","),
-        "--listen-peer-urls", listenPeerUrl, "--initial-advertise-peer-urls", peerUrl,
-        "--initial-cluster", [...new Set([...(among ?? this.#members), member])].map((each) => `${each.name}=${each.peerUrl}`).join(","),
-        "--initial-cluster-state", initialClusterState,
+        "--name",
+        name,
+        "--data-dir",
+        member.dataDir,
+        `--enable-v2=${enableV2}`,
+        "--listen-client-urls",
+        url,
+        "--advertise-client-urls",
+        (advertiseClientUrls?.({ index, url }) ?? [url]).join(","),
+        "--listen-peer-urls",
+        listenPeerUrl,
+        "--initial-advertise-peer-urls",
+        peerUrl,
+        "--initial-cluster",
+        [...new Set([...(among ?? this.#members), member])].map((each) => `${each.name}=${each.peerUrl}`).join(","),
+        "--initial-cluster-state",
+        initialClusterState,
         // of our own, so that members of another cluster that once had our ports are refused
-        "--initial-cluster-token", basename(this.#folder),
-        "--heartbeat-interval", String(heartbeatMs), "--election-timeout", String(electionMs),
+        "--initial-cluster-token",
+        basename(this.#folder),
+        "--heartbeat-interval",
+        String(heartbeatMs),
+        "--election-timeout",
+        String(electionMs),
         ...logFlags(bin),
-        ...(tls === undefined ? [] : ["--cert-file", tls.cert, "--key-file", tls.key, "--trusted-ca-file", tls.ca, `--client-cert-auth=${tls.clientCertAuth ?? false}`]),
+        ...(tls === undefined
+          ? []
+          : [
+              "--cert-file",
+              tls.cert,
+              "--key-file",
+              tls.key,
+              "--trusted-ca-file",
+              tls.ca,
+              `--client-cert-auth=${tls.clientCertAuth ?? false}`,
+            ]),
         ...args,
       ],
     });
@@ -174,7 +217,8 @@ export async function freePorts(count) {
   /** @type {number[]} */
   const ports = [];
   for (let looked = 0; ports.length < count; looked++) {
-    if (looked > 20_000) throw new ScriptError("no free port below 32768 on 127.0.0.1: end something that listens there");
+    if (looked > 20_000)
+      throw new ScriptError("no free port below 32768 on 127.0.0.1: end something that listens there");
     const port = nextPort;
     nextPort = port === 32_767 ? 10_000 : port + 1;
     if (await isFree(port)) ports.push(port);

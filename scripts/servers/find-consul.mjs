@@ -21,13 +21,18 @@ export function findConsul({ log = say } = {}) {
   if (named === "none") return undefined;
   if (named) {
     if (consulVersion(named) !== undefined) return named;
-    throw new ScriptError(`CONSUL_BIN is "${named}", and that does not run here as consul: set it to the path of one, or to none`);
+    throw new ScriptError(
+      `CONSUL_BIN is "${named}", and that does not run here as consul: set it to the path of one, or to none`,
+    );
   }
   for (const path of [findOnPath("consul"), cachedConsul]) {
     if (path !== undefined && existsSync(path) && consulVersion(path) !== undefined) return path;
   }
   const found = fromPackage(log);
-  if (found === undefined) log("consul: none here, and none to be had: set CONSUL_BIN to one (https://releases.hashicorp.com/consul) to run the tests that need it");
+  if (found === undefined)
+    log(
+      "consul: none here, and none to be had: set CONSUL_BIN to one (https://releases.hashicorp.com/consul) to run the tests that need it",
+    );
   return found;
 }
 

@@ -20,7 +20,8 @@ export async function findEtcd({ log = say } = {}) {
   const named = process.env["ETCD_BIN"];
   if (named) {
     const problem = whyUnusable(named);
-    if (problem !== undefined) throw new ScriptError(`ETCD_BIN is "${named}", and ${problem}: set it to the path of an etcd ${wanted}`);
+    if (problem !== undefined)
+      throw new ScriptError(`ETCD_BIN is "${named}", and ${problem}: set it to the path of an etcd ${wanted}`);
     return named;
   }
   const onPath = findOnPath("etcd");
@@ -36,7 +37,9 @@ export async function findEtcd({ log = say } = {}) {
   }
   const debian = findOnPath("apt-get") === undefined ? "" : ", or as root run: apt-get install etcd-server";
   const docker = process.platform === "linux" ? ", or start a Docker engine" : "";
-  throw new ScriptError(`no etcd found: set ETCD_BIN to an etcd ${wanted} (https://github.com/etcd-io/etcd/releases) or put it on the PATH${docker}${debian}`);
+  throw new ScriptError(
+    `no etcd found: set ETCD_BIN to an etcd ${wanted} (https://github.com/etcd-io/etcd/releases) or put it on the PATH${docker}${debian}`,
+  );
 }
 
 /**
@@ -85,10 +88,16 @@ function fromPackage(log) {
 /** @param {import("../run.mjs").Log} log */
 function installPackage(log) {
   if (!isRoot() || findOnPath("apt-get") === undefined) return undefined;
-  log("etcd: installing Debian's package etcd-server; it may start etcd on port 2379, which `systemctl disable --now etcd` ends");
-  const { ok, reason } = capture("apt-get", ["-q", "-o", "DPkg::Lock::Timeout=300", "install", "-y", "--no-install-recommends", "etcd-server"], {
-    env: { DEBIAN_FRONTEND: "noninteractive" },
-  });
+  log(
+    "etcd: installing Debian's package etcd-server; it may start etcd on port 2379, which `systemctl disable --now etcd` ends",
+  );
+  const { ok, reason } = capture(
+    "apt-get",
+    ["-q", "-o", "DPkg::Lock::Timeout=300", "install", "-y", "--no-install-recommends", "etcd-server"],
+    {
+      env: { DEBIAN_FRONTEND: "noninteractive" },
+    },
+  );
   const path = findOnPath("etcd");
   const problem = !ok ? reason : path === undefined ? "it put no etcd on the PATH" : whyUnusable(path);
   if (problem === undefined) return path;

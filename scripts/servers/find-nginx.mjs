@@ -18,18 +18,27 @@ export function findNginx({ log = say } = {}) {
   const named = process.env["NGINX_BIN"];
   if (named) {
     const problem = whyUnusable(named);
-    if (problem !== undefined) throw new ScriptError(`NGINX_BIN is "${named}", and ${problem}: set it to the path of an nginx`);
+    if (problem !== undefined)
+      throw new ScriptError(`NGINX_BIN is "${named}", and ${problem}: set it to the path of an nginx`);
     return named;
   }
-  const found = [findOnPath("nginx"), "/usr/sbin/nginx", cachedNginx].find((path) => path !== undefined && existsSync(path) && whyUnusable(path) === undefined);
+  const found = [findOnPath("nginx"), "/usr/sbin/nginx", cachedNginx].find(
+    (path) => path !== undefined && existsSync(path) && whyUnusable(path) === undefined,
+  );
   if (found !== undefined) return found;
   if (hasDebianTools()) {
     log("nginx: downloading Debian's package, without installing it");
-    const problem = keepInCache(cachedNginx, { fill: (folder) => unpackPackage("nginx", folder), file: join("usr", "sbin", "nginx"), check: whyUnusable });
+    const problem = keepInCache(cachedNginx, {
+      fill: (folder) => unpackPackage("nginx", folder),
+      file: join("usr", "sbin", "nginx"),
+      check: whyUnusable,
+    });
     if (problem === undefined) return cachedNginx;
     log(`nginx: ${problem}`);
   }
-  throw new ScriptError("no nginx found: install it (apt-get install nginx-light, brew install nginx), or set NGINX_BIN to one");
+  throw new ScriptError(
+    "no nginx found: install it (apt-get install nginx-light, brew install nginx), or set NGINX_BIN to one",
+  );
 }
 
 /** @param {string} bin */

@@ -71,7 +71,10 @@ export class Member {
     mkdirSync(this.#spec.folder, { recursive: true });
     const log = openSync(this.logFile, "a");
     // Nothing of our environment but the PATH: etcd takes every ETCD_* variable for a flag.
-    const child = spawn(this.#spec.bin, this.#spec.flags(), { env: { PATH: process.env["PATH"] }, stdio: ["ignore", log, log] });
+    const child = spawn(this.#spec.bin, this.#spec.flags(), {
+      env: { PATH: process.env["PATH"] },
+      stdio: ["ignore", log, log],
+    });
     closeSync(log);
     /** @type {unknown} */
     let failure;
@@ -93,10 +96,13 @@ export class Member {
     do {
       await Promise.race([sleep(pollMs), running.ended]);
       if (failure !== undefined) throw new ScriptError(`cannot run ${this.#spec.bin}: ${String(failure)}`);
-      if (this.#running !== running) throw new ScriptError(`etcd ${this.name} ended while it started${this.#lastLogLines()}`);
+      if (this.#running !== running)
+        throw new ScriptError(`etcd ${this.name} ended while it started${this.#lastLogLines()}`);
       if (performance.now() > deadlineMs) {
         await this.kill();
-        throw new ScriptError(`etcd ${this.name} was not healthy after ${healthTimeoutMs / 1_000} s${this.#lastLogLines()}`);
+        throw new ScriptError(
+          `etcd ${this.name} was not healthy after ${healthTimeoutMs / 1_000} s${this.#lastLogLines()}`,
+        );
       }
     } while (!(await this.healthy()));
   }
@@ -141,7 +147,13 @@ export class Member {
   #probeOptions() {
     const { tls } = this.#spec;
     if (tls === undefined) return {};
-    return { tls: { ca: readFileSync(tls.ca), cert: readFileSync(tls.clientCert ?? tls.cert), key: readFileSync(tls.clientKey ?? tls.key) } };
+    return {
+      tls: {
+        ca: readFileSync(tls.ca),
+        cert: readFileSync(tls.clientCert ?? tls.cert),
+        key: readFileSync(tls.clientKey ?? tls.key),
+      },
+    };
   }
 
   #lastLogLines() {

@@ -1,5 +1,16 @@
 // Programs of this machine, and Debian's packages unpacked beside it: nothing is installed, no service starts.
-import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, delimiter, dirname, join } from "node:path";
 import { capture } from "../run.mjs";
 
@@ -46,7 +57,11 @@ export function unpackPackage(name, folder, { suite } = {}) {
     if (!updated.ok) return `apt-get update for ${suite}: ${updated.reason}`;
   }
   // root's downloads are otherwise handed to the user _apt, who may not write here
-  const download = () => capture("apt-get", ["-q", "-o", "APT::Sandbox::User=root", ...view, "download", name], { cwd: folder, timeoutMs: aptTimeoutMs });
+  const download = () =>
+    capture("apt-get", ["-q", "-o", "APT::Sandbox::User=root", ...view, "download", name], {
+      cwd: folder,
+      timeoutMs: aptTimeoutMs,
+    });
   let downloaded = download();
   if (!downloaded.ok && isRoot() && suite === undefined) {
     // no package lists yet, or stale ones
@@ -54,7 +69,8 @@ export function unpackPackage(name, folder, { suite } = {}) {
     downloaded = download();
   }
   const file = readdirSync(folder).find((each) => each.endsWith(".deb"));
-  if (!downloaded.ok || file === undefined) return `apt-get download ${name}: ${downloaded.ok ? "no package came" : downloaded.reason}`;
+  if (!downloaded.ok || file === undefined)
+    return `apt-get download ${name}: ${downloaded.ok ? "no package came" : downloaded.reason}`;
   const unpacked = capture("dpkg-deb", ["-x", file, "."], { cwd: folder });
   return unpacked.ok ? undefined : `dpkg-deb -x ${file}: ${unpacked.reason}`;
 }
@@ -70,11 +86,15 @@ const aptTimeoutMs = 120_000;
  * @param {string} suite
  */
 function aptView(folder, mirror, suite) {
-  for (const each of ["lists/partial", "cache/archives/partial", "state"]) mkdirSync(join(folder, each), { recursive: true });
+  for (const each of ["lists/partial", "cache/archives/partial", "state"])
+    mkdirSync(join(folder, each), { recursive: true });
   writeFileSync(join(folder, "state", "status"), "");
   const architecture = capture("dpkg", ["--print-architecture"]).stdout.trim();
   // signatures are checked, with the keys of the system's own Debian
-  writeFileSync(join(folder, "sources.list"), `deb [arch=${architecture} signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${mirror} ${suite} main\n`);
+  writeFileSync(
+    join(folder, "sources.list"),
+    `deb [arch=${architecture} signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${mirror} ${suite} main\n`,
+  );
   const settings = {
     "Dir::Etc::sourcelist": join(folder, "sources.list"),
     "Dir::Etc::sourceparts": "/dev/null",
@@ -96,9 +116,17 @@ function aptView(folder, mirror, suite) {
 /** The mirror that this machine is set up with: from the one-line sources, and from the newer ones in paragraphs. */
 function debianMirror() {
   const parts = "/etc/apt/sources.list.d";
-  const files = ["/etc/apt/sources.list", ...(existsSync(parts) ? readdirSync(parts).map((name) => join(parts, name)) : [])];
-  const lines = files.filter((file) => existsSync(file)).flatMap((file) => readFileSync(file, "utf8").match(/^(?:deb\s|URIs:).*$/gm) ?? []);
-  return lines.join(" ").match(/\bhttps?:\/\/\S+/g)?.find((url) => /\/debian\/?$/.test(url));
+  const files = [
+    "/etc/apt/sources.list",
+    ...(existsSync(parts) ? readdirSync(parts).map((name) => join(parts, name)) : []),
+  ];
+  const lines = files
+    .filter((file) => existsSync(file))
+    .flatMap((file) => readFileSync(file, "utf8").match(/^(?:deb\s|URIs:).*$/gm) ?? []);
+  return lines
+    .join(" ")
+    .match(/\bhttps?:\/\/\S+/g)
+    ?.find((url) => /\/debian\/?$/.test(url));
 }
 
 /**

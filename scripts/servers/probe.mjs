@@ -33,7 +33,9 @@ export function probe(url, options = {}) {
       response.on("error", reject);
     };
     // rejectUnauthorized: false, since tests start members with certificates that are wrong on purpose
-    const request = url.startsWith("https:") ? https.get(url, { ...common, ...tls, rejectUnauthorized: false }, read) : http.get(url, common, read);
+    const request = url.startsWith("https:")
+      ? https.get(url, { ...common, ...tls, rejectUnauthorized: false }, read)
+      : http.get(url, common, read);
     request.on("error", reject);
   });
 }

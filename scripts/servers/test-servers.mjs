@@ -13,7 +13,10 @@ import { say, ScriptError } from "../run.mjs";
  * @throws {ScriptError} when there is none: one line with the remedy
  */
 export async function findTestServers({ etcd } = {}) {
-  if (findOnPath("openssl") === undefined) throw new ScriptError("no openssl found, which makes the certificates of the TLS tests: install it (apt-get install openssl)");
+  if (findOnPath("openssl") === undefined)
+    throw new ScriptError(
+      "no openssl found, which makes the certificates of the TLS tests: install it (apt-get install openssl)",
+    );
   const servers = { ETCD_BIN: etcd ?? (await findEtcd()), NGINX_BIN: findNginx(), CONSUL_BIN: findConsul() ?? "none" };
   for (const [name, bin] of Object.entries(servers)) say(`${name}=${bin}`);
   return servers;

@@ -26,9 +26,12 @@ export async function waitForCluster(endpoints, options = {}) {
     const bad = endpoints.find((endpoint) => states.get(endpoint) !== "ready");
     if (bad === undefined) return;
     // Waiting turns no flag on.
-    if (now.includes(withoutV2)) throw new ScriptError(`a healthy etcd does not serve the v2 API: start it with --enable-v2 (3.3 to 3.5 can)`);
+    if (now.includes(withoutV2))
+      throw new ScriptError(`a healthy etcd does not serve the v2 API: start it with --enable-v2 (3.3 to 3.5 can)`);
     if (performance.now() > deadlineMs) {
-      throw new ScriptError(`${bad}: ${states.get(bad)}, after ${timeoutMs / 1_000} s: start the cluster, or name another in ETCD_ENDPOINTS`);
+      throw new ScriptError(
+        `${bad}: ${states.get(bad)}, after ${timeoutMs / 1_000} s: start the cluster, or name another in ETCD_ENDPOINTS`,
+      );
     }
     await sleep(pollMs);
   }
@@ -36,7 +39,10 @@ export async function waitForCluster(endpoints, options = {}) {
 
 /** Endpoints of ETCD_ENDPOINTS, comma separated; none when it is not set. */
 export function endpointsFromEnv() {
-  return (process.env["ETCD_ENDPOINTS"] ?? "").split(",").map((endpoint) => endpoint.trim().replace(/\/+$/, "")).filter((endpoint) => endpoint !== "");
+  return (process.env["ETCD_ENDPOINTS"] ?? "")
+    .split(",")
+    .map((endpoint) => endpoint.trim().replace(/\/+$/, ""))
+    .filter((endpoint) => endpoint !== "");
 }
 
 const withoutV2 = "healthy, but without the v2 API";
@@ -46,7 +52,8 @@ const withoutV2 = "healthy, but without the v2 API";
  * @returns {Promise<string>} "ready", or what is missing
  */
 export async function endpointState(endpoint) {
-  if (!URL.canParse(endpoint)) throw new ScriptError(`"${endpoint}" is no URL: an endpoint looks like http://127.0.0.1:2379`);
+  if (!URL.canParse(endpoint))
+    throw new ScriptError(`"${endpoint}" is no URL: an endpoint looks like http://127.0.0.1:2379`);
   try {
     if (!(await isHealthy(endpoint))) {
       await probe(`${endpoint}/version`);
@@ -63,6 +70,7 @@ export async function endpointState(endpoint) {
 runMain(import.meta.url, async () => {
   const named = process.argv.slice(2);
   const endpoints = named.length > 0 ? named : endpointsFromEnv();
-  if (endpoints.length === 0) throw new ScriptError("no endpoints: give them as arguments, or comma separated in ETCD_ENDPOINTS");
+  if (endpoints.length === 0)
+    throw new ScriptError("no endpoints: give them as arguments, or comma separated in ETCD_ENDPOINTS");
   await waitForCluster(endpoints);
 });

@@ -16,11 +16,15 @@ export interface AgentOptions {
 export const agentOptionNames = ["advertiseAddress", "defaultTags"] as const satisfies readonly (keyof AgentOptions)[];
 
 /** A copy, checked. @throws {UsageError} */
-export function checkAgentOptions(options: AgentOptions): { readonly advertiseAddress: string | undefined; readonly defaultTags: readonly string[] } {
+export function checkAgentOptions(options: AgentOptions): {
+  readonly advertiseAddress: string | undefined;
+  readonly defaultTags: readonly string[];
+} {
   requireOptions("options", options, knownNames);
   const { advertiseAddress, defaultTags } = options;
   if (advertiseAddress !== undefined) requireText("options.advertiseAddress", advertiseAddress);
-  if (advertiseAddress === "") badArgument('options.advertiseAddress must not be "": leave it out to use the address of each instance');
+  if (advertiseAddress === "")
+    badArgument('options.advertiseAddress must not be "": leave it out to use the address of each instance');
   return { advertiseAddress, defaultTags: checkTags("options.defaultTags", defaultTags) };
 }
 
@@ -39,7 +43,9 @@ export async function resolveAdvertised(address: string, signal: AbortSignal): P
     return (await abortable(lookup(address), signal)).address;
   } catch (error) {
     signal.throwIfAborted();
-    throw new AgentError("ADVERTISE", `the advertised address "${address}" does not resolve`, { cause: plainCause(error) });
+    throw new AgentError("ADVERTISE", `the advertised address "${address}" does not resolve`, {
+      cause: plainCause(error),
+    });
   }
 }
 

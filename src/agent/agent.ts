@@ -25,7 +25,8 @@ export interface InstanceEvent {
  * Ends normally by `close`, by `break`, when its signal aborts, and when its agent leaves; throws when the backend refuses
  * for good, for want of rights say. Close it: it shares one poll of the backend with the other watchers of the service.
  */
-export interface ServiceWatcher extends AsyncIterableIterator<readonly InstanceEvent[], undefined, AbortSignal | undefined>, AsyncDisposable {
+export interface ServiceWatcher
+  extends AsyncIterableIterator<readonly InstanceEvent[], undefined, AbortSignal | undefined>, AsyncDisposable {
   /**
    * Waits for the next batch.
    *

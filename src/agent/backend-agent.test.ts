@@ -32,7 +32,13 @@ class ScriptedBackend extends LocalBackend {
             if (update !== undefined) return update;
             await new Promise<void>((resolve, reject) => {
               this.#wake = resolve;
-              signal.addEventListener("abort", () => { reject(signal.reason as Error); }, { once: true });
+              signal.addEventListener(
+                "abort",
+                () => {
+                  reject(signal.reason as Error);
+                },
+                { once: true },
+              );
             });
           }
         } finally {
@@ -69,8 +75,18 @@ test("all watchers of a service share one source, which ends with the last of th
   assert.equal((await late.next()).value?.length, 2);
   assert.equal(backend.reads, 2);
   assert.equal((await watchers[0]?.next())?.value?.[0]?.instance.id, "y");
-  backend.tell({ kind: "changes", changes: [{ type: "set", instance: data("z") }, { type: "remove", id: "nobody" }, { type: "remove", id: "x" }] });
-  assert.deepEqual((await late.next()).value?.map(({ op, instance: { id } }) => `${op} ${id}`), ["add z", "delete x"]);
+  backend.tell({
+    kind: "changes",
+    changes: [
+      { type: "set", instance: data("z") },
+      { type: "remove", id: "nobody" },
+      { type: "remove", id: "x" },
+    ],
+  });
+  assert.deepEqual(
+    (await late.next()).value?.map(({ op, instance: { id } }) => `${op} ${id}`),
+    ["add z", "delete x"],
+  );
   await Promise.all(watchers.map((watcher) => watcher.close()));
   assert.equal(backend.polls, 1);
   await late.close();
@@ -84,8 +100,12 @@ test("what is pending for a slow reader is one event per instance", async () => 
   const [watcher, quick] = [service.watch(), service.watch()];
   backend.tell({ kind: "state", instances: ["delete-add", "update-update", "update-delete"].map((id) => data(id)) });
   await Promise.all([watcher.next(), quick.next()]);
-  const set = (id: string, port: number): void => { backend.tell({ kind: "changes", changes: [{ type: "set", instance: data(id, port) }] }); };
-  const remove = (id: string): void => { backend.tell({ kind: "changes", changes: [{ type: "remove", id }] }); };
+  const set = (id: string, port: number): void => {
+    backend.tell({ kind: "changes", changes: [{ type: "set", instance: data(id, port) }] });
+  };
+  const remove = (id: string): void => {
+    backend.tell({ kind: "changes", changes: [{ type: "remove", id }] });
+  };
   set("add-update", 2);
   set("add-update", 3);
   set("add-delete", 2);
@@ -97,9 +117,17 @@ test("what is pending for a slow reader is one event per instance", async () => 
   remove("delete-add");
   set("delete-add", 3);
   set("last", 1);
-  for (let seen = ""; seen !== "last"; ) seen = (await quick.next()).value?.at(-1)?.instance.id ?? "";
-  const told = (await watcher.next()).value?.map(({ op, instance }) => `${instance.id}: ${op} ${String(instance.port)}`);
-  assert.deepEqual(told?.sort(), ["add-update: add 3", "delete-add: update 3", "last: add 1", "update-delete: delete 2", "update-update: update 3"]);
+  for (let seen = ""; seen !== "last";) seen = (await quick.next()).value?.at(-1)?.instance.id ?? "";
+  const told = (await watcher.next()).value?.map(
+    ({ op, instance }) => `${instance.id}: ${op} ${String(instance.port)}`,
+  );
+  assert.deepEqual(told?.sort(), [
+    "add-update: add 3",
+    "delete-add: update 3",
+    "last: add 1",
+    "update-delete: delete 2",
+    "update-update: update 3",
+  ]);
 });
 
 test("a source that fails ends its watchers: what they had is told, then next throws, then it is done", async () => {
@@ -150,7 +178,12 @@ test("calls for one id take turns", async () => {
       if (instance.port === 1) await opened;
       signal.throwIfAborted();
       const held = await local.add(instance);
-      return { remove: () => { log.push("remove"); return held.remove(); } };
+      return {
+        remove: () => {
+          log.push("remove");
+          return held.remove();
+        },
+      };
     },
     list: (name) => local.list(name),
     source: (name) => local.source(name),
@@ -174,7 +207,12 @@ test("calls for one id take turns", async () => {
 test("deregistering calls off what is being registered", async () => {
   const local = new LocalBackend();
   const backend: Backend = {
-    add: (_instance, { signal }) => new Promise((_resolve, reject) => { signal.addEventListener("abort", () => { reject(signal.reason as Error); }); }),
+    add: (_instance, { signal }) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener("abort", () => {
+          reject(signal.reason as Error);
+        });
+      }),
     list: (name) => local.list(name),
     source: (name) => local.source(name),
   };

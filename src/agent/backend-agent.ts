@@ -3,12 +3,27 @@ import pLimit from "p-limit";
 import { UsageError } from "../util/errors.js";
 import { abortable, linkSignal } from "../util/signals.js";
 import { badArgument, requireBoolean, requireOptions, requireSignal, requireText } from "../util/validate.js";
-import type { Agent, DeregisterOptions, QueryOptions, RegisterOptions, Service, ServiceWatcher, WatchOptions } from "./agent.js";
+import type {
+  Agent,
+  DeregisterOptions,
+  QueryOptions,
+  RegisterOptions,
+  Service,
+  ServiceWatcher,
+  WatchOptions,
+} from "./agent.js";
 import { checkAgentOptions, checkTags, resolveAdvertised, type AgentOptions } from "./agent-options.js";
 import type { Backend } from "./backend.js";
 import { AgentError } from "./errors.js";
 import { Feed } from "./feed.js";
-import { checkNewInstance, createInstance, hasTags, type Instance, type InstanceData, type NewInstance } from "./instance.js";
+import {
+  checkNewInstance,
+  createInstance,
+  hasTags,
+  type Instance,
+  type InstanceData,
+  type NewInstance,
+} from "./instance.js";
 import { QueuedWatcher } from "./queued-watcher.js";
 import { Turns } from "./turns.js";
 
@@ -48,7 +63,8 @@ class BackendAgent implements Agent {
     const link = linkSignal(signal);
     const work = this.#turns.take(id, async (slot) => {
       const { held, name } = slot;
-      if (held !== undefined && !replace) throw new AgentError("ALREADY_REGISTERED", `this agent has registered an instance "${id}" already`);
+      if (held !== undefined && !replace)
+        throw new AgentError("ALREADY_REGISTERED", `this agent has registered an instance "${id}" already`);
       try {
         const data = await this.#dataOf(id, checked, link.signal);
         link.signal.throwIfAborted();
@@ -91,7 +107,11 @@ class BackendAgent implements Agent {
     if (name === "") badArgument('name must not be ""');
     const tags = this.#beginQuery(options);
     const found = await this.#backend.list(name, options.signal);
-    return this.#serviceOf(name, found.filter((data) => hasTags(data, tags)), tags);
+    return this.#serviceOf(
+      name,
+      found.filter((data) => hasTags(data, tags)),
+      tags,
+    );
   }
 
   async leave(options: DeregisterOptions = {}): Promise<void> {
@@ -126,9 +146,23 @@ class BackendAgent implements Agent {
     return this.#backend.newId?.(addr) ?? randomUUID();
   }
 
-  async #dataOf(id: string, { name, addr, port, tags = [], meta }: NewInstance, signal: AbortSignal): Promise<InstanceData> {
-    const host = this.#advertiseAddress === undefined ? (addr ?? this.#backend.nodeAddress ?? "") : await resolveAdvertised(this.#advertiseAddress, signal);
-    return { id, name, host, port, tags: [...new Set([...this.#defaultTags, ...tags])], ...(meta !== undefined && { meta }) };
+  async #dataOf(
+    id: string,
+    { name, addr, port, tags = [], meta }: NewInstance,
+    signal: AbortSignal,
+  ): Promise<InstanceData> {
+    const host =
+      this.#advertiseAddress === undefined
+        ? (addr ?? this.#backend.nodeAddress ?? "")
+        : await resolveAdvertised(this.#advertiseAddress, signal);
+    return {
+      id,
+      name,
+      host,
+      port,
+      tags: [...new Set([...this.#defaultTags, ...tags])],
+      ...(meta !== undefined && { meta }),
+    };
   }
 
   #serviceOf(name: string, found: readonly InstanceData[], tags: readonly string[]): Service {
@@ -152,9 +186,13 @@ class BackendAgent implements Agent {
   }
 
   #newFeed(name: string): Feed {
-    const feed: Feed = new Feed(this.#backend.source(name), (data) => this.#toInstance(data), () => {
-      if (this.#feeds.get(name) === feed) this.#feeds.delete(name);
-    });
+    const feed: Feed = new Feed(
+      this.#backend.source(name),
+      (data) => this.#toInstance(data),
+      () => {
+        if (this.#feeds.get(name) === feed) this.#feeds.delete(name);
+      },
+    );
     this.#feeds.set(name, feed);
     return feed;
   }
@@ -163,7 +201,8 @@ class BackendAgent implements Agent {
   async #remove(id: string, signal: AbortSignal | undefined): Promise<void> {
     const slot = this.#turns.get(id);
     if (slot === undefined) return;
-    for (const link of slot.adding) link.abort(new UsageError("ERR_CLOSED", `the instance "${id}" was deregistered while it was being registered`));
+    for (const link of slot.adding)
+      link.abort(new UsageError("ERR_CLOSED", `the instance "${id}" was deregistered while it was being registered`));
     const work = this.#turns.take(id, async (slot) => {
       signal?.throwIfAborted();
       await slot.held?.remove();
@@ -181,7 +220,11 @@ class BackendAgent implements Agent {
     await Promise.all(ended);
     signal?.throwIfAborted();
     const errors = results.flatMap((result) => (result.status === "rejected" ? [result.reason as unknown] : []));
-    if (errors.length > 0) throw new AggregateError(errors, `${String(errors.length)} of ${String(ids.length)} instances could not be deregistered`);
+    if (errors.length > 0)
+      throw new AggregateError(
+        errors,
+        `${String(errors.length)} of ${String(ids.length)} instances could not be deregistered`,
+      );
   }
 }
 

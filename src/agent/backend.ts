@@ -11,7 +11,10 @@ export interface Backend {
    *
    * @param options `replaced`: the handle of the same id, which this takes the place of, and which goes on when this rejects
    */
-  add(instance: InstanceData, options: { readonly signal: AbortSignal; readonly replaced?: HeldInstance | undefined }): Promise<HeldInstance>;
+  add(
+    instance: InstanceData,
+    options: { readonly signal: AbortSignal; readonly replaced?: HeldInstance | undefined },
+  ): Promise<HeldInstance>;
   /** All instances, or those of one service. */
   list(name: string | undefined, signal: AbortSignal | undefined): Promise<readonly InstanceData[]>;
   /** Follows one service. No I/O. */
@@ -40,4 +43,5 @@ export type SourceUpdate =
   | { readonly kind: "state"; readonly instances: readonly InstanceData[] }
   | { readonly kind: "changes"; readonly changes: readonly SourceChange[] };
 
-export type SourceChange = { readonly type: "set"; readonly instance: InstanceData } | { readonly type: "remove"; readonly id: string };
+export type SourceChange =
+  { readonly type: "set"; readonly instance: InstanceData } | { readonly type: "remove"; readonly id: string };

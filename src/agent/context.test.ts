@@ -35,7 +35,10 @@ test("agent 45: inside it is the innermost, across awaits and timers, and parall
   });
   assert.equal(await runWithAgent(a, outer), "done");
   await other;
-  assert.equal(runWithAgent(a, () => agentFromContext()), a);
+  assert.equal(
+    runWithAgent(a, () => agentFromContext()),
+    a,
+  );
   assert.ok(![a, b].includes(agentFromContext()));
 });
 
@@ -49,7 +52,13 @@ test("agent 46: a bound function takes its agent along", () => {
   assert.equal(bindAgent(sum, agent)(1, 2), 3);
   const bound = runWithAgent(agent, () => bindAgent(sum));
   assert.equal(bound(2, 3), 5);
-  assert.equal(runWithAgent(createLocalAgent(), () => bound(3, 4)), 7);
+  assert.equal(
+    runWithAgent(createLocalAgent(), () => bound(3, 4)),
+    7,
+  );
   // agents look alike: only identity tells
-  assert.deepEqual(seen.map((each) => each === agent), [true, true, true]);
+  assert.deepEqual(
+    seen.map((each) => each === agent),
+    [true, true, true],
+  );
 });

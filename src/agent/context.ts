@@ -20,6 +20,9 @@ export function runWithAgent<T>(agent: Agent, fn: () => T): T {
  *
  * @param agent default: `agentFromContext()` as it is now
  */
-export function bindAgent<A extends unknown[], R>(fn: (...args: A) => R, agent: Agent = agentFromContext()): (...args: A) => R {
+export function bindAgent<A extends unknown[], R>(
+  fn: (...args: A) => R,
+  agent: Agent = agentFromContext(),
+): (...args: A) => R {
   return (...args) => storage.run(agent, fn, ...args);
 }

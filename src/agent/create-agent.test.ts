@@ -14,7 +14,9 @@ test("agent 47: the first name of a configuration selects the backend", async ()
     given.push(settings);
     return agent;
   });
-  assert.throws(() => { registerBackend("a-backend", () => agent); }, agentError("DUPLICATE_ADAPTER"));
+  assert.throws(() => {
+    registerBackend("a-backend", () => agent);
+  }, agentError("DUPLICATE_ADAPTER"));
   assert.equal(await createAgent({ "a-backend": { dc: "d" }, nope: {} }), agent);
   assert.deepEqual(given, [{ dc: "d" }]);
   assert.deepEqual(backends(), ["a-backend", "local"]);
@@ -29,8 +31,18 @@ test("agent 47: the local backend is there from the start", async () => {
 });
 
 test("bad arguments are refused", async () => {
-  assert.throws(() => { registerBackend("", () => createLocalAgent()); }, { code: "ERR_ARGUMENT" });
-  assert.throws(() => { registerBackend("b", undefined as never); }, { code: "ERR_ARGUMENT" });
+  assert.throws(
+    () => {
+      registerBackend("", () => createLocalAgent());
+    },
+    { code: "ERR_ARGUMENT" },
+  );
+  assert.throws(
+    () => {
+      registerBackend("b", undefined as never);
+    },
+    { code: "ERR_ARGUMENT" },
+  );
   await assert.rejects(createAgent(undefined as never), { code: "ERR_ARGUMENT" });
 });
 

@@ -39,6 +39,7 @@ export async function createAgent(config: Readonly<Record<string, unknown>>): Pr
   if (first === undefined) throw new AgentError("EMPTY_CONFIG", "the configuration names no backend");
   const [name, settings] = first;
   const factory = factories.get(name);
-  if (factory === undefined) throw new AgentError("UNKNOWN_ADAPTER", `there is no backend "${name}"; there are ${backends().join(", ")}`);
+  if (factory === undefined)
+    throw new AgentError("UNKNOWN_ADAPTER", `there is no backend "${name}"; there are ${backends().join(", ")}`);
   return factory(settings);
 }

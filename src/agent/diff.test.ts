@@ -17,12 +17,18 @@ const states = [[], [alpha], [alpha, beta], [beta], []];
 
 test("agent 28: events lead from state to state", () => {
   const diff = new Diff();
-  assert.deepEqual(states.map((state) => told(diff.apply(state))), ["", "add alpha", "add beta", "delete alpha", "delete beta"]);
+  assert.deepEqual(
+    states.map((state) => told(diff.apply(state))),
+    ["", "add alpha", "add beta", "delete alpha", "delete beta"],
+  );
 });
 
 test("agent 29: with emitUnchanged, what is as before is an update", () => {
   const diff = new Diff({ emitUnchanged: true });
-  assert.deepEqual(states.map((state) => told(diff.apply(state))), ["", "add alpha", "update alpha, add beta", "update beta, delete alpha", "delete beta"]);
+  assert.deepEqual(
+    states.map((state) => told(diff.apply(state))),
+    ["", "add alpha", "update alpha, add beta", "update beta, delete alpha", "delete beta"],
+  );
 });
 
 test("agent 30: an update carries the new instance, a delete the last one", () => {
@@ -53,14 +59,20 @@ test("agent 31: the order of tags means nothing, every other difference does", (
 
 test("agent 32: of one id twice in a state the last counts", () => {
   const last = instance("alpha", { port: 2 });
-  assert.deepEqual(new Diff().apply([alpha, beta, last]), [{ op: "add", instance: last }, { op: "add", instance: beta }]);
+  assert.deepEqual(new Diff().apply([alpha, beta, last]), [
+    { op: "add", instance: last },
+    { op: "add", instance: beta },
+  ]);
 });
 
 test("agent 33: deletes come in the order of first appearance", () => {
   const diff = new Diff();
   diff.apply(["c", "a", "b"].map((id) => instance(id)));
   diff.apply(["b", "a", "c", "d"].map((id) => instance(id, { port: 2 })));
-  assert.deepEqual(diff.snapshot().map(({ id }) => id), ["c", "a", "b", "d"]);
+  assert.deepEqual(
+    diff.snapshot().map(({ id }) => id),
+    ["c", "a", "b", "d"],
+  );
   assert.equal(told(diff.apply([])), "delete c, delete a, delete b, delete d");
   assert.deepEqual(diff.snapshot(), []);
 });

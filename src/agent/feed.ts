@@ -65,7 +65,10 @@ export class Feed {
     const reading = joining.length > 0;
     const wait = linkSignal(this.#ending.signal);
     if (reading) this.#source.reread();
-    else this.#interrupt = () => { wait.abort(interrupted); };
+    else
+      this.#interrupt = () => {
+        wait.abort(interrupted);
+      };
     try {
       const update = await this.#source.next(wait.signal);
       for (const change of this.#changes(update)) for (const watcher of this.#watchers) watcher.push(change);
@@ -89,7 +92,9 @@ export class Feed {
 
   #changes(update: SourceUpdate): readonly Change[] {
     if (update.kind === "state") return this.#present.apply(update.instances.map(this.#toInstance));
-    return update.changes.flatMap((change) => (change.type === "set" ? this.#present.set(this.#toInstance(change.instance)) : this.#present.remove(change.id)));
+    return update.changes.flatMap((change) =>
+      change.type === "set" ? this.#present.set(this.#toInstance(change.instance)) : this.#present.remove(change.id),
+    );
   }
 }
 

@@ -28,6 +28,12 @@ export {
 } from "./create-agent.js";
 export { Diff, type DiffOptions } from "./diff.js";
 export { AgentError, type AgentErrorCode } from "./errors.js";
-export { createInstance, type Instance, type InstanceData, type NewInstance, type NewInstance as ServiceRegistration } from "./instance.js";
+export {
+  createInstance,
+  type Instance,
+  type InstanceData,
+  type NewInstance,
+  type NewInstance as ServiceRegistration,
+} from "./instance.js";
 export { createLocalAgent } from "./local-agent.js";
 export { resolveAddresses, type AddressUpdate } from "./resolve-addresses.js";

@@ -69,7 +69,14 @@ class FrozenInstance implements Instance {
 
 /** Whether nothing differs; the order of tags means nothing. */
 export function sameInstance(a: Instance, b: Instance): boolean {
-  return a.local === b.local && a.name === b.name && a.host === b.host && a.port === b.port && sameTags(a.tags, b.tags) && sameMeta(a.meta, b.meta);
+  return (
+    a.local === b.local &&
+    a.name === b.name &&
+    a.host === b.host &&
+    a.port === b.port &&
+    sameTags(a.tags, b.tags) &&
+    sameMeta(a.meta, b.meta)
+  );
 }
 
 export function hasTags({ tags }: InstanceData, wanted: readonly string[]): boolean {

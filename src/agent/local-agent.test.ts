@@ -12,7 +12,9 @@ agentSuite("local", () => {
   const backend: Backend = {
     async add(instance) {
       const held = await local.add(instance);
-      return { remove: () => (failing.has(instance.id) ? Promise.reject(new Error("cannot be removed")) : held.remove()) };
+      return {
+        remove: () => (failing.has(instance.id) ? Promise.reject(new Error("cannot be removed")) : held.remove()),
+      };
     },
     list: (name) => local.list(name),
     source: (name) => local.source(name),

@@ -13,7 +13,10 @@ export interface AddressUpdate {
  *
  * Ends normally on abort and when the agent leaves; throws what the watcher throws.
  */
-export async function* resolveAddresses(service: Service, options: WatchOptions = {}): AsyncGenerator<readonly AddressUpdate[], void, undefined> {
+export async function* resolveAddresses(
+  service: Service,
+  options: WatchOptions = {},
+): AsyncGenerator<readonly AddressUpdate[], void, undefined> {
   const addresses = new Addresses();
   let first = true;
   for await (const batch of service.watch(options)) {

@@ -3,7 +3,8 @@ import type { EndpointAddress } from "./types.js";
 
 /** `ip:port`, of IPv6 `[ip]:port`; undefined for what is neither. */
 export function parseAddress(text: string): EndpointAddress | undefined {
-  const { bracketed, plain, digits } = /^(?:\[(?<bracketed>[^[\]]+)\]|(?<plain>[^:[\]\s]+)):(?<digits>\d{1,5})$/.exec(text)?.groups ?? {};
+  const { bracketed, plain, digits } =
+    /^(?:\[(?<bracketed>[^[\]]+)\]|(?<plain>[^:[\]\s]+)):(?<digits>\d{1,5})$/.exec(text)?.groups ?? {};
   const ip = bracketed ?? plain;
   const port = Number(digits);
   return ip !== undefined && isPort(port) ? { ip, port } : undefined;

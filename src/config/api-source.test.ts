@@ -36,7 +36,11 @@ class Scripted<T> implements ListerWatcher<T> {
     return step.list;
   }
 
-  async *watch({ resourceVersion }: { readonly resourceVersion: string }): AsyncGenerator<WatchEvent<T>, void, undefined> {
+  async *watch({
+    resourceVersion,
+  }: {
+    readonly resourceVersion: string;
+  }): AsyncGenerator<WatchEvent<T>, void, undefined> {
     const step = this.#next(`watch ${resourceVersion}`);
     if (step === undefined) return hang();
     assert.ok("watch" in step, `a watch was asked for, not ${JSON.stringify(step)}`);
@@ -97,8 +101,18 @@ interface Running {
 
 function run(t: TestContext, services: Scripted<Service>, options: Partial<SourceAPIOptions> = {}): Running {
   const serviceSink = new Sink<ServiceUpdate>(({ op, services: items }) => [op, ...items.map(showService)].join(" "));
-  const endpointsSink = new Sink<EndpointsUpdate>(({ op, endpoints: items }) => [op, ...items.map(showEndpoints)].join(" "));
-  const source = new SourceAPI({ services, endpoints: new Scripted<Endpoints>({ list: { items: [], resourceVersion: "1" } }), periodMs: 30, reconnectMs: 10, serviceSink, endpointsSink, ...options });
+  const endpointsSink = new Sink<EndpointsUpdate>(({ op, endpoints: items }) =>
+    [op, ...items.map(showEndpoints)].join(" "),
+  );
+  const source = new SourceAPI({
+    services,
+    endpoints: new Scripted<Endpoints>({ list: { items: [], resourceVersion: "1" } }),
+    periodMs: 30,
+    reconnectMs: 10,
+    serviceSink,
+    endpointsSink,
+    ...options,
+  });
   t.after(() => source.close());
   return { source, services, sent: serviceSink.sent, sentEndpoints: endpointsSink.sent };
 }
@@ -154,7 +168,9 @@ const timeouts: Readonly<Record<string, Error>> = {
   "a DOMException": new DOMException("signal timed out", "TimeoutError"),
   "a socket": failure({ code: "ETIMEDOUT" }),
   "a closed connection": failure({ message: "read tcp 127.0.0.1: use of closed network connection" }),
-  "all endpoints": new ClusterError("ERR_CLUSTER_UNAVAILABLE", [new EndpointError("ERR_HEADER_TIMEOUT", "silence", { endpoint: "http://a", outcome: "notApplied" })]),
+  "all endpoints": new ClusterError("ERR_CLUSTER_UNAVAILABLE", [
+    new EndpointError("ERR_HEADER_TIMEOUT", "silence", { endpoint: "http://a", outcome: "notApplied" }),
+  ]),
 };
 for (const [what, error] of Object.entries(timeouts)) {
   test(`config 43: a watch that timed out is begun again at the same version: ${what}`, async (t) => {
@@ -186,7 +202,11 @@ test("config 45: after an error event, an unknown type, or a status in place of 
     { type: "MODIFIED", object: { kind: "Status", metadata: {}, message: "gone" } },
   ];
   for (const event of bad) {
-    const services: Scripted<Service> = new Scripted<Service>(emptyAt1, { watch: [event as WatchEvent<Service>] }, { list: { items: [service("bar:80")], resourceVersion: "7" } });
+    const services: Scripted<Service> = new Scripted<Service>(
+      emptyAt1,
+      { watch: [event as WatchEvent<Service>] },
+      { list: { items: [service("bar:80")], resourceVersion: "7" } },
+    );
     const { source, sent } = run(t, services);
     await services.askedTimes(4);
     assert.deepEqual(services.asked, ["list", "watch 1", "list", "watch 7"]);
@@ -203,7 +223,11 @@ test("an event without an object ends the stream, and the version is kept", asyn
 });
 
 test("an object without a version is sent, and then listed anew", async (t) => {
-  const services = new Scripted<Service>(emptyAt1, { watch: [{ type: "ADDED", object: service("bar:80") }, "hang"] }, { list: { items: [service("bar:80")], resourceVersion: "3" } });
+  const services = new Scripted<Service>(
+    emptyAt1,
+    { watch: [{ type: "ADDED", object: service("bar:80") }, "hang"] },
+    { list: { items: [service("bar:80")], resourceVersion: "3" } },
+  );
   const { sent } = run(t, services);
   await services.askedTimes(4);
   assert.deepEqual(services.asked, ["list", "watch 1", "list", "watch 3"]);
@@ -224,7 +248,11 @@ test("a stream that delivered something is opened again at once, one that did no
 test("config 46: while services fail, endpoints flow on", async (t) => {
   const services = new Scripted<Service>(...Array.from({ length: 1_000 }, () => ({ list: failure() })));
   const foo = { ...endpoints("foo 1.1.1.1:80"), metadata: { name: "foo", namespace: "", resourceVersion: "2" } };
-  const endpointsApi = new Scripted<Endpoints>({ list: { items: [], resourceVersion: "1" } }, { watch: [{ type: "ADDED", object: foo }] }, { watch: ["hang"] });
+  const endpointsApi = new Scripted<Endpoints>(
+    { list: { items: [], resourceVersion: "1" } },
+    { watch: [{ type: "ADDED", object: foo }] },
+    { watch: ["hang"] },
+  );
   const { source, sent, sentEndpoints } = run(t, services, { endpoints: endpointsApi, periodMs: 5 });
   await endpointsApi.askedTimes(3);
   await services.askedTimes(3);
@@ -253,7 +281,12 @@ test("config 47: a closed source ends although its API hangs, and asks for nothi
 test("a sink that takes nothing more ends the source, with its error", async (t) => {
   const error = new UsageError("ERR_CLOSED", "closed");
   const { source } = run(t, new Scripted<Service>(emptyAt1), {
-    serviceSink: { source: "api", send: () => Promise.reject(error), close: () => undefined, remove: () => Promise.resolve() },
+    serviceSink: {
+      source: "api",
+      send: () => Promise.reject(error),
+      close: () => undefined,
+      remove: () => Promise.resolve(),
+    },
   });
   assert.equal(await source.closed, error);
   await assert.rejects(source.synced, error);
@@ -261,7 +294,11 @@ test("a sink that takes nothing more ends the source, with its error", async (t)
 
 test("a warning handler that throws ends the source", async (t) => {
   const error = new Error("enough");
-  const { source } = run(t, new Scripted<Service>({ list: failure() }), { onWarning: () => { throw error; } });
+  const { source } = run(t, new Scripted<Service>({ list: failure() }), {
+    onWarning: () => {
+      throw error;
+    },
+  });
   assert.equal(await source.closed, error);
 });
 

@@ -63,7 +63,11 @@ export const jsonCodec: Codec = Object.freeze({
   encodeService(service: Service, version: ApiVersion = "v1beta1"): string {
     requireVersion(version);
     const { metadata, spec } = service;
-    return JSON.stringify(isNestedVersion(version) ? { kind: "Service", apiVersion: version, metadata, spec } : { ...flat("Service", version, metadata), ...spec });
+    return JSON.stringify(
+      isNestedVersion(version)
+        ? { kind: "Service", apiVersion: version, metadata, spec }
+        : { ...flat("Service", version, metadata), ...spec },
+    );
   },
 
   encodeEndpoints(endpoints: Endpoints, version: ApiVersion = "v1beta1"): string {
@@ -71,7 +75,13 @@ export const jsonCodec: Codec = Object.freeze({
     const { metadata, protocol, endpoints: addresses } = endpoints;
     return JSON.stringify(
       isNestedVersion(version)
-        ? { kind: "Endpoints", apiVersion: version, metadata, protocol, endpoints: addresses.map(({ ip, port }) => ({ ip, port })) }
+        ? {
+            kind: "Endpoints",
+            apiVersion: version,
+            metadata,
+            protocol,
+            endpoints: addresses.map(({ ip, port }) => ({ ip, port })),
+          }
         : { ...flat("Endpoints", version, metadata), protocol, endpoints: addresses.map(formatAddress) },
     );
   },
@@ -80,7 +90,8 @@ export const jsonCodec: Codec = Object.freeze({
 const versions: readonly string[] = ["v1beta1", "v1beta2", "v1beta3"] satisfies readonly ApiVersion[];
 
 function requireVersion(version: unknown): void {
-  if (typeof version !== "string" || !versions.includes(version)) badArgument(`version must be one of ${versions.join(", ")}`);
+  if (typeof version !== "string" || !versions.includes(version))
+    badArgument(`version must be one of ${versions.join(", ")}`);
 }
 
 /** Whether metadata and spec are objects of their own, not fields beside the others. */
@@ -88,7 +99,11 @@ function isNestedVersion(version: string): boolean {
   return version === "v1beta3";
 }
 
-function open(text: string, origin: TextOrigin | undefined, kind: "Service" | "Endpoints"): { readonly fields: JsonReader; readonly isNested: boolean } {
+function open(
+  text: string,
+  origin: TextOrigin | undefined,
+  kind: "Service" | "Endpoints",
+): { readonly fields: JsonReader; readonly isNested: boolean } {
   const fields = JsonReader.parse(text, origin?.key ?? "");
   if ((fields.text("kind") ?? kind) !== kind) fields.fail(`kind is not ${kind}`);
   const version = fields.text("apiVersion") ?? "v1beta1";
@@ -117,18 +132,26 @@ function protocolOf(fields: JsonReader): Protocol {
 }
 
 function addressTextsOf(fields: JsonReader): readonly EndpointAddress[] {
-  return (fields.texts("endpoints") ?? []).map((text) => parseAddress(text) ?? fields.fail("endpoints holds something that is not ip:port"));
+  return (fields.texts("endpoints") ?? []).map(
+    (text) => parseAddress(text) ?? fields.fail("endpoints holds something that is not ip:port"),
+  );
 }
 
 function addressObjectsOf(fields: JsonReader): readonly EndpointAddress[] {
   return (fields.objects("endpoints") ?? []).map((address) => {
     const [ip = "", port] = [address.text("ip"), address.port("port")];
-    return ip !== "" && port !== undefined ? { ip, port } : fields.fail("endpoints holds something without ip and port");
+    return ip !== "" && port !== undefined
+      ? { ip, port }
+      : fields.fail("endpoints holds something without ip and port");
   });
 }
 
 /** The metadata as `v1beta1` has it: beside the other fields, the name as `id`, a version of digits as a number. */
-function flat(kind: string, apiVersion: ApiVersion, { name, resourceVersion, ...rest }: ObjectMeta): Record<string, unknown> {
+function flat(
+  kind: string,
+  apiVersion: ApiVersion,
+  { name, resourceVersion, ...rest }: ObjectMeta,
+): Record<string, unknown> {
   const number = Number(resourceVersion);
   const version = resourceVersion !== undefined && Number.isSafeInteger(number) ? number : resourceVersion;
   return { kind, id: name, apiVersion, ...rest, resourceVersion: version };

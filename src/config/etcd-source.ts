@@ -1,7 +1,25 @@
-import { EtcdError, isIndexCleared, keysOf, Mirror, ResponseError, type KeysAPI, type KeysClient, type KeysResponse, type MirrorUpdate } from "../core/index.js";
+import {
+  EtcdError,
+  isIndexCleared,
+  keysOf,
+  Mirror,
+  ResponseError,
+  type KeysAPI,
+  type KeysClient,
+  type KeysResponse,
+  type MirrorUpdate,
+} from "../core/index.js";
 import { log } from "../util/log.js";
 import { linkSignal, maxTimerMs, sleep } from "../util/signals.js";
-import { badArgument, requireFunction, requireMs, requireName, requireOptions, requireSignal, requireText } from "../util/validate.js";
+import {
+  badArgument,
+  requireFunction,
+  requireMs,
+  requireName,
+  requireOptions,
+  requireSignal,
+  requireText,
+} from "../util/validate.js";
 import { jsonCodec, type Codec } from "./codec.js";
 import { ConfigError } from "./errors.js";
 import { readTree } from "./read-tree.js";
@@ -60,7 +78,11 @@ export class ConfigSourceEtcd implements AsyncDisposable {
     this.#keys = keysOf(client);
     // checks the root
     this.#keys.watcher(root);
-    this.#root = root.split("/").filter(Boolean).map((segment) => `/${segment}`).join("");
+    this.#root = root
+      .split("/")
+      .filter(Boolean)
+      .map((segment) => `/${segment}`)
+      .join("");
     this.#codec = codec;
     this.#registry = this.#newRegistry();
     this.#loop = new SourceLoop("source", signal, (loop) => this.#run(loop));
@@ -137,7 +159,10 @@ export class ConfigSourceEtcd implements AsyncDisposable {
       minRetryMs: Math.min(100, retryMs),
       maxRetryMs: retryMs,
       onError: (error) => {
-        this.#warn(isIndexCleared(error) ? "history was cleared, reading again" : "etcd did not answer, trying again", error);
+        this.#warn(
+          isIndexCleared(error) ? "history was cleared, reading again" : "etcd did not answer, trying again",
+          error,
+        );
       },
     });
     let isFirst = true;
@@ -150,7 +175,9 @@ export class ConfigSourceEtcd implements AsyncDisposable {
         continue;
       }
       // not waited for: a slow handler delays neither the other kind nor the watch
-      const sent = this.#send(update.kind === "list" ? this.#listed(mirror, update, isFirst) : this.#registry.apply(update.changes));
+      const sent = this.#send(
+        update.kind === "list" ? this.#listed(mirror, update, isFirst) : this.#registry.apply(update.changes),
+      );
       sent.then(isFirst ? synced : () => undefined, fail);
       isFirst = false;
       if (update.kind === "list" && resyncMs > 0) resyncAt = performance.now() + resyncMs;
@@ -162,7 +189,12 @@ export class ConfigSourceEtcd implements AsyncDisposable {
     for (;;) {
       const link = linkSignal(signal);
       const ms = Math.max(0, resyncAt - performance.now());
-      const timer = ms <= maxTimerMs ? setTimeout(() => { link.abort(timeToResync); }, ms) : undefined;
+      const timer =
+        ms <= maxTimerMs
+          ? setTimeout(() => {
+              link.abort(timeToResync);
+            }, ms)
+          : undefined;
       try {
         return await mirror.next(link.signal);
       } catch (error) {
@@ -212,7 +244,17 @@ const timeToResync = Symbol("time to resync");
 
 function requireEtcdOptions(options: ConfigSourceEtcdOptions): void {
   requireOptions("options", options, optionNames);
-  const { services, endpoints, root = "", retryMs = 2_000, resyncMs = 0, resync = "diff", codec, signal, onWarning } = options;
+  const {
+    services,
+    endpoints,
+    root = "",
+    retryMs = 2_000,
+    resyncMs = 0,
+    resync = "diff",
+    codec,
+    signal,
+    onWarning,
+  } = options;
   requireSink("options.services", services);
   requireSink("options.endpoints", endpoints);
   requireText("options.root", root);

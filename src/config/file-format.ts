@@ -8,18 +8,28 @@ import type { Endpoints, Service } from "./types.js";
  *
  * @throws {ConfigError} `ERR_DECODE`
  */
-export function decodeFile(text: string, path: string): { readonly services: readonly Service[]; readonly endpoints: readonly Endpoints[] } {
-  const entries = (JsonReader.parse(text, path).lowerCased().objects("services") ?? []).map((entry) => entry.lowerCased());
+export function decodeFile(
+  text: string,
+  path: string,
+): { readonly services: readonly Service[]; readonly endpoints: readonly Endpoints[] } {
+  const entries = (JsonReader.parse(text, path).lowerCased().objects("services") ?? []).map((entry) =>
+    entry.lowerCased(),
+  );
   const named = entries.map((entry) => {
     const name = entry.text("name") ?? "";
     return { entry, metadata: { name: name === "" ? entry.fail("a service has no name") : name, namespace: "" } };
   });
   return {
-    services: named.map(({ entry, metadata }) => ({ metadata, spec: { port: entry.port("port") ?? 0, protocol: "TCP", sessionAffinity: "None" } })),
+    services: named.map(({ entry, metadata }) => ({
+      metadata,
+      spec: { port: entry.port("port") ?? 0, protocol: "TCP", sessionAffinity: "None" },
+    })),
     endpoints: named.map(({ entry, metadata }) => ({
       metadata,
       protocol: "TCP",
-      endpoints: (entry.texts("endpoints") ?? []).map((address) => parseAddress(address) ?? entry.fail("endpoints holds something that is not ip:port")),
+      endpoints: (entry.texts("endpoints") ?? []).map(
+        (address) => parseAddress(address) ?? entry.fail("endpoints holds something that is not ip:port"),
+      ),
     })),
   };
 }

@@ -4,7 +4,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { Recorder, showEndpoints, showService } from "./test-kit/config-objects.js";
-import { ConfigError, ConfigSourceFile, EndpointsConfig, ServiceConfig, type Endpoints, type Service, type Warning } from "./index.js";
+import {
+  ConfigError,
+  ConfigSourceFile,
+  EndpointsConfig,
+  ServiceConfig,
+  type Endpoints,
+  type Service,
+  type Warning,
+} from "./index.js";
 
 interface Running {
   readonly path: string;
@@ -102,7 +110,15 @@ test("a file that becomes bad, or cannot be read, keeps the last state, with one
   await services.until(["/web:81"]);
   assert.deepEqual(services.calls, [["/web:80"], ["/web:81"]]);
   assert.equal(endpoints.calls.length, 1);
-  assert.deepEqual(warnings.map(({ key, error }) => [key, (error as { code?: unknown }).code]), [[path, "ERR_DECODE"], [path, "ENOENT"], [path, "ERR_DECODE"], [path, "ERR_DECODE"]]);
+  assert.deepEqual(
+    warnings.map(({ key, error }) => [key, (error as { code?: unknown }).code]),
+    [
+      [path, "ERR_DECODE"],
+      [path, "ENOENT"],
+      [path, "ERR_DECODE"],
+      [path, "ERR_DECODE"],
+    ],
+  );
   assert.ok(warnings[0]?.error instanceof ConfigError && !warnings[0].error.message.includes("s3cret"));
 });
 
@@ -159,11 +175,14 @@ test("config 47: a closed file source lets go of its directory and its timer; sy
   await unsynced;
   assert.equal(await source.closed, undefined);
   // a handle is gone some turns after it is closed
-  while (process.getActiveResourcesInfo().includes("FSEventWrap")) await new Promise((resolve) => setImmediate(resolve));
+  while (process.getActiveResourcesInfo().includes("FSEventWrap"))
+    await new Promise((resolve) => setImmediate(resolve));
 });
 
 test("bad options are refused", () => {
   for (const bad of [{}, { path: "" }, { path: "x", nonsense: 1 }]) {
-    assert.throws(() => new ConfigSourceFile(bad as unknown as ConstructorParameters<typeof ConfigSourceFile>[0]), { code: "ERR_ARGUMENT" });
+    assert.throws(() => new ConfigSourceFile(bad as unknown as ConstructorParameters<typeof ConfigSourceFile>[0]), {
+      code: "ERR_ARGUMENT",
+    });
   }
 });

@@ -1,7 +1,14 @@
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { log } from "../util/log.js";
-import { badArgument, requireFunction, requireMs, requireOptions, requireSignal, requireText } from "../util/validate.js";
+import {
+  badArgument,
+  requireFunction,
+  requireMs,
+  requireOptions,
+  requireSignal,
+  requireText,
+} from "../util/validate.js";
 import { DirectoryWatch } from "./directory-watch.js";
 import { ConfigError } from "./errors.js";
 import { decodeFile } from "./file-format.js";
@@ -77,7 +84,14 @@ export class ConfigSourceFile implements AsyncDisposable {
           services && this.#options.services.send({ op: "set", services }),
           endpoints && this.#options.endpoints.send({ op: "set", endpoints }),
         ]);
-        sent.then(isFirst && services !== undefined ? () => { synced(); } : () => undefined, fail);
+        sent.then(
+          isFirst && services !== undefined
+            ? () => {
+                synced();
+              }
+            : () => undefined,
+          fail,
+        );
         await directory.change(this.#options.pollMs ?? 5_000, signal);
       }
     } finally {
@@ -144,4 +158,11 @@ function requireFileOptions(options: ConfigSourceFileOptions): void {
   requireFunction("options.onWarning", onWarning);
 }
 
-const optionNames: ReadonlySet<string> = new Set<keyof ConfigSourceFileOptions>(["path", "services", "endpoints", "pollMs", "signal", "onWarning"]);
+const optionNames: ReadonlySet<string> = new Set<keyof ConfigSourceFileOptions>([
+  "path",
+  "services",
+  "endpoints",
+  "pollMs",
+  "signal",
+  "onWarning",
+]);

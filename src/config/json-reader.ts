@@ -26,7 +26,10 @@ export class JsonReader {
 
   /** The same object, with the names of its fields in lower case; of two that then are one, the last. */
   lowerCased(): JsonReader {
-    return new JsonReader(Object.fromEntries(Object.entries(this.#fields).map(([name, value]) => [name.toLowerCase(), value])), this.#where);
+    return new JsonReader(
+      Object.fromEntries(Object.entries(this.#fields).map(([name, value]) => [name.toLowerCase(), value])),
+      this.#where,
+    );
   }
 
   fail(message: string): never {
@@ -61,7 +64,9 @@ export class JsonReader {
   }
 
   texts(name: string): readonly string[] | undefined {
-    return this.#list(name)?.map((each) => (typeof each === "string" ? each : this.fail(`${name} holds something that is not a text`)));
+    return this.#list(name)?.map((each) =>
+      typeof each === "string" ? each : this.fail(`${name} holds something that is not a text`),
+    );
   }
 
   textMap(name: string): Readonly<Record<string, string>> | undefined {
@@ -69,7 +74,10 @@ export class JsonReader {
     if (value === undefined) return undefined;
     if (!isObject(value)) this.fail(`${name} is not an object`);
     return Object.fromEntries(
-      Object.entries(value).map(([key, text]) => [key, typeof text === "string" ? text : this.fail(`${name} holds something that is not a text`)]),
+      Object.entries(value).map(([key, text]) => [
+        key,
+        typeof text === "string" ? text : this.fail(`${name} holds something that is not a text`),
+      ]),
     );
   }
 
@@ -80,13 +88,17 @@ export class JsonReader {
   }
 
   objects(name: string): readonly JsonReader[] | undefined {
-    return this.#list(name)?.map((each) => (isObject(each) ? new JsonReader(each, this.#where) : this.fail(`${name} holds something that is not an object`)));
+    return this.#list(name)?.map((each) =>
+      isObject(each) ? new JsonReader(each, this.#where) : this.fail(`${name} holds something that is not an object`),
+    );
   }
 
   /** RFC 3339. */
   time(name: string): string | undefined {
     const text = this.text(name);
-    return text === undefined || (rfc3339.test(text) && !Number.isNaN(Date.parse(text))) ? text : this.fail(`${name} is not an RFC 3339 time`);
+    return text === undefined || (rfc3339.test(text) && !Number.isNaN(Date.parse(text)))
+      ? text
+      : this.fail(`${name} is not an RFC 3339 time`);
   }
 
   /** A whole number, or its digits, as digits; 0 and "" mean absent. */
@@ -94,7 +106,9 @@ export class JsonReader {
     const value = this.#get(name);
     if (value === undefined || value === 0 || value === "") return undefined;
     if (typeof value === "string") return value;
-    return typeof value === "number" && Number.isSafeInteger(value) && value > 0 ? String(value) : this.fail(`${name} is not a version`);
+    return typeof value === "number" && Number.isSafeInteger(value) && value > 0
+      ? String(value)
+      : this.fail(`${name} is not a version`);
   }
 
   #list(name: string): readonly unknown[] | undefined {

@@ -1,4 +1,11 @@
-import { isIndexCleared, keysOf, type KeyNode, type KeysAPI, type KeysClient, type KeysResponse } from "../core/index.js";
+import {
+  isIndexCleared,
+  keysOf,
+  type KeyNode,
+  type KeysAPI,
+  type KeysClient,
+  type KeysResponse,
+} from "../core/index.js";
 import { log } from "../util/log.js";
 import { badArgument, requireFunction, requireOptions, requireText } from "../util/validate.js";
 import { readTree } from "./read-tree.js";
@@ -23,7 +30,10 @@ export interface Listing<T> {
 /** Something went, came or changed, and `object` has the version of that; or the stream cannot go on: list again. */
 export type WatchEvent<T> =
   | { readonly type: "ADDED" | "MODIFIED" | "DELETED"; readonly object: T }
-  | { readonly type: "ERROR"; readonly status: { readonly code?: number; readonly reason?: string; readonly message: string } };
+  | {
+      readonly type: "ERROR";
+      readonly status: { readonly code?: number; readonly reason?: string; readonly message: string };
+    };
 
 /** Any API that can list objects and watch them from there. */
 export interface ListerWatcher<T> {
@@ -102,9 +112,14 @@ async function nextUnlessCleared(next: () => Promise<KeysResponse>): Promise<Key
 }
 
 /** undefined for what is no change of an object: new directories, hidden names, texts that cannot be decoded. */
-function eventOf<T>({ action, node, prevNode }: KeysResponse, path: string, tryDecode: (node: KeyNode) => readonly T[]): WatchEvent<T> | undefined {
+function eventOf<T>(
+  { action, node, prevNode }: KeysResponse,
+  path: string,
+  tryDecode: (node: KeyNode) => readonly T[],
+): WatchEvent<T> | undefined {
   const removes = action === "delete" || action === "expire" || action === "compareAndDelete";
-  if (node.dir) return removes || prevNode?.dir === false ? relist("a directory went or came in place of an object") : undefined;
+  if (node.dir)
+    return removes || prevNode?.dir === false ? relist("a directory went or came in place of an object") : undefined;
   if (isHidden(node.key, path)) return undefined;
   if (!removes) {
     const [object] = tryDecode(node);
@@ -121,7 +136,11 @@ function relist(message: string): WatchEvent<never> {
 /** Listings leave hidden names out, history does not. */
 function isHidden(key: string, path: string): boolean {
   const depth = path.split("/").filter(Boolean).length;
-  return key.split("/").filter(Boolean).slice(depth).some((segment) => segment.startsWith("_"));
+  return key
+    .split("/")
+    .filter(Boolean)
+    .slice(depth)
+    .some((segment) => segment.startsWith("_"));
 }
 
 function requireNoSelector({ labelSelector = "", fieldSelector = "" }: Partial<WatchOptions>): void {

@@ -65,7 +65,10 @@ export class Reflector<T extends Named> {
 
   /** What was listed is sent the first time, and later where it differs from what is known. */
   async #list(signal: AbortSignal): Promise<void> {
-    const { items, resourceVersion } = await abortable(this.#call(() => this.#options.source.list({ signal })), signal);
+    const { items, resourceVersion } = await abortable(
+      this.#call(() => this.#options.source.list({ signal })),
+      signal,
+    );
     const differs = !this.#hasListed || !sameItems(items, [...this.#items.values()]);
     this.#version = resourceVersion;
     this.#hasListed = true;
@@ -80,7 +83,10 @@ export class Reflector<T extends Named> {
     const stream = this.#options.source.watch({ resourceVersion: this.#version, signal })[Symbol.asyncIterator]();
     try {
       for (;;) {
-        const next: IteratorResult<WatchEvent<T>, unknown> = await abortable(this.#call(() => stream.next()), signal);
+        const next: IteratorResult<WatchEvent<T>, unknown> = await abortable(
+          this.#call(() => stream.next()),
+          signal,
+        );
         if (next.done === true || !this.#take(next.value)) return delivered;
         delivered = true;
       }
@@ -130,4 +136,9 @@ function isTimeout(error: unknown): boolean {
   return error.message.includes("use of closed network connection");
 }
 
-const timeoutCodes: ReadonlySet<string> = new Set(["ETIMEDOUT", "ESOCKETTIMEDOUT", "ERR_HEADER_TIMEOUT", "ERR_BODY_TIMEOUT"]);
+const timeoutCodes: ReadonlySet<string> = new Set([
+  "ETIMEDOUT",
+  "ESOCKETTIMEDOUT",
+  "ERR_HEADER_TIMEOUT",
+  "ERR_BODY_TIMEOUT",
+]);

@@ -32,8 +32,18 @@ export class Registry {
 
   constructor(root: string, codec: Codec, onUndecodable: (key: string, error: unknown) => void) {
     this.#root = root;
-    this.#services = new Shelf<Service>(`${root}/${specsFolder}/`, (text, origin) => codec.decodeService(text, origin), bareService, onUndecodable);
-    this.#endpoints = new Shelf<Endpoints>(`${root}/${endpointsFolder}/`, (text, origin) => codec.decodeEndpoints(text, origin), bareEndpoints, onUndecodable);
+    this.#services = new Shelf<Service>(
+      `${root}/${specsFolder}/`,
+      (text, origin) => codec.decodeService(text, origin),
+      bareService,
+      onUndecodable,
+    );
+    this.#endpoints = new Shelf<Endpoints>(
+      `${root}/${endpointsFolder}/`,
+      (text, origin) => codec.decodeEndpoints(text, origin),
+      bareEndpoints,
+      onUndecodable,
+    );
   }
 
   get services(): Service[] {
@@ -64,7 +74,10 @@ export class Registry {
     const removed = changes.filter(({ type }) => type === "remove").map(({ node }) => node);
     for (const node of set) this.#standIns.delete(this.#endpoints.pathOf(node.key) ?? "");
     const services = changeOf(this.#services.set(set), this.#services.remove(removed));
-    const endpoints = changeOf(this.#endpoints.set(set), [...this.#endpoints.remove(removed), ...this.#endStandIns(removed)]);
+    const endpoints = changeOf(this.#endpoints.set(set), [
+      ...this.#endpoints.remove(removed),
+      ...this.#endStandIns(removed),
+    ]);
     return {
       ...(services !== undefined && { services: { op: services.op, services: services.items } }),
       ...(endpoints !== undefined && { endpoints: { op: endpoints.op, endpoints: endpoints.items } }),
@@ -76,7 +89,9 @@ export class Registry {
     const removes = action === "delete" || action === "expire" || action === "compareAndDelete";
     if (!removes) return node.dir ? [] : [{ type: "set", node }];
     if (!node.dir) return [{ type: "remove", node: { ...node, value: prevNode?.value ?? "" } }];
-    const below = [...this.#services.keys(), ...this.#endpoints.keys()].filter((key) => node.key === "/" || key.startsWith(`${node.key}/`));
+    const below = [...this.#services.keys(), ...this.#endpoints.keys()].filter(
+      (key) => node.key === "/" || key.startsWith(`${node.key}/`),
+    );
     return below.map((key) => ({ type: "remove", node: { key, value: "", modifiedIndex: node.modifiedIndex } }));
   }
 
@@ -85,12 +100,19 @@ export class Registry {
   }
 
   #endStandIns(removed: readonly File[]): readonly Endpoints[] {
-    const paths = removed.map(({ key }) => this.#services.pathOf(key)).filter((path) => path !== undefined && this.#standIns.delete(path));
-    return this.#endpoints.remove(paths.map((path) => ({ key: this.#endpoints.keyOf(path ?? ""), value: "", modifiedIndex: 0 })));
+    const paths = removed
+      .map(({ key }) => this.#services.pathOf(key))
+      .filter((path) => path !== undefined && this.#standIns.delete(path));
+    return this.#endpoints.remove(
+      paths.map((path) => ({ key: this.#endpoints.keyOf(path ?? ""), value: "", modifiedIndex: 0 })),
+    );
   }
 }
 
-function changeOf<T>(set: readonly T[], removed: readonly T[]): { readonly op: "add" | "remove"; readonly items: readonly T[] } | undefined {
+function changeOf<T>(
+  set: readonly T[],
+  removed: readonly T[],
+): { readonly op: "add" | "remove"; readonly items: readonly T[] } | undefined {
   if (set.length > 0) return { op: "add", items: set };
   return removed.length > 0 ? { op: "remove", items: removed } : undefined;
 }

@@ -7,5 +7,7 @@ export function sameItems(a: readonly Named[], b: readonly Named[]): boolean {
 }
 
 function byKey(items: readonly Named[]): ReadonlyMap<string, unknown> {
-  return new Map(items.map((item) => [keyOf(item), { ...item, metadata: { ...item.metadata, resourceVersion: undefined } }]));
+  return new Map(
+    items.map((item) => [keyOf(item), { ...item, metadata: { ...item.metadata, resourceVersion: undefined } }]),
+  );
 }

@@ -63,7 +63,12 @@ test("config 6: two handlers, in order, each with an array of its own", async ()
     // as the tests of other implementations do
     (items as Service[]).reverse();
   });
-  config.registerHandler({ onUpdate: (items) => { calls.push("second"); last.push(items); } });
+  config.registerHandler({
+    onUpdate: (items) => {
+      calls.push("second");
+      last.push(items);
+    },
+  });
   await send(config.channel("one"), "set", "a", "b");
   await send(config.channel("one"), "add", "c");
   assert.deepEqual(calls, ["first", "second", "first", "second"]);
@@ -135,7 +140,12 @@ test("config 13: a handler that throws stops neither the others nor later update
 
 test("a handler that rejects, and an onError that throws, stop nothing either", async () => {
   let told = 0;
-  const config = new ServiceConfig({ onError: () => { told++; throw new Error("worse"); } });
+  const config = new ServiceConfig({
+    onError: () => {
+      told++;
+      throw new Error("worse");
+    },
+  });
   config.registerHandler(() => Promise.reject(new Error("later")));
   const second = recorded(config);
   await send(config.channel("one"), "add", "foo");
@@ -204,19 +214,30 @@ test("config 17: config() is the union, bySource() its parts", async () => {
   config.channel("one");
   await send(config.channel("one"), "set", "c");
   assert.deepEqual(config.config().map(showService), ["/a:80", "b/b:80", "/c:80"]);
-  assert.deepEqual([...config.bySource()].map(([source, items]) => [source, items.map(showService)]), [["two", ["/a:80", "b/b:80"]], ["one", ["/c:80"]]]);
+  assert.deepEqual(
+    [...config.bySource()].map(([source, items]) => [source, items.map(showService)]),
+    [
+      ["two", ["/a:80", "b/b:80"]],
+      ["one", ["/c:80"]],
+    ],
+  );
 });
 
 test("keys are ordered by their bytes, not by their UTF-16 units", async () => {
   const config = new ServiceConfig();
   await send(config.channel("one"), "set", "\u{1F600}", "\uFF5E", "a");
-  assert.deepEqual(config.config().map(({ metadata }) => metadata.name), ["a", "\uFF5E", "\u{1F600}"]);
+  assert.deepEqual(
+    config.config().map(({ metadata }) => metadata.name),
+    ["a", "\uFF5E", "\u{1F600}"],
+  );
 });
 
 test("what is handed out is frozen, and what was sent may be changed later", async () => {
   const config = new ServiceConfig();
   const publicIPs = ["10.0.0.1"];
-  await config.channel("one").send({ op: "add", services: [{ ...service("foo"), spec: { ...service("foo").spec, publicIPs } }] });
+  await config
+    .channel("one")
+    .send({ op: "add", services: [{ ...service("foo"), spec: { ...service("foo").spec, publicIPs } }] });
   publicIPs.push("10.0.0.2");
   const [item] = config.config();
   assert.deepEqual(item?.spec.publicIPs, ["10.0.0.1"]);
@@ -226,7 +247,13 @@ test("what is handed out is frozen, and what was sent may be changed later", asy
 test("a malformed update is refused before anything is changed", async () => {
   const config = new ServiceConfig();
   const sink = config.channel("one");
-  for (const bad of [undefined, { op: "set" }, { op: "set", services: "foo" }, { op: "set", services: [service("ok"), {}] }, { op: "add", services: [{ metadata: { name: 1, namespace: "" } }] }]) {
+  for (const bad of [
+    undefined,
+    { op: "set" },
+    { op: "set", services: "foo" },
+    { op: "set", services: [service("ok"), {}] },
+    { op: "add", services: [{ metadata: { name: 1, namespace: "" } }] },
+  ]) {
     await assert.rejects(sink.send(bad as unknown as ServiceUpdate), UsageError);
   }
   assert.deepEqual(config.config(), []);

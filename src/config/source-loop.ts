@@ -30,7 +30,13 @@ export class SourceLoop {
         if (!link.signal.aborted) this.#fail(error);
       }
       link.unlink();
-      unsynced(this.#failure === undefined ? (signal?.aborted === true ? signal.reason : closedError(what)) : this.#failure.error);
+      unsynced(
+        this.#failure === undefined
+          ? signal?.aborted === true
+            ? signal.reason
+            : closedError(what)
+          : this.#failure.error,
+      );
       return this.#failure?.error;
     };
     this.closed = ended();

@@ -82,7 +82,8 @@ export interface UpdateSink<U> {
 }
 
 /** Gets the whole union after every update, in an array of its own; the objects in it are frozen. */
-export type Handler<T> = { onUpdate(items: readonly T[]): void | Promise<void> } | ((items: readonly T[]) => void | Promise<void>);
+export type Handler<T> =
+  { onUpdate(items: readonly T[]): void | Promise<void> } | ((items: readonly T[]) => void | Promise<void>);
 
 /** Something that a source could not use; it keeps what it had, and goes on. */
 export interface Warning {

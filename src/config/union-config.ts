@@ -1,6 +1,13 @@
 import { UsageError } from "../util/errors.js";
 import { abortable, onAbort } from "../util/signals.js";
-import { badArgument, requireBoolean, requireFunction, requireOptions, requireSignal, requireText } from "../util/validate.js";
+import {
+  badArgument,
+  requireBoolean,
+  requireFunction,
+  requireOptions,
+  requireSignal,
+  requireText,
+} from "../util/validate.js";
 import { Broadcaster } from "./broadcaster.js";
 import type { Handler, Operation, UpdateSink } from "./types.js";
 import { Union, type Named } from "./union.js";
@@ -46,7 +53,12 @@ export class UnionConfig<T extends Named, U extends { readonly op: Operation }> 
     requireSignal("options.signal", options.signal);
     this.#itemsOf = itemsOf;
     this.#broadcaster = new Broadcaster(options.onError);
-    this.closed = new Promise((resolve) => (this.#ended = () => { resolve(undefined); }));
+    this.closed = new Promise(
+      (resolve) =>
+        (this.#ended = () => {
+          resolve(undefined);
+        }),
+    );
     this.#unlink = onAbort(options.signal, () => void this.close());
   }
 
@@ -76,7 +88,10 @@ export class UnionConfig<T extends Named, U extends { readonly op: Operation }> 
     requireBoolean("options.replay", options.replay);
     requireHandler(handler);
     this.#requireOpen();
-    return this.#broadcaster.register(handler, options.replay !== false && this.#merges > 0 ? this.config() : undefined);
+    return this.#broadcaster.register(
+      handler,
+      options.replay !== false && this.#merges > 0 ? this.config() : undefined,
+    );
   }
 
   /** The union as it is: sources in order, the keys of each in byte order. A fresh array of frozen objects. */
@@ -183,12 +198,19 @@ function newsOf(): News {
 }
 
 function requireUpdate(update: unknown): void {
-  if (typeof update !== "object" || update === null) badArgument("an update must be an object with an op and its objects");
+  if (typeof update !== "object" || update === null)
+    badArgument("an update must be an object with an op and its objects");
 }
 
 function requireHandler(handler: unknown): void {
   if (typeof handler === "function") return;
-  if (typeof handler === "object" && handler !== null && "onUpdate" in handler && typeof handler.onUpdate === "function") return;
+  if (
+    typeof handler === "object" &&
+    handler !== null &&
+    "onUpdate" in handler &&
+    typeof handler.onUpdate === "function"
+  )
+    return;
   badArgument("handler must be a function, or an object with a method onUpdate");
 }
 

@@ -4,7 +4,10 @@ import fc from "fast-check";
 import { service, showService } from "./test-kit/config-objects.js";
 import { Union } from "./union.js";
 
-const name = fc.oneof(fc.constantFrom("a", "b", "ab", "B", "\uFF5E", "\u{1F600}"), fc.string({ unit: "grapheme", minLength: 1, maxLength: 3 }).filter((text) => !/[:/]/.test(text)));
+const name = fc.oneof(
+  fc.constantFrom("a", "b", "ab", "B", "\uFF5E", "\u{1F600}"),
+  fc.string({ unit: "grapheme", minLength: 1, maxLength: 3 }).filter((text) => !/[:/]/.test(text)),
+);
 const update = fc.record({
   source: fc.constantFrom("one", "two"),
   op: fc.constantFrom("set" as const, "add" as const, "remove" as const),
@@ -28,7 +31,9 @@ test("a union is what maps, one per source, would be, ordered by source and by t
           else state.set(key, showService(each));
         }
       }
-      const expected = [...model.values()].flatMap((state) => [...state].sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b))).map(([, shown]) => shown));
+      const expected = [...model.values()].flatMap((state) =>
+        [...state].sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b))).map(([, shown]) => shown),
+      );
       assert.deepEqual(union.items().map(showService), expected);
     }),
   );

@@ -69,7 +69,10 @@ class Source<T> {
 }
 
 /** Where the entry with that key is, or would be. */
-function search(entries: readonly Entry<unknown>[], keyBytes: Buffer): { readonly at: number; readonly found: boolean } {
+function search(
+  entries: readonly Entry<unknown>[],
+  keyBytes: Buffer,
+): { readonly at: number; readonly found: boolean } {
   let [low, high] = [0, entries.length];
   while (low < high) {
     const middle = (low + high) >> 1;
@@ -87,7 +90,8 @@ export function keyOf({ metadata }: Named): string {
 }
 
 function entriesOf<T extends Named>(items: readonly T[]): readonly Entry<T>[] {
-  if (!Array.isArray(items)) throw new UsageError("ERR_ARGUMENT", `an update must hold an array of objects, got ${show(items)}`);
+  if (!Array.isArray(items))
+    throw new UsageError("ERR_ARGUMENT", `an update must hold an array of objects, got ${show(items)}`);
   return items.map((each: T, i) => {
     requireNamed(each, i);
     const item = frozenCopy(each);
@@ -97,9 +101,15 @@ function entriesOf<T extends Named>(items: readonly T[]): readonly Entry<T>[] {
 
 function requireNamed(item: unknown, i: number): void {
   const metadata = typeof item === "object" && item !== null && "metadata" in item ? item.metadata : undefined;
-  const named = typeof metadata === "object" && metadata !== null && "name" in metadata && "namespace" in metadata ? metadata : undefined;
+  const named =
+    typeof metadata === "object" && metadata !== null && "name" in metadata && "namespace" in metadata
+      ? metadata
+      : undefined;
   if (typeof named?.name === "string" && typeof named.namespace === "string") return;
-  throw new UsageError("ERR_ARGUMENT", `object ${String(i)} of an update must have metadata with the texts name and namespace`);
+  throw new UsageError(
+    "ERR_ARGUMENT",
+    `object ${String(i)} of an update must have metadata with the texts name and namespace`,
+  );
 }
 
 /** A TypeError, as the registry's protocol has it, with our code. */

@@ -39,7 +39,12 @@ function readSelf(value: unknown): AgentInfo {
 
 function readMember(value: unknown): AgentInfo {
   const member = new Fields(value);
-  return { name: member.text("Name"), address: member.text("Addr"), port: member.number("Port"), tags: member.textMap("Tags") };
+  return {
+    name: member.text("Name"),
+    address: member.text("Addr"),
+    port: member.number("Port"),
+    tags: member.textMap("Tags"),
+  };
 }
 
 const membersOptionNames: ReadonlySet<string> = new Set([...requestOptionNames, "wan"]);

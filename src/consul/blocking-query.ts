@@ -65,7 +65,10 @@ export class BlockingQuery {
   #spec(): RequestSpec {
     const { path, query, waitMs, firstMs } = this.#options;
     if (this.#index === 0) {
-      return { ...specOf("GET", path, query), ...(firstMs !== undefined && { limits: { headersMs: firstMs, idleMs: firstMs } }) };
+      return {
+        ...specOf("GET", path, query),
+        ...(firstMs !== undefined && { limits: { headersMs: firstMs, idleMs: firstMs } }),
+      };
     }
     const spec = specOf("GET", path, { ...query, index: String(this.#index), wait: formatDuration(waitMs) });
     return { ...spec, longPoll: true, limits: { headersMs: Infinity, idleMs: waitMs + waitMs / 16 + extraMs } };

@@ -61,7 +61,12 @@ function readNodeInfo(value: unknown): NodeInfo | undefined {
 
 function readNodeService(value: unknown): NodeService {
   const service = new Fields(value);
-  return { id: service.text("ID"), service: service.text("Service"), tags: service.texts("Tags"), port: service.number("Port") };
+  return {
+    id: service.text("ID"),
+    service: service.text("Service"),
+    tags: service.texts("Tags"),
+    port: service.number("Port"),
+  };
 }
 
 function readInstance(value: unknown): ServiceInstance {

@@ -4,13 +4,27 @@ import { EndpointError, UsageError } from "../util/errors.js";
 import type { Exchange, RequestSpec } from "../http/exchange.js";
 import { ConsulFront, type ConsulReply, type ConsulRequest } from "./test-kit/consul-front.js";
 import { refusedUrl } from "../test-kit/scripted-server.js";
-import { ConsulError, createConsulClient, NotFoundError, RequestError, type ConsulClient, type ConsulOptions, type SessionConfig, type SessionId } from "./index.js";
+import {
+  ConsulError,
+  createConsulClient,
+  NotFoundError,
+  RequestError,
+  type ConsulClient,
+  type ConsulOptions,
+  type SessionConfig,
+  type SessionId,
+} from "./index.js";
 
 const id = "adf4238a-882b-9ddc-4a9d-5b6758e4159e" as SessionId;
 const sessionConfig: SessionConfig = { node: "n", name: "s", lockDelayMs: 1_000, ttlMs: 10_000, behavior: "release" };
 
 /** A client of a server that always answers the same. */
-async function answering(t: TestContext, body: unknown, status = 200, options: ConsulOptions = {}): Promise<{ client: ConsulClient; front: ConsulFront; asked: () => string; last: () => ConsulRequest }> {
+async function answering(
+  t: TestContext,
+  body: unknown,
+  status = 200,
+  options: ConsulOptions = {},
+): Promise<{ client: ConsulClient; front: ConsulFront; asked: () => string; last: () => ConsulRequest }> {
   const reply: ConsulReply = { status, body: typeof body === "string" ? body : JSON.stringify(body) };
   const front = await ConsulFront.start(() => Promise.resolve(reply));
   const client = createConsulClient({ address: front.url, ...options });
@@ -32,19 +46,29 @@ function kv(value: unknown, key = "config/baz/bar"): readonly object[] {
 
 const isUsage = (error: unknown): boolean => error instanceof UsageError && error.code === "ERR_ARGUMENT";
 const isDecode = (error: unknown): boolean => error instanceof ConsulError && error.code === "DECODE";
-const isMissing = (error: unknown): boolean => error instanceof NotFoundError && error.code === "NOT_FOUND" && error.statusCode === 404;
+const isMissing = (error: unknown): boolean =>
+  error instanceof NotFoundError && error.code === "NOT_FOUND" && error.statusCode === 404;
 
 test("consul 1: by default it talks to localhost:8500, for at most 10 s", { timeout: 30_000 }, async () => {
   const urls: string[] = [];
   const transport: Exchange = (url, _spec, signal) => {
     urls.push(url.href);
     return new Promise((_resolve, reject) => {
-      signal?.addEventListener("abort", () => { reject(signal.reason as Error); }, { once: true });
+      signal?.addEventListener(
+        "abort",
+        () => {
+          reject(signal.reason as Error);
+        },
+        { once: true },
+      );
     });
   };
   const client = createConsulClient({ transport, httpTimeoutMs: 0 });
   const begunMs = performance.now();
-  await assert.rejects(client.datacenters(), (error) => error instanceof ConsulError && error.code === "TIMEOUT" && error.message.includes("10000 ms"));
+  await assert.rejects(
+    client.datacenters(),
+    (error) => error instanceof ConsulError && error.code === "TIMEOUT" && error.message.includes("10000 ms"),
+  );
   assert.ok(performance.now() - begunMs >= 9_900);
   assert.deepEqual(urls, ["http://localhost:8500/v1/catalog/datacenters"]);
 });
@@ -54,7 +78,14 @@ test("consul 2: the token is a header of every request, and never in a URL", asy
   await client.get("k");
   await client.put("k", "v");
   await client.delete("k");
-  assert.deepEqual(front.requests().map(({ method, headers }) => [method, headers["x-consul-token"]]), [["GET", "abc"], ["PUT", "abc"], ["DELETE", "abc"]]);
+  assert.deepEqual(
+    front.requests().map(({ method, headers }) => [method, headers["x-consul-token"]]),
+    [
+      ["GET", "abc"],
+      ["PUT", "abc"],
+      ["DELETE", "abc"],
+    ],
+  );
   assert.deepEqual(front.requests(/abc/), []);
 });
 
@@ -64,7 +95,10 @@ test("consul 2: the token does not follow a redirect to another origin", async (
   front.rewrite(/v1\/kv/, (reply) => ({ ...reply, headers: { location: `${other.url}/v1/kv/k` } }));
   assert.equal(await client.get("k"), "v");
   assert.equal(last().headers["x-consul-token"], "abc");
-  assert.deepEqual(other.requests().map(({ headers }) => headers["x-consul-token"]), [undefined]);
+  assert.deepEqual(
+    other.requests().map(({ headers }) => headers["x-consul-token"]),
+    [undefined],
+  );
 });
 
 test("consul 3: an address with a slash at its end, and one with a path", async (t) => {
@@ -78,7 +112,10 @@ test("consul 3: an address with a slash at its end, and one with a path", async 
 });
 
 test("consul 4: self", async (t) => {
-  const { client, asked } = await answering(t, '{"Config":{"NodeName":"n1"},"Member":{"Addr":"10.3.0.19","Port":8301,"Tags":{"dc":"mydc"}}}');
+  const { client, asked } = await answering(
+    t,
+    '{"Config":{"NodeName":"n1"},"Member":{"Addr":"10.3.0.19","Port":8301,"Tags":{"dc":"mydc"}}}',
+  );
   assert.deepEqual(await client.self(), { name: "n1", address: "10.3.0.19", port: 8301, tags: { dc: "mydc" } });
   assert.equal(asked(), "GET /v1/agent/self");
 });
@@ -112,12 +149,18 @@ test("consul 5: a refusal keeps status and body, up to 4 KiB", async (t) => {
     });
   }
   const long = await answering(t, "x".repeat(10_000), 403);
-  await assert.rejects(long.client.self(), (error) => error instanceof RequestError && error.body.length === 4_096 && error.message.length < 300);
+  await assert.rejects(
+    long.client.self(),
+    (error) => error instanceof RequestError && error.body.length === 4_096 && error.message.length < 300,
+  );
 });
 
 test("consul 6: members, of the datacenter and of all", async (t) => {
   const { client, asked } = await answering(t, [{ Name: "a", Addr: "h", Port: 1, Tags: { x: "y" } }, { Name: "b" }]);
-  assert.deepEqual(await client.members(), [{ name: "a", address: "h", port: 1, tags: { x: "y" } }, { name: "b", address: "", port: 0, tags: {} }]);
+  assert.deepEqual(await client.members(), [
+    { name: "a", address: "h", port: 1, tags: { x: "y" } },
+    { name: "b", address: "", port: 0, tags: {} },
+  ]);
   assert.equal(asked(), "GET /v1/agent/members");
   await client.members({ wan: false });
   assert.equal(asked(), "GET /v1/agent/members");
@@ -143,22 +186,34 @@ test("consul 8: services, with their tags sorted", async (t) => {
 });
 
 test("consul 9: the instances of a service with all tags", async (t) => {
-  const instance = { Node: "n", Address: "10.0.0.1", TaggedAddresses: { wan: "1.2.3.4" }, ServiceID: "i", ServiceName: "myapp", ServiceTags: ["t1"], ServiceAddress: "10.0.0.2", ServicePort: 80 };
+  const instance = {
+    Node: "n",
+    Address: "10.0.0.1",
+    TaggedAddresses: { wan: "1.2.3.4" },
+    ServiceID: "i",
+    ServiceName: "myapp",
+    ServiceTags: ["t1"],
+    ServiceAddress: "10.0.0.2",
+    ServicePort: 80,
+  };
   const { client, asked } = await answering(t, [instance, { Address: "10.0.0.1" }]);
   const tags = ["t1", "t2"];
   const [first, second] = await client.service("myapp", { dc: "dc1", tags });
   assert.equal(asked(), "GET /v1/catalog/service/myapp?dc=dc1&tag=t1&tag=t2");
-  assert.deepEqual({ ...first, effectiveAddress: first?.effectiveAddress() }, {
-    node: "n",
-    address: "10.0.0.1",
-    taggedAddresses: { wan: "1.2.3.4" },
-    serviceId: "i",
-    serviceName: "myapp",
-    serviceTags: ["t1"],
-    serviceAddress: "10.0.0.2",
-    servicePort: 80,
-    effectiveAddress: "10.0.0.2",
-  });
+  assert.deepEqual(
+    { ...first, effectiveAddress: first?.effectiveAddress() },
+    {
+      node: "n",
+      address: "10.0.0.1",
+      taggedAddresses: { wan: "1.2.3.4" },
+      serviceId: "i",
+      serviceName: "myapp",
+      serviceTags: ["t1"],
+      serviceAddress: "10.0.0.2",
+      servicePort: 80,
+      effectiveAddress: "10.0.0.2",
+    },
+  );
   assert.equal(second?.effectiveAddress(), "10.0.0.1");
 });
 
@@ -170,8 +225,14 @@ test("consul 10: a node, which may be unknown", async (t) => {
 });
 
 test("consul 11: null tags are none", async (t) => {
-  const { client } = await answering(t, { Node: { Node: "foobar", Address: "10.1.10.12", TaggedAddresses: null }, Services: { redis: { ID: "redis", Service: "redis", Tags: null, Port: 8000 } } });
-  assert.deepEqual(await client.node("foobar"), { node: { name: "foobar", address: "10.1.10.12", taggedAddresses: {} }, services: { redis: { id: "redis", service: "redis", tags: [], port: 8_000 } } });
+  const { client } = await answering(t, {
+    Node: { Node: "foobar", Address: "10.1.10.12", TaggedAddresses: null },
+    Services: { redis: { ID: "redis", Service: "redis", Tags: null, Port: 8000 } },
+  });
+  assert.deepEqual(await client.node("foobar"), {
+    node: { name: "foobar", address: "10.1.10.12", taggedAddresses: {} },
+    services: { redis: { id: "redis", service: "redis", tags: [], port: 8_000 } },
+  });
 });
 
 test("consul 12: a value", async (t) => {
@@ -240,7 +301,11 @@ test("consul 17: keys in the order of their bytes", async (t) => {
 
 test("consul 18: pairs sorted by key", async (t) => {
   const { client, asked } = await answering(t, [...kv("Yg==", "b"), ...kv(null, "a"), ...kv("Yw==", "B")]);
-  assert.deepEqual(await client.recurse("config/baz", { dc: "d" }), [["B", "c"], ["a", ""], ["b", "b"]]);
+  assert.deepEqual(await client.recurse("config/baz", { dc: "d" }), [
+    ["B", "c"],
+    ["a", ""],
+    ["b", "b"],
+  ]);
   assert.equal(asked(), "GET /v1/kv/config/baz?dc=d&recurse=true");
 });
 
@@ -254,14 +319,27 @@ test("consul 19: what creates a session", async (t) => {
 
 test("consul 20: sessions that are out of range are refused without a request", async (t) => {
   const { client, front } = await answering(t, { ID: id });
-  const bad: readonly object[] = [{ ttlMs: 9_999 }, { ttlMs: 86_400_001 }, { lockDelayMs: -1 }, { lockDelayMs: 60_001 }, { lockDelayMs: NaN }, { node: "" }, { name: "" }, { behavior: "x" }, { ttl: 10 }];
+  const bad: readonly object[] = [
+    { ttlMs: 9_999 },
+    { ttlMs: 86_400_001 },
+    { lockDelayMs: -1 },
+    { lockDelayMs: 60_001 },
+    { lockDelayMs: NaN },
+    { node: "" },
+    { name: "" },
+    { behavior: "x" },
+    { ttl: 10 },
+  ];
   for (const fields of bad) await assert.rejects(client.createSession({ ...sessionConfig, ...fields }), isUsage);
   assert.deepEqual(front.requests(), []);
 });
 
 test("consul 21: both ends of the ranges are accepted", async (t) => {
   const { client, last } = await answering(t, { ID: id });
-  for (const [ttlMs, lockDelayMs, ttl, lockDelay] of [[10_000, 0, "10s", "0s"], [86_400_000, 60_000, "24h0m0s", "1m0s"]] as const) {
+  for (const [ttlMs, lockDelayMs, ttl, lockDelay] of [
+    [10_000, 0, "10s", "0s"],
+    [86_400_000, 60_000, "24h0m0s", "1m0s"],
+  ] as const) {
     await client.createSession({ ...sessionConfig, ttlMs, lockDelayMs });
     const body = JSON.parse(last().body.toString()) as Record<string, string>;
     assert.deepEqual([body["TTL"], body["LockDelay"]], [ttl, lockDelay]);
@@ -269,8 +347,17 @@ test("consul 21: both ends of the ranges are accepted", async (t) => {
 });
 
 test("consul 22: a session as it is read", async (t) => {
-  const { client, asked } = await answering(t, `[{"ID":"${id}","Name":"s","Node":"n","LockDelay":1.5e+10,"TTL":"30s","Behavior":"delete"}]`);
-  assert.deepEqual(await client.readSession(id), { node: "n", name: "s", lockDelayMs: 15_000, ttlMs: 30_000, behavior: "delete" });
+  const { client, asked } = await answering(
+    t,
+    `[{"ID":"${id}","Name":"s","Node":"n","LockDelay":1.5e+10,"TTL":"30s","Behavior":"delete"}]`,
+  );
+  assert.deepEqual(await client.readSession(id), {
+    node: "n",
+    name: "s",
+    lockDelayMs: 15_000,
+    ttlMs: 30_000,
+    behavior: "delete",
+  });
   assert.equal(asked(), `GET /v1/session/info/${id}`);
 });
 
@@ -294,13 +381,19 @@ test("consul 24: destroying a session", async (t) => {
 });
 
 test("consul 25: sessions of a node, one of them without a TTL", async (t) => {
-  const { client, asked } = await answering(t, [{ ID: "a", Node: "n", Name: "s", LockDelay: 15_000_000_000, TTL: "10s", Behavior: "release" }, { ID: "b", Node: "n", Name: "s", LockDelay: 0, TTL: "", Behavior: "delete" }]);
+  const { client, asked } = await answering(t, [
+    { ID: "a", Node: "n", Name: "s", LockDelay: 15_000_000_000, TTL: "10s", Behavior: "release" },
+    { ID: "b", Node: "n", Name: "s", LockDelay: 0, TTL: "", Behavior: "delete" },
+  ]);
   const sessions = await client.listSessions("n");
   assert.equal(asked(), "GET /v1/session/node/n");
-  assert.deepEqual([...sessions], [
-    ["a", { node: "n", name: "s", lockDelayMs: 15_000, ttlMs: 10_000, behavior: "release" }],
-    ["b", { node: "n", name: "s", lockDelayMs: 0, behavior: "delete" }],
-  ]);
+  assert.deepEqual(
+    [...sessions],
+    [
+      ["a", { node: "n", name: "s", lockDelayMs: 15_000, ttlMs: 10_000, behavior: "release" }],
+      ["b", { node: "n", name: "s", lockDelayMs: 0, behavior: "delete" }],
+    ],
+  );
 });
 
 test("consul 27: a server that hangs, before its headers or in its body", async (t) => {
@@ -338,10 +431,25 @@ test("consul 28: answers that are not Consul's name what was asked, and quote no
 });
 
 test("consul: bad options and arguments are refused at once", async () => {
-  const bad: readonly object[] = [{ address: "localhost:8500" }, { address: "ftp://h" }, { address: "http://u:p@h" }, { address: "http://h/?a" }, { httpTimeoutMs: NaN }, { token: "a\nb" }, { cert: "c" }, { logger: 1 }, { adress: "http://h" }];
+  const bad: readonly object[] = [
+    { address: "localhost:8500" },
+    { address: "ftp://h" },
+    { address: "http://u:p@h" },
+    { address: "http://h/?a" },
+    { httpTimeoutMs: NaN },
+    { token: "a\nb" },
+    { cert: "c" },
+    { logger: 1 },
+    { adress: "http://h" },
+  ];
   for (const options of bad) assert.throws(() => createConsulClient(options), isUsage);
   const specs: RequestSpec[] = [];
-  const client = createConsulClient({ transport: (_url, spec) => { specs.push(spec); return Promise.reject(new Error("no")); } });
+  const client = createConsulClient({
+    transport: (_url, spec) => {
+      specs.push(spec);
+      return Promise.reject(new Error("no"));
+    },
+  });
   await assert.rejects(client.get("k", { datacenter: "x" } as object), isUsage);
   await assert.rejects(client.service("s", { tags: [1 as unknown as string] }), isUsage);
   await assert.rejects(client.readSession("" as SessionId), isUsage);
@@ -356,7 +464,10 @@ test("consul: the network fails, the logger hears of it, and what the logger thr
     throw new Error("the disk is full");
   };
   const client = createConsulClient({ address: await refusedUrl(), token: "abc", logger });
-  await assert.rejects(client.put("k", "secret"), (error) => error instanceof EndpointError && error.code === "ERR_NETWORK" && error.outcome === "notApplied");
+  await assert.rejects(
+    client.put("k", "secret"),
+    (error) => error instanceof EndpointError && error.code === "ERR_NETWORK" && error.outcome === "notApplied",
+  );
   assert.equal(lines.length, 1);
   assert.match(lines[0] ?? "", /^request failed .*"path":"\/v1\/kv\/k"/);
   assert.doesNotMatch(lines[0] ?? "", /secret|abc/);

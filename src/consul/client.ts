@@ -37,5 +37,6 @@ function logged(candidate: Candidate, logger: Logger): Candidate {
 
 /** Ends with the session; never rejects. */
 async function follow(session: LeaderSession, key: string, logger: Logger): Promise<void> {
-  for await (const { type, error } of session.changes()) logger(`election: ${type}`, { key, ...(error !== undefined && { error }) });
+  for await (const { type, error } of session.changes())
+    logger(`election: ${type}`, { key, ...(error !== undefined && { error }) });
 }

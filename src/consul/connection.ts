@@ -34,7 +34,11 @@ export class Connection implements Sender, AsyncDisposable {
     this.#transport = transport ?? gotExchange(tls);
     // inside of both: no trace shows the token, no redirect takes it along
     const exchange = withToken(this.#transport, token, address.origin);
-    this.#exchange = withRedirects(withTrace(exchange), { limit: maxRedirects, check: undefined, trusts: (url) => url.origin === address.origin });
+    this.#exchange = withRedirects(withTrace(exchange), {
+      limit: maxRedirects,
+      check: undefined,
+      trusts: (url) => url.origin === address.origin,
+    });
   }
 
   get logger(): Logger {
@@ -45,7 +49,9 @@ export class Connection implements Sender, AsyncDisposable {
   readonly ahead: Sender = { send: (spec, signal) => this.#send(spec, signal, (run) => run()) };
 
   send(spec: RequestSpec, signal?: AbortSignal): Promise<RawResponse> {
-    return this.#send(spec, signal, (run, link) => (spec.longPoll === true ? run() : abortable(this.#limit(run), link)));
+    return this.#send(spec, signal, (run, link) =>
+      spec.longPoll === true ? run() : abortable(this.#limit(run), link),
+    );
   }
 
   close(): Promise<void> {
@@ -90,7 +96,8 @@ export class Connection implements Sender, AsyncDisposable {
     if (ms === Infinity) return this.#exchange(url, spec, signal);
     // the limit is on the whole: the transport has none of its own
     const { limits: _, ...unlimited } = spec;
-    const tooLate = (): ConsulError => new ConsulError("TIMEOUT", `no answer within ${String(Math.round(ms))} ms`, spec);
+    const tooLate = (): ConsulError =>
+      new ConsulError("TIMEOUT", `no answer within ${String(Math.round(ms))} ms`, spec);
     return bounded(ms, signal, tooLate, (each) => this.#exchange(url, unlimited, each));
   }
 
@@ -108,7 +115,12 @@ type InTurn = (run: () => Promise<RawResponse>, signal: AbortSignal) => Promise<
 
 function withToken(exchange: Exchange, token: string, origin: string): Exchange {
   if (token === "") return exchange;
-  return (url, spec, signal) => exchange(url, url.origin === origin ? { ...spec, headers: { ...spec.headers, "x-consul-token": token } } : spec, signal);
+  return (url, spec, signal) =>
+    exchange(
+      url,
+      url.origin === origin ? { ...spec, headers: { ...spec.headers, "x-consul-token": token } } : spec,
+      signal,
+    );
 }
 
 /** A logger that fails is not the caller's failure. */

@@ -9,6 +9,18 @@ consulAgentSuite("fake Consul", fakeServers());
 
 test("agent: bad options of a Consul agent", () => {
   const client = createConsulClient();
-  const bad: readonly unknown[] = [undefined, {}, { client: {} }, { client, dc: 1 }, { client, check: true }, { client, check: { ttlMs: 0, deregisterAfterMs: 1 } }, { client, check: { ttlMs: 1_000 } }, { client, onWarning: 1 }, { client, tags: [] }, { client, advertiseAddress: "" }];
-  for (const options of bad) assert.throws(() => createConsulAgent(options as ConsulAgentOptions), UsageError, JSON.stringify(options));
+  const bad: readonly unknown[] = [
+    undefined,
+    {},
+    { client: {} },
+    { client, dc: 1 },
+    { client, check: true },
+    { client, check: { ttlMs: 0, deregisterAfterMs: 1 } },
+    { client, check: { ttlMs: 1_000 } },
+    { client, onWarning: 1 },
+    { client, tags: [] },
+    { client, advertiseAddress: "" },
+  ];
+  for (const options of bad)
+    assert.throws(() => createConsulAgent(options as ConsulAgentOptions), UsageError, JSON.stringify(options));
 });

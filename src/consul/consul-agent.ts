@@ -1,10 +1,27 @@
 import pLimit from "p-limit";
-import { createBackendAgent, type Agent, type AgentOptions, type AgentWarning, type Backend, type HeldInstance, type InstanceData, type InstanceSource, type SourceUpdate } from "../agent/index.js";
+import {
+  createBackendAgent,
+  type Agent,
+  type AgentOptions,
+  type AgentWarning,
+  type Backend,
+  type HeldInstance,
+  type InstanceData,
+  type InstanceSource,
+  type SourceUpdate,
+} from "../agent/index.js";
 import type { Sender } from "../http/exchange.js";
 import { Backoff } from "../util/backoff.js";
 import { log } from "../util/log.js";
 import { persist } from "../util/persist.js";
-import { badArgument, requireFunction, requireMs, requireOptions, requireSender, requireText } from "../util/validate.js";
+import {
+  badArgument,
+  requireFunction,
+  requireMs,
+  requireOptions,
+  requireSender,
+  requireText,
+} from "../util/validate.js";
 import { BlockingQuery } from "./blocking-query.js";
 import { readServices } from "./catalog.js";
 import { ConsulRegistration, type TtlCheck } from "./consul-registration.js";
@@ -44,7 +61,8 @@ const ownService = "consul";
  * @throws {UsageError} for a bad option
  */
 export function createConsulAgent(options: ConsulAgentOptions): Agent {
-  if ((options as ConsulAgentOptions | undefined) === undefined) badArgument("a Consul agent needs options: { client, ... }");
+  if ((options as ConsulAgentOptions | undefined) === undefined)
+    badArgument("a Consul agent needs options: { client, ... }");
   requireOptions("options", options, optionNames);
   const { client, dc, check, onWarning, ...agentOptions } = options;
   requireSender(client);
@@ -60,14 +78,22 @@ class ConsulBackend implements Backend {
   readonly #warn: (warning: AgentWarning) => void;
   readonly #limit = pLimit(registerWidth);
 
-  constructor(client: Sender, dc: string | undefined, check: TtlCheck | undefined, warn: (warning: AgentWarning) => void) {
+  constructor(
+    client: Sender,
+    dc: string | undefined,
+    check: TtlCheck | undefined,
+    warn: (warning: AgentWarning) => void,
+  ) {
     this.#client = client;
     this.#dc = dc;
     this.#check = check;
     this.#warn = warn;
   }
 
-  add(instance: InstanceData, { signal, replaced }: { readonly signal: AbortSignal; readonly replaced?: HeldInstance | undefined }): Promise<HeldInstance> {
+  add(
+    instance: InstanceData,
+    { signal, replaced }: { readonly signal: AbortSignal; readonly replaced?: HeldInstance | undefined },
+  ): Promise<HeldInstance> {
     const before = replaced instanceof ConsulRegistration ? replaced : undefined;
     const setting = { client: this.#client, instance, check: this.#check, warn: this.#warn, inTurn: this.#limit };
     return ConsulRegistration.begin(setting, before, signal);
@@ -116,7 +142,10 @@ function checkOf(check: ConsulAgentOptions["check"]): TtlCheck | undefined {
   if (check === false) return undefined;
   requireOptions("options.check", check, checkNames);
   const { ttlMs, deregisterAfterMs } = check ?? { ttlMs: 15_000, deregisterAfterMs: 60_000 };
-  for (const [what, ms] of [["options.check.ttlMs", ttlMs], ["options.check.deregisterAfterMs", deregisterAfterMs]] as const) {
+  for (const [what, ms] of [
+    ["options.check.ttlMs", ttlMs],
+    ["options.check.deregisterAfterMs", deregisterAfterMs],
+  ] as const) {
     requireMs(what, ms);
     if (ms === Infinity) badArgument(`${what} must be finite`);
   }
@@ -135,4 +164,11 @@ function safely(onWarning: ConsulAgentOptions["onWarning"]): (warning: AgentWarn
 }
 
 const checkNames: ReadonlySet<string> = new Set<keyof TtlCheck>(["ttlMs", "deregisterAfterMs"]);
-const optionNames: ReadonlySet<string> = new Set<keyof ConsulAgentOptions>(["client", "dc", "advertiseAddress", "defaultTags", "check", "onWarning"]);
+const optionNames: ReadonlySet<string> = new Set<keyof ConsulAgentOptions>([
+  "client",
+  "dc",
+  "advertiseAddress",
+  "defaultTags",
+  "check",
+  "onWarning",
+]);

@@ -41,7 +41,11 @@ export class ConsulRegistration implements HeldInstance {
   #loop: Promise<void> | undefined;
 
   /** Registers, in place of `before` if that is given, which goes on when this rejects. Resolves once others see it. */
-  static async begin(setting: RegistrationSetting, before: ConsulRegistration | undefined, signal: AbortSignal): Promise<ConsulRegistration> {
+  static async begin(
+    setting: RegistrationSetting,
+    before: ConsulRegistration | undefined,
+    signal: AbortSignal,
+  ): Promise<ConsulRegistration> {
     const registration = new ConsulRegistration(setting);
     return setting.inTurn(() => registration.#begin(before, signal));
   }
@@ -96,7 +100,11 @@ export class ConsulRegistration implements HeldInstance {
     const backoff = new Backoff(minRetryMs, Math.min(ttlMs / 3, maxRetryMs));
     const { warn, instance } = this.#setting;
     const onFailure = (error: unknown): void => {
-      warn({ code: "RETRYING", message: `the check of "${instance.id}" could not be passed: tried again`, cause: error });
+      warn({
+        code: "RETRYING",
+        message: `the check of "${instance.id}" could not be passed: tried again`,
+        cause: error,
+      });
     };
     for (;;) {
       await sleep(ttlMs / 3, signal);
@@ -135,17 +143,25 @@ export class ConsulRegistration implements HeldInstance {
   #spec(): RequestSpec {
     const { instance, check } = this.#setting;
     const { id, name, tags, port, host, meta } = instance;
-    return jsonSpec("/v1/agent/service/register", {}, {
-      ID: id,
-      Name: name,
-      Tags: tags,
-      Port: port,
-      Address: host,
-      ...(meta !== undefined && { Meta: meta }),
-      ...(check !== undefined && {
-        Check: { TTL: formatDuration(check.ttlMs), DeregisterCriticalServiceAfter: formatDuration(check.deregisterAfterMs), Status: "passing" },
-      }),
-    });
+    return jsonSpec(
+      "/v1/agent/service/register",
+      {},
+      {
+        ID: id,
+        Name: name,
+        Tags: tags,
+        Port: port,
+        Address: host,
+        ...(meta !== undefined && { Meta: meta }),
+        ...(check !== undefined && {
+          Check: {
+            TTL: formatDuration(check.ttlMs),
+            DeregisterCriticalServiceAfter: formatDuration(check.deregisterAfterMs),
+            Status: "passing",
+          },
+        }),
+      },
+    );
   }
 
   /** The agent tells the servers a moment later. Who may not look, or looks in vain for long, goes on. */
@@ -153,8 +169,16 @@ export class ConsulRegistration implements HeldInstance {
     const { client, instance } = this.#setting;
     // only this one, of what may be many; servers before 1.5 know no filter, and send all
     const filter = /^[\w.:-]+$/.test(instance.id) ? `Service.ID == "${instance.id}"` : undefined;
-    const query = new BlockingQuery(client, { ...healthOf(instance.name, { filter }), waitMs: seenMs, firstMs: seenMs });
-    const persistence = { backoff: new Backoff(minRetryMs, seenMs), isFinal: (error: unknown) => error instanceof RequestError, onFailure: () => undefined };
+    const query = new BlockingQuery(client, {
+      ...healthOf(instance.name, { filter }),
+      waitMs: seenMs,
+      firstMs: seenMs,
+    });
+    const persistence = {
+      backoff: new Backoff(minRetryMs, seenMs),
+      isFinal: (error: unknown) => error instanceof RequestError,
+      onFailure: () => undefined,
+    };
     const tooLate = (): Error => new Error("not seen in time");
     try {
       await bounded(seenMs, signal, tooLate, (each) =>
@@ -178,5 +202,10 @@ export class ConsulRegistration implements HeldInstance {
 /** Whether it is this one that the servers know; without an address it has its node's. */
 function isSame(ours: InstanceData, theirs: InstanceData): boolean {
   const tags = new Set(theirs.tags);
-  return ours.id === theirs.id && ours.port === theirs.port && (ours.host === "" || ours.host === theirs.host) && ours.tags.every((tag) => tags.has(tag));
+  return (
+    ours.id === theirs.id &&
+    ours.port === theirs.port &&
+    (ours.host === "" || ours.host === theirs.host) &&
+    ours.tags.every((tag) => tags.has(tag))
+  );
 }

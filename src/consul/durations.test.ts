@@ -26,13 +26,28 @@ for (const [ms, text] of [
   });
 }
 
-for (const [text, ms] of [["60s", 60_000], ["1m30s", 90_000], ["1.5h", 5_400_000], ["100ms", 100], ["1µs", 0.001], ["1us", 0.001], ["1μs", 0.001], ["-5s", -5_000], ["+5s", 5_000], ["0", 0], [".5s", 500], ["1.s", 1_000], ["1s1h", 3_601_000]] as const) {
+for (const [text, ms] of [
+  ["60s", 60_000],
+  ["1m30s", 90_000],
+  ["1.5h", 5_400_000],
+  ["100ms", 100],
+  ["1µs", 0.001],
+  ["1us", 0.001],
+  ["1μs", 0.001],
+  ["-5s", -5_000],
+  ["+5s", 5_000],
+  ["0", 0],
+  [".5s", 500],
+  ["1.s", 1_000],
+  ["1s1h", 3_601_000],
+] as const) {
   test(`consul 26: ${text} are ${String(ms)} ms`, () => {
     assert.equal(parseDuration(text), ms);
   });
 }
 
 test("consul 26: what is no duration", () => {
-  for (const text of ["", "10", "s", "1x", "1 s", " 1s", "1s ", "-", "1.2.3s", ".s", "1e3s", "Infinity", "--1s"]) assert.throws(() => parseDuration(text), isUsage);
+  for (const text of ["", "10", "s", "1x", "1 s", " 1s", "1s ", "-", "1.2.3s", ".s", "1e3s", "Infinity", "--1s"])
+    assert.throws(() => parseDuration(text), isUsage);
   for (const ms of [NaN, Infinity, -Infinity]) assert.throws(() => formatDuration(ms), isUsage);
 });

@@ -28,7 +28,8 @@ export function durationMs(text: string): number | undefined {
   const [, sign, parts = ""] = /^([-+]?)((?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+|0)$/.exec(text) ?? [];
   if (sign === undefined) return undefined;
   let ns = 0;
-  for (const [, number, unit = ""] of parts.matchAll(/([\d.]+)([a-zµμ]+)/g)) ns += Number(number) * (unitNs.get(unit) ?? NaN);
+  for (const [, number, unit = ""] of parts.matchAll(/([\d.]+)([a-zµμ]+)/g))
+    ns += Number(number) * (unitNs.get(unit) ?? NaN);
   return ((sign === "-" ? -1 : 1) * ns) / nsPerMs || 0;
 }
 

@@ -9,5 +9,8 @@ const start = fakeServers({ ttlFactor: 1 });
 
 describe("elections on a fake Consul", { concurrency: true }, () => {
   consulElectionSuite("fake", start);
-  lockSuite("consul lock (fake)", consulLockBackend({ suffix: "fake", start, manyTermsMs: 15_000, expiryLatenessMs: 0 }));
+  lockSuite(
+    "consul lock (fake)",
+    consulLockBackend({ suffix: "fake", start, manyTermsMs: 15_000, expiryLatenessMs: 0 }),
+  );
 });

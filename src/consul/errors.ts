@@ -36,7 +36,11 @@ export class RequestError extends ConsulError {
   constructor({ statusCode, body, ...called }: RequestErrorFields) {
     const kept = body.slice(0, maxBodyLength);
     const [line = ""] = kept.trim().split("\n");
-    super(statusCode === 404 ? "NOT_FOUND" : "REQUEST", `status ${String(statusCode)}${line === "" ? "" : `: ${line.slice(0, maxQuotedLength)}`}`, called);
+    super(
+      statusCode === 404 ? "NOT_FOUND" : "REQUEST",
+      `status ${String(statusCode)}${line === "" ? "" : `: ${line.slice(0, maxQuotedLength)}`}`,
+      called,
+    );
     this.statusCode = statusCode;
     this.body = kept;
   }

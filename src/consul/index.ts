@@ -2,7 +2,14 @@ export { createConsulClient } from "./client.js";
 export { createConsulAgent, type ConsulAgentOptions } from "./consul-agent.js";
 export type { TtlCheck } from "./consul-registration.js";
 export { formatDuration, parseDuration } from "./durations.js";
-export { ConsulError, NotFoundError, RequestError, type CalledAs, type ConsulErrorCode, type RequestErrorFields } from "./errors.js";
+export {
+  ConsulError,
+  NotFoundError,
+  RequestError,
+  type CalledAs,
+  type ConsulErrorCode,
+  type RequestErrorFields,
+} from "./errors.js";
 export type { ConsulOptions, Logger } from "./options.js";
 export {
   SESSION_DELETE,

@@ -80,7 +80,8 @@ function prefixPath(prefix: string): string {
   const segments = prefix.replace(/^\//, "").split("/");
   segments.forEach((name, i) => {
     // Consul redirects such a path to one without them: a write would go to another key, and URLs know no such segments
-    if ((name === "" && i < segments.length - 1) || name === "." || name === "..") badArgument('path must not have empty segments, "." or ".."');
+    if ((name === "" && i < segments.length - 1) || name === "." || name === "..")
+      badArgument('path must not have empty segments, "." or ".."');
   });
   return kvRoot + segments.map(encodeURIComponent).join("/");
 }

@@ -1,6 +1,13 @@
 import type { Exchange } from "../http/exchange.js";
 import type { TlsOptions } from "../http/tls-options.js";
-import { badArgument, requireBoolean, requireFunction, requireMs, requireOptions, requireText } from "../util/validate.js";
+import {
+  badArgument,
+  requireBoolean,
+  requireFunction,
+  requireMs,
+  requireOptions,
+  requireText,
+} from "../util/validate.js";
 
 /** Told what a program's log may want to hold: what failed, and what happens in elections. Never values or tokens. */
 export type Logger = (message: string, fields?: object) => void;
@@ -41,13 +48,25 @@ const defaultHttpTimeoutMs = 10_000;
 /** Checks all there is to check, and says every default once. @throws {UsageError} */
 export function resolveOptions(options: ConsulOptions): ResolvedOptions {
   requireOptions("options", options, optionNames);
-  const { address = defaultAddress, httpTimeoutMs = defaultHttpTimeoutMs, skipTlsVerification = false, token = "", logger, ca, cert, key, transport } = options;
+  const {
+    address = defaultAddress,
+    httpTimeoutMs = defaultHttpTimeoutMs,
+    skipTlsVerification = false,
+    token = "",
+    logger,
+    ca,
+    cert,
+    key,
+    transport,
+  } = options;
   requireBoolean("options.skipTlsVerification", skipTlsVerification);
   // a header can hold no other
-  if (typeof (token as unknown) !== "string" || !/^[\x20-\x7e]*$/.test(token)) badArgument("options.token must be printable ASCII text");
+  if (typeof (token as unknown) !== "string" || !/^[\x20-\x7e]*$/.test(token))
+    badArgument("options.token must be printable ASCII text");
   requireFunction("options.logger", logger);
   requireFunction("options.transport", transport);
-  for (const [name, pem] of Object.entries({ ca, cert, key })) if (pem !== undefined) requireText(`options.${name}`, pem);
+  for (const [name, pem] of Object.entries({ ca, cert, key }))
+    if (pem !== undefined) requireText(`options.${name}`, pem);
   if ((cert === undefined) !== (key === undefined)) badArgument("options.cert and options.key go together");
   return {
     address: parseAddress(address),
@@ -72,7 +91,8 @@ function parseAddress(address: string): URL {
     badArgument('options.address must be a URL such as "http://localhost:8500"');
   }
   // it may stand in messages and logs
-  if (url.username !== "" || url.password !== "") badArgument("options.address must not hold credentials: use options.token");
+  if (url.username !== "" || url.password !== "")
+    badArgument("options.address must not hold credentials: use options.token");
   if (url.search !== "" || url.hash !== "") badArgument("options.address must not hold a query or a fragment");
   return url;
 }

@@ -22,7 +22,11 @@ export function putSpec(path: string, query: Query = {}): RequestSpec {
 }
 
 /** Sends it. @throws {RequestError} for a status from 400 */
-export async function request(sender: Sender, spec: RequestSpec, signal: AbortSignal | undefined): Promise<RawResponse> {
+export async function request(
+  sender: Sender,
+  spec: RequestSpec,
+  signal: AbortSignal | undefined,
+): Promise<RawResponse> {
   const raw = await sender.send(spec, signal);
   if (raw.status >= 400) throw refusal(spec, raw);
   return raw;
@@ -34,7 +38,10 @@ export function refusal(spec: RequestSpec, { status, body }: RawResponse): Reque
 }
 
 /** Options, checked. @throws {UsageError} */
-export function checkOptions(options: RequestOptions | undefined, names: ReadonlySet<string> = requestOptionNames): { dc: string | undefined; signal: AbortSignal | undefined } {
+export function checkOptions(
+  options: RequestOptions | undefined,
+  names: ReadonlySet<string> = requestOptionNames,
+): { dc: string | undefined; signal: AbortSignal | undefined } {
   requireOptions("options", options, names);
   const { dc, signal } = options ?? {};
   if (dc !== undefined) requireText("options.dc", dc);

@@ -1,4 +1,14 @@
-import { ElectionError, requestMs, resolveLeadership, type Hold, type LeaderEntry, type Leadership, type Lock, type LockMaker, type LockSession } from "../election/lock.js";
+import {
+  ElectionError,
+  requestMs,
+  resolveLeadership,
+  type Hold,
+  type LeaderEntry,
+  type Leadership,
+  type Lock,
+  type LockMaker,
+  type LockSession,
+} from "../election/lock.js";
 import type { RawResponse, RequestSpec, Sender } from "../http/exchange.js";
 import { abortable } from "../util/signals.js";
 import { agentCalls } from "./agent.js";
@@ -9,9 +19,19 @@ import { keyPath, readEntries, type KVEntry } from "./kv.js";
 import { request, specOf, type Query } from "./request.js";
 import { createSessionSpec, destroySessionSpec, readCreated, readRenewed, renewSessionSpec } from "./session.js";
 import { textOf } from "./text.js";
-import { SESSION_DELETE, SESSION_MAXIMUM_LOCK_DELAY_MS, SESSION_MAXIMUM_TTL_MS, SESSION_MINIMUM_TTL_MS, type SessionId } from "./types.js";
+import {
+  SESSION_DELETE,
+  SESSION_MAXIMUM_LOCK_DELAY_MS,
+  SESSION_MAXIMUM_TTL_MS,
+  SESSION_MINIMUM_TTL_MS,
+  type SessionId,
+} from "./types.js";
 
-const limits = { minTtlMs: SESSION_MINIMUM_TTL_MS, maxTtlMs: SESSION_MAXIMUM_TTL_MS, maxLockDelayMs: SESSION_MAXIMUM_LOCK_DELAY_MS };
+const limits = {
+  minTtlMs: SESSION_MINIMUM_TTL_MS,
+  maxTtlMs: SESSION_MAXIMUM_TTL_MS,
+  maxLockDelayMs: SESSION_MAXIMUM_LOCK_DELAY_MS,
+};
 /** Between two tries while Consul's lock-delay runs, in ms. */
 const minDelayMs = 100;
 const maxDelayMs = 1_000;
@@ -117,7 +137,9 @@ class ConsulLockSession implements LockSession {
       if (waited) return 0;
       // free, but refused: it was given up meanwhile, or else a lock-delay runs, of which nothing tells the end
       this.#refusals++;
-      return this.#refusals === 1 ? 0 : Math.max(minDelayMs, Math.min(maxDelayMs, this.#requests.leadership.lockDelayMs));
+      return this.#refusals === 1
+        ? 0
+        : Math.max(minDelayMs, Math.min(maxDelayMs, this.#requests.leadership.lockDelayMs));
     }
   }
 
@@ -183,7 +205,12 @@ class KeyRequests {
 
   query(): BlockingQuery {
     const { ttlMs, dc } = this.leadership;
-    return new BlockingQuery(this.#sender, { path: this.#path, query: { dc, consistent: "true" }, waitMs: Math.min(ttlMs / 2, maxWaitMs), firstMs: this.#limitMs });
+    return new BlockingQuery(this.#sender, {
+      path: this.#path,
+      query: { dc, consistent: "true" },
+      waitMs: Math.min(ttlMs / 2, maxWaitMs),
+      firstMs: this.#limitMs,
+    });
   }
 
   async destroy(id: SessionId, signal: AbortSignal | undefined): Promise<void> {
@@ -216,7 +243,10 @@ function tokenOf({ modifyIndex }: KVEntry): string {
 
 /** A JSON string, as Go writes it. */
 function goJson(text: string): string {
-  return JSON.stringify(text).replace(/[<>&\u2028\u2029]/g, (each) => `\\u${each.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return JSON.stringify(text).replace(
+    /[<>&\u2028\u2029]/g,
+    (each) => `\\u${each.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 /** What a JSON string holds; any other text is what it is. */

@@ -49,14 +49,21 @@ export function sessionCalls(sender: Sender): Session {
   };
 }
 
-export function createSessionSpec({ node, name, lockDelayMs, ttlMs, behavior }: SessionConfig, dc: string | undefined): RequestSpec {
-  return jsonSpec("/v1/session/create", { dc }, {
-    Node: node,
-    Name: name,
-    LockDelay: formatDuration(lockDelayMs),
-    ...(ttlMs !== undefined && { TTL: formatDuration(ttlMs) }),
-    Behavior: behavior,
-  });
+export function createSessionSpec(
+  { node, name, lockDelayMs, ttlMs, behavior }: SessionConfig,
+  dc: string | undefined,
+): RequestSpec {
+  return jsonSpec(
+    "/v1/session/create",
+    { dc },
+    {
+      Node: node,
+      Name: name,
+      LockDelay: formatDuration(lockDelayMs),
+      ...(ttlMs !== undefined && { TTL: formatDuration(ttlMs) }),
+      Behavior: behavior,
+    },
+  );
 }
 
 export function destroySessionSpec(id: string, dc: string | undefined): RequestSpec {
@@ -126,10 +133,14 @@ function isBehavior(text: string): text is SessionConfig["behavior"] {
 }
 
 function checkSession(config: SessionConfig): SessionConfig {
-  if ((config as SessionConfig | undefined) === undefined) badArgument("a session needs its config: { node, name, ... }");
+  if ((config as SessionConfig | undefined) === undefined)
+    badArgument("a session needs its config: { node, name, ... }");
   requireOptions("config", config, sessionConfigNames);
   const { node, name, lockDelayMs, ttlMs, behavior } = config;
-  for (const [what, text] of [["config.node", node], ["config.name", name]] as const) {
+  for (const [what, text] of [
+    ["config.node", node],
+    ["config.name", name],
+  ] as const) {
     requireText(what, text);
     if (text === "") badArgument(`${what} must not be empty`);
   }
@@ -145,4 +156,10 @@ function requireRange(what: string, value: unknown, min: number, max: number): v
   }
 }
 
-const sessionConfigNames: ReadonlySet<string> = new Set<keyof SessionConfig>(["node", "name", "lockDelayMs", "ttlMs", "behavior"]);
+const sessionConfigNames: ReadonlySet<string> = new Set<keyof SessionConfig>([
+  "node",
+  "name",
+  "lockDelayMs",
+  "ttlMs",
+  "behavior",
+]);

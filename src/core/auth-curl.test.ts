@@ -23,12 +23,23 @@ const program = `
 `;
 
 /** Output on stderr of a process that uses passwords in all these ways. */
-async function stderrOf(t: test.TestContext, env: NodeJS.ProcessEnv): Promise<{ readonly output: string; readonly server: ScriptedServer; readonly refused: string }> {
-  const server = await ScriptedServer.start(reply(201, { user: "eve" }), reply(200, { user: "eve" }), closeUnanswered(), reply(200, { users: [] }));
+async function stderrOf(
+  t: test.TestContext,
+  env: NodeJS.ProcessEnv,
+): Promise<{ readonly output: string; readonly server: ScriptedServer; readonly refused: string }> {
+  const server = await ScriptedServer.start(
+    reply(201, { user: "eve" }),
+    reply(200, { user: "eve" }),
+    closeUnanswered(),
+    reply(200, { users: [] }),
+  );
   t.after(() => server.close());
   const refused = await refusedUrl();
   const { DEBUG: _, ...inherited } = process.env;
-  const child = spawn(process.execPath, ["--input-type=module", "-e", program, refused, server.url], { env: { ...inherited, ...env }, stdio: ["ignore", "inherit", "pipe"] });
+  const child = spawn(process.execPath, ["--input-type=module", "-e", program, refused, server.url], {
+    env: { ...inherited, ...env },
+    stdio: ["ignore", "inherit", "pipe"],
+  });
   const [output] = await Promise.all([text(child.stderr), once(child, "close")]);
   assert.equal(child.exitCode, 0, output);
   return { output, server, refused };

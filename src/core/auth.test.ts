@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { AuthAPI, AuthRoleAPI, AuthUserAPI, PermissionType } from "./auth.js";
-import { ClusterError, EtcdError, isRoleNotFound, isUnauthorized, isUserNotFound, ResponseError, UsageError } from "../util/errors.js";
+import {
+  ClusterError,
+  EtcdError,
+  isRoleNotFound,
+  isUnauthorized,
+  isUserNotFound,
+  ResponseError,
+  UsageError,
+} from "../util/errors.js";
 import type { RawResponse, RequestSpec, Sender } from "../http/exchange.js";
 import { clusterOf, rejection } from "../test-kit/scripted-cluster.js";
 import { closeUnanswered, reply, ScriptedServer, type Answer, type SeenRequest } from "../test-kit/scripted-server.js";
@@ -12,7 +20,10 @@ interface Apis {
   readonly roles: AuthRoleAPI;
 }
 
-async function authOf(t: test.TestContext, ...answers: readonly Answer[]): Promise<Apis & { readonly seen: () => readonly SeenRequest[] }> {
+async function authOf(
+  t: test.TestContext,
+  ...answers: readonly Answer[]
+): Promise<Apis & { readonly seen: () => readonly SeenRequest[] }> {
   const { client, seen } = await clusterOf(t, [answers]);
   return { ...apisOf(client), seen: () => seen(0) };
 }
@@ -27,18 +38,74 @@ const user = { user: "eve", roles: ["r1"] };
 const list = ["/a/*", "/b"];
 
 for (const [name, call, method, path, body, answer] of [
-  ["A33: add a user", ({ users }: Apis) => users.add("eve", "p"), "PUT", "users/eve", { user: "eve", password: "p", roles: null }, user],
-  ["A33: change a password", ({ users }: Apis) => users.changePassword("eve", "p"), "PUT", "users/eve", { user: "eve", password: "p", roles: null }, user],
-  ["A34: grant roles to a user", ({ users }: Apis) => users.grant("eve", ["r1"]), "PUT", "users/eve", { user: "eve", roles: null, grant: ["r1"] }, user],
-  ["A34: revoke roles of a user", ({ users }: Apis) => users.revoke("eve", ["r1"]), "PUT", "users/eve", { user: "eve", roles: null, revoke: ["r1"] }, user],
+  [
+    "A33: add a user",
+    ({ users }: Apis) => users.add("eve", "p"),
+    "PUT",
+    "users/eve",
+    { user: "eve", password: "p", roles: null },
+    user,
+  ],
+  [
+    "A33: change a password",
+    ({ users }: Apis) => users.changePassword("eve", "p"),
+    "PUT",
+    "users/eve",
+    { user: "eve", password: "p", roles: null },
+    user,
+  ],
+  [
+    "A34: grant roles to a user",
+    ({ users }: Apis) => users.grant("eve", ["r1"]),
+    "PUT",
+    "users/eve",
+    { user: "eve", roles: null, grant: ["r1"] },
+    user,
+  ],
+  [
+    "A34: revoke roles of a user",
+    ({ users }: Apis) => users.revoke("eve", ["r1"]),
+    "PUT",
+    "users/eve",
+    { user: "eve", roles: null, revoke: ["r1"] },
+    user,
+  ],
   ["1.7: get a user", ({ users }: Apis) => users.get("eve"), "GET", "users/eve", undefined, user],
   ["1.7: remove a user", ({ users }: Apis) => users.remove("eve"), "DELETE", "users/eve", undefined, ""],
   ["1.7: list users", ({ users }: Apis) => users.list(), "GET", "users", undefined, { users: [] }],
   ["1.7: add a role", ({ roles }: Apis) => roles.add("r1"), "PUT", "roles/r1", role, role],
-  ["A35: grant write", ({ roles }: Apis) => roles.grantKV("r1", list, "write"), "PUT", "roles/r1", { ...role, grant: { kv: { read: null, write: list } } }, role],
-  ["A35: grant read", ({ roles }: Apis) => roles.grantKV("r1", list, "read"), "PUT", "roles/r1", { ...role, grant: { kv: { read: list, write: null } } }, role],
-  ["A35: grant both", ({ roles }: Apis) => roles.grantKV("r1", list, PermissionType.readWrite), "PUT", "roles/r1", { ...role, grant: { kv: { read: list, write: list } } }, role],
-  ["A35: revoke write", ({ roles }: Apis) => roles.revokeKV("r1", list, "write"), "PUT", "roles/r1", { ...role, revoke: { kv: { read: null, write: list } } }, role],
+  [
+    "A35: grant write",
+    ({ roles }: Apis) => roles.grantKV("r1", list, "write"),
+    "PUT",
+    "roles/r1",
+    { ...role, grant: { kv: { read: null, write: list } } },
+    role,
+  ],
+  [
+    "A35: grant read",
+    ({ roles }: Apis) => roles.grantKV("r1", list, "read"),
+    "PUT",
+    "roles/r1",
+    { ...role, grant: { kv: { read: list, write: null } } },
+    role,
+  ],
+  [
+    "A35: grant both",
+    ({ roles }: Apis) => roles.grantKV("r1", list, PermissionType.readWrite),
+    "PUT",
+    "roles/r1",
+    { ...role, grant: { kv: { read: list, write: list } } },
+    role,
+  ],
+  [
+    "A35: revoke write",
+    ({ roles }: Apis) => roles.revokeKV("r1", list, "write"),
+    "PUT",
+    "roles/r1",
+    { ...role, revoke: { kv: { read: null, write: list } } },
+    role,
+  ],
   ["1.7: get a role", ({ roles }: Apis) => roles.get("r1"), "GET", "roles/r1", undefined, role],
   ["1.7: remove a role", ({ roles }: Apis) => roles.remove("r1"), "DELETE", "roles/r1", undefined, ""],
   ["1.7: list roles", ({ roles }: Apis) => roles.list(), "GET", "roles", undefined, { roles: [] }],
@@ -59,10 +126,10 @@ for (const [name, call, method, path, body, answer] of [
 
 test("1.7: names are encoded once in the path, and are themselves in the body", async (t) => {
   const { users, seen } = await authOf(t, reply(201, {}));
-  await users.add("rô ot%?#&", "p:w\"é");
+  await users.add("rô ot%?#&", 'p:w"é');
   const [request] = seen();
   assert.equal(request?.target, "/v2/auth/users/r%C3%B4%20ot%25%3F%23%26");
-  assert.deepEqual(JSON.parse(request.body), { user: "rô ot%?#&", password: "p:w\"é", roles: null });
+  assert.deepEqual(JSON.parse(request.body), { user: "rô ot%?#&", password: 'p:w"é', roles: null });
 });
 
 test("A57: a user whose roles are objects -> their names, no empty ones", async (t) => {
@@ -71,7 +138,14 @@ test("A57: a user whose roles are objects -> their names, no empty ones", async 
   assert.deepEqual(await users.get("bob"), { user: "bob", roles: ["a", "b"] });
 });
 
-for (const [roles, expected] of [[["a", "b"], ["a", "b"]], [undefined, []], [null, []]] as const) {
+for (const [roles, expected] of [
+  [
+    ["a", "b"],
+    ["a", "b"],
+  ],
+  [undefined, []],
+  [null, []],
+] as const) {
   test(`A58: a user with roles ${JSON.stringify(roles)} -> ${JSON.stringify(expected)}`, async (t) => {
     const { users } = await authOf(t, reply(200, { user: "bob", roles }));
     assert.deepEqual(await users.get("bob"), { user: "bob", roles: expected });
@@ -88,7 +162,12 @@ test("A59: no users -> []; users and roles as objects or texts -> their names", 
 });
 
 test("1.7: a role's permissions, null or absent or lists", async (t) => {
-  const { roles } = await authOf(t, reply(200, role), reply(200, { role: "r1" }), reply(200, { role: "r1", permissions: { kv: { read: ["/a"], write: [] } } }));
+  const { roles } = await authOf(
+    t,
+    reply(200, role),
+    reply(200, { role: "r1" }),
+    reply(200, { role: "r1", permissions: { kv: { read: ["/a"], write: [] } } }),
+  );
   const empty = { role: "r1", permissions: { kv: { read: [], write: [] } } };
   assert.deepEqual([await roles.get("r1"), await roles.get("r1")], [empty, empty]);
   assert.deepEqual((await roles.get("r1")).permissions.kv, { read: ["/a"], write: [] });
@@ -100,18 +179,30 @@ for (const [name, call, message, is] of [
   ["grant", ({ users }: Apis) => users.grant("x", ["r"]), "auth: User x does not exist.", isUserNotFound],
   ["remove a role", ({ roles }: Apis) => roles.remove("x"), "auth: Role x doesn't exist.", isRoleNotFound],
   ["get a role", ({ roles }: Apis) => roles.get("x"), "auth: Role x does not exist.", isRoleNotFound],
-  ["get a user whose role is gone", ({ users }: Apis) => users.get("x"), "auth: Role r2 does not exist.", isRoleNotFound],
+  [
+    "get a user whose role is gone",
+    ({ users }: Apis) => users.get("x"),
+    "auth: Role r2 does not exist.",
+    isRoleNotFound,
+  ],
 ] as const) {
   test(`A60: ${name}, 404 "${message}" -> ${is.name}`, async (t) => {
     const { seen: _, ...apis } = await authOf(t, reply(404, { message }));
     const error = await rejection<EtcdError>(call(apis), EtcdError);
-    assert.deepEqual([isUserNotFound, isRoleNotFound].filter((guard) => guard(error)), [is]);
+    assert.deepEqual(
+      [isUserNotFound, isRoleNotFound].filter((guard) => guard(error)),
+      [is],
+    );
     assert.deepEqual([error.status, error.serverMessage], [404, message]);
   });
 }
 
 test("A60: another status, or other words, is neither", async (t) => {
-  const { users } = await authOf(t, reply(403, { message: "auth: User x does not exist." }), reply(404, { message: "No such user" }));
+  const { users } = await authOf(
+    t,
+    reply(403, { message: "auth: User x does not exist." }),
+    reply(404, { message: "No such user" }),
+  );
   for (let i = 0; i < 2; i++) {
     const error = await rejection(users.get("x"), EtcdError);
     assert.ok(!isUserNotFound(error) && !isRoleNotFound(error));

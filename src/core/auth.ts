@@ -141,13 +141,23 @@ export class AuthRoleAPI {
    *
    * @param prefixes keys, or with a final `*` all keys that begin so; recursive requests need one with `*`
    */
-  async grantKV(role: string, prefixes: readonly string[], permission: PermissionType, signal?: AbortSignal): Promise<Role> {
+  async grantKV(
+    role: string,
+    prefixes: readonly string[],
+    permission: PermissionType,
+    signal?: AbortSignal,
+  ): Promise<Role> {
     requireName("role", role);
     return this.#call(putRoleSpec(role, { grant: { kv: kvLists(prefixes, permission) } }), decodeRole, signal);
   }
 
   /** Takes back what `grantKV` gave, with the same prefixes. 400 when nothing changes. */
-  async revokeKV(role: string, prefixes: readonly string[], permission: PermissionType, signal?: AbortSignal): Promise<Role> {
+  async revokeKV(
+    role: string,
+    prefixes: readonly string[],
+    permission: PermissionType,
+    signal?: AbortSignal,
+  ): Promise<Role> {
     requireName("role", role);
     return this.#call(putRoleSpec(role, { revoke: { kv: kvLists(prefixes, permission) } }), decodeRole, signal);
   }
@@ -158,7 +168,11 @@ export class AuthRoleAPI {
   }
 }
 
-type Call = <T>(spec: RequestSpec, decode: (raw: RawResponse, spec: RequestSpec) => T, signal: AbortSignal | undefined) => Promise<T>;
+type Call = <T>(
+  spec: RequestSpec,
+  decode: (raw: RawResponse, spec: RequestSpec) => T,
+  signal: AbortSignal | undefined,
+) => Promise<T>;
 
 function callThrough(sender: Sender): Call {
   requireSender(sender);
@@ -187,7 +201,8 @@ function namesOf(what: string, names: readonly string[]): readonly string[] {
 
 function kvLists(prefixes: readonly string[], permission: PermissionType): KvLists {
   const list = namesOf("prefixes", prefixes);
-  if (!Object.values(PermissionType).includes(permission)) badArgument(`permission must be one of ${Object.values(PermissionType).join(", ")}`);
+  if (!Object.values(PermissionType).includes(permission))
+    badArgument(`permission must be one of ${Object.values(PermissionType).join(", ")}`);
   return {
     read: permission === PermissionType.write ? null : list,
     write: permission === PermissionType.read ? null : list,

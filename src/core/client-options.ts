@@ -2,7 +2,15 @@ import { parseEndpoint, type Endpoint } from "./cluster/endpoint.js";
 import { EndpointSelectionMode } from "./cluster/selection.js";
 import type { Exchange, RequestLimits } from "../http/exchange.js";
 import { checkedTls, type TlsOptions } from "../http/tls-options.js";
-import { badArgument, requireBoolean, requireCount, requireFunction, requireMs, requireOptions, requireText } from "../util/validate.js";
+import {
+  badArgument,
+  requireBoolean,
+  requireCount,
+  requireFunction,
+  requireMs,
+  requireOptions,
+  requireText,
+} from "../util/validate.js";
 
 export interface ClientOptions {
   /** Base URLs of the cluster's servers, http or https, e.g. "http://127.0.0.1:2379"; at least one. */
@@ -55,7 +63,8 @@ const defaultMaxInFlight = 256;
 
 /** Checks all there is to check, and says every default once. */
 export function resolveClientOptions(options: ClientOptions): ResolvedOptions {
-  if ((options as ClientOptions | undefined) === undefined) badArgument("the client needs options: { endpoints: [...] }");
+  if ((options as ClientOptions | undefined) === undefined)
+    badArgument("the client needs options: { endpoints: [...] }");
   requireOptions("client options", options, clientOptionNames);
   const {
     endpoints,

@@ -14,7 +14,13 @@ const versions = { etcdserver: "3.4.23", etcdcluster: "3.4.0" };
 /** An etcd that has nothing: every API gets an answer that it can read. */
 function byPath(): Answer {
   return (response, request, socket) => {
-    const body = request.path.endsWith("/version") ? versions : request.path.endsWith("/members") ? { members: [] } : request.path.includes("/auth/") ? { enabled: false } : okBody;
+    const body = request.path.endsWith("/version")
+      ? versions
+      : request.path.endsWith("/members")
+        ? { members: [] }
+        : request.path.includes("/auth/")
+          ? { enabled: false }
+          : okBody;
     return reply(200, body)(response, request, socket);
   };
 }
@@ -50,7 +56,12 @@ test("A24: a base path and a query of the endpoint go with every call", async ()
   await callAll(client);
   assert.deepEqual(
     server.requests.map(({ target }) => target),
-    ["/etcd/v2/keys/k?quorum=false&recursive=false&sorted=false&x=1", "/etcd/v2/members?x=1", "/etcd/v2/auth/enable?x=1", "/etcd/version?x=1"],
+    [
+      "/etcd/v2/keys/k?quorum=false&recursive=false&sorted=false&x=1",
+      "/etcd/v2/members?x=1",
+      "/etcd/v2/auth/enable?x=1",
+      "/etcd/version?x=1",
+    ],
   );
 });
 
@@ -58,7 +69,10 @@ test("A28: version", async () => {
   await using server = await ScriptedServer.start(byPath());
   await using client = clientOf([server]);
   assert.deepEqual(await client.version(), { server: "3.4.23", cluster: "3.4.0" });
-  assert.deepEqual(server.requests.map(({ method, path }) => [method, path]), [["GET", "/version"]]);
+  assert.deepEqual(
+    server.requests.map(({ method, path }) => [method, path]),
+    [["GET", "/version"]],
+  );
   server.script(reply(200, {}));
   assert.deepEqual(await client.version(), { server: "", cluster: "" });
 });
@@ -87,17 +101,41 @@ const bad: readonly (readonly [string, unknown, RegExp])[] = [
   ["null options", null, /must be an object, got null/],
   ["options that are text", "http://h:1", /must be an object, got string/],
   ["an unknown option", { endpoints, timeout: 5 }, /no field "timeout"/],
-  ["an unknown selectionMode", { endpoints, selectionMode: "leader" }, /selectionMode must be one of random, prioritizeLeader/],
+  [
+    "an unknown selectionMode",
+    { endpoints, selectionMode: "leader" },
+    /selectionMode must be one of random, prioritizeLeader/,
+  ],
   ["a selectionMode that is null", { endpoints, selectionMode: null }, /selectionMode must be one of/],
   ["a username with a colon", { endpoints, username: "a:secret" }, /username must not hold a ":"/],
   ["a username that is no text", { endpoints, username: 5 }, /username must be a string, got number/],
-  ["a password that is no text", { endpoints, username: "u", password: ["secret"] }, /password must be a string, got an array/],
-  ["a lone surrogate in the password", { endpoints, username: "u", password: "secret\udc00" }, /password holds a lone surrogate/],
+  [
+    "a password that is no text",
+    { endpoints, username: "u", password: ["secret"] },
+    /password must be a string, got an array/,
+  ],
+  [
+    "a lone surrogate in the password",
+    { endpoints, username: "u", password: "secret\udc00" },
+    /password holds a lone surrogate/,
+  ],
   ...["headerTimeoutMs", "bodyIdleTimeoutMs", "watchIdleTimeoutMs"].flatMap((name) =>
-    [0, -1, NaN, 2 ** 31, "5", null].map((ms): (typeof bad)[number] => [`${name} ${String(ms)} (${typeof ms})`, { endpoints, [name]: ms }, new RegExp(`${name} must be a number of milliseconds`)]),
+    [0, -1, NaN, 2 ** 31, "5", null].map((ms): (typeof bad)[number] => [
+      `${name} ${String(ms)} (${typeof ms})`,
+      { endpoints, [name]: ms },
+      new RegExp(`${name} must be a number of milliseconds`),
+    ]),
   ),
-  ...[-1, 1.5, NaN, "1", null].map((count): (typeof bad)[number] => [`maxRedirects ${String(count)} (${typeof count})`, { endpoints, maxRedirects: count }, /maxRedirects must be a whole number from 0/]),
-  ...[0, -1, 1.5, NaN, "1", null].map((count): (typeof bad)[number] => [`maxInFlight ${String(count)} (${typeof count})`, { endpoints, maxInFlight: count }, /maxInFlight must be a whole number from 1/]),
+  ...[-1, 1.5, NaN, "1", null].map((count): (typeof bad)[number] => [
+    `maxRedirects ${String(count)} (${typeof count})`,
+    { endpoints, maxRedirects: count },
+    /maxRedirects must be a whole number from 0/,
+  ]),
+  ...[0, -1, 1.5, NaN, "1", null].map((count): (typeof bad)[number] => [
+    `maxInFlight ${String(count)} (${typeof count})`,
+    { endpoints, maxInFlight: count },
+    /maxInFlight must be a whole number from 1/,
+  ]),
   ["quorumReads as text", { endpoints, quorumReads: "true" }, /quorumReads must be true or false/],
   ["a checkRedirect that is no function", { endpoints, checkRedirect: true }, /checkRedirect must be a function/],
   ["a transport that is no function", { endpoints, transport: {} }, /transport must be a function/],
@@ -107,7 +145,11 @@ const bad: readonly (readonly [string, unknown, RegExp])[] = [
   ["a ca list with a number", { endpoints, tls: { ca: ["pem", 5] } }, /tls\.ca must be PEM text or a Buffer/],
   ["a cert without key", { endpoints, tls: { cert: "pem" } }, /tls\.cert and options\.tls\.key go together/],
   ["a key without cert", { endpoints, tls: { key: "pem" } }, /tls\.cert and options\.tls\.key go together/],
-  ["a passphrase that is a number", { endpoints, tls: { cert: "pem", key: "pem", passphrase: 5 } }, /passphrase must be a string/],
+  [
+    "a passphrase that is a number",
+    { endpoints, tls: { cert: "pem", key: "pem", passphrase: 5 } },
+    /passphrase must be a string/,
+  ],
   ["a servername that is a number", { endpoints, tls: { servername: 5 } }, /servername must be a string/],
   ["rejectUnauthorized 0", { endpoints, tls: { rejectUnauthorized: 0 } }, /rejectUnauthorized must be true or false/],
 ];
@@ -116,15 +158,40 @@ for (const [name, options, message] of bad) {
   test(`refused at construction: ${name}`, () => {
     assert.throws(
       () => new Client(options as ClientOptions),
-      (error) => error instanceof UsageError && error.code === "ERR_ARGUMENT" && message.test(error.message) && !error.message.includes("secret"),
+      (error) =>
+        error instanceof UsageError &&
+        error.code === "ERR_ARGUMENT" &&
+        message.test(error.message) &&
+        !error.message.includes("secret"),
     );
   });
 }
 
 test("every option is taken, undefined ones as absent", async () => {
-  const limits = { headerTimeoutMs: Infinity, bodyIdleTimeoutMs: 2 ** 31 - 1, watchIdleTimeoutMs: 0.5, maxRedirects: 0, maxInFlight: Infinity };
-  const absent = Object.fromEntries(["selectionMode", "username", "password", "quorumReads", "checkRedirect", "tls", "transport", ...Object.keys(limits)].map((name) => [name, undefined]));
-  const given: readonly Partial<ClientOptions>[] = [absent, limits, { selectionMode: "prioritizeLeader", tls: { ca: ["pem", Buffer.from("pem")], rejectUnauthorized: false } }];
+  const limits = {
+    headerTimeoutMs: Infinity,
+    bodyIdleTimeoutMs: 2 ** 31 - 1,
+    watchIdleTimeoutMs: 0.5,
+    maxRedirects: 0,
+    maxInFlight: Infinity,
+  };
+  const absent = Object.fromEntries(
+    [
+      "selectionMode",
+      "username",
+      "password",
+      "quorumReads",
+      "checkRedirect",
+      "tls",
+      "transport",
+      ...Object.keys(limits),
+    ].map((name) => [name, undefined]),
+  );
+  const given: readonly Partial<ClientOptions>[] = [
+    absent,
+    limits,
+    { selectionMode: "prioritizeLeader", tls: { ca: ["pem", Buffer.from("pem")], rejectUnauthorized: false } },
+  ];
   for (const options of given) {
     await using client = new Client({ endpoints: [new URL("http://127.0.0.1:1")], ...options });
     assert.deepEqual(client.endpoints, endpoints);
@@ -135,7 +202,12 @@ test("A83: setEndpoints with a bad one throws, and the old ones stay in use", as
   await using server = await ScriptedServer.start(byPath());
   await using client = clientOf([server]);
   for (const list of [[server.url, "localhost:2379"], [], [undefined], "http://127.0.0.1:1"]) {
-    assert.throws(() => { client.setEndpoints(list as string[]); }, { name: "UsageError", code: "ERR_ARGUMENT" });
+    assert.throws(
+      () => {
+        client.setEndpoints(list as string[]);
+      },
+      { name: "UsageError", code: "ERR_ARGUMENT" },
+    );
   }
   assert.deepEqual(client.endpoints, [server.url]);
   await client.version();
@@ -174,7 +246,13 @@ test("a closed client refuses every call", async () => {
   await using server = await ScriptedServer.start(byPath());
   const client = clientOf([server]);
   await Promise.all([client.close(), client.close(), client[Symbol.asyncDispose]()]);
-  for (const call of [() => client.version(), () => client.sync(), () => client.autoSync(1_000), () => new KeysAPI(client).get("/k"), () => new KeysAPI(client).watcher("/k").next()]) {
+  for (const call of [
+    () => client.version(),
+    () => client.sync(),
+    () => client.autoSync(1_000),
+    () => new KeysAPI(client).get("/k"),
+    () => new KeysAPI(client).watcher("/k").next(),
+  ]) {
     await assert.rejects(call, { name: "UsageError", code: "ERR_CLOSED" });
   }
   assert.equal(server.requests.length, 0);
@@ -197,7 +275,10 @@ test("abort and close() end every call, also over a transport that does not list
 
 test("options in a variable of their type make the same answer as options in place", async () => {
   const body = '{"action":"set","node":{"key":"/k","value":"v","modifiedIndex":7,"createdIndex":7}}';
-  await using client = new Client({ endpoints: ["http://127.0.0.1:1"], transport: () => Promise.resolve({ status: 200, headers: {}, body }) });
+  await using client = new Client({
+    endpoints: ["http://127.0.0.1:1"],
+    transport: () => Promise.resolve({ status: 200, headers: {}, body }),
+  });
   const options: SetOptions = { ttl: 1 };
   const response: KeysResponse = await new KeysAPI(client).set("/k", "v", options);
   assert.equal(response.node.value, "v");

@@ -93,7 +93,8 @@ export class Client implements Sender, AsyncDisposable {
       return Promise.reject(error);
     }
     return this.#linked(signal, (link) => {
-      const ask = (of: EndpointSet): Promise<RawResponse> => this.#inTurn(spec, link, () => this.#tryAll(of, spec, link));
+      const ask = (of: EndpointSet): Promise<RawResponse> =>
+        this.#inTurn(spec, link, () => this.#tryAll(of, spec, link));
       return isShared(spec) ? this.#polls.join(spec, () => this.#endpoints, link, ask) : ask(endpoints);
     });
   }
@@ -130,7 +131,13 @@ export class Client implements Sender, AsyncDisposable {
     // a list that was set meanwhile is the user's newer word
     if (next === undefined || this.#configured !== configured) return;
     this.#endpoints = next;
-    log.sync("endpoints are now %s", next.order().map((endpoint) => endpoint.label).join(" "));
+    log.sync(
+      "endpoints are now %s",
+      next
+        .order()
+        .map((endpoint) => endpoint.label)
+        .join(" "),
+    );
   }
 
   /**
@@ -208,7 +215,9 @@ export class Client implements Sender, AsyncDisposable {
       attempt: (endpoint) => this.#attempt(endpoint, spec, signal, this.#options.authorization),
       oneShot: spec.oneShot === true,
       onEnd: (endpoint, answered) => {
-        this.#endpoints = answered ? this.#endpoints.pinnedTo(endpoint) : this.#endpoints.pinnedAfter(endpoint, order[0]);
+        this.#endpoints = answered
+          ? this.#endpoints.pinnedTo(endpoint)
+          : this.#endpoints.pinnedAfter(endpoint, order[0]);
       },
       signal,
     });
@@ -229,7 +238,12 @@ export class Client implements Sender, AsyncDisposable {
     );
   }
 
-  async #attempt(endpoint: Endpoint, spec: RequestSpec, signal: AbortSignal, authorization: string | undefined): Promise<RawResponse> {
+  async #attempt(
+    endpoint: Endpoint,
+    spec: RequestSpec,
+    signal: AbortSignal,
+    authorization: string | undefined,
+  ): Promise<RawResponse> {
     const { pollLimits, requestLimits } = this.#options;
     const limits = tighter(spec.longPoll === true ? pollLimits : requestLimits, spec.limits);
     const headers = authorization === undefined ? spec.headers : { ...spec.headers, authorization };
@@ -248,7 +262,7 @@ export class Client implements Sender, AsyncDisposable {
 
   async #syncForever(intervalMs: number, onError: AutoSyncOptions["onError"], signal: AbortSignal): Promise<never> {
     const backoff = new Backoff(Math.min(1_000, intervalMs), intervalMs);
-    for (let due = performance.now(); ; ) {
+    for (let due = performance.now(); ;) {
       const failure = await this.sync(signal).then(
         () => undefined,
         (error: unknown) => ({ error }),
@@ -270,12 +284,19 @@ export class Client implements Sender, AsyncDisposable {
 type AllFields<T> = { readonly [Name in keyof Required<T>]: T[Name] };
 
 /** Field by field: spreading costs more here than all else that a call does. */
-function specWith(spec: RequestSpec, headers: RequestSpec["headers"], limits: RequestLimits): AllFields<Omit<RequestSpec, "shared">> {
+function specWith(
+  spec: RequestSpec,
+  headers: RequestSpec["headers"],
+  limits: RequestLimits,
+): AllFields<Omit<RequestSpec, "shared">> {
   const { method, path, query, body, bytes, maskedBody, oneShot, longPoll, onHeaders } = spec;
   return { method, path, query, headers, body, bytes, maskedBody, oneShot, longPoll, limits, onHeaders };
 }
 
-function answerOf({ status, headers, body, maybeApplied, truncated }: RawResponse, endpoint: Endpoint): AllFields<RawResponse> {
+function answerOf(
+  { status, headers, body, maybeApplied, truncated }: RawResponse,
+  endpoint: Endpoint,
+): AllFields<RawResponse> {
   return { status, headers, body, endpoint: endpoint.label, maybeApplied, truncated };
 }
 

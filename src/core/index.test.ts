@@ -39,11 +39,42 @@ const runtimeNames = [
 /** Every exported type that has no runtime name: this file does not compile when one goes. */
 export interface TypeNames {
   readonly client: [types.ClientOptions, types.AutoSyncOptions, types.TlsOptions, types.Versions];
-  readonly http: [types.Exchange, types.RawResponse, types.RequestLimits, types.RequestSpec, types.ResponseHead, types.Sender];
-  readonly keys: [types.KeyNode, types.KeysAction, types.KeysResponse, types.KeysSummary, types.KeysClient, types.KeysOptions, types.GetOptions, types.SetOptions];
-  readonly moreKeys: [types.CreateOptions, types.CreateInOrderOptions, types.UpdateOptions, types.RefreshOptions, types.DeleteOptions, types.WatcherOptions];
+  readonly http: [
+    types.Exchange,
+    types.RawResponse,
+    types.RequestLimits,
+    types.RequestSpec,
+    types.ResponseHead,
+    types.Sender,
+  ];
+  readonly keys: [
+    types.KeyNode,
+    types.KeysAction,
+    types.KeysResponse,
+    types.KeysSummary,
+    types.KeysClient,
+    types.KeysOptions,
+    types.GetOptions,
+    types.SetOptions,
+  ];
+  readonly moreKeys: [
+    types.CreateOptions,
+    types.CreateInOrderOptions,
+    types.UpdateOptions,
+    types.RefreshOptions,
+    types.DeleteOptions,
+    types.WatcherOptions,
+  ];
   readonly mirror: [types.MirrorChange, types.MirrorOptions, types.MirrorUpdate];
-  readonly others: [types.Member, types.User, types.Role, types.Discoverer, types.SrvDiscovererOptions, types.SrvRecord, types.SrvResolver];
+  readonly others: [
+    types.Member,
+    types.User,
+    types.Role,
+    types.Discoverer,
+    types.SrvDiscovererOptions,
+    types.SrvRecord,
+    types.SrvResolver,
+  ];
   readonly errorCodes: [types.ClusterErrorCode, types.EndpointErrorCode, types.ResponseErrorCode, types.UsageErrorCode];
   readonly errorFields: [types.EndpointErrorFields, types.EtcdErrorFields, types.ResponseErrorFields, types.Outcome];
 }
@@ -66,12 +97,26 @@ test("enumerations are objects of texts", () => {
 async function consumer(sender: types.Sender): Promise<readonly string[]> {
   const keys = new core.KeysAPI(sender, { prefix: "/v2/keys" });
   const seen: string[] = [];
-  const read: types.KeysResponse = await keys.get("/k", { recursive: true, sort: true, quorum: true, signal: AbortSignal.timeout(60_000) });
+  const read: types.KeysResponse = await keys.get("/k", {
+    recursive: true,
+    sort: true,
+    quorum: true,
+    signal: AbortSignal.timeout(60_000),
+  });
   const { key, value, dir, nodes, createdIndex, modifiedIndex, expiration, ttl }: types.KeyNode = read.node;
   const before: types.KeyNode | undefined = read.prevNode;
   const when: Date | undefined = expiration;
-  seen.push(`${read.action} ${key} ${value} ${String(dir)} ${String(nodes.length)} ${String(createdIndex)} ${String(modifiedIndex)} ${String(when)} ${String(ttl)} ${String(before?.key)}`);
-  const options: types.SetOptions = { prevValue: "p", prevIndex: 1, prevExist: true, ttl: 1, dir: false, refresh: undefined };
+  seen.push(
+    `${read.action} ${key} ${value} ${String(dir)} ${String(nodes.length)} ${String(createdIndex)} ${String(modifiedIndex)} ${String(when)} ${String(ttl)} ${String(before?.key)}`,
+  );
+  const options: types.SetOptions = {
+    prevValue: "p",
+    prevIndex: 1,
+    prevExist: true,
+    ttl: 1,
+    dir: false,
+    refresh: undefined,
+  };
   const written: types.KeysResponse = await keys.set("/k", "v", { ...options, noValueOnSuccess: false });
   const summary: types.KeysSummary = await keys.set("/k", "v", { noValueOnSuccess: true });
   seen.push(`${written.node.value} ${summary.action} ${String(summary.index)} ${summary.clusterId}`);
@@ -93,20 +138,41 @@ async function consumer(sender: types.Sender): Promise<readonly string[]> {
 
 test("a consumer that knows api.md alone", async () => {
   const sender: types.Sender = {
-    send: () => Promise.resolve({ status: 200, headers: {}, body: '{"action":"get","node":{"key":"/k","value":"v","modifiedIndex":7,"createdIndex":7}}' }),
+    send: () =>
+      Promise.resolve({
+        status: 200,
+        headers: {},
+        body: '{"action":"get","node":{"key":"/k","value":"v","modifiedIndex":7,"createdIndex":7}}',
+      }),
   };
-  assert.deepEqual(await consumer(sender), ["get /k v false 0 7 7 undefined undefined undefined", "v get 0 ", "5", "/k"]);
+  assert.deepEqual(await consumer(sender), [
+    "get /k v false 0 7 7 undefined undefined undefined",
+    "v get 0 ",
+    "5",
+    "/k",
+  ]);
 });
 
 test("a transport of one's own, a client that is disposed, errors that are narrowed by class", async () => {
   const transport: types.Exchange = (url, spec, signal) => {
     signal?.throwIfAborted();
-    return Promise.resolve({ status: 404, headers: {}, body: JSON.stringify({ errorCode: 100, message: `${spec.method} ${url.pathname}`, cause: "/k", index: 5 }) });
+    return Promise.resolve({
+      status: 404,
+      headers: {},
+      body: JSON.stringify({ errorCode: 100, message: `${spec.method} ${url.pathname}`, cause: "/k", index: 5 }),
+    });
   };
   const mode: types.EndpointSelectionMode = core.EndpointSelectionMode.prioritizeLeader;
-  await using client = new core.Client({ endpoints: ["http://127.0.0.1:1", new URL("http://127.0.0.1:2")], selectionMode: mode, transport });
+  await using client = new core.Client({
+    endpoints: ["http://127.0.0.1:1", new URL("http://127.0.0.1:2")],
+    selectionMode: mode,
+    transport,
+  });
   const error: unknown = await new core.KeysAPI(client).get("/k").catch((reason: unknown) => reason);
   assert.ok(error instanceof core.EtcdError && core.isKeyNotFound(error));
   const code: "ERR_ETCD" = error.code;
-  assert.deepEqual([code, error.errorCode === core.EtcdErrorCode.keyNotFound, error.serverMessage], ["ERR_ETCD", true, "GET /v2/keys/k"]);
+  assert.deepEqual(
+    [code, error.errorCode === core.EtcdErrorCode.keyNotFound, error.serverMessage],
+    ["ERR_ETCD", true, "GET /v2/keys/k"],
+  );
 });

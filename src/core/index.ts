@@ -45,7 +45,13 @@ export {
 } from "./keys.js";
 export { Mirror, type MirrorChange, type MirrorOptions, type MirrorUpdate } from "./mirror.js";
 export { MembersAPI } from "./members.js";
-export { SrvDiscoverer, type Discoverer, type SrvDiscovererOptions, type SrvRecord, type SrvResolver } from "./srv-discoverer.js";
+export {
+  SrvDiscoverer,
+  type Discoverer,
+  type SrvDiscovererOptions,
+  type SrvRecord,
+  type SrvResolver,
+} from "./srv-discoverer.js";
 export {
   compareNodes,
   type KeyNode,

@@ -12,7 +12,10 @@ interface Given {
 }
 
 /** Makes one call to a server that is content with everything; the one request that it saw, and what the call resolved to. */
-async function exchangeOf<T>(call: (keys: KeysAPI) => Promise<T>, { answer = okBody, keys, client }: Given = {}): Promise<[SeenRequest, T]> {
+async function exchangeOf<T>(
+  call: (keys: KeysAPI) => Promise<T>,
+  { answer = okBody, keys, client }: Given = {},
+): Promise<[SeenRequest, T]> {
   await using server = await ScriptedServer.start(reply(200, answer));
   await using sender = clientOf([server], client);
   const result = await call(new KeysAPI(sender, keys));
@@ -37,7 +40,10 @@ async function refusal(call: (keys: KeysAPI) => Promise<unknown>): Promise<Usage
   assert.ok(error instanceof UsageError, String(error));
   assert.equal(error.code, "ERR_ARGUMENT");
   await keys.get("/afterwards");
-  assert.deepEqual(server.requests.map(({ path }) => path), ["/v2/keys/afterwards"]);
+  assert.deepEqual(
+    server.requests.map(({ path }) => path),
+    ["/v2/keys/afterwards"],
+  );
   return error;
 }
 
@@ -52,9 +58,21 @@ interface Expected {
 }
 
 const requests: readonly (readonly [string, (keys: KeysAPI) => Promise<unknown>, Expected])[] = [
-  ["A1: a get says all three of its flags", (k) => k.get("/color"), { method: "GET", path: "/color", query: ["quorum=false", "recursive=false", "sorted=false"] }],
-  ["A2: a recursive quorum get", (k) => k.get("/color", { recursive: true, quorum: true }), { method: "GET", path: "/color", query: ["quorum=true", "recursive=true", "sorted=false"] }],
-  ["A2: a sorted get", (k) => k.get("/color", { sort: true }), { method: "GET", path: "/color", query: ["quorum=false", "recursive=false", "sorted=true"] }],
+  [
+    "A1: a get says all three of its flags",
+    (k) => k.get("/color"),
+    { method: "GET", path: "/color", query: ["quorum=false", "recursive=false", "sorted=false"] },
+  ],
+  [
+    "A2: a recursive quorum get",
+    (k) => k.get("/color", { recursive: true, quorum: true }),
+    { method: "GET", path: "/color", query: ["quorum=true", "recursive=true", "sorted=false"] },
+  ],
+  [
+    "A2: a sorted get",
+    (k) => k.get("/color", { sort: true }),
+    { method: "GET", path: "/color", query: ["quorum=false", "recursive=false", "sorted=true"] },
+  ],
   ["A3: a set", (k) => k.set("/color", "red"), { method: "PUT", path: "/color", body: "value=red" }],
   ["A4: an empty value is sent", (k) => k.set("/color", ""), { method: "PUT", path: "/color", body: "value=" }],
   [
@@ -65,26 +83,79 @@ const requests: readonly (readonly [string, (keys: KeysAPI) => Promise<unknown>,
   [
     "A6: all conditions of a set",
     (k) => k.set("/k", "v", { prevValue: "p v+&", prevIndex: 5, prevExist: true, ttl: 90, noValueOnSuccess: true }),
-    { method: "PUT", path: "/k", query: ["noValueOnSuccess=true", "prevExist=true", "prevIndex=5", "prevValue=p v+&"], body: "ttl=90&value=v" },
+    {
+      method: "PUT",
+      path: "/k",
+      query: ["noValueOnSuccess=true", "prevExist=true", "prevIndex=5", "prevValue=p v+&"],
+      body: "ttl=90&value=v",
+    },
   ],
-  ["A7: a directory has neither value nor prevValue", (k) => k.set("/k", "x", { dir: true, prevValue: "y", ttl: 5 }), { method: "PUT", path: "/k", query: ["dir=true"], body: "ttl=5" }],
-  ["A8: a directory with conditions", (k) => k.set("/k", "", { dir: true, prevIndex: 3, prevExist: true }), { method: "PUT", path: "/k", query: ["dir=true", "prevExist=true", "prevIndex=3"], body: "" }],
-  ["A9: a set with refresh", (k) => k.set("/k", "", { refresh: true, ttl: 10, prevExist: true }), { method: "PUT", path: "/k", query: ["prevExist=true"], body: "refresh=true&ttl=10" }],
-  ["A9: refresh() says the same", (k) => k.refresh("/k", 9.5), { method: "PUT", path: "/k", query: ["prevExist=true"], body: "refresh=true&ttl=10" }],
-  ["A11: a ttl of 0.4 s becomes 1", (k) => k.set("/k", "v", { ttl: 0.4 }), { method: "PUT", path: "/k", body: "ttl=1&value=v" }],
-  ["A11: a ttl of 2.1 s becomes 3", (k) => k.set("/k", "v", { ttl: 2.1 }), { method: "PUT", path: "/k", body: "ttl=3&value=v" }],
-  ["A11: a ttl of 2 s stays", (k) => k.set("/k", "v", { ttl: 2 }), { method: "PUT", path: "/k", body: "ttl=2&value=v" }],
-  ["A13: create", (k) => k.create("/k", "v"), { method: "PUT", path: "/k", query: ["prevExist=false"], body: "value=v" }],
-  ["A14: update", (k) => k.update("/k", "v"), { method: "PUT", path: "/k", query: ["prevExist=true"], body: "value=v" }],
-  ["A15: createInOrder", (k) => k.createInOrder("/jobs", "j", { ttl: 61 }), { method: "POST", path: "/jobs", body: "ttl=61&value=j" }],
+  [
+    "A7: a directory has neither value nor prevValue",
+    (k) => k.set("/k", "x", { dir: true, prevValue: "y", ttl: 5 }),
+    { method: "PUT", path: "/k", query: ["dir=true"], body: "ttl=5" },
+  ],
+  [
+    "A8: a directory with conditions",
+    (k) => k.set("/k", "", { dir: true, prevIndex: 3, prevExist: true }),
+    { method: "PUT", path: "/k", query: ["dir=true", "prevExist=true", "prevIndex=3"], body: "" },
+  ],
+  [
+    "A9: a set with refresh",
+    (k) => k.set("/k", "", { refresh: true, ttl: 10, prevExist: true }),
+    { method: "PUT", path: "/k", query: ["prevExist=true"], body: "refresh=true&ttl=10" },
+  ],
+  [
+    "A9: refresh() says the same",
+    (k) => k.refresh("/k", 9.5),
+    { method: "PUT", path: "/k", query: ["prevExist=true"], body: "refresh=true&ttl=10" },
+  ],
+  [
+    "A11: a ttl of 0.4 s becomes 1",
+    (k) => k.set("/k", "v", { ttl: 0.4 }),
+    { method: "PUT", path: "/k", body: "ttl=1&value=v" },
+  ],
+  [
+    "A11: a ttl of 2.1 s becomes 3",
+    (k) => k.set("/k", "v", { ttl: 2.1 }),
+    { method: "PUT", path: "/k", body: "ttl=3&value=v" },
+  ],
+  [
+    "A11: a ttl of 2 s stays",
+    (k) => k.set("/k", "v", { ttl: 2 }),
+    { method: "PUT", path: "/k", body: "ttl=2&value=v" },
+  ],
+  [
+    "A13: create",
+    (k) => k.create("/k", "v"),
+    { method: "PUT", path: "/k", query: ["prevExist=false"], body: "value=v" },
+  ],
+  [
+    "A14: update",
+    (k) => k.update("/k", "v"),
+    { method: "PUT", path: "/k", query: ["prevExist=true"], body: "value=v" },
+  ],
+  [
+    "A15: createInOrder",
+    (k) => k.createInOrder("/jobs", "j", { ttl: 61 }),
+    { method: "POST", path: "/jobs", body: "ttl=61&value=j" },
+  ],
   ["A16: delete", (k) => k.delete("/k"), { method: "DELETE", path: "/k" }],
   [
     "A17: delete with everything",
     (k) => k.delete("/k", { dir: true, recursive: true, prevIndex: 4, prevValue: "a b" }),
     { method: "DELETE", path: "/k", query: ["dir=true", "prevIndex=4", "prevValue=a b", "recursive=true"] },
   ],
-  ["A18: a watcher's first request", (k) => k.watcher("/k").next(), { method: "GET", path: "/k", query: ["recursive=false", "wait=true", "waitIndex=0"] }],
-  ["A19: a watcher after an index", (k) => k.watcher("/k", { afterIndex: 41, recursive: true }).next(), { method: "GET", path: "/k", query: ["recursive=true", "wait=true", "waitIndex=42"] }],
+  [
+    "A18: a watcher's first request",
+    (k) => k.watcher("/k").next(),
+    { method: "GET", path: "/k", query: ["recursive=false", "wait=true", "waitIndex=0"] },
+  ],
+  [
+    "A19: a watcher after an index",
+    (k) => k.watcher("/k", { afterIndex: 41, recursive: true }).next(),
+    { method: "GET", path: "/k", query: ["recursive=true", "wait=true", "waitIndex=42"] },
+  ],
 ];
 
 for (const [name, call, { method, path, query = [], body = "" }] of requests) {
@@ -139,11 +210,23 @@ const refusals: readonly (readonly [string, (keys: KeysAPI) => Promise<unknown>,
   ["A10: a refresh with a value", (k) => k.set("/k", "v", { refresh: true, ttl: 5 }), /refresh keeps the value/],
   ["D22: a refresh without ttl", (k) => k.set("/k", "", { refresh: true }), /refresh needs options\.ttl/],
   ...[-1, 0, NaN, Infinity, 7e9 + 1, "5", null].flatMap((ttl): typeof refusals => [
-    [`A12: set with the ${typeof ttl} ${String(ttl)} as ttl`, (k) => k.set("/k", "v", { ttl: ttl as never }), /options\.ttl must be/],
+    [
+      `A12: set with the ${typeof ttl} ${String(ttl)} as ttl`,
+      (k) => k.set("/k", "v", { ttl: ttl as never }),
+      /options\.ttl must be/,
+    ],
     [`A12: refresh with the ${typeof ttl} ${String(ttl)} as ttl`, (k) => k.refresh("/k", ttl as never), /ttl must be/],
-    [`A12: createInOrder with the ${typeof ttl} ${String(ttl)} as ttl`, (k) => k.createInOrder("/k", "v", { ttl: ttl as never }), /options\.ttl must be/],
+    [
+      `A12: createInOrder with the ${typeof ttl} ${String(ttl)} as ttl`,
+      (k) => k.createInOrder("/k", "v", { ttl: ttl as never }),
+      /options\.ttl must be/,
+    ],
   ]),
-  ...["/../x", "/a/../../x", "..", ".", "a/./b", "a/.."].map((key): (typeof refusals)[number] => [`A21: the key ${key}`, (k) => k.get(key), /segment/]),
+  ...["/../x", "/a/../../x", "..", ".", "a/./b", "a/.."].map((key): (typeof refusals)[number] => [
+    `A21: the key ${key}`,
+    (k) => k.get(key),
+    /segment/,
+  ]),
   ["D21: set with an empty prevValue", (k) => k.set("/k", "v", { prevValue: "" }), /prevIndex/],
   ["D21: delete with an empty prevValue", (k) => k.delete("/k", { prevValue: "" }), /prevIndex/],
   ["D21: update with prevIndex 0", (k) => k.update("/k", "v", { prevIndex: 0 }), /prevIndex 0/],
@@ -161,8 +244,16 @@ const refusals: readonly (readonly [string, (keys: KeysAPI) => Promise<unknown>,
   ["a lone surrogate in a key", (k) => k.get(`/${lone}`), /key holds a lone surrogate/],
   ["a lone surrogate in a value", (k) => k.set("/k", lone), /value holds a lone surrogate/],
   ["a lone surrogate in a value in order", (k) => k.createInOrder("/k", lone), /value holds a lone surrogate/],
-  ["a lone surrogate in prevValue of set", (k) => k.set("/k", "v", { prevValue: lone }), /prevValue holds a lone surrogate/],
-  ["a lone surrogate in prevValue of delete", (k) => k.delete("/k", { prevValue: lone }), /prevValue holds a lone surrogate/],
+  [
+    "a lone surrogate in prevValue of set",
+    (k) => k.set("/k", "v", { prevValue: lone }),
+    /prevValue holds a lone surrogate/,
+  ],
+  [
+    "a lone surrogate in prevValue of delete",
+    (k) => k.delete("/k", { prevValue: lone }),
+    /prevValue holds a lone surrogate/,
+  ],
   ["unknown option of get", (k) => k.get("/k", { sorted: true } as never), /no field "sorted"/],
   ["unknown option of set", (k) => k.set("/k", "v", { prevvalue: "p" } as never), /no field "prevvalue"/],
   ["unknown option of create", (k) => k.create("/k", "v", { prevIndex: 5 } as never), /no field "prevIndex"/],
@@ -170,7 +261,11 @@ const refusals: readonly (readonly [string, (keys: KeysAPI) => Promise<unknown>,
   ["unknown option of refresh", (k) => k.refresh("/k", 5, { value: "v" } as never), /no field "value"/],
   ["unknown option of createInOrder", (k) => k.createInOrder("/k", "v", { dir: true } as never), /no field "dir"/],
   ["unknown option of delete", (k) => k.delete("/k", { prevExist: true } as never), /no field "prevExist"/],
-  ["D23: delete with a prevValue of 5 kB", (k) => k.delete("/k", { prevValue: "secret".repeat(1_000) }), /request line would have 6\d{3} bytes, etcd takes 4096.*prevIndex/],
+  [
+    "D23: delete with a prevValue of 5 kB",
+    (k) => k.delete("/k", { prevValue: "secret".repeat(1_000) }),
+    /request line would have 6\d{3} bytes, etcd takes 4096.*prevIndex/,
+  ],
   ["D23: get of a key of 5 kB", (k) => k.get("k".repeat(5_000)), /request line would have/],
   ["D23: set of a key of 5 kB", (k) => k.set("k".repeat(5_000), "v"), /request line would have/],
 ];
@@ -204,9 +299,15 @@ test("watcher() refuses bad arguments by throwing", async () => {
 
 test("D23: a prevValue of 20 kB goes into the form of a PUT", async () => {
   const prevValue = "ü&=%".repeat(5_000);
-  for (const call of [(k: KeysAPI) => k.set("/k", "v", { prevValue, prevIndex: 3 }), (k: KeysAPI) => k.update("/k", "v", { prevValue, prevIndex: 3 })]) {
+  for (const call of [
+    (k: KeysAPI) => k.set("/k", "v", { prevValue, prevIndex: 3 }),
+    (k: KeysAPI) => k.update("/k", "v", { prevValue, prevIndex: 3 }),
+  ]) {
     const { query, form } = await requestOf(call);
-    assert.deepEqual(query.filter((field) => !field.startsWith("prevExist")), ["prevIndex=3"]);
+    assert.deepEqual(
+      query.filter((field) => !field.startsWith("prevExist")),
+      ["prevIndex=3"],
+    );
     assert.deepEqual(form, [`prevValue=${prevValue}`, "value=v"]);
   }
 });
@@ -242,7 +343,11 @@ test("a withheld 101: the stored value shows up nowhere when it was compared", a
   await using server = await ScriptedServer.start(reply(412, refused));
   await using client = clientOf([server]);
   const keys = new KeysAPI(client);
-  for (const call of [() => keys.set("/k", "v", { prevValue: "mine" }), () => keys.update("/k", "v", { prevValue: "mine" }), () => keys.delete("/k", { prevValue: "mine" })]) {
+  for (const call of [
+    () => keys.set("/k", "v", { prevValue: "mine" }),
+    () => keys.update("/k", "v", { prevValue: "mine" }),
+    () => keys.delete("/k", { prevValue: "mine" }),
+  ]) {
     await assert.rejects(call, (error: Error) => {
       assert.doesNotMatch(JSON.stringify(error) + String(error.stack), /stored-secret/);
       assert.match(error.message, /^101: Compare failed/);

@@ -1,6 +1,15 @@
 import type { RawResponse, RequestSpec, Sender } from "../http/exchange.js";
 import type { KeysResponse, KeysSummary } from "./types.js";
-import { badArgument, requireBoolean, requireIndex, requireOptions, requireSender, requireSignal, requireText, requireTtl } from "../util/validate.js";
+import {
+  badArgument,
+  requireBoolean,
+  requireIndex,
+  requireOptions,
+  requireSender,
+  requireSignal,
+  requireText,
+  requireTtl,
+} from "../util/validate.js";
 import { Watcher } from "./watcher.js";
 import { createInOrderSpec, deleteSpec, getSpec, setSpec, type KeyAddress } from "./wire/keys.js";
 import { segmentsOf } from "./wire/paths.js";
@@ -86,7 +95,9 @@ export class KeysAPI {
     const { prefix = "/v2/keys" } = options;
     requireKey("options.prefix", prefix);
     this.#sender = sender;
-    this.#prefix = segmentsOf(prefix).map((segment) => `/${segment}`).join("");
+    this.#prefix = segmentsOf(prefix)
+      .map((segment) => `/${segment}`)
+      .join("");
   }
 
   /** Reads a file or a directory. */
@@ -96,7 +107,11 @@ export class KeysAPI {
     requireBoolean("options.recursive", recursive);
     requireBoolean("options.sort", sort);
     requireBoolean("options.quorum", quorum);
-    return this.#call(getSpec(this.#at(key), { recursive, sort, quorum: quorum ?? this.#sender.quorumReads }), signal, decodeKeys);
+    return this.#call(
+      getSpec(this.#at(key), { recursive, sort, quorum: quorum ?? this.#sender.quorumReads }),
+      signal,
+      decodeKeys,
+    );
   }
 
   /** Writes a file, or makes a directory, whatever was there before, unless a condition says otherwise. */
@@ -104,7 +119,9 @@ export class KeysAPI {
   set(key: string, value: string, options?: SetOptions): Promise<KeysResponse>;
   async set(key: string, value: string, options: SetOptions = {}): Promise<KeysResponse | KeysSummary> {
     requireOptions("options", options, setOptionNames);
-    return options.noValueOnSuccess === true ? this.#write(key, value, options, decodeKeysSummary) : this.#write(key, value, options, decodeKeys);
+    return options.noValueOnSuccess === true
+      ? this.#write(key, value, options, decodeKeysSummary)
+      : this.#write(key, value, options, decodeKeys);
   }
 
   /** Writes a file that must not exist yet; `isNodeExist` where it does. */
@@ -163,7 +180,12 @@ export class KeysAPI {
     return this.#call(setSpec(at, value, options), options.signal, decode, options.prevValue !== undefined);
   }
 
-  async #call<T>(spec: RequestSpec, signal: AbortSignal | undefined, decode: Decode<T>, comparesValue = false): Promise<T> {
+  async #call<T>(
+    spec: RequestSpec,
+    signal: AbortSignal | undefined,
+    decode: Decode<T>,
+    comparesValue = false,
+  ): Promise<T> {
     requireSignal("options.signal", signal);
     return decode(await this.#sender.send(spec, signal), spec, comparesValue);
   }
@@ -213,15 +235,27 @@ function requireConditions({ prevValue, prevIndex }: Pick<SetOptions, "prevValue
   if (prevValue === "") badArgument('options.prevValue "" cannot be compared by etcd: use options.prevIndex');
   if (prevIndex === undefined) return;
   requireIndex("options.prevIndex", prevIndex);
-  if (prevIndex === 0) badArgument("options.prevIndex 0 would be no condition for etcd: leave it out, or use options.prevExist false");
+  if (prevIndex === 0)
+    badArgument("options.prevIndex 0 would be no condition for etcd: leave it out, or use options.prevExist false");
 }
 
 const keysOptionNames: ReadonlySet<string> = new Set<keyof KeysOptions>(["prefix"]);
 const getOptionNames: ReadonlySet<string> = new Set<keyof GetOptions>(["recursive", "sort", "quorum", "signal"]);
 const createInOrderOptionNames: ReadonlySet<string> = new Set<keyof CreateInOrderOptions>(["ttl", "signal"]);
 const createOptionNames: ReadonlySet<string> = new Set<keyof CreateOptions>(["ttl", "dir", "signal"]);
-const updateOptionNames: ReadonlySet<string> = new Set<keyof UpdateOptions>(["prevValue", "prevIndex", "ttl", "dir", "signal"]);
-const refreshOptionNames: ReadonlySet<string> = new Set<keyof RefreshOptions>(["prevValue", "prevIndex", "dir", "signal"]);
+const updateOptionNames: ReadonlySet<string> = new Set<keyof UpdateOptions>([
+  "prevValue",
+  "prevIndex",
+  "ttl",
+  "dir",
+  "signal",
+]);
+const refreshOptionNames: ReadonlySet<string> = new Set<keyof RefreshOptions>([
+  "prevValue",
+  "prevIndex",
+  "dir",
+  "signal",
+]);
 const setOptionNames: ReadonlySet<string> = new Set<keyof SetOptions>([
   "prevValue",
   "prevIndex",
@@ -232,5 +266,11 @@ const setOptionNames: ReadonlySet<string> = new Set<keyof SetOptions>([
   "noValueOnSuccess",
   "signal",
 ]);
-const deleteOptionNames: ReadonlySet<string> = new Set<keyof DeleteOptions>(["prevValue", "prevIndex", "recursive", "dir", "signal"]);
+const deleteOptionNames: ReadonlySet<string> = new Set<keyof DeleteOptions>([
+  "prevValue",
+  "prevIndex",
+  "recursive",
+  "dir",
+  "signal",
+]);
 const watcherOptionNames: ReadonlySet<string> = new Set<keyof WatcherOptions>(["afterIndex", "recursive"]);

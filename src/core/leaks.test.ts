@@ -4,7 +4,16 @@ import test from "node:test";
 import { KeysAPI } from "./keys.js";
 import { startChild } from "../test-kit/child.js";
 import { clusterOf, gate, settled, type ScriptedCluster } from "../test-kit/scripted-cluster.js";
-import { closeUnanswered, headersOnly, ok, raftTimeout, reply, ScriptedServer, silence, type Answer } from "../test-kit/scripted-server.js";
+import {
+  closeUnanswered,
+  headersOnly,
+  ok,
+  raftTimeout,
+  reply,
+  ScriptedServer,
+  silence,
+  type Answer,
+} from "../test-kit/scripted-server.js";
 
 const missing = reply(404, { errorCode: 100, message: "Key not found", cause: "/missing", index: 5 });
 const event = reply(200, { action: "set", node: { key: "/k", value: "v", modifiedIndex: 9, createdIndex: 9 } });
@@ -36,7 +45,11 @@ const calls: readonly Call[] = [
   { name: "a header timeout", answers: [silence()], run: get },
   { name: "a body timeout", answers: [headersOnly()], run: get },
   { name: "endless redirects", answers: [reply(307, "", { location: "/x" })], run: get },
-  { name: "a version", answers: [reply(200, { etcdserver: "3.4.23", etcdcluster: "3.4.0" })], run: ({ client }, signal) => client.version(signal) },
+  {
+    name: "a version",
+    answers: [reply(200, { etcdserver: "3.4.23", etcdcluster: "3.4.0" })],
+    run: ({ client }, signal) => client.version(signal),
+  },
   { name: "a sync", answers: [members], run: ({ client }, signal) => client.sync(signal) },
   { name: "a watch", answers: [event], run: next },
   { name: "a watch that was asked again", answers: [reply(200), event], run: next },
@@ -44,10 +57,25 @@ const calls: readonly Call[] = [
   { name: "an aborted read", answers: [silence()], run: get, stop: abortIt },
   { name: "a read aborted in its body", answers: [headersOnly()], run: get, stop: abortIt },
   { name: "an aborted watch", answers: [headersOnly()], run: next, stop: abortIt },
-  { name: "an aborted autoSync", answers: [members], run: ({ client }, signal) => client.autoSync(3_600_000, { signal }), stop: abortIt },
+  {
+    name: "an aborted autoSync",
+    answers: [members],
+    run: ({ client }, signal) => client.autoSync(3_600_000, { signal }),
+    stop: abortIt,
+  },
   { name: "a read of a client that was closed", answers: [silence()], run: get, stop: ({ client }) => client.close() },
-  { name: "a watch of a client that was closed", answers: [headersOnly()], run: next, stop: ({ client }) => client.close() },
-  { name: "an autoSync of a client that was closed", answers: [members], run: ({ client }, signal) => client.autoSync(3_600_000, { signal }), stop: ({ client }) => client.close() },
+  {
+    name: "a watch of a client that was closed",
+    answers: [headersOnly()],
+    run: next,
+    stop: ({ client }) => client.close(),
+  },
+  {
+    name: "an autoSync of a client that was closed",
+    answers: [members],
+    run: ({ client }, signal) => client.autoSync(3_600_000, { signal }),
+    stop: ({ client }) => client.close(),
+  },
 ];
 
 for (const { name, answers, run, stop } of calls) {
@@ -81,9 +109,13 @@ test("leaks: 100 calls at once put one listener on their signal, and leave none"
 });
 
 test("leaks: 10,000 calls under one signal leave heap, listeners and warnings as they were", async (t) => {
-  const server = await ScriptedServer.start((response, request, socket) => (request.path.endsWith("missing") ? missing : ok())(response, request, socket));
+  const server = await ScriptedServer.start((response, request, socket) =>
+    (request.path.endsWith("missing") ? missing : ok())(response, request, socket),
+  );
   t.after(() => server.close());
-  const { status, stdout, stderr } = await startChild(t, "leak-programs.js", ["heap", server.url], { nodeArgs: ["--expose-gc"] }).ended;
+  const { status, stdout, stderr } = await startChild(t, "leak-programs.js", ["heap", server.url], {
+    nodeArgs: ["--expose-gc"],
+  }).ended;
   assert.equal(status, 0, stderr);
   assert.equal(server.requests.length, 12_000);
   const { grown, listeners, warnings } = JSON.parse(stdout) as { grown: number; listeners: number; warnings: string[] };
@@ -95,7 +127,8 @@ test("leaks: 10,000 calls under one signal leave heap, listeners and warnings as
 test("close(): calls in flight, in the queue, watches and an autoSync reject with ERR_CLOSED, and the process ends by itself", async (t) => {
   const server = await ScriptedServer.start((response, request, socket) => {
     if (request.path === "/v2/keys/silent") return undefined;
-    const answer = request.path === "/v2/keys/watched" ? headersOnly() : request.path === "/v2/members" ? members : ok();
+    const answer =
+      request.path === "/v2/keys/watched" ? headersOnly() : request.path === "/v2/members" ? members : ok();
     return answer(response, request, socket);
   });
   t.after(() => server.close());
@@ -105,7 +138,10 @@ test("close(): calls in flight, in the queue, watches and an autoSync reject wit
   child.process.stdin?.end();
   const { status, stdout, stderr } = await child.ended;
   assert.deepEqual([status, stderr], [0, ""]);
-  assert.deepEqual(JSON.parse(stdout), { results: Array.from({ length: 10 }, () => "ERR_CLOSED"), after: "ERR_CLOSED" });
+  assert.deepEqual(JSON.parse(stdout), {
+    results: Array.from({ length: 10 }, () => "ERR_CLOSED"),
+    after: "ERR_CLOSED",
+  });
   assert.equal(server.requests.length, 7);
   await server.connectionsDownTo(0);
 });
@@ -183,13 +219,25 @@ test("maxInFlight: a queued call aborts at once and is never sent; a call that f
   assert.equal(await running, "enough");
   await failing;
   await last;
-  assert.deepEqual(server(0).requests.map(({ path }) => path), ["/v2/keys/running", "/v2/keys/failing", "/v2/keys/last"]);
+  assert.deepEqual(
+    server(0).requests.map(({ path }) => path),
+    ["/v2/keys/running", "/v2/keys/failing", "/v2/keys/last"],
+  );
 });
 
 test("maxInFlight: long polls are not counted, and do not wait", async (t) => {
-  const { keys, server, client } = await clusterOf(t, [[(response, request, socket) => (request.query.includes("wait=true") ? headersOnly() : ok())(response, request, socket)]], {
-    maxInFlight: 1,
-  });
+  const { keys, server, client } = await clusterOf(
+    t,
+    [
+      [
+        (response, request, socket) =>
+          (request.query.includes("wait=true") ? headersOnly() : ok())(response, request, socket),
+      ],
+    ],
+    {
+      maxInFlight: 1,
+    },
+  );
   const polls = Array.from({ length: 5 }, () => settled(keys.watcher("/k").next()));
   await server(0).received(5);
   await keys.get("/k");

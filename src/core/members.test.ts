@@ -3,11 +3,27 @@ import test from "node:test";
 import { ClusterError, EndpointError, EtcdError, isUnauthorized, ResponseError, UsageError } from "../util/errors.js";
 import { MembersAPI } from "./members.js";
 import { clusterOf, rejection, type ScriptedCluster } from "../test-kit/scripted-cluster.js";
-import { closeUnanswered, refusedUrl, clientOf, reply, ScriptedServer, type Answer, type SeenRequest } from "../test-kit/scripted-server.js";
+import {
+  closeUnanswered,
+  refusedUrl,
+  clientOf,
+  reply,
+  ScriptedServer,
+  type Answer,
+  type SeenRequest,
+} from "../test-kit/scripted-server.js";
 
-const member = { id: "643be4ff286cd88e", name: "s1", peerURLs: ["http://10.0.0.9:2380"], clientURLs: ["http://10.0.0.9:2379"] };
+const member = {
+  id: "643be4ff286cd88e",
+  name: "s1",
+  peerURLs: ["http://10.0.0.9:2380"],
+  clientURLs: ["http://10.0.0.9:2379"],
+};
 
-async function membersOf(t: test.TestContext, ...answers: readonly Answer[]): Promise<ScriptedCluster & { readonly members: MembersAPI }> {
+async function membersOf(
+  t: test.TestContext,
+  ...answers: readonly Answer[]
+): Promise<ScriptedCluster & { readonly members: MembersAPI }> {
   const cluster = await clusterOf(t, [answers]);
   return { ...cluster, members: new MembersAPI(cluster.client) };
 }
@@ -21,8 +37,16 @@ function sent({ method, target, headers, body }: SeenRequest): unknown {
 const json = "application/json";
 
 for (const [name, call, expected] of [
-  ["A29: add trims the URL", (m: MembersAPI) => m.add(" http://10.0.0.9:2380 "), ["POST", "/v2/members", json, { peerURLs: ["http://10.0.0.9:2380"] }]],
-  ["A29: add takes IPv6, https, unix and a query", (m: MembersAPI) => m.add("https://[::1]:2380?x=1"), ["POST", "/v2/members", json, { peerURLs: ["https://[::1]:2380?x=1"] }]],
+  [
+    "A29: add trims the URL",
+    (m: MembersAPI) => m.add(" http://10.0.0.9:2380 "),
+    ["POST", "/v2/members", json, { peerURLs: ["http://10.0.0.9:2380"] }],
+  ],
+  [
+    "A29: add takes IPv6, https, unix and a query",
+    (m: MembersAPI) => m.add("https://[::1]:2380?x=1"),
+    ["POST", "/v2/members", json, { peerURLs: ["https://[::1]:2380?x=1"] }],
+  ],
   [
     "A31: update sends the URLs sorted",
     (m: MembersAPI) => m.update("ab", ["https://z:1", "http://a:1 "]),
@@ -108,8 +132,13 @@ for (const body of [{ members: [] }, {}, { members: null }]) {
 }
 
 test("A52: a member that has not started: no name, no client URLs", async (t) => {
-  const { members } = await membersOf(t, reply(200, { members: [{ id: "e9d5530cac21704", peerURLs: ["http://a:1"], clientURLs: null }] }));
-  assert.deepEqual(await members.list(), [{ id: "e9d5530cac21704", name: "", peerURLs: ["http://a:1"], clientURLs: [] }]);
+  const { members } = await membersOf(
+    t,
+    reply(200, { members: [{ id: "e9d5530cac21704", peerURLs: ["http://a:1"], clientURLs: null }] }),
+  );
+  assert.deepEqual(await members.list(), [
+    { id: "e9d5530cac21704", name: "", peerURLs: ["http://a:1"], clientURLs: [] },
+  ]);
 });
 
 test("A53: add answered 409 -> EtcdError with etcd's words", async (t) => {
@@ -120,7 +149,11 @@ test("A53: add answered 409 -> EtcdError with etcd's words", async (t) => {
 });
 
 test("A54: remove answered 410 -> done; 404 -> error", async (t) => {
-  const { members } = await membersOf(t, reply(410, { message: "Member permanently removed: ab" }), reply(404, { message: "No such member: ab" }));
+  const { members } = await membersOf(
+    t,
+    reply(410, { message: "Member permanently removed: ab" }),
+    reply(404, { message: "No such member: ab" }),
+  );
   await members.remove("ab");
   const error = await rejection(members.remove("ab"), EtcdError);
   assert.deepEqual([error.status, error.serverMessage], [404, "No such member: ab"]);
@@ -147,7 +180,12 @@ for (const [name, call, answer, code] of [
   ["remove answered 405 in text", (m: MembersAPI) => m.remove("ab"), reply(405, "Method Not Allowed"), "ERR_STATUS"],
   ["a list that is none", (m: MembersAPI) => m.list(), reply(200, { members: "x" }), "ERR_INVALID_JSON"],
   ["a member that is none", (m: MembersAPI) => m.list(), reply(200, { members: [null] }), "ERR_INVALID_JSON"],
-  ["peer URLs that are none", (m: MembersAPI) => m.leader(), reply(200, { ...member, peerURLs: [1] }), "ERR_INVALID_JSON"],
+  [
+    "peer URLs that are none",
+    (m: MembersAPI) => m.leader(),
+    reply(200, { ...member, peerURLs: [1] }),
+    "ERR_INVALID_JSON",
+  ],
 ] as const) {
   test(`1.6: ${name} -> ${code}`, async (t) => {
     const { members } = await membersOf(t, answer);
@@ -180,7 +218,9 @@ for (const [name, call] of [
     assert.equal(error.outcome, "unknown");
     assert.deepEqual(counts(), [1, 0]);
 
-    const answering = await ScriptedServer.start((response, request, socket) => reply(...answerTo(request))(response, request, socket));
+    const answering = await ScriptedServer.start((response, request, socket) =>
+      reply(...answerTo(request))(response, request, socket),
+    );
     const past = clientOf([await refusedUrl(), answering]);
     t.after(() => Promise.all([past.close(), answering.close()]));
     await call(new MembersAPI(past));
@@ -192,7 +232,13 @@ test("2.6: aborted -> the reason, and no request", async (t) => {
   const { members, seen } = await membersOf(t, reply(500));
   const reason = new Error("enough");
   const signal = AbortSignal.abort(reason);
-  for (const call of [() => members.list(signal), () => members.leader(signal), () => members.add("http://a:1", signal), () => members.update("a", ["http://a:1"], signal), () => members.remove("a", signal)]) {
+  for (const call of [
+    () => members.list(signal),
+    () => members.leader(signal),
+    () => members.add("http://a:1", signal),
+    () => members.update("a", ["http://a:1"], signal),
+    () => members.remove("a", signal),
+  ]) {
     await assert.rejects(call(), (error) => error === reason);
   }
   assert.deepEqual(seen(0), []);

@@ -58,7 +58,8 @@ export class MembersAPI {
    */
   async update(id: string, peerURLs: readonly string[], signal?: AbortSignal): Promise<void> {
     requireName("id", id);
-    if (!Array.isArray(peerURLs) || peerURLs.length === 0) badArgument("no valid URLs given: peerURLs must be an array with at least one");
+    if (!Array.isArray(peerURLs) || peerURLs.length === 0)
+      badArgument("no valid URLs given: peerURLs must be an array with at least one");
     const urls = (peerURLs as readonly string[]).map((url, i) => peerUrlOf(`peerURLs[${String(i)}]`, url));
     return this.#call(updateMemberSpec(id, urls), decodeUpdated, signal);
   }
@@ -69,7 +70,11 @@ export class MembersAPI {
     return this.#call(removeMemberSpec(id), decodeRemoved, signal);
   }
 
-  async #call<T>(spec: RequestSpec, decode: (raw: RawResponse, spec: RequestSpec) => T, signal: AbortSignal | undefined): Promise<T> {
+  async #call<T>(
+    spec: RequestSpec,
+    decode: (raw: RawResponse, spec: RequestSpec) => T,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
     requireSignal("signal", signal);
     return decode(await this.#sender.send(spec, signal), spec);
   }
@@ -79,10 +84,16 @@ export class MembersAPI {
 function peerUrlOf(what: string, input: string): string {
   requireText(what, input);
   const url = input.trim();
-  const { scheme = "", host = "", rest = "" } = /^(?<scheme>[a-z][\w+.-]*):\/\/(?<host>[^/?#]*)(?<rest>[^?#]*)/i.exec(url)?.groups ?? {};
-  if (!/^(?:https?|unixs?)$/i.test(scheme)) badArgument(`${what}: URL scheme must be http, https, unix, or unixs: ${quote(url)}`);
+  const {
+    scheme = "",
+    host = "",
+    rest = "",
+  } = /^(?<scheme>[a-z][\w+.-]*):\/\/(?<host>[^/?#]*)(?<rest>[^?#]*)/i.exec(url)?.groups ?? {};
+  if (!/^(?:https?|unixs?)$/i.test(scheme))
+    badArgument(`${what}: URL scheme must be http, https, unix, or unixs: ${quote(url)}`);
   if (host.includes("@")) badArgument(`${what} must not hold credentials`);
-  if (!/^(?:\[[^\]]+\]|[^:]+):\d+$/.test(host)) badArgument(`${what}: URL address does not have the form "host:port": ${quote(url)}`);
+  if (!/^(?:\[[^\]]+\]|[^:]+):\d+$/.test(host))
+    badArgument(`${what}: URL address does not have the form "host:port": ${quote(url)}`);
   if (rest !== "") badArgument(`${what}: URL must not contain a path: ${quote(url)}`);
   if (!URL.canParse(url)) badArgument(`${what} is not a URL: ${quote(url)}`);
   return url;

@@ -3,7 +3,15 @@ import test, { type TestContext } from "node:test";
 import { ClusterError, EtcdError, isIndexCleared, isUnauthorized, ResponseError } from "../util/errors.js";
 import { Mirror, type MirrorOptions, type MirrorUpdate } from "./mirror.js";
 import { clusterOf, settled, type ScriptedCluster } from "../test-kit/scripted-cluster.js";
-import { closeUnanswered, headersOnly, raftTimeout, reply, silence, waitIndexes, type Answer } from "../test-kit/scripted-server.js";
+import {
+  closeUnanswered,
+  headersOnly,
+  raftTimeout,
+  reply,
+  silence,
+  waitIndexes,
+  type Answer,
+} from "../test-kit/scripted-server.js";
 import { patience } from "../test-kit/waiting.js";
 
 interface File {
@@ -22,7 +30,11 @@ function headers(index: number): Readonly<Record<string, string>> {
 }
 
 function list(index: number, ...nodes: readonly File[]): Answer {
-  return reply(200, { action: "get", node: { key: "/d", dir: true, nodes, createdIndex: 1, modifiedIndex: 1 } }, headers(index));
+  return reply(
+    200,
+    { action: "get", node: { key: "/d", dir: true, nodes, createdIndex: 1, modifiedIndex: 1 } },
+    headers(index),
+  );
 }
 
 function missing(index: number): Answer {
@@ -38,7 +50,12 @@ function directory(key: string, modifiedIndex: number): object {
 }
 
 function cleared(index: number): Answer {
-  return reply(400, { errorCode: 401, message: "The event in requested index is outdated and cleared", cause: "history", index });
+  return reply(400, {
+    errorCode: 401,
+    message: "The event in requested index is outdated and cleared",
+    cause: "history",
+    index,
+  });
 }
 
 interface Ground extends ScriptedCluster {
@@ -48,16 +65,27 @@ interface Ground extends ScriptedCluster {
 }
 
 /** A mirror of /d over one server with that script, and nothing after it. */
-async function ground(t: TestContext, script: readonly Answer[], { key = "/d", ...options }: MirrorOptions & { readonly key?: string } = {}): Promise<Ground> {
+async function ground(
+  t: TestContext,
+  script: readonly Answer[],
+  { key = "/d", ...options }: MirrorOptions & { readonly key?: string } = {},
+): Promise<Ground> {
   const cluster = await clusterOf(t, [[...script, headersOnly()]]);
   const errors: unknown[] = [];
-  const mirror = new Mirror(cluster.keys, key, { minRetryMs: 1, maxRetryMs: 5, onError: (error) => errors.push(error), ...options });
+  const mirror = new Mirror(cluster.keys, key, {
+    minRetryMs: 1,
+    maxRetryMs: 5,
+    onError: (error) => errors.push(error),
+    ...options,
+  });
   return { ...cluster, mirror, errors, next: () => mirror.next(patience()) };
 }
 
 /** `kind@index: +key=value -key`, with `~` for one that was known. */
 function show({ kind, index, changes }: MirrorUpdate): string {
-  const shown = changes.map(({ type, node, prevNode }) => (type === "remove" ? `-${node.key}` : `${prevNode === undefined ? "+" : "~"}${node.key}=${node.value}`));
+  const shown = changes.map(({ type, node, prevNode }) =>
+    type === "remove" ? `-${node.key}` : `${prevNode === undefined ? "+" : "~"}${node.key}=${node.value}`,
+  );
   return [`${kind}@${String(index)}:`, ...shown].join(" ");
 }
 
@@ -75,8 +103,16 @@ test("it reads the subtree, then watches from the index of that read", async (t)
   assert.equal(mirror.index, 0);
   assert.equal(held(mirror), "");
   const updates = [await next(), await next(), await next(), await next()];
-  assert.deepEqual(updates.map(show), ["list@9: +/d/a=1 +/d/b=2", "event@12: +/d/c=3", "event@13: ~/d/a=4", "event@14: -/d/b"]);
-  assert.deepEqual(updates.map(({ changes }) => changes.map(({ action }) => action).join()), ["list,list", "create", "compareAndSwap", "delete"]);
+  assert.deepEqual(updates.map(show), [
+    "list@9: +/d/a=1 +/d/b=2",
+    "event@12: +/d/c=3",
+    "event@13: ~/d/a=4",
+    "event@14: -/d/b",
+  ]);
+  assert.deepEqual(
+    updates.map(({ changes }) => changes.map(({ action }) => action).join()),
+    ["list,list", "create", "compareAndSwap", "delete"],
+  );
   assert.equal(updates[3]?.changes[0]?.node.value, "2", "what went is told as it was");
   assert.equal(held(mirror), "/d/a=4 /d/c=3");
   assert.equal(mirror.index, 14);
@@ -96,7 +132,10 @@ test("a file is a subtree of one", async (t) => {
     event("set", file("/d", "2", 5)),
     event("expire", file("/d", "", 6, 5), file("/d", "2", 5)),
   ]);
-  assert.deepEqual([show(await next()), show(await next()), show(await next())], ["list@4: +/d=1", "event@5: ~/d=2", "event@6: -/d"]);
+  assert.deepEqual(
+    [show(await next()), show(await next()), show(await next())],
+    ["list@4: +/d=1", "event@5: ~/d=2", "event@6: -/d"],
+  );
 });
 
 test("failures of the read and of the watch are told, and tried again from the same place", async (t) => {
@@ -111,14 +150,31 @@ test("failures of the read and of the watch are told, and tried again from the s
   // a poll that is closed is no failure: the watcher asks again by itself
   assert.equal(errors.length, 2);
   assert.ok(errors.every((error) => error instanceof ClusterError));
-  assert.deepEqual(waitIndexes(server(0)).filter((index) => !Number.isNaN(index)), [10, 10, 10]);
+  assert.deepEqual(
+    waitIndexes(server(0)).filter((index) => !Number.isNaN(index)),
+    [10, 10, 10],
+  );
 });
 
 test("cleared history: it reads again and hands out only the difference", async (t) => {
   const { mirror, next, errors, server } = await ground(t, [
-    list(9, file("/d/gone", "1", 4), file("/d/same", "2", 5), file("/d/changed", "3", 6), file("/d/recreated", "4", 7), file("/d/refreshed", "5", 8)),
+    list(
+      9,
+      file("/d/gone", "1", 4),
+      file("/d/same", "2", 5),
+      file("/d/changed", "3", 6),
+      file("/d/recreated", "4", 7),
+      file("/d/refreshed", "5", 8),
+    ),
     cleared(2000),
-    list(2001, file("/d/same", "2", 5), file("/d/changed", "33", 1900, 6), file("/d/recreated", "4", 1901), file("/d/refreshed", "5", 1902, 8), file("/d/new", "6", 1903)),
+    list(
+      2001,
+      file("/d/same", "2", 5),
+      file("/d/changed", "33", 1900, 6),
+      file("/d/recreated", "4", 1901),
+      file("/d/refreshed", "5", 1902, 8),
+      file("/d/new", "6", 1903),
+    ),
     event("set", file("/d/a", "1", 2002)),
   ]);
   await next();
@@ -128,7 +184,10 @@ test("cleared history: it reads again and hands out only the difference", async 
   assert.equal(mirror.nodes.get("/d/refreshed")?.modifiedIndex, 1902);
   assert.ok(errors.length === 1 && isIndexCleared(errors[0]));
   assert.equal(show(await next()), "event@2002: +/d/a=1");
-  assert.deepEqual(waitIndexes(server(0)).filter((index) => !Number.isNaN(index)), [10, 2002]);
+  assert.deepEqual(
+    waitIndexes(server(0)).filter((index) => !Number.isNaN(index)),
+    [10, 2002],
+  );
 });
 
 test("cleared history without a difference is a list without changes", async (t) => {
@@ -138,15 +197,27 @@ test("cleared history without a difference is a list without changes", async (t)
 });
 
 test("a read that is older than what is known is repeated by quorum", async (t) => {
-  const { mirror, next, seen } = await ground(t, [list(9, file("/d/a", "1", 4)), list(7), list(10, file("/d/a", "2", 10))]);
+  const { mirror, next, seen } = await ground(t, [
+    list(9, file("/d/a", "1", 4)),
+    list(7),
+    list(10, file("/d/a", "2", 10)),
+  ]);
   await next();
   mirror.resync();
   assert.equal(show(await next()), "list@10: ~/d/a=2");
-  assert.deepEqual(seen(0).map(({ query }) => query.includes("quorum=true")), [false, false, true]);
+  assert.deepEqual(
+    seen(0).map(({ query }) => query.includes("quorum=true")),
+    [false, false, true],
+  );
 });
 
 test("a store that really went back, by quorum, is believed", async (t) => {
-  const { mirror, next } = await ground(t, [list(900, file("/d/a", "1", 4)), list(5), list(5), event("set", file("/d/b", "1", 6))]);
+  const { mirror, next } = await ground(t, [
+    list(900, file("/d/a", "1", 4)),
+    list(5),
+    list(5),
+    event("set", file("/d/b", "1", 6)),
+  ]);
   await next();
   mirror.resync();
   assert.equal(show(await next()), "list@5: -/d/a");
@@ -155,7 +226,11 @@ test("a store that really went back, by quorum, is believed", async (t) => {
 
 test("the end of a directory, or of one above, is the end of all files below", async (t) => {
   const start = [file("/d/a/1", "1", 4), file("/d/a/2", "2", 5), file("/d/ab", "3", 6)];
-  const ends: Readonly<Record<string, string>> = { "/d/a": "-/d/a/1 -/d/a/2", "/d": "-/d/a/1 -/d/a/2 -/d/ab", "/": "-/d/a/1 -/d/a/2 -/d/ab" };
+  const ends: Readonly<Record<string, string>> = {
+    "/d/a": "-/d/a/1 -/d/a/2",
+    "/d": "-/d/a/1 -/d/a/2 -/d/ab",
+    "/": "-/d/a/1 -/d/a/2 -/d/ab",
+  };
   for (const [key, expected] of Object.entries(ends)) {
     for (const action of ["delete", "expire"]) {
       const { next } = await ground(t, [list(9, ...start), event(action, directory(key, 12))]);
@@ -183,19 +258,45 @@ test("what changes no file is no update: directories that come or get a TTL, hid
 });
 
 test("below a hidden directory, only names below that are hidden", async (t) => {
-  const { next } = await ground(t, [missing(9), event("set", file("/_d/a", "1", 10)), event("set", file("/_d/_b", "1", 11)), event("set", file("/_d/c", "1", 12))], { key: "/_d/" });
-  assert.deepEqual([show(await next()), show(await next()), show(await next())], ["list@9:", "event@10: +/_d/a=1", "event@12: +/_d/c=1"]);
+  const { next } = await ground(
+    t,
+    [
+      missing(9),
+      event("set", file("/_d/a", "1", 10)),
+      event("set", file("/_d/_b", "1", 11)),
+      event("set", file("/_d/c", "1", 12)),
+    ],
+    { key: "/_d/" },
+  );
+  assert.deepEqual(
+    [show(await next()), show(await next()), show(await next())],
+    ["list@9:", "event@10: +/_d/a=1", "event@12: +/_d/c=1"],
+  );
 });
 
 test("a directory in place of a file ends the file", async (t) => {
-  const { next } = await ground(t, [list(9, file("/d/a", "1", 4)), event("set", directory("/d/a", 10), file("/d/a", "1", 4))]);
+  const { next } = await ground(t, [
+    list(9, file("/d/a", "1", 4)),
+    event("set", directory("/d/a", 10), file("/d/a", "1", 4)),
+  ]);
   await next();
   assert.equal(show(await next()), "event@10: -/d/a");
 });
 
 test("what will not pass is thrown, by the read and by the watch, and the next call goes on", async (t) => {
-  const refused = reply(401, { errorCode: 110, message: "The request requires user authentication", cause: "Insufficient credentials", index: 0 });
-  const { mirror, next, errors, server } = await ground(t, [refused, reply(404, "404 page not found"), list(9), refused, event("set", file("/d/a", "1", 10))]);
+  const refused = reply(401, {
+    errorCode: 110,
+    message: "The request requires user authentication",
+    cause: "Insufficient credentials",
+    index: 0,
+  });
+  const { mirror, next, errors, server } = await ground(t, [
+    refused,
+    reply(404, "404 page not found"),
+    list(9),
+    refused,
+    event("set", file("/d/a", "1", 10)),
+  ]);
   await assert.rejects(next(), (error) => error instanceof EtcdError && isUnauthorized(error));
   await assert.rejects(next(), ResponseError);
   assert.equal(show(await next()), "list@9:");
@@ -211,7 +312,7 @@ test("a closed client ends it", async (t) => {
   await next();
   const pending = settled(next());
   await client.close();
-  assert.equal((await pending as { code?: unknown }).code, "ERR_CLOSED");
+  assert.equal(((await pending) as { code?: unknown }).code, "ERR_CLOSED");
   await assert.rejects(next(), { code: "ERR_CLOSED" });
 });
 
@@ -232,7 +333,14 @@ test("an aborted call rejects with the reason, and the next goes on without a lo
 test("an abort ends the pause after a failure", async (t) => {
   const abort = new AbortController();
   const reason = new Error("enough");
-  const { mirror } = await ground(t, [raftTimeout()], { minRetryMs: 60_000, onError: () => { setImmediate(() => { abort.abort(reason); }); } });
+  const { mirror } = await ground(t, [raftTimeout()], {
+    minRetryMs: 60_000,
+    onError: () => {
+      setImmediate(() => {
+        abort.abort(reason);
+      });
+    },
+  });
   assert.equal(await settled(mirror.next(abort.signal)), reason);
 });
 
@@ -247,7 +355,11 @@ test("one call at a time", async (t) => {
 
 test("what onError throws, next rejects with", async (t) => {
   const failure = new Error("enough");
-  const { next } = await ground(t, [raftTimeout(), list(9)], { onError: () => { throw failure; } });
+  const { next } = await ground(t, [raftTimeout(), list(9)], {
+    onError: () => {
+      throw failure;
+    },
+  });
   assert.equal(await settled(next()), failure);
   assert.equal(show(await next()), "list@9:");
 });
@@ -260,7 +372,11 @@ test("resync() makes the next call read", async (t) => {
 });
 
 test("updates() is next for ever, and nodes is a snapshot", async (t) => {
-  const { mirror } = await ground(t, [list(9, file("/d/a", "1", 4)), event("set", file("/d/b", "1", 10)), event("set", file("/d/c", "1", 11))]);
+  const { mirror } = await ground(t, [
+    list(9, file("/d/a", "1", 4)),
+    event("set", file("/d/b", "1", 10)),
+    event("set", file("/d/c", "1", 11)),
+  ]);
   const shown: string[] = [];
   const snapshots: number[] = [];
   for await (const update of mirror.updates(patience())) {

@@ -110,7 +110,8 @@ export class Mirror {
 
   async #attempt(signal: AbortSignal | undefined): Promise<MirrorUpdate | undefined> {
     try {
-      const update = this.#watcher === undefined ? await this.#list(signal) : this.#apply(await this.#watcher.next(signal));
+      const update =
+        this.#watcher === undefined ? await this.#list(signal) : this.#apply(await this.#watcher.next(signal));
       this.#backoff.reset();
       return update;
     } catch (error) {
@@ -137,12 +138,18 @@ export class Mirror {
     return {
       kind: "list",
       index,
-      changes: [...gone.map((node) => removal(node, "list")), ...come.map((node) => setting(node, before.get(node.key), "list"))],
+      changes: [
+        ...gone.map((node) => removal(node, "list")),
+        ...come.map((node) => setting(node, before.get(node.key), "list")),
+      ],
     };
   }
 
   /** A key that is not there is an empty subtree; etcd tells the index with that too. */
-  async #read(signal: AbortSignal | undefined, quorum?: boolean): Promise<{ index: number; nodes: Map<string, KeyNode> }> {
+  async #read(
+    signal: AbortSignal | undefined,
+    quorum?: boolean,
+  ): Promise<{ index: number; nodes: Map<string, KeyNode> }> {
     try {
       const { node, index } = await this.#keys.get(this.#key, { recursive: true, sort: true, quorum, signal });
       return { index, nodes: new Map(filesOf(node).map((file) => [file.key, file])) };
@@ -169,7 +176,10 @@ export class Mirror {
   /** Takes out the file of that key, or all below it: the end of a directory, or of one above ours, is one event under its key. */
   #take(key: string): readonly KeyNode[] {
     const file = this.#nodes.get(key);
-    const taken = file !== undefined ? [file] : [...this.#nodes.values()].filter((node) => key === "/" || node.key.startsWith(`${key}/`));
+    const taken =
+      file !== undefined
+        ? [file]
+        : [...this.#nodes.values()].filter((node) => key === "/" || node.key.startsWith(`${key}/`));
     for (const node of taken) this.#nodes.delete(node.key);
     return taken;
   }
@@ -177,7 +187,13 @@ export class Mirror {
   /** Live watchers and listings leave them out, history does not: all the same here. */
   #isHidden(key: string): boolean {
     const root = this.#key.replace(/\/+$/, "");
-    return key.startsWith(root) && key.slice(root.length).split("/").some((segment) => segment.startsWith("_"));
+    return (
+      key.startsWith(root) &&
+      key
+        .slice(root.length)
+        .split("/")
+        .some((segment) => segment.startsWith("_"))
+    );
   }
 }
 

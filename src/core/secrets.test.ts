@@ -53,7 +53,14 @@ test("secrets: the failures are of every class and code", () => {
     "UsageError ERR_ARGUMENT",
     "UsageError ERR_CLOSED",
     ...["ERR_NO_ENDPOINTS", "ERR_CLUSTER_UNAVAILABLE", "ERR_NO_LEADER_ENDPOINT"].map((code) => `ClusterError ${code}`),
-    ...["ERR_NETWORK", "ERR_HEADER_TIMEOUT", "ERR_BODY_TIMEOUT", "ERR_SERVER", "ERR_BAD_REDIRECT", "ERR_TOO_MANY_REDIRECTS"].map((code) => `EndpointError ${code}`),
+    ...[
+      "ERR_NETWORK",
+      "ERR_HEADER_TIMEOUT",
+      "ERR_BODY_TIMEOUT",
+      "ERR_SERVER",
+      "ERR_BAD_REDIRECT",
+      "ERR_TOO_MANY_REDIRECTS",
+    ].map((code) => `EndpointError ${code}`),
     ...["ERR_EMPTY_BODY", "ERR_INVALID_JSON", "ERR_STATUS"].map((code) => `ResponseError ${code}`),
   ]) {
     assert.ok(kinds.has(kind), kind);
@@ -61,7 +68,9 @@ test("secrets: the failures are of every class and code", () => {
 });
 
 test("secrets: no debug output but etcd2:curl shows any", async (t) => {
-  const { status, stdout, stderr } = await startChild(t, "exercise-planted.js", [], { env: { DEBUG: "etcd2:*,-etcd2:curl" } }).ended;
+  const { status, stdout, stderr } = await startChild(t, "exercise-planted.js", [], {
+    env: { DEBUG: "etcd2:*,-etcd2:curl" },
+  }).ended;
   assert.deepEqual([status, stdout], [0, "done"], stderr);
   for (const channel of ["http", "client", "sync"]) assert.match(stderr, new RegExp(`etcd2:${channel} `));
   assert.ok(!stderr.includes("etcd2:curl"));
@@ -69,7 +78,8 @@ test("secrets: no debug output but etcd2:curl shows any", async (t) => {
 });
 
 test("A119: etcd2:curl shows values, and never a password", async (t) => {
-  const { status, stdout, stderr } = await startChild(t, "exercise-planted.js", [], { env: { DEBUG: "etcd2:curl" } }).ended;
+  const { status, stdout, stderr } = await startChild(t, "exercise-planted.js", [], { env: { DEBUG: "etcd2:curl" } })
+    .ended;
   assert.deepEqual([status, stdout], [0, "done"], stderr);
   assert.ok(stderr.includes(`-u ${planted.username}:***`));
   assert.ok(stderr.includes(`value=${planted.value}`));

@@ -31,7 +31,10 @@ test("A113: both names are asked for; https first, and alone unless insecure one
   const resolver = resolverOf({ [ssl]: [srv("a")], [plain]: [srv("b")] });
   assert.deepEqual(await new SrvDiscoverer({ resolver }).discover("d"), ["https://a:2379"]);
   assert.deepEqual(resolver.asked.toSorted(), [ssl, plain].sort());
-  assert.deepEqual(await new SrvDiscoverer({ resolver, allowInsecure: true }).discover("d"), ["https://a:2379", "http://b:2379"]);
+  assert.deepEqual(await new SrvDiscoverer({ resolver, allowInsecure: true }).discover("d"), [
+    "https://a:2379",
+    "http://b:2379",
+  ]);
 });
 
 test("A114: the ssl look-up fails -> the plain ones", async () => {
@@ -48,10 +51,13 @@ test("A115: both fail -> one error that names both", async () => {
   const error = await rejection(new SrvDiscoverer({ resolver: resolverOf({}) }).discover("d"), ClusterError);
   assert.deepEqual([error.code, error.outcome], ["ERR_NO_ENDPOINTS", "notApplied"]);
   for (const name of [ssl, plain]) assert.ok(error.message.includes(`look-up of ${name} failed`), error.message);
-  assert.deepEqual(error.errors.map((each) => each instanceof EndpointError && [each.code, each.endpoint]), [
-    ["ERR_NETWORK", ssl],
-    ["ERR_NETWORK", plain],
-  ]);
+  assert.deepEqual(
+    error.errors.map((each) => each instanceof EndpointError && [each.code, each.endpoint]),
+    [
+      ["ERR_NETWORK", ssl],
+      ["ERR_NETWORK", plain],
+    ],
+  );
 });
 
 test("A115: one fails, the other is empty -> no endpoints, no error", async () => {
@@ -129,7 +135,12 @@ test("1.9: bad arguments are refused without a look-up", async () => {
   assert.throws(() => new SrvDiscoverer({ secure: true } as never), UsageError);
   const resolver = resolverOf({});
   const discoverer = new SrvDiscoverer({ resolver });
-  for (const call of [() => discoverer.discover(""), () => discoverer.discover(1 as never), () => discoverer.discover("d", 1 as never), () => discoverer.discover("d", "", {} as never)]) {
+  for (const call of [
+    () => discoverer.discover(""),
+    () => discoverer.discover(1 as never),
+    () => discoverer.discover("d", 1 as never),
+    () => discoverer.discover("d", "", {} as never),
+  ]) {
     await rejection(call(), UsageError);
   }
   assert.deepEqual(resolver.asked, []);

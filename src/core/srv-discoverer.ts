@@ -61,12 +61,17 @@ export class SrvDiscoverer implements Discoverer {
     signal?.throwIfAborted();
     const suffix = `${serviceName === "" ? "" : `-${serviceName}`}._tcp.${domain}`;
     const [secure, plain] = await this.#resolveBoth(`_etcd-client-ssl${suffix}`, `_etcd-client${suffix}`, signal);
-    if (secure instanceof EndpointError && plain instanceof EndpointError) throw new ClusterError("ERR_NO_ENDPOINTS", [secure, plain]);
+    if (secure instanceof EndpointError && plain instanceof EndpointError)
+      throw new ClusterError("ERR_NO_ENDPOINTS", [secure, plain]);
     const https = urlsOf("https", secure);
     return https.length > 0 && !this.#allowInsecure ? https : [...https, ...urlsOf("http", plain)];
   }
 
-  async #resolveBoth(secureName: string, plainName: string, signal: AbortSignal | undefined): Promise<readonly Found[]> {
+  async #resolveBoth(
+    secureName: string,
+    plainName: string,
+    signal: AbortSignal | undefined,
+  ): Promise<readonly Found[]> {
     const own = this.#resolver === undefined ? new (await import("node:dns/promises")).Resolver() : undefined;
     signal?.throwIfAborted();
     const resolver = this.#resolver ?? own;
@@ -87,7 +92,12 @@ async function find(resolver: SrvResolver | undefined, name: string): Promise<Fo
     return await resolver?.resolveSrv(name);
   } catch (error) {
     const cause = plainCause(error);
-    return new EndpointError("ERR_NETWORK", `look-up of ${name} failed: ${cause.message}`, { endpoint: name, outcome: "notApplied" }, { cause });
+    return new EndpointError(
+      "ERR_NETWORK",
+      `look-up of ${name} failed: ${cause.message}`,
+      { endpoint: name, outcome: "notApplied" },
+      { cause },
+    );
   }
 }
 

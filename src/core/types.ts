@@ -1,13 +1,6 @@
 /** What the server did: the word that etcd gives to it. */
 export type KeysAction =
-  | "get"
-  | "set"
-  | "create"
-  | "update"
-  | "delete"
-  | "compareAndSwap"
-  | "compareAndDelete"
-  | "expire";
+  "get" | "set" | "create" | "update" | "delete" | "compareAndSwap" | "compareAndDelete" | "expire";
 
 /** An entry of the key tree: a file with a value, or a directory with nodes. */
 export interface KeyNode {

@@ -2,7 +2,15 @@ import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import test from "node:test";
 import { KeysAPI } from "./keys.js";
-import { clientOf, event, headersOnly, reply, ScriptedServer, waitIndexes, type Answer } from "../test-kit/scripted-server.js";
+import {
+  clientOf,
+  event,
+  headersOnly,
+  reply,
+  ScriptedServer,
+  waitIndexes,
+  type Answer,
+} from "../test-kit/scripted-server.js";
 import { patience } from "../test-kit/waiting.js";
 
 test("events() hands out one event after the other; after a break the watcher goes on where it was", async () => {
@@ -89,7 +97,14 @@ test("T39: a history full of them is passed over without delay", async () => {
   assert.equal(server.requests.length, 31);
 });
 
-for (const [watched, gone] of [["/pp/other", "/pp"], ["/pp", "/pp"], ["//pp//other/", "/pp"], ["/pp/other/deep", "/pp/other"], ["/", "/pp"], ["/pp", "/pp/below"]] as const) {
+for (const [watched, gone] of [
+  ["/pp/other", "/pp"],
+  ["/pp", "/pp"],
+  ["//pp//other/", "/pp"],
+  ["/pp/other/deep", "/pp/other"],
+  ["/", "/pp"],
+  ["/pp", "/pp/below"],
+] as const) {
   test(`T36: a watcher of ${watched} is told of the end of ${gone}`, async () => {
     await using server = await ScriptedServer.start(endOf(gone, 7), event(9));
     await using client = clientOf([server]);
@@ -103,7 +118,9 @@ for (const [watched, gone] of [["/pp/other", "/pp"], ["/pp", "/pp"], ["//pp//oth
 test("T39: under a prefix of the user's own nothing is left out, since its keys cannot be compared", async () => {
   await using server = await ScriptedServer.start(endOf("/pp", 7));
   await using client = clientOf([server]);
-  const got = await new KeysAPI(client, { prefix: "/v2/keys/tenant" }).watcher("/ppother", { afterIndex: 5 }).next(patience());
+  const got = await new KeysAPI(client, { prefix: "/v2/keys/tenant" })
+    .watcher("/ppother", { afterIndex: 5 })
+    .next(patience());
   assert.equal(got.node.key, "/pp");
 });
 
@@ -120,5 +137,9 @@ function nodeOf(key: string, modifiedIndex: number, dir = false): object {
 
 /** What etcd sends for a deleted directory. */
 function endOf(key: string, modifiedIndex: number): Answer {
-  return event(modifiedIndex, {}, { action: "delete", node: nodeOf(key, modifiedIndex, true), prevNode: nodeOf(key, 4, true) });
+  return event(
+    modifiedIndex,
+    {},
+    { action: "delete", node: nodeOf(key, modifiedIndex, true), prevNode: nodeOf(key, 4, true) },
+  );
 }

@@ -3,10 +3,22 @@ import { getEventListeners } from "node:events";
 import test from "node:test";
 import type { RawResponse, Sender } from "../http/exchange.js";
 import { KeysAPI } from "./keys.js";
-import { clientOf, event, halfBody, headersOnly, ScriptedServer, silence, waitIndexes, type Answer } from "../test-kit/scripted-server.js";
+import {
+  clientOf,
+  event,
+  halfBody,
+  headersOnly,
+  ScriptedServer,
+  silence,
+  waitIndexes,
+  type Answer,
+} from "../test-kit/scripted-server.js";
 import { HeaderWatch, limitMs, patience } from "../test-kit/waiting.js";
 
-for (const [what, answer] of [["sent its headers", headersThenEnd({ "x-etcd-index": "20" })], ["sent half an event", halfBody({ "x-etcd-index": "20" })]] as const) {
+for (const [what, answer] of [
+  ["sent its headers", headersThenEnd({ "x-etcd-index": "20" })],
+  ["sent half an event", halfBody({ "x-etcd-index": "20" })],
+] as const) {
   test(`A109: a from-now watcher goes on behind the header's index when a server dies that ${what}`, async () => {
     await using s0 = await ScriptedServer.start(answer);
     await using s1 = await ScriptedServer.start(event(23));
@@ -51,14 +63,21 @@ test("a watcher with an index stays at it when aborted after the headers: they m
 });
 
 test("the headers of a from-now watcher's second poll do not move it either", async () => {
-  await using server = await ScriptedServer.start(headersThenEnd({ "x-etcd-index": "20" }), headersThenEnd({ "x-etcd-index": "50" }), event(23));
+  await using server = await ScriptedServer.start(
+    headersThenEnd({ "x-etcd-index": "20" }),
+    headersThenEnd({ "x-etcd-index": "50" }),
+    event(23),
+  );
   await using client = clientOf([server]);
   await new KeysAPI(client).watcher("/k").next(patience());
   assert.deepEqual(waitIndexes(server), [0, 21, 21]);
 });
 
 test("half an event is never delivered, and an index in its header moves no explicit cursor", async () => {
-  await using server = await ScriptedServer.start(cutEvent(15, { "x-etcd-index": "50" }), event(15, { "x-etcd-index": "50" }));
+  await using server = await ScriptedServer.start(
+    cutEvent(15, { "x-etcd-index": "50" }),
+    event(15, { "x-etcd-index": "50" }),
+  );
   await using client = clientOf([server]);
   const got = await new KeysAPI(client).watcher("/k", { afterIndex: 10 }).next(patience());
   assert.equal(got.node.value, "v");
@@ -72,17 +91,28 @@ test("what a transport of the user's own calls truncated is asked again, whateve
   const asked: (string | undefined)[] = [];
   const sender: Sender = { send: ({ query }) => Promise.resolve(answers[asked.push(query) - 1] ?? cut) };
   await new KeysAPI(sender).watcher("/k", { afterIndex: 10 }).next(patience());
-  assert.deepEqual(asked, Array.from({ length: 3 }, () => "recursive=false&wait=true&waitIndex=11"));
+  assert.deepEqual(
+    asked,
+    Array.from({ length: 3 }, () => "recursive=false&wait=true&waitIndex=11"),
+  );
 });
 
 test("a header that holds no usable index leaves a from-now watcher at now", async () => {
-  await using server = await ScriptedServer.start(headersThenEnd({ "x-etcd-index": "poo" }), headersThenEnd({ "x-etcd-index": "0" }), headersThenEnd({}), event(9));
+  await using server = await ScriptedServer.start(
+    headersThenEnd({ "x-etcd-index": "poo" }),
+    headersThenEnd({ "x-etcd-index": "0" }),
+    headersThenEnd({}),
+    event(9),
+  );
   await using client = clientOf([server]);
   await new KeysAPI(client).watcher("/k").next(patience());
   assert.deepEqual(waitIndexes(server), [0, 0, 0, 0]);
 });
 
-for (const [how, answer] of [["without headers", silence()], ["with headers", headersOnly({ "x-etcd-index": "50" })]] as const) {
+for (const [how, answer] of [
+  ["without headers", silence()],
+  ["with headers", headersOnly({ "x-etcd-index": "50" })],
+] as const) {
   test(`watchIdleTimeoutMs asks a silent poll again on the next endpoint, from the same index, ${how}`, async () => {
     await using s0 = await ScriptedServer.start(answer);
     await using s1 = await ScriptedServer.start(event(11));
@@ -111,9 +141,14 @@ test("without watchIdleTimeoutMs a silent poll is waited for, and bodyIdleTimeou
   await using client = clientOf([server], { bodyIdleTimeoutMs: 50, headerTimeoutMs: 50 });
   const reason = new Error("enough");
   const abort = new AbortController();
-  const ended = assert.rejects(new KeysAPI(client).watcher("/k", { afterIndex: 10 }).next(abort.signal), (error) => error === reason);
+  const ended = assert.rejects(
+    new KeysAPI(client).watcher("/k", { afterIndex: 10 }).next(abort.signal),
+    (error) => error === reason,
+  );
   await server.received(1);
-  setTimeout(() => { abort.abort(reason); }, 300);
+  setTimeout(() => {
+    abort.abort(reason);
+  }, 300);
   await ended;
   assert.equal(server.requests.length, 1);
 });

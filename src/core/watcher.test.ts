@@ -24,10 +24,13 @@ test("A103: after an event the next request waits for modifiedIndex + 1, whateve
   assert.equal(first.node.modifiedIndex, 55);
   assert.equal(first.index, 101);
   await watcher.next(patience());
-  assert.deepEqual(server.requests.map(({ query }) => query), [
-    ["recursive=true", "wait=true", "waitIndex=42"],
-    ["recursive=true", "wait=true", "waitIndex=56"],
-  ]);
+  assert.deepEqual(
+    server.requests.map(({ query }) => query),
+    [
+      ["recursive=true", "wait=true", "waitIndex=42"],
+      ["recursive=true", "wait=true", "waitIndex=56"],
+    ],
+  );
 });
 
 test("A104: polls that end empty are asked again from the same index", async () => {
@@ -78,7 +81,9 @@ test("A106: history that is gone is an EtcdError with etcd's index, and the watc
 });
 
 test("A106: a from-now watcher takes no index from a refusal", async () => {
-  await using server = await ScriptedServer.start(reply(401, { errorCode: 110, message: "no", index: 0 }, { "x-etcd-index": "90" }));
+  await using server = await ScriptedServer.start(
+    reply(401, { errorCode: 110, message: "no", index: 0 }, { "x-etcd-index": "90" }),
+  );
   await using client = clientOf([server]);
   const watcher = new KeysAPI(client).watcher("/k");
   await assert.rejects(watcher.next(patience()), EtcdError);
@@ -92,7 +97,13 @@ test("A107: a long poll outlives the header timeout, and the one for silent bodi
   const bodyLate: Answer = (response) => {
     response.writeHead(200, { "x-etcd-index": "5" });
     response.flushHeaders();
-    setTimeout(() => response.end(JSON.stringify({ action: "set", node: { key: "/k", value: "v", modifiedIndex: 6, createdIndex: 6 } })), 400);
+    setTimeout(
+      () =>
+        response.end(
+          JSON.stringify({ action: "set", node: { key: "/k", value: "v", modifiedIndex: 6, createdIndex: 6 } }),
+        ),
+      400,
+    );
   };
   await using server = await ScriptedServer.start(headersLate, bodyLate);
   await using client = clientOf([server], { headerTimeoutMs: 100, bodyIdleTimeoutMs: 100 });
@@ -102,7 +113,10 @@ test("A107: a long poll outlives the header timeout, and the one for silent bodi
   assert.equal(server.requests.length, 2);
 });
 
-for (const [how, firstHeaders] of [["before", undefined], ["after", { "x-etcd-index": "90" }]] as const) {
+for (const [how, firstHeaders] of [
+  ["before", undefined],
+  ["after", { "x-etcd-index": "90" }],
+] as const) {
   test(`A108: a server that dies ${how} the headers: the next one is asked from the same index`, async () => {
     await using s0 = await ScriptedServer.start(firstHeaders === undefined ? silence() : headersOnly(firstHeaders));
     await using s1 = await ScriptedServer.start(event(42));
@@ -122,13 +136,19 @@ test("A110: an event without a node is a ResponseError, and the watcher goes on 
   await using server = await ScriptedServer.start(reply(200, { action: "delete", prevNode }), event(9));
   await using client = clientOf([server]);
   const watcher = new KeysAPI(client).watcher("/k", { afterIndex: 6 });
-  await assert.rejects(watcher.next(patience()), (error) => error instanceof ResponseError && error.code === "ERR_INVALID_JSON");
+  await assert.rejects(
+    watcher.next(patience()),
+    (error) => error instanceof ResponseError && error.code === "ERR_INVALID_JSON",
+  );
   assert.equal((await watcher.next(patience())).node.modifiedIndex, 9);
   assert.deepEqual(waitIndexes(server), [7, 7]);
 });
 
 test("A110: an event without a modifiedIndex is a ResponseError: there is no place to go on from", async () => {
-  await using server = await ScriptedServer.start(reply(200, { action: "set", node: { key: "/k", value: "v" } }), event(9));
+  await using server = await ScriptedServer.start(
+    reply(200, { action: "set", node: { key: "/k", value: "v" } }),
+    event(9),
+  );
   await using client = clientOf([server]);
   const watcher = new KeysAPI(client).watcher("/k", { afterIndex: 6 });
   await assert.rejects(watcher.next(patience()), ResponseError);
@@ -136,7 +156,10 @@ test("A110: an event without a modifiedIndex is a ResponseError: there is no pla
   assert.deepEqual(waitIndexes(server), [7, 7]);
 });
 
-for (const [how, answer] of [["before the headers", silence()], ["after the headers", headersOnly({ "x-etcd-index": "3" })]] as const) {
+for (const [how, answer] of [
+  ["before the headers", silence()],
+  ["after the headers", headersOnly({ "x-etcd-index": "3" })],
+] as const) {
   test(`A111: an abort ${how} rejects with its reason, closes the socket and leaves no listener`, async () => {
     await using server = await ScriptedServer.start(answer);
     await using client = clientOf([server]);

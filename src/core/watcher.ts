@@ -90,7 +90,11 @@ export class Watcher {
       return undefined;
     }
     const event = decodeKeys(raw, spec);
-    if (event.node.modifiedIndex === 0) throw new ResponseError("ERR_INVALID_JSON", `an event of ${spec.path} has no modifiedIndex`, { status: raw.status, outcome: "notApplied" });
+    if (event.node.modifiedIndex === 0)
+      throw new ResponseError("ERR_INVALID_JSON", `an event of ${spec.path} has no modifiedIndex`, {
+        status: raw.status,
+        outcome: "notApplied",
+      });
     this.#waitIndex = event.node.modifiedIndex + 1;
     return event;
   }

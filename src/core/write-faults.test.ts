@@ -34,10 +34,30 @@ interface Write {
 
 const writes: readonly Write[] = [
   { name: "set", call: (keys) => keys.set("/k", "v"), repeatable: true, request: "PUT /v2/keys/k value=v" },
-  { name: "CAS by value", call: (keys) => keys.set("/k", "v", { prevValue: "u" }), repeatable: false, request: "PUT /v2/keys/k?prevValue=u value=v" },
-  { name: "CAS by index", call: (keys) => keys.update("/k", "v", { prevIndex: 7 }), repeatable: false, request: "PUT /v2/keys/k?prevExist=true&prevIndex=7 value=v" },
-  { name: "create", call: (keys) => keys.create("/k", "v"), repeatable: false, request: "PUT /v2/keys/k?prevExist=false value=v" },
-  { name: "createInOrder", call: (keys) => keys.createInOrder("/k", "v"), repeatable: false, request: "POST /v2/keys/k value=v" },
+  {
+    name: "CAS by value",
+    call: (keys) => keys.set("/k", "v", { prevValue: "u" }),
+    repeatable: false,
+    request: "PUT /v2/keys/k?prevValue=u value=v",
+  },
+  {
+    name: "CAS by index",
+    call: (keys) => keys.update("/k", "v", { prevIndex: 7 }),
+    repeatable: false,
+    request: "PUT /v2/keys/k?prevExist=true&prevIndex=7 value=v",
+  },
+  {
+    name: "create",
+    call: (keys) => keys.create("/k", "v"),
+    repeatable: false,
+    request: "PUT /v2/keys/k?prevExist=false value=v",
+  },
+  {
+    name: "createInOrder",
+    call: (keys) => keys.createInOrder("/k", "v"),
+    repeatable: false,
+    request: "POST /v2/keys/k value=v",
+  },
   { name: "delete", call: (keys) => keys.delete("/k"), repeatable: false, request: "DELETE /v2/keys/k " },
 ];
 
@@ -55,14 +75,33 @@ interface Fault {
   readonly alone: Ending;
 }
 
-const unknown = { repeatable: "S1", oneShot: "ClusterError ERR_NETWORK unknown", alone: "ClusterError ERR_NETWORK unknown" } as const;
-const unknownTimeout = { repeatable: "S1", oneShot: "ClusterError ERR_HEADER_TIMEOUT unknown", alone: "ClusterError ERR_HEADER_TIMEOUT unknown" } as const;
-const unknown5xx = { repeatable: "S1", oneShot: "ClusterError ERR_SERVER unknown", alone: "ClusterError ERR_SERVER unknown" } as const;
+const unknown = {
+  repeatable: "S1",
+  oneShot: "ClusterError ERR_NETWORK unknown",
+  alone: "ClusterError ERR_NETWORK unknown",
+} as const;
+const unknownTimeout = {
+  repeatable: "S1",
+  oneShot: "ClusterError ERR_HEADER_TIMEOUT unknown",
+  alone: "ClusterError ERR_HEADER_TIMEOUT unknown",
+} as const;
+const unknown5xx = {
+  repeatable: "S1",
+  oneShot: "ClusterError ERR_SERVER unknown",
+  alone: "ClusterError ERR_SERVER unknown",
+} as const;
 const noV2 = "ResponseError ERR_STATUS notApplied";
 const page = "ResponseError ERR_STATUS unknown";
 
 const faults: readonly Fault[] = [
-  { name: "refused", s0: "refuses", read: false, repeatable: "S1", oneShot: "S1", alone: "ClusterError ERR_NETWORK notApplied" },
+  {
+    name: "refused",
+    s0: "refuses",
+    read: false,
+    repeatable: "S1",
+    oneShot: "S1",
+    alone: "ClusterError ERR_NETWORK notApplied",
+  },
   { name: "reset before the request was read", s0: "resets", read: false, ...unknown },
   { name: "reset after it was read", s0: resetUnanswered(), read: true, ...unknown },
   { name: "closed after it was read", s0: closeUnanswered(), read: true, ...unknown },
@@ -71,9 +110,23 @@ const faults: readonly Fault[] = [
   { name: "500 with errorCode 300", s0: raftTimeout(), read: true, ...unknown5xx },
   { name: "503", s0: reply(503, "unavailable"), read: true, ...unknown5xx },
   // etcd without its v2 API, on every member or on none: no other endpoint is asked
-  { name: "404 text page", s0: reply(404, "404 page not found\n"), read: true, repeatable: noV2, oneShot: noV2, alone: noV2 },
+  {
+    name: "404 text page",
+    s0: reply(404, "404 page not found\n"),
+    read: true,
+    repeatable: noV2,
+    oneShot: noV2,
+    alone: noV2,
+  },
   // not etcd's: whoever it was may have passed the request on
-  { name: "404 text page of a stranger", s0: reply(404, "<html>gone</html>"), read: true, repeatable: page, oneShot: page, alone: page },
+  {
+    name: "404 text page of a stranger",
+    s0: reply(404, "<html>gone</html>"),
+    read: true,
+    repeatable: page,
+    oneShot: page,
+    alone: page,
+  },
 ];
 
 for (const fault of faults) {
@@ -91,19 +144,34 @@ for (const fault of faults) {
   });
 }
 
-async function check(t: TestContext, write: Write, fault: Fault, counts: { readonly s0: number; readonly s1?: number }, expected: Ending): Promise<void> {
+async function check(
+  t: TestContext,
+  write: Write,
+  fault: Fault,
+  counts: { readonly s0: number; readonly s1?: number },
+  expected: Ending,
+): Promise<void> {
   const s0 = await faulty(t, fault);
   const s1 = counts.s1 === undefined ? undefined : await ScriptedServer.start(ok());
-  const client = clientOf([s0.url, ...(s1 === undefined ? [] : [s1])], fault.name === "no headers" ? { headerTimeoutMs: limitMs } : {});
+  const client = clientOf(
+    [s0.url, ...(s1 === undefined ? [] : [s1])],
+    fault.name === "no headers" ? { headerTimeoutMs: limitMs } : {},
+  );
   t.after(() => s1?.close());
   const result = await settled(write.call(new KeysAPI(client)));
   // nothing is sent any more after this
   await client.close();
 
   assert.equal(endingOf(result), expected);
-  assert.deepEqual(s0.requests(), Array.from({ length: counts.s0 }, () => write.request));
+  assert.deepEqual(
+    s0.requests(),
+    Array.from({ length: counts.s0 }, () => write.request),
+  );
   assert.equal(s0.connections(), fault.s0 === "refuses" ? 0 : 1);
-  assert.deepEqual(s1?.requests.map(lineOf) ?? [], Array.from({ length: counts.s1 ?? 0 }, () => write.request));
+  assert.deepEqual(
+    s1?.requests.map(lineOf) ?? [],
+    Array.from({ length: counts.s1 ?? 0 }, () => write.request),
+  );
 }
 
 interface Faulty {
@@ -124,7 +192,15 @@ async function faulty(t: TestContext, { s0 }: Fault): Promise<Faulty> {
   return { url: server.url, requests: () => server.requests.map(lineOf), connections: () => sockets.size };
 }
 
-function lineOf({ method, target, body }: { readonly method: string; readonly target: string; readonly body: string }): string {
+function lineOf({
+  method,
+  target,
+  body,
+}: {
+  readonly method: string;
+  readonly target: string;
+  readonly body: string;
+}): string {
   return `${method} ${target} ${body}`;
 }
 
@@ -143,14 +219,19 @@ function endingOf(result: unknown): string {
 }
 
 for (const write of writes) {
-  for (const [name, second] of [["closed", closeUnanswered()], ["reset", resetUnanswered()]] as const) {
+  for (const [name, second] of [
+    ["closed", closeUnanswered()],
+    ["reset", resetUnanswered()],
+  ] as const) {
     const ending = write.repeatable ? "S1" : "ClusterError ERR_NETWORK unknown";
     test(`faults: ${write.name} on a kept connection that is ${name} after it was read -> ${ending}`, async (t) => {
       const sockets: Socket[] = [];
-      const kept = (answer: Answer): Answer => (response, request, socket) => {
-        sockets.push(socket);
-        return answer(response, request, socket);
-      };
+      const kept =
+        (answer: Answer): Answer =>
+        (response, request, socket) => {
+          sockets.push(socket);
+          return answer(response, request, socket);
+        };
       const { keys, seen, counts } = await clusterOf(t, [[kept(ok()), kept(second), kept(ok())], [ok()]]);
       await keys.get("/k");
       assert.equal(endingOf(await settled(write.call(keys))), ending);
@@ -176,7 +257,9 @@ test("faults: a server that accepts but never shakes hands got nothing: a one-sh
   mute.listen(0, "127.0.0.1");
   await once(mute, "listening");
   const s1 = await ScriptedServer.start(ok());
-  const client = clientOf([`https://127.0.0.1:${String((mute.address() as AddressInfo).port)}`, s1], { headerTimeoutMs: limitMs });
+  const client = clientOf([`https://127.0.0.1:${String((mute.address() as AddressInfo).port)}`, s1], {
+    headerTimeoutMs: limitMs,
+  });
   t.after(() => {
     for (const socket of sockets) socket.destroy();
     mute.close();
@@ -197,10 +280,18 @@ test("faults: https to a server that speaks plain HTTP: nothing was sent, a one-
 
 for (const fault of [
   { name: "refused, then 503", scripts: [reply(503, "")], outcome: "unknown", oneShot: [1] },
-  { name: "refused, then 503, then closed", scripts: [reply(503, ""), closeUnanswered()], outcome: "unknown", oneShot: [1, 0] },
+  {
+    name: "refused, then 503, then closed",
+    scripts: [reply(503, ""), closeUnanswered()],
+    outcome: "unknown",
+    oneShot: [1, 0],
+  },
 ] as const) {
   test(`faults: ${fault.name} -> outcome unknown, whatever came first`, async (t) => {
-    const { server, counts } = await clusterOf(t, fault.scripts.map((answer) => [answer]));
+    const { server, counts } = await clusterOf(
+      t,
+      fault.scripts.map((answer) => [answer]),
+    );
     const endpoints = [await refusedUrl(), ...fault.scripts.map((_, i) => server(i))];
     const client = clientOf(endpoints);
     const other = clientOf(endpoints);

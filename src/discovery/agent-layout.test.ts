@@ -30,9 +30,21 @@ test("the prefix may be the root, and may be written with more slashes than need
     const layout = new AgentLayout(prefix);
     return [layout.root, layout.instanceKey({ name: "s", id: "x" })];
   });
-  assert.deepEqual(keys, [["/disco", "/disco/s/x"], ["/disco", "/disco/s/x"], ["/a/b", "/a/b/s/x"], ["/", "/s/x"], ["/", "/s/x"]]);
+  assert.deepEqual(keys, [
+    ["/disco", "/disco/s/x"],
+    ["/disco", "/disco/s/x"],
+    ["/a/b", "/a/b/s/x"],
+    ["/", "/s/x"],
+    ["/", "/s/x"],
+  ]);
   const value = '{"id":"x","name":"s","host":"h","port":1}';
-  assert.deepEqual(new AgentLayout("/").instanceOf(file("/s/x", value)), { id: "x", name: "s", host: "h", port: 1, tags: [] });
+  assert.deepEqual(new AgentLayout("/").instanceOf(file("/s/x", value)), {
+    id: "x",
+    name: "s",
+    host: "h",
+    port: 1,
+    tags: [],
+  });
 });
 
 test("the value: meta is there when it was given, unknown fields are ignored, anything else is no instance", () => {
@@ -41,11 +53,26 @@ test("the value: meta is there when it was given, unknown fields are ignored, an
   const value = layout.valueOf(instance);
   assert.equal(value, '{"id":"x","name":"s","host":"h","port":1,"tags":["a"],"meta":{"zone":"1"}}');
   assert.deepEqual(layout.instanceOf(file("/disco/s/x", value.replace("{", '{"colour":"red",'))), instance);
-  const spoilt: readonly object[] = [{ id: 1 }, { name: null }, { host: undefined }, { port: "1" }, { port: -1 }, { port: 65_536 }, { port: 1.5 }, { tags: "a" }, { tags: [1] }, { meta: [] }, { meta: { a: 1 } }, { id: "y" }, { name: "t" }];
+  const spoilt: readonly object[] = [
+    { id: 1 },
+    { name: null },
+    { host: undefined },
+    { port: "1" },
+    { port: -1 },
+    { port: 65_536 },
+    { port: 1.5 },
+    { tags: "a" },
+    { tags: [1] },
+    { meta: [] },
+    { meta: { a: 1 } },
+    { id: "y" },
+    { name: "t" },
+  ];
   for (const fields of spoilt) {
     assert.equal(typeof layout.instanceOf(file("/disco/s/x", JSON.stringify({ ...instance, ...fields }))), "string");
   }
-  for (const key of ["/disco/s", "/disco/s/x/y", "/disco/s/%zz"]) assert.equal(layout.instanceOf(file(key, value)), "its key is not that of an instance");
+  for (const key of ["/disco/s", "/disco/s/x/y", "/disco/s/%zz"])
+    assert.equal(layout.instanceOf(file(key, value)), "its key is not that of an instance");
 });
 
 function file(key: string, value: string): KeyNode {

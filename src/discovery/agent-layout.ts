@@ -15,7 +15,11 @@ export class AgentLayout {
   readonly #prefix: string;
 
   constructor(prefix: string) {
-    this.#prefix = prefix.split("/").filter(Boolean).map((segment) => `/${segment}`).join("");
+    this.#prefix = prefix
+      .split("/")
+      .filter(Boolean)
+      .map((segment) => `/${segment}`)
+      .join("");
   }
 
   /** The directory of all services. */
@@ -62,7 +66,11 @@ function instanceIn(text: string): InstanceData | undefined {
   const { id, name, host, port, tags, meta } = value as Readonly<Record<string, unknown>>;
   if (typeof id !== "string" || typeof name !== "string" || typeof host !== "string") return undefined;
   if (typeof port !== "number" || !Number.isInteger(port) || port < 0 || port > 65_535) return undefined;
-  if (!(tags === undefined || tags === null || isTextArray(tags)) || !(meta === undefined || meta === null || isTextRecord(meta))) return undefined;
+  if (
+    !(tags === undefined || tags === null || isTextArray(tags)) ||
+    !(meta === undefined || meta === null || isTextRecord(meta))
+  )
+    return undefined;
   return { id, name, host, port, tags: tags ?? [], ...(meta !== undefined && meta !== null && { meta }) };
 }
 
@@ -79,5 +87,10 @@ function isTextArray(value: unknown): value is readonly string[] {
 }
 
 function isTextRecord(value: unknown): value is Readonly<Record<string, string>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value) && Object.values(value).every((item) => typeof item === "string");
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    !Array.isArray(value) &&
+    Object.values(value).every((item) => typeof item === "string")
+  );
 }

@@ -13,7 +13,12 @@ import { DiscoveryError } from "./errors.js";
 export async function deleteWithin(keys: KeysAPI, key: string, ms: number): Promise<void> {
   const limit = linkSignal(undefined);
   const timer = setTimeout(() => {
-    limit.abort(new DiscoveryError("CLOSE_TIMEOUT", `etcd did not confirm within ${String(ms)} ms that ${JSON.stringify(key)} is deleted`));
+    limit.abort(
+      new DiscoveryError(
+        "CLOSE_TIMEOUT",
+        `etcd did not confirm within ${String(ms)} ms that ${JSON.stringify(key)} is deleted`,
+      ),
+    );
   }, ms);
   const backoff = new Backoff(50, 500);
   try {

@@ -9,7 +9,14 @@ import { lookUp, type GetOptions, type ServiceResponse, type ServiceSource } fro
 import { startRegistration, type RegisterOptions } from "./register.js";
 import type { Registration } from "./registration.js";
 import { EtcdFeed, type Feed } from "./service-feed.js";
-import { LiveSubscription, requireSubscribeOptions, type KeyEvent, type Picked, type SubscribeOptions, type Subscription } from "./subscribe.js";
+import {
+  LiveSubscription,
+  requireSubscribeOptions,
+  type KeyEvent,
+  type Picked,
+  type SubscribeOptions,
+  type Subscription,
+} from "./subscribe.js";
 import { warner, wordsOf, type DiscoveryWarning, type Warn } from "./warning.js";
 
 /** Registers hosts, looks them up, and follows them. */
@@ -173,4 +180,10 @@ function ownHostname(): string {
   return machineName === "" ? osHostname() : machineName;
 }
 
-const discoveryOptionNames: ReadonlySet<string> = new Set<keyof DiscoveryOptions>(["client", "hostname", "allowNested", "onWarning", "random"]);
+const discoveryOptionNames: ReadonlySet<string> = new Set<keyof DiscoveryOptions>([
+  "client",
+  "hostname",
+  "allowNested",
+  "onWarning",
+  "random",
+]);

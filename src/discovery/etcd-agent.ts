@@ -9,7 +9,16 @@ import {
   type InstanceData,
   type InstanceSource,
 } from "../agent/index.js";
-import { EtcdError, isKeyNotFound, keysOf, Mirror, ResponseError, type KeyNode, type KeysAPI, type KeysClient } from "../core/index.js";
+import {
+  EtcdError,
+  isKeyNotFound,
+  keysOf,
+  Mirror,
+  ResponseError,
+  type KeyNode,
+  type KeysAPI,
+  type KeysClient,
+} from "../core/index.js";
 import { log } from "../util/log.js";
 import { abortable } from "../util/signals.js";
 import { requireFunction, requireOptions, requireText, requireTtl } from "../util/validate.js";
@@ -61,7 +70,10 @@ class EtcdBackend implements Backend {
     this.#setting = setting;
   }
 
-  async add(instance: InstanceData, { signal, replaced }: { readonly signal: AbortSignal; readonly replaced?: HeldInstance | undefined }): Promise<HeldInstance> {
+  async add(
+    instance: InstanceData,
+    { signal, replaced }: { readonly signal: AbortSignal; readonly replaced?: HeldInstance | undefined },
+  ): Promise<HeldInstance> {
     const before = replaced instanceof HeldKey ? replaced : undefined;
     if (before?.canHold(instance) === true) {
       await before.change(instance, signal);
@@ -69,7 +81,11 @@ class EtcdBackend implements Backend {
     }
     const held = await HeldKey.write(this.#setting, instance, signal);
     await before?.remove().catch((cause: unknown) => {
-      this.#setting.warn({ code: "LEFTOVER", message: `${before.key} was replaced but could not be deleted: it expires`, cause });
+      this.#setting.warn({
+        code: "LEFTOVER",
+        message: `${before.key} was replaced but could not be deleted: it expires`,
+        cause,
+      });
     });
     return held;
   }
@@ -77,7 +93,11 @@ class EtcdBackend implements Backend {
   async list(name: string | undefined, signal: AbortSignal | undefined): Promise<readonly InstanceData[]> {
     const { keys, layout } = this.#setting;
     try {
-      const { node } = await keys.get(name === undefined ? layout.root : layout.serviceKey(name), { recursive: true, sort: true, signal });
+      const { node } = await keys.get(name === undefined ? layout.root : layout.serviceKey(name), {
+        recursive: true,
+        sort: true,
+        signal,
+      });
       return filesOf(node).flatMap((file) => decode(this.#setting, file));
     } catch (error) {
       if (isKeyNotFound(error)) return [];
@@ -189,4 +209,11 @@ function noop(): void {
   // nobody waits, or nobody cares
 }
 
-const etcdAgentOptionNames: ReadonlySet<string> = new Set<keyof EtcdAgentOptions>(["client", "prefix", "ttl", "onWarning", "advertiseAddress", "defaultTags"]);
+const etcdAgentOptionNames: ReadonlySet<string> = new Set<keyof EtcdAgentOptions>([
+  "client",
+  "prefix",
+  "ttl",
+  "onWarning",
+  "advertiseAddress",
+  "defaultTags",
+]);

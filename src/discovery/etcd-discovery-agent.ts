@@ -1,5 +1,14 @@
 import { randomUUID } from "node:crypto";
-import { AgentError, createBackendAgent, type Agent, type AgentOptions, type Backend, type HeldInstance, type InstanceData, type InstanceSource } from "../agent/index.js";
+import {
+  AgentError,
+  createBackendAgent,
+  type Agent,
+  type AgentOptions,
+  type Backend,
+  type HeldInstance,
+  type InstanceData,
+  type InstanceSource,
+} from "../agent/index.js";
 import { isKeyNotFound, Mirror, type KeyNode } from "../core/index.js";
 import { abortable } from "../util/signals.js";
 import { badArgument } from "../util/validate.js";
@@ -46,7 +55,10 @@ class DiscoveryBackend implements Backend {
     return `${randomUUID()}-${host}`;
   }
 
-  async add(instance: InstanceData, { signal, replaced }: { readonly signal: AbortSignal; readonly replaced?: HeldInstance | undefined }): Promise<HeldInstance> {
+  async add(
+    instance: InstanceData,
+    { signal, replaced }: { readonly signal: AbortSignal; readonly replaced?: HeldInstance | undefined },
+  ): Promise<HeldInstance> {
     const { keys, warn, hostname, allowNested } = this.#discovery;
     const { name, id } = instance;
     requireServiceName(name, allowNested);
@@ -66,7 +78,11 @@ class DiscoveryBackend implements Backend {
   async list(name: string | undefined, signal: AbortSignal | undefined): Promise<readonly InstanceData[]> {
     if (name !== undefined) requireServiceName(name, this.#discovery.allowNested);
     try {
-      const { node } = await this.#discovery.keys.get(name === undefined ? servicesKey : hostsKey(name), { recursive: true, sort: true, signal });
+      const { node } = await this.#discovery.keys.get(name === undefined ? servicesKey : hostsKey(name), {
+        recursive: true,
+        sort: true,
+        signal,
+      });
       return filesOf(node).flatMap((file) => this.#decode(name ?? serviceOf(file), file));
     } catch (error) {
       if (isKeyNotFound(error)) return [];
@@ -94,7 +110,12 @@ class DiscoveryBackend implements Backend {
     return ports.flatMap(([scheme, text]) => {
       const port = Number(text);
       if (!/^\d+$/.test(text) || port > 65_535) {
-        warn({ code: "HOST_INVALID", service: name, key: node.key, message: `its port of scheme ${JSON.stringify(scheme)} is no number from 0 to 65535` });
+        warn({
+          code: "HOST_INVALID",
+          service: name,
+          key: node.key,
+          message: `its port of scheme ${JSON.stringify(scheme)} is no number from 0 to 65535`,
+        });
         return [];
       }
       const tags = [`${schemeTag}${scheme}`, ...(host.shard === undefined ? [] : [`${shardTag}${host.shard}`])];
@@ -112,10 +133,12 @@ function serviceOf({ key }: KeyNode): string {
 }
 
 function hostOf({ id, host, port, tags, meta }: InstanceData): HostInit {
-  if (id.includes("/") || id.startsWith("_") || id === "." || id === "..") invalid('an id is a segment of a key here: it must not hold "/", begin with "_", or be "." or ".."');
+  if (id.includes("/") || id.startsWith("_") || id === "." || id === "..")
+    invalid('an id is a segment of a key here: it must not hold "/", begin with "_", or be "." or ".."');
   if (meta !== undefined) invalid("this layout has no place for meta");
   const other = tags.find((tag) => !tag.startsWith(schemeTag) && !tag.startsWith(shardTag));
-  if (other !== undefined) invalid(`this layout has no place for the tag "${other}", only for "${schemeTag}..." and "${shardTag}..."`);
+  if (other !== undefined)
+    invalid(`this layout has no place for the tag "${other}", only for "${schemeTag}..." and "${shardTag}..."`);
   const [scheme = "http", secondScheme] = valuesOf(tags, schemeTag);
   const [shard, secondShard] = valuesOf(tags, shardTag);
   if (secondScheme !== undefined || secondShard !== undefined) invalid("an instance has one scheme and one shard");

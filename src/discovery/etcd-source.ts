@@ -21,14 +21,22 @@ export function etcdSource(keys: () => KeysAPI, warn: Warn, allowNested: boolean
     },
     async hosts(service, { signal, strict }) {
       const dir = hostsKey(service);
-      const nodes = await orUndefined(async () => (await keys().get(dir, { recursive: true, sort: true, signal })).node.nodes);
+      const nodes = await orUndefined(
+        async () => (await keys().get(dir, { recursive: true, sort: true, signal })).node.nodes,
+      );
       return nodes?.flatMap((node) => decodedHost(service, dir, node, strict ?? false, warn) ?? []);
     },
   };
 }
 
 /** undefined, and a warning, for what is no host. */
-export function decodedHost(service: string, dir: string, { key, value, dir: isDir }: KeyNode, strict: boolean, warn: Warn): Host | undefined {
+export function decodedHost(
+  service: string,
+  dir: string,
+  { key, value, dir: isDir }: KeyNode,
+  strict: boolean,
+  warn: Warn,
+): Host | undefined {
   if (isDir || childOf(dir, key) === undefined) return undefined;
   try {
     return decodeHost(key, value);
@@ -39,7 +47,13 @@ export function decodedHost(service: string, dir: string, { key, value, dir: isD
   }
 }
 
-function decodedInfo(service: string, key: string, value: string, strict: GetOptions["strict"], warn: Warn): ServiceInfo {
+function decodedInfo(
+  service: string,
+  key: string,
+  value: string,
+  strict: GetOptions["strict"],
+  warn: Warn,
+): ServiceInfo {
   try {
     return decodeInfo(key, value);
   } catch (error) {

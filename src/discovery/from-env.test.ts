@@ -29,11 +29,19 @@ test("the variables go before each other, and empty ones are unset", () => {
 });
 
 test("discovery 45: TLS makes https of http", () => {
-  assert.deepEqual(clientOptionsFromEnv({ ...memory, ETCD_HOSTS: "http://a:1,https://b:2,c:3" }).endpoints, ["https://a:1", "https://b:2", "https://c:3"]);
+  assert.deepEqual(clientOptionsFromEnv({ ...memory, ETCD_HOSTS: "http://a:1,https://b:2,c:3" }).endpoints, [
+    "https://a:1",
+    "https://b:2",
+    "https://c:3",
+  ]);
 });
 
 test("discovery 46: certificates from memory", () => {
-  assert.deepEqual(clientOptionsFromEnv(memory).tls, { ca: pem("CERTIFICATE"), cert: pem("CERTIFICATE"), key: pem("PRIVATE KEY") });
+  assert.deepEqual(clientOptionsFromEnv(memory).tls, {
+    ca: pem("CERTIFICATE"),
+    cert: pem("CERTIFICATE"),
+    key: pem("PRIVATE KEY"),
+  });
 });
 
 test("certificates from files; the CA alone is TLS too", () => {

@@ -43,8 +43,11 @@ export function kapi(): KeysAPI {
 
 function hostsOf(env: Env): readonly string[] {
   const linked = valueOf(env, "ETCD_1_PORT_2379_TCP_ADDR");
-  const link = linked === undefined ? undefined : `http://${linked}:${valueOf(env, "ETCD_1_PORT_2379_TCP_PORT") ?? "2379"}`;
-  const hosts = valueOf(env, "ETCD_HOSTS")?.split(",") ?? [valueOf(env, "ETCD_HOST") ?? link ?? "http://localhost:2379"];
+  const link =
+    linked === undefined ? undefined : `http://${linked}:${valueOf(env, "ETCD_1_PORT_2379_TCP_PORT") ?? "2379"}`;
+  const hosts = valueOf(env, "ETCD_HOSTS")?.split(",") ?? [
+    valueOf(env, "ETCD_HOST") ?? link ?? "http://localhost:2379",
+  ];
   const trimmed = hosts.map((host) => host.trim()).filter((host) => host !== "");
   if (trimmed.length === 0) throw new DiscoveryError("CONFIG", "ETCD_HOSTS or ETCD_HOST holds no endpoint");
   return trimmed.map((host) => (/^[a-z][a-z\d+.-]*:\/\//i.test(host) ? host : `http://${host}`));
@@ -56,7 +59,8 @@ function tlsOf(env: Env): TlsOptions | undefined {
   const ca = pemOf(env, "ETCD_CACERT", inMemory);
   const cert = pemOf(env, "ETCD_TLS_CERT", inMemory);
   const key = pemOf(env, "ETCD_TLS_KEY", inMemory);
-  if ((cert === undefined) !== (key === undefined)) throw new DiscoveryError("CONFIG", "ETCD_TLS_CERT and ETCD_TLS_KEY go together, and one is not set");
+  if ((cert === undefined) !== (key === undefined))
+    throw new DiscoveryError("CONFIG", "ETCD_TLS_CERT and ETCD_TLS_KEY go together, and one is not set");
   if (cert === undefined && ca === undefined) return undefined;
   return { ca, cert, key };
 }

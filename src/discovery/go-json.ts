@@ -19,7 +19,10 @@ function goValue(value: unknown): string {
 
 /** Go escapes what could end a script element, or a line of JavaScript. */
 function goString(text: string): string {
-  return JSON.stringify(text).replace(/[<>&\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return JSON.stringify(text).replace(
+    /[<>&\u2028\u2029]/g,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 /**
@@ -69,7 +72,9 @@ export class GoFields {
 
   #take(name: string): unknown {
     this.#taken.add(name);
-    const found = this.#fields.has(name) ? name : [...this.#fields.keys()].findLast((each) => each.toLowerCase() === name);
+    const found = this.#fields.has(name)
+      ? name
+      : [...this.#fields.keys()].findLast((each) => each.toLowerCase() === name);
     return found === undefined ? undefined : (this.#fields.get(found) ?? undefined);
   }
 
@@ -91,6 +96,7 @@ function parseObject(what: string, text: string): object {
     // the parser's message quotes the text
     throw new DiscoveryError("DECODE", `${what} is not JSON`);
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new DiscoveryError("DECODE", `${what} is not a JSON object`);
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new DiscoveryError("DECODE", `${what} is not a JSON object`);
   return value;
 }

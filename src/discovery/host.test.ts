@@ -22,26 +22,27 @@ test("discovery 9: what the Go library wrote decodes to the same values and enco
   for (const text of goHosts) assert.equal(encodeHost(decodeHost("k", text)), text);
   for (const text of goInfos) assert.equal(encodeInfo(decodeInfo("k", text)), text);
   const host = decodeHost("k", goHosts[0] ?? "");
-  assert.deepEqual(
-    Object.fromEntries(Object.entries(host)),
-    {
-      hostname: "public-domain.dev",
-      name: "my-service",
-      ports: { http: "80", https: "443" },
-      user: "u<&>é",
-      password: 'p"w',
-      public: true,
-      privateHostname: "node-1.internal.dev",
-      privatePorts: { http: "8080" },
-      critical: true,
-      uuid,
-    },
-  );
+  assert.deepEqual(Object.fromEntries(Object.entries(host)), {
+    hostname: "public-domain.dev",
+    name: "my-service",
+    ports: { http: "80", https: "443" },
+    user: "u<&>é",
+    password: 'p"w',
+    public: true,
+    privateHostname: "node-1.internal.dev",
+    privatePorts: { http: "8080" },
+    critical: true,
+    uuid,
+  });
   assert.equal(encodeInfo(infoOf(host)), goInfos[0]);
 });
 
 test("map keys are sorted by their bytes, whatever an object does to its own order", () => {
-  const host = newHost("a", { hostname: "h", ports: { "\u{1F600}": "4", "\uFFFF": "3", "9": "2", "10": "1" }, privateHostname: "p" }, "box");
+  const host = newHost(
+    "a",
+    { hostname: "h", ports: { "\u{1F600}": "4", "\uFFFF": "3", "9": "2", "10": "1" }, privateHostname: "p" },
+    "box",
+  );
   assert.match(encodeHost(host), /"ports":\{"10":"1","9":"2","\uFFFF":"3","\u{1F600}":"4"\}/u);
 });
 
@@ -69,10 +70,23 @@ test("null is absent, a port may be a number", () => {
 });
 
 test("what is no host is refused, and not quoted", () => {
-  for (const text of ["notjson secret", "null", "[]", '"secret"', '{"name":1}', '{"public":"secret"}', '{"ports":"secret"}', '{"ports":{"http":true}}']) {
+  for (const text of [
+    "notjson secret",
+    "null",
+    "[]",
+    '"secret"',
+    '{"name":1}',
+    '{"public":"secret"}',
+    '{"ports":"secret"}',
+    '{"ports":{"http":true}}',
+  ]) {
     assert.throws(
       () => decodeHost("/services/a/b", text),
-      (error: unknown) => error instanceof DiscoveryError && error.code === "DECODE" && !error.message.includes("secret") && error.cause === undefined,
+      (error: unknown) =>
+        error instanceof DiscoveryError &&
+        error.code === "DECODE" &&
+        !error.message.includes("secret") &&
+        error.cause === undefined,
     );
   }
 });
@@ -84,7 +98,10 @@ test("discovery 4, 5: what follows the uuid", () => {
 });
 
 test("discovery 6, 7: private ports are the ports unless said, and no ports are null", () => {
-  assert.deepEqual(newHost("a", { hostname: "h", ports: { http: "80" }, privatePorts: {} }, "box").toJSON()["private_ports"], { http: "80" });
+  assert.deepEqual(
+    newHost("a", { hostname: "h", ports: { http: "80" }, privatePorts: {} }, "box").toJSON()["private_ports"],
+    { http: "80" },
+  );
   const text = encodeHost(newHost("a", { hostname: "h" }, "box"));
   assert.ok(text.includes('"ports":null') && !text.includes("private_ports"));
 });
@@ -142,14 +159,21 @@ test("discovery 34: a path gets its slash, unless there is none or it is a query
 });
 
 test("the private URL has the private names, or those of the public one where there are none", () => {
-  const host = newHost("a", { hostname: "h", ports: { http: "1" }, privateHostname: "p", privatePorts: { tcp: "2" } }, "box");
+  const host = newHost(
+    "a",
+    { hostname: "h", ports: { http: "1" }, privateHostname: "p", privatePorts: { tcp: "2" } },
+    "box",
+  );
   assert.equal(host.privateUrl("tcp"), "tcp://p:2");
   assert.throws(() => host.privateUrl(), { code: "UNKNOWN_SCHEME" });
   assert.equal(decodeHost("k", '{"name":"h1","ports":{"http":"1"}}').privateUrl("http", "/p"), "http://h1:1/p");
 });
 
 test("discovery 49: hosts name themselves", () => {
-  const hosts = hostList([decodeHost("k", '{"name":"public.dev"}'), newHost("a", { hostname: "x", privateHostname: "test-private.dev" }, "box")]);
+  const hosts = hostList([
+    decodeHost("k", '{"name":"public.dev"}'),
+    newHost("a", { hostname: "x", privateHostname: "test-private.dev" }, "box"),
+  ]);
   assert.equal(hosts.toString(), "public.dev, test-private.dev");
   assert.equal(String(hostList([])), "");
   assert.deepEqual(hostList([]), []);

@@ -99,11 +99,14 @@ export class StoredHost implements Host {
 
   privateUrl(scheme = "", path = "", options?: UrlOptions): string {
     const { privateHostname: hostname, privatePorts: ports = {}, user, password } = this;
-    return hostname === undefined ? this.url(scheme, path, options) : urlOf({ hostname, ports, user, password }, scheme, path, options);
+    return hostname === undefined
+      ? this.url(scheme, path, options)
+      : urlOf({ hostname, ports, user, password }, scheme, path, options);
   }
 
   toJSON(): Record<string, unknown> {
-    const { hostname, name, ports, user, password, privateHostname, privatePorts, critical, shard, uuid, rest } = this.#fields;
+    const { hostname, name, ports, user, password, privateHostname, privatePorts, critical, shard, uuid, rest } =
+      this.#fields;
     return {
       name: hostname,
       service_name: name,
@@ -133,7 +136,12 @@ export class StoredHost implements Host {
 
 /** The bytes that the Go library would write. */
 export function encodeHost(host: Host): string {
-  return goObject(Object.entries(host.toJSON()).map(([name, value]) => [name, name.endsWith("ports") && isRecord(value) ? sortedByBytes(value) : value]));
+  return goObject(
+    Object.entries(host.toJSON()).map(([name, value]) => [
+      name,
+      name.endsWith("ports") && isRecord(value) ? sortedByBytes(value) : value,
+    ]),
+  );
 }
 
 /** @param key for messages. @throws {DiscoveryError} `DECODE` */
@@ -160,8 +168,10 @@ export function newHost(service: string, init: HostInit, machineName: string): S
   requireHostInit(init);
   const { hostname, ports, user = "", password = "", critical = false, shard = "" } = init;
   const isPublic = init.public ?? false;
-  const privateHostname = [init.privateHostname ?? "", isPublic ? "" : hostname, machineName].find((name) => name !== "") ?? "";
-  if (/[/\p{Cc}]/u.test(privateHostname)) badArgument('host.privateHostname becomes part of a key and must not hold a "/" or control characters');
+  const privateHostname =
+    [init.privateHostname ?? "", isPublic ? "" : hostname, machineName].find((name) => name !== "") ?? "";
+  if (/[/\p{Cc}]/u.test(privateHostname))
+    badArgument('host.privateHostname becomes part of a key and must not hold a "/" or control characters');
   const privatePorts = isEmpty(init.privatePorts ?? {}) ? ports : init.privatePorts;
   return new StoredHost({
     hostname,
@@ -182,7 +192,9 @@ export function newHost(service: string, init: HostInit, machineName: string): S
 /** A list of hosts that is frozen and names them. */
 export function hostList(hosts: readonly Host[]): Hosts {
   const list = [...hosts];
-  Object.defineProperty(list, "toString", { value: () => list.map(({ privateHostname, hostname }) => privateHostname ?? hostname).join(", ") });
+  Object.defineProperty(list, "toString", {
+    value: () => list.map(({ privateHostname, hostname }) => privateHostname ?? hostname).join(", "),
+  });
   return Object.freeze(list);
 }
 
@@ -190,7 +202,13 @@ function requireHostInit(init: HostInit): void {
   if ((init as HostInit | undefined) === undefined) badArgument("host must be an object");
   requireOptions("host", init, hostNames);
   const { hostname, ports, privatePorts, user, password, privateHostname, shard } = init;
-  for (const [name, text] of Object.entries({ hostname, user: user ?? "", password: password ?? "", privateHostname: privateHostname ?? "", shard: shard ?? "" })) {
+  for (const [name, text] of Object.entries({
+    hostname,
+    user: user ?? "",
+    password: password ?? "",
+    privateHostname: privateHostname ?? "",
+    shard: shard ?? "",
+  })) {
     requireText(`host.${name}`, text);
   }
   requireBoolean("host.public", init.public);

@@ -8,7 +8,13 @@ export type { Host, HostInit, Hosts } from "./host.js";
 export type { KeepAliveMode } from "./keep-alive.js";
 export type { GetOptions, HostResponse, QueryOptions, Service, ServiceResponse } from "./lookup.js";
 export { HEARTBEAT_DURATION, type RegisterOptions } from "./register.js";
-export { createRegistration, type Credentials, type Registration, type RegistrationState, type WaitOptions } from "./registration.js";
+export {
+  createRegistration,
+  type Credentials,
+  type Registration,
+  type RegistrationState,
+  type WaitOptions,
+} from "./registration.js";
 export type { KeyEvent, SubscribeOptions, Subscription } from "./subscribe.js";
 export type { Ports, UrlOptions } from "./url.js";
 export type { DiscoveryWarning, DiscoveryWarningCode } from "./warning.js";

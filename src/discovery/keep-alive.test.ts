@@ -18,7 +18,12 @@ class OneKey implements Sender {
   async send(spec: RequestSpec, signal?: AbortSignal): Promise<RawResponse> {
     signal?.throwIfAborted();
     const form = new URLSearchParams(spec.body ?? "");
-    const kind = spec.method === "DELETE" ? "delete" : form.has("refresh") ? `refresh ${String(spec.query)}` : `set ${form.get("value") ?? ""}`;
+    const kind =
+      spec.method === "DELETE"
+        ? "delete"
+        : form.has("refresh")
+          ? `refresh ${String(spec.query)}`
+          : `set ${form.get("value") ?? ""}`;
     this.log.push(kind);
     this.mostAtOnce = Math.max(this.mostAtOnce, ++this.#atOnce);
     for (const wake of this.#waiting) wake();
@@ -56,10 +61,19 @@ class OneKey implements Sender {
     const headers = { "content-type": "application/json", "x-etcd-index": "7" };
     const node = { key: "/k", modifiedIndex: 7, createdIndex: 7 };
     if (kind.startsWith("set")) this.value = form.get("value") ?? "";
-    else if (this.value === undefined) return { status: 404, headers, body: JSON.stringify({ errorCode: 100, message: "Key not found", cause: "/k", index: 7 }) };
+    else if (this.value === undefined)
+      return {
+        status: 404,
+        headers,
+        body: JSON.stringify({ errorCode: 100, message: "Key not found", cause: "/k", index: 7 }),
+      };
     else if (kind === "delete") this.value = undefined;
     const value = kind.startsWith("refresh") ? (this.refreshed ?? this.value) : this.value;
-    return { status: 200, headers, body: JSON.stringify({ action: "set", node: { ...node, ...(value !== undefined && { value }) } }) };
+    return {
+      status: 200,
+      headers,
+      body: JSON.stringify({ action: "set", node: { ...node, ...(value !== undefined && { value }) } }),
+    };
   }
 }
 
@@ -93,31 +107,39 @@ test("a key that is gone is set again, one with another value too, and from then
   assert.deepEqual(server.log.slice(-2), ["set v1", "set v1"]);
 });
 
-test("a new value is written at once, after the write that is under way, and never beside another", { timeout: 30_000 }, async () => {
-  const server = new OneKey();
-  await using kept = keep(server, { beatMs: 60_000 });
-  await kept.written;
-  await kept.setValue("v2");
-  const open = server.hold();
-  const third = kept.setValue("v3");
-  await server.came(3);
-  const both = Promise.all([third, kept.setValue("v4"), kept.setValue("v5")]);
-  open();
-  await both;
-  assert.deepEqual(server.log, ["set v1", "set v2", "set v3", "set v5"]);
-  assert.equal(server.mostAtOnce, 1);
-});
-
-test("a new value is written at once, at whatever moment after the write before it comes", { timeout: 30_000 }, async () => {
-  for (let moments = 0; moments < 20; moments++) {
+test(
+  "a new value is written at once, after the write that is under way, and never beside another",
+  { timeout: 30_000 },
+  async () => {
     const server = new OneKey();
     await using kept = keep(server, { beatMs: 60_000 });
     await kept.written;
-    for (let i = 0; i < moments; i++) await Promise.resolve();
     await kept.setValue("v2");
-    assert.deepEqual(server.log, ["set v1", "set v2"]);
-  }
-});
+    const open = server.hold();
+    const third = kept.setValue("v3");
+    await server.came(3);
+    const both = Promise.all([third, kept.setValue("v4"), kept.setValue("v5")]);
+    open();
+    await both;
+    assert.deepEqual(server.log, ["set v1", "set v2", "set v3", "set v5"]);
+    assert.equal(server.mostAtOnce, 1);
+  },
+);
+
+test(
+  "a new value is written at once, at whatever moment after the write before it comes",
+  { timeout: 30_000 },
+  async () => {
+    for (let moments = 0; moments < 20; moments++) {
+      const server = new OneKey();
+      await using kept = keep(server, { beatMs: 60_000 });
+      await kept.written;
+      for (let i = 0; i < moments; i++) await Promise.resolve();
+      await kept.setValue("v2");
+      assert.deepEqual(server.log, ["set v1", "set v2"]);
+    }
+  },
+);
 
 test("failures are told and tried again, and handlers that throw change nothing", async () => {
   const server = new OneKey();
@@ -205,7 +227,16 @@ test("a closed client ends it with its error", async () => {
 
 test("bad arguments are refused", () => {
   const server = new OneKey();
-  const bad: readonly unknown[] = [{ ttl: 0 }, { beatMs: 0 }, { retryMs: -1 }, { mode: "both" }, { onState: 1 }, { onError: 1 }, { signal: 1 }, { beat: 1 }];
+  const bad: readonly unknown[] = [
+    { ttl: 0 },
+    { beatMs: 0 },
+    { retryMs: -1 },
+    { mode: "both" },
+    { onState: 1 },
+    { onError: 1 },
+    { signal: 1 },
+    { beat: 1 },
+  ];
   for (const options of bad) assert.throws(() => keep(server, options as Partial<KeepAliveOptions>), UsageError);
   assert.throws(() => new KeptKey(new KeysAPI(server), "/a/../b", "v", { ttl: 5 }), UsageError);
   assert.deepEqual(server.log, []);

@@ -2,7 +2,15 @@ import { isKeyNotFound, UsageError, type KeysAPI } from "../core/index.js";
 import { Backoff } from "../util/backoff.js";
 import { log } from "../util/log.js";
 import { linkSignal, onAbort, sleep, type Link } from "../util/signals.js";
-import { badArgument, requireFunction, requireMs, requireOptions, requireSignal, requireText, requireTtl } from "../util/validate.js";
+import {
+  badArgument,
+  requireFunction,
+  requireMs,
+  requireOptions,
+  requireSignal,
+  requireText,
+  requireTtl,
+} from "../util/validate.js";
 import { deleteWithin } from "./delete-within.js";
 
 export type KeepAliveMode = "refresh" | "set";
@@ -88,7 +96,10 @@ export class KeptKey implements AsyncDisposable {
       this.#end(reason);
     });
     const loop = this.#run();
-    this.#deletion = loop.then(() => this.#delete(), () => this.#delete());
+    this.#deletion = loop.then(
+      () => this.#delete(),
+      () => this.#delete(),
+    );
     this.closed = this.#ended(loop);
   }
 
@@ -166,7 +177,9 @@ export class KeptKey implements AsyncDisposable {
   /** Whether the key is there, and as we wrote it. */
   async #refresh(value: string): Promise<boolean> {
     try {
-      const { node } = await this.#send("refresh", (signal) => this.#keys.refresh(this.key, this.#options.ttl, { signal }));
+      const { node } = await this.#send("refresh", (signal) =>
+        this.#keys.refresh(this.key, this.#options.ttl, { signal }),
+      );
       if (node.value === value) return true;
       // servers before 2.3 take the empty value of a refresh for a new one
       this.#mode = "set";
@@ -244,7 +257,11 @@ export class KeptKey implements AsyncDisposable {
       await deleteWithin(this.#keys, this.key, closeTimeoutMs);
     } catch (error) {
       this.#deletionFailed = true;
-      log.discovery("%s could not be deleted, it will expire: %s", this.key, error instanceof Error ? error.message : "");
+      log.discovery(
+        "%s could not be deleted, it will expire: %s",
+        this.key,
+        error instanceof Error ? error.message : "",
+      );
       throw error;
     }
   }
@@ -283,4 +300,12 @@ function closedError(key: string): UsageError {
   return new UsageError("ERR_CLOSED", `the registration of ${JSON.stringify(key)} is closed`);
 }
 
-const keepAliveOptionNames: ReadonlySet<string> = new Set<keyof KeepAliveOptions>(["ttl", "beatMs", "mode", "retryMs", "onState", "onError", "signal"]);
+const keepAliveOptionNames: ReadonlySet<string> = new Set<keyof KeepAliveOptions>([
+  "ttl",
+  "beatMs",
+  "mode",
+  "retryMs",
+  "onState",
+  "onError",
+  "signal",
+]);

@@ -59,7 +59,7 @@ export class Latest<T> {
   }
 
   async *#after(seen: number, signal: AbortSignal | undefined): AsyncGenerator<T, void, undefined> {
-    for (let version = seen; ; ) {
+    for (let version = seen; ;) {
       while (version === this.#version && !this.#ended && signal?.aborted !== true) await this.#bell.wait(signal);
       if (version === this.#version || signal?.aborted === true) return;
       version = this.#version;

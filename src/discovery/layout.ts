@@ -24,7 +24,11 @@ export function childOf(dir: string, key: string): string | undefined {
 /** Refuses a name that etcd would take for other keys than its own, or hide: it hides names that begin with "_". */
 export function requireServiceName(name: unknown, allowNested: boolean): asserts name is string {
   const problem = typeof name === "string" ? problemOf(name, allowNested) : "must be a string";
-  if (problem !== undefined) throw new DiscoveryError("INVALID_NAME", `service name ${typeof name === "string" ? JSON.stringify(name) : typeof name} ${problem}`);
+  if (problem !== undefined)
+    throw new DiscoveryError(
+      "INVALID_NAME",
+      `service name ${typeof name === "string" ? JSON.stringify(name) : typeof name} ${problem}`,
+    );
 }
 
 /** Whether it would pass {@link requireServiceName}. */
@@ -37,6 +41,7 @@ function problemOf(name: string, allowNested: boolean): string | undefined {
   if (!name.isWellFormed() || /\p{Cc}/u.test(name)) return "holds control characters or broken text";
   const segments = name.split("/");
   if (segments.length > 1 && !allowNested) return 'holds a "/", which wants allowNested';
-  if (segments.some((segment) => segment === "" || segment === "." || segment === "..")) return 'has a segment "", "." or ".."';
+  if (segments.some((segment) => segment === "" || segment === "." || segment === ".."))
+    return 'has a segment "", "." or ".."';
   return segments.some((segment) => segment.startsWith("_")) ? 'begins with "_", which etcd hides' : undefined;
 }

@@ -128,7 +128,12 @@ class FoundService implements Service {
 
   async all(options: QueryOptions = {}): Promise<Hosts> {
     requireQuery(options);
-    const { shard = "", signal = this.#defaults.signal, strict, requireHosts = false } = { ...options, shard: this.#shardOf(options) };
+    const {
+      shard = "",
+      signal = this.#defaults.signal,
+      strict,
+      requireHosts = false,
+    } = { ...options, shard: this.#shardOf(options) };
     signal?.throwIfAborted();
     const known = await this.#source.hosts(this.name, { signal, strict });
     const hosts = (known ?? []).filter((host) => shard === "" || host.shard === shard);
@@ -200,4 +205,10 @@ function requireQuery(options: QueryOptions): void {
 }
 
 const getOptionNames: ReadonlySet<string> = new Set<keyof GetOptions>(["signal", "strict"]);
-const queryOptionNames: ReadonlySet<string> = new Set<keyof (QueryOptions & UrlOptions)>(["shard", "signal", "requireHosts", "strict", "raw"]);
+const queryOptionNames: ReadonlySet<string> = new Set<keyof (QueryOptions & UrlOptions)>([
+  "shard",
+  "signal",
+  "requireHosts",
+  "strict",
+  "raw",
+]);

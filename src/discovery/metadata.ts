@@ -21,7 +21,11 @@ export interface Announced {
 }
 
 /** One attempt of a public host to write its service's metadata, whoever wrote it before. */
-export async function impose({ keys, service }: MetadataContext, info: ServiceInfo, signal: AbortSignal): Promise<Announced> {
+export async function impose(
+  { keys, service }: MetadataContext,
+  info: ServiceInfo,
+  signal: AbortSignal,
+): Promise<Announced> {
   const { node } = await keys.set(infoKey(service), encodeInfo(info), { signal });
   return { info, index: node.modifiedIndex };
 }
@@ -52,9 +56,17 @@ export async function announcePrivate(context: MetadataContext, info: ServiceInf
   }
   const stored = await read(context, signal);
   if (stored?.info?.public === true) {
-    warn({ code: "MIXED_VISIBILITY", service, key, message: "the service is public: its metadata stays as it is, though a private host registers" });
+    warn({
+      code: "MIXED_VISIBILITY",
+      service,
+      key,
+      message: "the service is public: its metadata stays as it is, though a private host registers",
+    });
   } else if (stored?.node.value !== value) {
-    await keys.set(key, value, { ...(stored === undefined ? { prevExist: false } : { prevIndex: stored.node.modifiedIndex }), signal });
+    await keys.set(key, value, {
+      ...(stored === undefined ? { prevExist: false } : { prevIndex: stored.node.modifiedIndex }),
+      signal,
+    });
   }
 }
 
@@ -105,7 +117,12 @@ function credentialsOf({ service, warn }: MetadataContext, { key, value }: KeyNo
   try {
     const info = decodeInfo(key, value);
     if (info.public) return { user: info.user, password: info.password };
-    warn({ code: "MIXED_VISIBILITY", service, key, message: "the metadata became private: the credentials stay as they are" });
+    warn({
+      code: "MIXED_VISIBILITY",
+      service,
+      key,
+      message: "the metadata became private: the credentials stay as they are",
+    });
   } catch (error) {
     if (!(error instanceof DiscoveryError)) throw error;
     warn({ code: "METADATA_INVALID", service, key, message: error.message, error });
@@ -123,7 +140,10 @@ async function restore(keys: KeysAPI, key: string, value: string, signal: AbortS
 }
 
 /** What is stored; `info` is absent where it cannot be read. */
-async function read({ keys, service }: MetadataContext, signal: AbortSignal): Promise<{ readonly node: KeyNode; readonly info?: ServiceInfo } | undefined> {
+async function read(
+  { keys, service }: MetadataContext,
+  signal: AbortSignal,
+): Promise<{ readonly node: KeyNode; readonly info?: ServiceInfo } | undefined> {
   const key = infoKey(service);
   try {
     const { node } = await keys.get(key, { quorum: true, signal });

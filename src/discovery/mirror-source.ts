@@ -32,7 +32,10 @@ export class MirrorSource implements InstanceSource {
     if (now.length === 0) this.#byKey.delete(node.key);
     else this.#byKey.set(node.key, now);
     const gone = before.filter(({ id }) => !now.some((instance) => instance.id === id));
-    return [...gone.map(({ id }) => ({ type: "remove", id }) as const), ...now.map((instance) => ({ type: "set", instance }) as const)];
+    return [
+      ...gone.map(({ id }) => ({ type: "remove", id }) as const),
+      ...now.map((instance) => ({ type: "set", instance }) as const),
+    ];
   }
 }
 

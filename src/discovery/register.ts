@@ -4,8 +4,22 @@ import { badArgument, requireMs, requireOptions, requireSignal, requireTtl } fro
 import { encodeHost, type StoredHost } from "./host.js";
 import { KeptKey, type KeepAliveMode } from "./keep-alive.js";
 import { hostKey, infoKey } from "./layout.js";
-import { adopt, announcePrivate, followCredentials, impose, isRace, type Announced, type MetadataContext } from "./metadata.js";
-import { aborted, LiveRegistration, type Credentials, type Registration, type RegistrationSink } from "./registration.js";
+import {
+  adopt,
+  announcePrivate,
+  followCredentials,
+  impose,
+  isRace,
+  type Announced,
+  type MetadataContext,
+} from "./metadata.js";
+import {
+  aborted,
+  LiveRegistration,
+  type Credentials,
+  type Registration,
+  type RegistrationSink,
+} from "./registration.js";
 import { retry, within } from "./retry.js";
 import { infoOf } from "./service-info.js";
 import { wordsOf, type Warn } from "./warning.js";
@@ -45,7 +59,13 @@ interface Context extends MetadataContext {
 }
 
 /** @throws {UsageError} for bad options */
-export function startRegistration(keys: KeysAPI, service: string, host: StoredHost, warn: Warn, options: RegisterOptions = {}): Registration {
+export function startRegistration(
+  keys: KeysAPI,
+  service: string,
+  host: StoredHost,
+  warn: Warn,
+  options: RegisterOptions = {},
+): Registration {
   const resolved = resolve(options);
   const context: Context = { keys, service, warn, retryMs: resolved.retryMs, options: resolved };
   return new LiveRegistration({
@@ -56,7 +76,12 @@ export function startRegistration(keys: KeysAPI, service: string, host: StoredHo
   });
 }
 
-async function keepRegistered(context: Context, initial: StoredHost, sink: RegistrationSink, parent: AbortSignal): Promise<void> {
+async function keepRegistered(
+  context: Context,
+  initial: StoredHost,
+  sink: RegistrationSink,
+  parent: AbortSignal,
+): Promise<void> {
   const { keys, service, warn, options } = context;
   const announced = await announce(context, initial, parent);
   let host = initial.public ? initial.with(announced.info) : initial;
@@ -124,7 +149,14 @@ async function announce(context: Context, host: StoredHost, signal: AbortSignal)
 
 function resolve(options: RegisterOptions): Resolved {
   requireOptions("options", options, registerOptionNames);
-  const { signal, ttlSeconds: ttl = HEARTBEAT_DURATION, retryMs = 1_000, initialTimeoutMs = 300_000, heartbeat = "refresh", credentials = "impose" } = options;
+  const {
+    signal,
+    ttlSeconds: ttl = HEARTBEAT_DURATION,
+    retryMs = 1_000,
+    initialTimeoutMs = 300_000,
+    heartbeat = "refresh",
+    credentials = "impose",
+  } = options;
   requireSignal("options.signal", signal);
   requireTtl("options.ttlSeconds", ttl);
   const { heartbeatMs = Math.max(ttl * 1_000 - 1_000, (ttl * 1_000) / 3) } = options;

@@ -93,7 +93,10 @@ export class LiveRegistration implements Registration {
         this.#state.set(state);
       },
     };
-    this.closed = this.#live(() => run(sink, link.signal), (reason) => settle?.reject(reason));
+    this.closed = this.#live(
+      () => run(sink, link.signal),
+      (reason) => settle?.reject(reason),
+    );
   }
 
   get host(): Host {
@@ -115,7 +118,8 @@ export class LiveRegistration implements Registration {
 
   credentials(): Credentials {
     const credentials = this.#credentials.value;
-    if (credentials === undefined) throw new DiscoveryError("NOT_READY", `host ${JSON.stringify(this.uuid)} is not registered yet`);
+    if (credentials === undefined)
+      throw new DiscoveryError("NOT_READY", `host ${JSON.stringify(this.uuid)} is not registered yet`);
     return { ...credentials };
   }
 
@@ -167,7 +171,11 @@ export class LiveRegistration implements Registration {
 }
 
 /** For tests: a registration without etcd, which is ready, and changes, with the credentials that the source gives. */
-export function createRegistration(uuid: string, credentialSource: AsyncIterable<Credentials>, options: WaitOptions = {}): Registration {
+export function createRegistration(
+  uuid: string,
+  credentialSource: AsyncIterable<Credentials>,
+  options: WaitOptions = {},
+): Registration {
   requireText("uuid", uuid);
   const { signal } = checked(options);
   const run = async (sink: RegistrationSink, ending: AbortSignal): Promise<void> => {

@@ -13,7 +13,10 @@ export interface RetryOptions {
 }
 
 /** Tries until it works, whatever etcd says; only a closed client, or a bad argument, is final. Rejects with the abort reason. */
-export async function retry<T>(attempt: (signal: AbortSignal) => Promise<T>, { retryMs, onError, signal }: RetryOptions): Promise<T> {
+export async function retry<T>(
+  attempt: (signal: AbortSignal) => Promise<T>,
+  { retryMs, onError, signal }: RetryOptions,
+): Promise<T> {
   const backoff = new Backoff(retryMs, retryMs);
   for (;;) {
     signal.throwIfAborted();
@@ -38,7 +41,11 @@ export interface StepLimits {
 }
 
 /** Gives a step its time. @throws {DiscoveryError} `REGISTRATION_TIMEOUT`, with the last failure as its cause */
-export async function within<T>({ ms, what, failure }: StepLimits, parent: AbortSignal, step: (signal: AbortSignal) => Promise<T>): Promise<T> {
+export async function within<T>(
+  { ms, what, failure }: StepLimits,
+  parent: AbortSignal,
+  step: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   if (ms === Infinity) return step(parent);
   const tooLate = (): DiscoveryError => {
     const cause = failure();

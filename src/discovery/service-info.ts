@@ -19,7 +19,9 @@ export interface ServiceInfo {
 /** What a host writes about its service when it registers. */
 export function infoOf(host: Host): ServiceInfo {
   const { name, critical, hostname, user = "", password = "", ports } = host;
-  return host.public ? { name, critical, hostname, user, password, ports, public: true, rest: [] } : { ...emptyInfo(name), critical };
+  return host.public
+    ? { name, critical, hostname, user, password, ports, public: true, rest: [] }
+    : { ...emptyInfo(name), critical };
 }
 
 /** A service of which nothing is known. */
@@ -30,7 +32,10 @@ export function emptyInfo(name: string): ServiceInfo {
 /** The bytes that the Go library would write. */
 export function encodeInfo(info: ServiceInfo): string {
   const { name, critical, hostname, user, password, ports, rest } = info;
-  const fields: (readonly [string, unknown])[] = [["name", name], ["critical", critical]];
+  const fields: (readonly [string, unknown])[] = [
+    ["name", name],
+    ["critical", critical],
+  ];
   if (hostname !== "") fields.push(["hostname", hostname]);
   if (user !== "") fields.push(["user", user]);
   if (password !== "") fields.push(["password", password]);

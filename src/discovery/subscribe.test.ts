@@ -4,8 +4,21 @@ import { EtcdError, type Sender } from "../core/index.js";
 import { createDiscovery } from "./discovery.js";
 
 const headers = { "content-type": "application/json", "x-etcd-index": "7" };
-const listing = { status: 404, headers, body: JSON.stringify({ errorCode: 100, message: "Key not found", cause: "/services", index: 7 }) };
-const refusal = { status: 401, headers, body: JSON.stringify({ errorCode: 110, message: "The request requires user authentication", cause: "Insufficient credentials", index: 0 }) };
+const listing = {
+  status: 404,
+  headers,
+  body: JSON.stringify({ errorCode: 100, message: "Key not found", cause: "/services", index: 7 }),
+};
+const refusal = {
+  status: 401,
+  headers,
+  body: JSON.stringify({
+    errorCode: 110,
+    message: "The request requires user authentication",
+    cause: "Insufficient credentials",
+    index: 0,
+  }),
+};
 
 test("what will not pass ends all subscriptions of the service with its error, and the next one begins anew", async () => {
   const lists: string[] = [];
@@ -28,7 +41,10 @@ test("what will not pass ends all subscriptions of the service with its error, a
   assert.equal(lists.length, 1);
   refuse();
   for (const subscription of [a, b]) {
-    await assert.rejects(subscription[Symbol.asyncIterator]().next(), (error: unknown) => error instanceof EtcdError && error.errorCode === 110);
+    await assert.rejects(
+      subscription[Symbol.asyncIterator]().next(),
+      (error: unknown) => error instanceof EtcdError && error.errorCode === 110,
+    );
     assert.ok((await subscription.closed) instanceof EtcdError);
     await subscription.close();
   }
@@ -49,7 +65,14 @@ test("bad options are refused before anything is asked", () => {
   const discovery = createDiscovery({ client: { send: () => assert.fail("asked") } });
   const bad: readonly unknown[] = [{ signal: 1 }, { includeExisting: 1 }, { afterIndex: -1 }, { after: 1 }];
   for (const options of bad) assert.throws(() => discovery.subscribe("a", options as object), { code: "ERR_ARGUMENT" });
-  for (const options of [{ client: {} }, { hostname: 1 }, { onWarning: 1 }, { random: 1 }, { allowNested: 1 }, { prefix: "" }]) {
+  for (const options of [
+    { client: {} },
+    { hostname: 1 },
+    { onWarning: 1 },
+    { random: 1 },
+    { allowNested: 1 },
+    { prefix: "" },
+  ]) {
     assert.throws(() => createDiscovery(options as object), { code: "ERR_ARGUMENT" });
   }
 });

@@ -70,7 +70,10 @@ export class LiveSubscription<T> implements Subscription<T> {
     this.#listener = {
       update: (update, nodes) => {
         if (this.#began) this.#apply(update, nodes);
-        else if (late) this.#held.push(() => { this.#apply(update, nodes); });
+        else if (late)
+          this.#held.push(() => {
+            this.#apply(update, nodes);
+          });
         else this.#begin(update);
       },
       fail: (error) => {
@@ -140,7 +143,8 @@ export class LiveSubscription<T> implements Subscription<T> {
       if (replaces && this.#unread.length > 0) this.#unread = this.#unread.filter((each) => each.key !== key);
       if (item !== undefined) this.#unread.push({ key, item });
     }
-    if (this.#unread.length > maxUnread) this.#unread = [...new Map(this.#unread.map((each) => [each.key, each])).values()];
+    if (this.#unread.length > maxUnread)
+      this.#unread = [...new Map(this.#unread.map((each) => [each.key, each])).values()];
   }
 
   #end(reason: unknown, error: unknown): void {
@@ -178,7 +182,8 @@ function difference(before: ReadonlyMap<string, KeyNode>, now: ReadonlyMap<strin
   for (const node of now.values()) {
     const prevNode = before.get(node.key);
     if (prevNode === undefined) changes.push({ type: "set", node, action: "list" });
-    else if (prevNode.value !== node.value || prevNode.createdIndex !== node.createdIndex) changes.push({ type: "set", node, prevNode, action: "list" });
+    else if (prevNode.value !== node.value || prevNode.createdIndex !== node.createdIndex)
+      changes.push({ type: "set", node, prevNode, action: "list" });
   }
   return changes;
 }
@@ -197,4 +202,8 @@ function deferred<T>(): Deferred<T> {
   return { promise, resolve: (value) => settle?.resolve(value), reject: (reason) => settle?.reject(reason) };
 }
 
-const subscribeOptionNames: ReadonlySet<string> = new Set<keyof SubscribeOptions>(["signal", "includeExisting", "afterIndex"]);
+const subscribeOptionNames: ReadonlySet<string> = new Set<keyof SubscribeOptions>([
+  "signal",
+  "includeExisting",
+  "afterIndex",
+]);

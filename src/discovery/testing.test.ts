@@ -8,15 +8,32 @@ test("the fake registers, shares credentials, looks up and tells", async () => {
   await using down = discovery.subscribeDown("a");
   await using fresh = discovery.subscribeNew("a");
   await Promise.all([down.ready, fresh.ready]);
-  await using a = discovery.register("a", { hostname: "h1", public: true, user: "ua", password: "pa", ports: { http: "1" }, privateHostname: "p1" });
+  await using a = discovery.register("a", {
+    hostname: "h1",
+    public: true,
+    user: "ua",
+    password: "pa",
+    ports: { http: "1" },
+    privateHostname: "p1",
+  });
   assert.throws(() => a.credentials(), { code: "NOT_READY" });
   await a.waitRegistration();
   assert.deepEqual(a.credentials(), { user: "ua", password: "pa" });
   const changes = a.credentialChanges()[Symbol.asyncIterator]();
-  await using b = discovery.register("a", { hostname: "h2", public: true, user: "ub", password: "pb", ports: { http: "2" }, shard: "s" });
+  await using b = discovery.register("a", {
+    hostname: "h2",
+    public: true,
+    user: "ub",
+    password: "pb",
+    ports: { http: "2" },
+    shard: "s",
+  });
   await b.waitRegistration();
   assert.deepEqual(await changes.next(), { done: false, value: { user: "ub", password: "pb" } });
-  assert.deepEqual([a.credentials(), a.host.user, a.state, a.ready()], [{ user: "ub", password: "pb" }, "ub", "registered", true]);
+  assert.deepEqual(
+    [a.credentials(), a.host.user, a.state, a.ready()],
+    [{ user: "ub", password: "pb" }, "ub", "registered", true],
+  );
   assert.equal((await discovery.get("a").all()).length, 2);
   assert.equal(await discovery.get("a").url("http", "/"), "http://ub:pb@h2:2/");
   assert.equal(await discovery.getForShard("a", "s").first().url("http"), "http://ub:pb@h2:2");
@@ -38,7 +55,13 @@ test("the fake registers, shares credentials, looks up and tells", async () => {
 
 test("the fake leaves a public service's metadata to its public hosts", async () => {
   const discovery = createFakeDiscovery();
-  await using a = discovery.register("a", { hostname: "h1", public: true, user: "u", password: "p", ports: { http: "1" } });
+  await using a = discovery.register("a", {
+    hostname: "h1",
+    public: true,
+    user: "u",
+    password: "p",
+    ports: { http: "1" },
+  });
   await a.waitRegistration();
   await using b = discovery.register("a", { hostname: "h2", user: "x" });
   await b.waitRegistration();

@@ -4,10 +4,23 @@ import { encodeHost, newHost, type Host, type HostInit, type StoredHost } from "
 import { hostKey, requireServiceName } from "./layout.js";
 import { lookUp, type GetOptions, type ServiceResponse } from "./lookup.js";
 import type { RegisterOptions } from "./register.js";
-import { aborted, LiveRegistration, type Credentials, type Registration, type RegistrationSink } from "./registration.js";
+import {
+  aborted,
+  LiveRegistration,
+  type Credentials,
+  type Registration,
+  type RegistrationSink,
+} from "./registration.js";
 import type { Feed, FeedListener } from "./service-feed.js";
 import { emptyInfo, infoOf, type ServiceInfo } from "./service-info.js";
-import { LiveSubscription, requireSubscribeOptions, type KeyEvent, type Picked, type SubscribeOptions, type Subscription } from "./subscribe.js";
+import {
+  LiveSubscription,
+  requireSubscribeOptions,
+  type KeyEvent,
+  type Picked,
+  type SubscribeOptions,
+  type Subscription,
+} from "./subscribe.js";
 import { warner } from "./warning.js";
 
 /** Of {@link DiscoveryOptions}: the name of this machine, and what `one` picks with. */
@@ -32,7 +45,8 @@ class FakeDiscovery implements Discovery {
   register(name: string, init: HostInit, options: RegisterOptions = {}): Registration {
     requireServiceName(name, true);
     const host = newHost(name, init, this.#options.hostname ?? "localhost");
-    const run = (sink: RegistrationSink, signal: AbortSignal): Promise<never> => this.#service(name).hold(host, sink, signal);
+    const run = (sink: RegistrationSink, signal: AbortSignal): Promise<never> =>
+      this.#service(name).hold(host, sink, signal);
     return new LiveRegistration({ uuid: host.uuid ?? "", host, signal: options.signal, run });
   }
 
@@ -48,7 +62,8 @@ class FakeDiscovery implements Discovery {
         requireServiceName(wanted, true);
         return this.#services.get(wanted)?.info ?? emptyInfo(wanted);
       },
-      hosts: (wanted: string): Promise<readonly Host[] | undefined> => Promise.resolve(this.#services.get(wanted)?.hosts),
+      hosts: (wanted: string): Promise<readonly Host[] | undefined> =>
+        Promise.resolve(this.#services.get(wanted)?.hosts),
     };
     return lookUp(source, name, shard, options);
   }
@@ -65,7 +80,11 @@ class FakeDiscovery implements Discovery {
     return this.#subscription(name, options, (change) => pickDown(name, change));
   }
 
-  #subscription<T>(name: string, options: SubscribeOptions = {}, pick: (change: KeyEvent) => Picked<T>): Subscription<T> {
+  #subscription<T>(
+    name: string,
+    options: SubscribeOptions = {},
+    pick: (change: KeyEvent) => Picked<T>,
+  ): Subscription<T> {
     requireServiceName(name, true);
     requireSubscribeOptions(options);
     return new LiveSubscription(this.#service(name), pick, options);
@@ -155,7 +174,14 @@ class FakeService implements Feed {
   #put(key: string, host: StoredHost, sink: RegistrationSink): void {
     const prevNode = this.#held.get(key)?.node;
     this.#index++;
-    const node = { key, value: encodeHost(host), dir: false, nodes: [], createdIndex: this.#index, modifiedIndex: this.#index };
+    const node = {
+      key,
+      value: encodeHost(host),
+      dir: false,
+      nodes: [],
+      createdIndex: this.#index,
+      modifiedIndex: this.#index,
+    };
     this.#held.set(key, { sink, node, host });
     this.#tell({ type: "set", node, action: "set", ...(prevNode !== undefined && { prevNode }) });
   }

@@ -5,7 +5,8 @@ import { log } from "../util/log.js";
  * `HOST_INVALID`: a stored value cannot be read. `METADATA_DELETED`: it is gone, and written again. `RETRY`: etcd failed,
  * and is asked again. `NOT_DELETED`: the key of a host that ended is left to its TTL.
  */
-export type DiscoveryWarningCode = "MIXED_VISIBILITY" | "METADATA_INVALID" | "METADATA_DELETED" | "HOST_INVALID" | "RETRY" | "NOT_DELETED";
+export type DiscoveryWarningCode =
+  "MIXED_VISIBILITY" | "METADATA_INVALID" | "METADATA_DELETED" | "HOST_INVALID" | "RETRY" | "NOT_DELETED";
 
 /** Something a service's owner should know, and that was handled. Holds no credential. */
 export interface DiscoveryWarning {

@@ -18,8 +18,12 @@ lockSuite("a lock in memory", {
     const connection = server.connect();
     return Promise.resolve({
       candidate: connection.candidate,
-      cut: (how) => { connection.cut(how); },
-      heal: () => { connection.heal(); },
+      cut: (how) => {
+        connection.cut(how);
+      },
+      heal: () => {
+        connection.heal();
+      },
       releases: () => connection.releases,
       lastGoodBeatMs: () => connection.lastGoodBeatMs,
       pending: () => connection.pending,
@@ -34,10 +38,15 @@ lockSuite("a lock in memory", {
 test("isLeader and the signal tell the truth as soon as they are asked after the process stood still", async (t) => {
   const { candidate } = server.connect();
   const signals: AbortSignal[] = [];
-  const session = await candidate.participate({ key: "stood-still", contactInfo: "", ttlMs: 300, marginMs: 30 }, async ({ signal }) => {
-    signals.push(signal);
-    await new Promise((resolve) => { signal.addEventListener("abort", resolve); });
-  });
+  const session = await candidate.participate(
+    { key: "stood-still", contactInfo: "", ttlMs: 300, marginMs: 30 },
+    async ({ signal }) => {
+      signals.push(signal);
+      await new Promise((resolve) => {
+        signal.addEventListener("abort", resolve);
+      });
+    },
+  );
   t.after(() => session.close());
   while (!session.isLeader) await new Promise((resolve) => setTimeout(resolve, 5));
   const signal = signals.at(-1);
@@ -55,7 +64,15 @@ test("isLeader and the signal tell the truth as soon as they are asked after the
 test("a backend that cannot be reached at the beginning is tried again", async (t) => {
   const connection = server.connect();
   connection.cut("refuse");
-  const session = await connection.candidate.participate({ key: "later", contactInfo: "", ttlMs: 20_000 }, ({ signal }) => new Promise((resolve) => { signal.addEventListener("abort", () => { resolve(); }); }));
+  const session = await connection.candidate.participate(
+    { key: "later", contactInfo: "", ttlMs: 20_000 },
+    ({ signal }) =>
+      new Promise((resolve) => {
+        signal.addEventListener("abort", () => {
+          resolve();
+        });
+      }),
+  );
   t.after(() => session.close());
   assert.equal(session.sessionId, undefined);
   const changes = session.changes();
@@ -68,10 +85,13 @@ test("a callback that fails at once makes the pause grow, however long the relea
   const connection = server.connect();
   connection.releaseMs = 1_200;
   const begunMs: number[] = [];
-  const session = await connection.candidate.participate({ key: "slow-release", contactInfo: "", ttlMs: 20_000, cooldownMs: 200 }, () => {
-    begunMs.push(performance.now());
-    return Promise.reject(new Error("out of luck"));
-  });
+  const session = await connection.candidate.participate(
+    { key: "slow-release", contactInfo: "", ttlMs: 20_000, cooldownMs: 200 },
+    () => {
+      begunMs.push(performance.now());
+      return Promise.reject(new Error("out of luck"));
+    },
+  );
   t.after(() => session.close());
   await until("it is called a third time", () => begunMs.length === 3);
   const pauseMs = (begunMs[2] ?? 0) - (begunMs[1] ?? 0);
@@ -80,7 +100,15 @@ test("a callback that fails at once makes the pause grow, however long the relea
 
 test("changes: what happens from the call on, for each reader; ends with the handle, or by its signal", async () => {
   const { candidate } = server.connect();
-  const session = await candidate.participate({ key: "changes", contactInfo: "", ttlMs: 20_000 }, ({ signal }) => new Promise((resolve) => { signal.addEventListener("abort", () => { resolve(); }); }));
+  const session = await candidate.participate(
+    { key: "changes", contactInfo: "", ttlMs: 20_000 },
+    ({ signal }) =>
+      new Promise((resolve) => {
+        signal.addEventListener("abort", () => {
+          resolve();
+        });
+      }),
+  );
   const stop = new AbortController();
   const all = session.changes();
   const some = session.changes({ signal: stop.signal });

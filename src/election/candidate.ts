@@ -8,7 +8,19 @@ import { persist } from "../util/persist.js";
 import { abortable, linkSignal, onAbort, sleep, type Link } from "../util/signals.js";
 import { badArgument } from "../util/validate.js";
 import { asError, ElectionError, isLost, resigned } from "./errors.js";
-import type { AsLeader, Candidate, Hold, LeaderEntry, Leadership, LeadershipChange, LeaderSession, Lock, LockMaker, LockSession, SignalOptions } from "./lock.js";
+import type {
+  AsLeader,
+  Candidate,
+  Hold,
+  LeaderEntry,
+  Leadership,
+  LeadershipChange,
+  LeaderSession,
+  Lock,
+  LockMaker,
+  LockSession,
+  SignalOptions,
+} from "./lock.js";
 import { checkedSignal } from "./lock.js";
 
 /** Between tries after a failure, in ms. */
@@ -46,10 +58,17 @@ export function createCandidate(maker: LockMaker): Candidate {
           },
           options,
         );
-        participating.then((session) => session.closed).then((error) => { reject(error ?? options.signal?.reason ?? resigned()); }, reject);
+        participating
+          .then((session) => session.closed)
+          .then((error) => {
+            reject(error ?? options.signal?.reason ?? resigned());
+          }, reject);
       });
     } finally {
-      await participating?.then((session) => session.close(), () => undefined);
+      await participating?.then(
+        (session) => session.close(),
+        () => undefined,
+      );
     }
   };
   return { participate, run };
@@ -147,7 +166,9 @@ class Contender implements LeaderSession {
     const contest = linkSignal(this.#link.signal);
     // not the handle's: while the callback winds down the lock is kept
     const beats = linkSignal(undefined);
-    const beating = this.#beat(session, lease, beats.signal).catch((error: unknown) => { contest.abort(error); });
+    const beating = this.#beat(session, lease, beats.signal).catch((error: unknown) => {
+      contest.abort(error);
+    });
     const { signal } = contest;
     this.#session = session;
     this.#changes.push({ type: "session" });
@@ -165,7 +186,9 @@ class Contender implements LeaderSession {
       await beating;
       contest.unlink();
       this.#session = undefined;
-      await this.#bounded(undefined, (each) => session.close(each)).catch((error: unknown) => { this.#fail(error); });
+      await this.#bounded(undefined, (each) => session.close(each)).catch((error: unknown) => {
+        this.#fail(error);
+      });
     }
   }
 
@@ -207,12 +230,20 @@ class Contender implements LeaderSession {
     const over = term.deadline.signal;
     const watching = linkSignal(signal);
     this.#term = term;
-    const off = onAbort(signal, (reason) => { term.deadline.abort(reason); });
+    const off = onAbort(signal, (reason) => {
+      term.deadline.abort(reason);
+    });
     log.election("%s: elected, token %s", this.#config.key, hold.fencingToken);
     this.#changes.push({ type: "elected" });
-    this.#persist(watching.signal, () => session.untilLost(watching.signal).then(() => new ElectionError("ERR_LOST", "the lock is ours no more"))).then(
-      (lost) => { term.deadline.abort(lost); },
-      (error: unknown) => { if (!watching.signal.aborted) term.deadline.abort(error); },
+    this.#persist(watching.signal, () =>
+      session.untilLost(watching.signal).then(() => new ElectionError("ERR_LOST", "the lock is ours no more")),
+    ).then(
+      (lost) => {
+        term.deadline.abort(lost);
+      },
+      (error: unknown) => {
+        if (!watching.signal.aborted) term.deadline.abort(error);
+      },
     );
     const work = this.#work(over, hold.fencingToken);
     try {
@@ -231,7 +262,9 @@ class Contender implements LeaderSession {
       // never two at once: not in a new session either
       const hasty = await abortable(work, this.#link.signal).catch(() => false);
       this.#notBeforeMs = performance.now() + this.#cooldownMs;
-      this.#cooldownMs = hasty ? Math.min(this.#cooldownMs * 2, Math.max(maxCooldownMs, this.#config.cooldownMs)) : this.#config.cooldownMs;
+      this.#cooldownMs = hasty
+        ? Math.min(this.#cooldownMs * 2, Math.max(maxCooldownMs, this.#config.cooldownMs))
+        : this.#config.cooldownMs;
     }
   }
 
@@ -251,7 +284,17 @@ class Contender implements LeaderSession {
 
   #persist<T>(signal: AbortSignal, attempt: () => Promise<T | undefined>): Promise<T> {
     const isFinal = (error: unknown): boolean => isLost(error) || error instanceof UsageError;
-    return persist(signal, { backoff: this.#backoff(), isFinal, onFailure: (error) => { this.#fail(error); } }, attempt);
+    return persist(
+      signal,
+      {
+        backoff: this.#backoff(),
+        isFinal,
+        onFailure: (error) => {
+          this.#fail(error);
+        },
+      },
+      attempt,
+    );
   }
 
   #backoff(): Backoff {
@@ -261,7 +304,12 @@ class Contender implements LeaderSession {
   /** A backstop: backends have limits of their own, which are shorter. */
   #bounded<T>(signal: AbortSignal | undefined, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const ms = this.#config.ttlMs / 2;
-    return bounded(ms, signal, () => new ElectionError("ERR_TIMEOUT", `the backend took longer than ${String(ms)} ms`), call);
+    return bounded(
+      ms,
+      signal,
+      () => new ElectionError("ERR_TIMEOUT", `the backend took longer than ${String(ms)} ms`),
+      call,
+    );
   }
 
   #fail(error: unknown): void {

@@ -7,7 +7,8 @@ import { plainCause } from "../util/plain-cause.js";
  * `close()`; `ERR_FINISHED`: the callback has ended, and the term with it; `ERR_TIMEOUT`: a backend took too long;
  * `ERR_CALLBACK`: the callback threw something that is no error.
  */
-export type ElectionErrorCode = "ERR_LOST" | "ERR_EXPIRED" | "ERR_RESIGNED" | "ERR_FINISHED" | "ERR_TIMEOUT" | "ERR_CALLBACK";
+export type ElectionErrorCode =
+  "ERR_LOST" | "ERR_EXPIRED" | "ERR_RESIGNED" | "ERR_FINISHED" | "ERR_TIMEOUT" | "ERR_CALLBACK";
 
 /** Why a term ended (the reason of its signal), or a step of an election failed. */
 export class ElectionError extends SdkError {
@@ -29,7 +30,9 @@ export function isLost(error: unknown): error is ElectionError {
 
 /** What was thrown, as an error. */
 export function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new ElectionError("ERR_CALLBACK", "the callback threw something that is no error", { cause: plainCause(thrown) });
+  return thrown instanceof Error
+    ? thrown
+    : new ElectionError("ERR_CALLBACK", "the callback threw something that is no error", { cause: plainCause(thrown) });
 }
 
 /** Why a term ends that was given up on purpose. */

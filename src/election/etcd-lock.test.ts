@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Client } from "../core/client.js";
-import { clientOf, headersOnly, reply, ScriptedServer, silence, type Answer, type SeenRequest } from "../test-kit/scripted-server.js";
+import {
+  clientOf,
+  headersOnly,
+  reply,
+  ScriptedServer,
+  silence,
+  type Answer,
+  type SeenRequest,
+} from "../test-kit/scripted-server.js";
 import { until } from "../test-kit/waiting.js";
 import { createEtcdCandidate } from "./etcd-lock.js";
 
@@ -12,14 +20,20 @@ function etcd(): Answer {
   let modifiedIndex = 7;
   return (response, request, socket) => {
     const wait = request.query.includes("wait=true");
-    const answer = request.method === "GET" && wait ? headersOnly() : reply(200, body(request, ++modifiedIndex), { "x-etcd-index": String(modifiedIndex) });
+    const answer =
+      request.method === "GET" && wait
+        ? headersOnly()
+        : reply(200, body(request, ++modifiedIndex), { "x-etcd-index": String(modifiedIndex) });
     return answer(response, request, socket);
   };
 }
 
 function body({ method, form }: SeenRequest, modifiedIndex: number): object {
   value = form.find((field) => field.startsWith("value="))?.slice("value=".length) ?? value;
-  return { action: method === "DELETE" ? "compareAndDelete" : "set", node: { key: "/jobs/leader", value, createdIndex: 8, modifiedIndex } };
+  return {
+    action: method === "DELETE" ? "compareAndDelete" : "set",
+    node: { key: "/jobs/leader", value, createdIndex: 8, modifiedIndex },
+  };
 }
 
 let value = "";
@@ -40,9 +54,15 @@ test("consul 49: what goes over the wire: create, refresh from the known index, 
   assert.match(value, /^\{"session":"[0-9a-f-]{36}","contact":"http:\/\/h\/\?a=1&b=<2>"\}$/);
   assert.deepEqual(create?.form, ["ttl=6", `value=${value}`]);
   assert.deepEqual(first?.form, ["refresh=true", "ttl=6"]);
-  assert.deepEqual(first.query.filter((field) => !field.startsWith("prevIndex")), ["prevExist=true", `prevValue=${value}`]);
+  assert.deepEqual(
+    first.query.filter((field) => !field.startsWith("prevIndex")),
+    ["prevExist=true", `prevValue=${value}`],
+  );
   const indexes = [first, second].map(prevIndexOf);
-  assert.ok((indexes[0] ?? 0) >= 8 && (indexes[1] ?? 0) > (indexes[0] ?? 0), `each from the one before: ${indexes.join(", ")}`);
+  assert.ok(
+    (indexes[0] ?? 0) >= 8 && (indexes[1] ?? 0) > (indexes[0] ?? 0),
+    `each from the one before: ${indexes.join(", ")}`,
+  );
   assert.deepEqual([release?.method, release?.query], ["DELETE", [`prevValue=${value}`]]);
 });
 
@@ -75,5 +95,8 @@ test("consul 49: what a spec asks for lowers the client's limits, and never rais
   });
   await client.send({ method: "GET", path: "/" });
   await client.send({ method: "GET", path: "/", limits: { headersMs: 500, idleMs: 3_000 } });
-  assert.deepEqual(seen, [{ headersMs: 1_000, idleMs: 2_000 }, { headersMs: 500, idleMs: 2_000 }]);
+  assert.deepEqual(seen, [
+    { headersMs: 1_000, idleMs: 2_000 },
+    { headersMs: 500, idleMs: 2_000 },
+  ]);
 });

@@ -1,11 +1,32 @@
 import { randomUUID } from "node:crypto";
-import { isCompareFailed, isKeyNotFound, isNodeExist, KeysAPI, keysOf, Mirror, SdkError, type KeyNode, type KeysClient, type MirrorUpdate, type Sender } from "../core/index.js";
+import {
+  isCompareFailed,
+  isKeyNotFound,
+  isNodeExist,
+  KeysAPI,
+  keysOf,
+  Mirror,
+  SdkError,
+  type KeyNode,
+  type KeysClient,
+  type MirrorUpdate,
+  type Sender,
+} from "../core/index.js";
 import { maxTimerMs } from "../util/signals.js";
 import { requireOptions } from "../util/validate.js";
 import { createCandidate } from "./candidate.js";
 import { ElectionError } from "./errors.js";
 import { entryOf, keyPath } from "./etcd-entry.js";
-import { requestMs, resolveLeadership, type Candidate, type Hold, type LeaderEntry, type Leadership, type Lock, type LockSession } from "./lock.js";
+import {
+  requestMs,
+  resolveLeadership,
+  type Candidate,
+  type Hold,
+  type LeaderEntry,
+  type Leadership,
+  type Lock,
+  type LockSession,
+} from "./lock.js";
 import { observe } from "./observe.js";
 
 export interface EtcdCandidateOptions {
@@ -68,7 +89,8 @@ function impatient(client: Sender, ttlMs: number): Sender {
   const ms = requestMs(ttlMs);
   return {
     quorumReads: true,
-    send: (spec, signal) => client.send({ ...spec, limits: { headersMs: ms, idleMs: spec.longPoll === true ? ttlMs : ms } }, signal),
+    send: (spec, signal) =>
+      client.send({ ...spec, limits: { headersMs: ms, idleMs: spec.longPoll === true ? ttlMs : ms } }, signal),
   };
 }
 
@@ -194,7 +216,11 @@ class EtcdSession implements LockSession {
    * expiry it was given when it was read; applied late, it would shorten what a later beat has been promised.
    */
   async #refresh(prevIndex: number, signal: AbortSignal): Promise<KeyNode> {
-    const { node } = await this.#keys.refresh(this.#key, this.#ttlMs / 1_000, { prevValue: this.#value, prevIndex, signal });
+    const { node } = await this.#keys.refresh(this.#key, this.#ttlMs / 1_000, {
+      prevValue: this.#value,
+      prevIndex,
+      signal,
+    });
     return node;
   }
 

@@ -91,7 +91,11 @@ export interface Candidate {
    * @throws {UsageError} for a bad config, before any I/O
    * Rejects with `signal.reason` when aborted before `work` has settled.
    */
-  run<T>(config: LeadershipConfig, work: (signal: AbortSignal, context: LeaderContext) => Promise<T> | T, options?: SignalOptions): Promise<T>;
+  run<T>(
+    config: LeadershipConfig,
+    work: (signal: AbortSignal, context: LeaderContext) => Promise<T> | T,
+    options?: SignalOptions,
+  ): Promise<T>;
 }
 
 /** What makes the locks of one backend, for `createCandidate`. */
@@ -197,9 +201,16 @@ const defaultStepDownTimeoutMs = 5_000;
 
 /** Checks all there is to check, and says every default once. @throws {UsageError} */
 export function resolveLeadership(config: LeadershipConfig, limits: LockLimits): Leadership {
-  if ((config as LeadershipConfig | undefined) === undefined) badArgument("an election needs its config: { key, contactInfo, ... }");
+  if ((config as LeadershipConfig | undefined) === undefined)
+    badArgument("an election needs its config: { key, contactInfo, ... }");
   requireOptions("config", config, configNames);
-  const { contactInfo, dc, description = "default-leader-session", lockDelayMs = defaultLockDelayMs, ttlMs = defaultTtlMs } = config;
+  const {
+    contactInfo,
+    dc,
+    description = "default-leader-session",
+    lockDelayMs = defaultLockDelayMs,
+    ttlMs = defaultTtlMs,
+  } = config;
   requireText("config.key", config.key);
   const key = config.key.replace(/^\/+/, "");
   if (key === "") badArgument("config.key must not be empty");
@@ -208,7 +219,11 @@ export function resolveLeadership(config: LeadershipConfig, limits: LockLimits):
   if (dc !== undefined) requireText("config.dc", dc);
   requireRange("config.lockDelayMs", lockDelayMs, 0, limits.maxLockDelayMs);
   requireRange("config.ttlMs", ttlMs, limits.minTtlMs, limits.maxTtlMs);
-  const { marginMs = Math.min(ttlMs / 10, maxDefaultMarginMs), cooldownMs = defaultCooldownMs, stepDownTimeoutMs = defaultStepDownTimeoutMs } = config;
+  const {
+    marginMs = Math.min(ttlMs / 10, maxDefaultMarginMs),
+    cooldownMs = defaultCooldownMs,
+    stepDownTimeoutMs = defaultStepDownTimeoutMs,
+  } = config;
   requireRange("config.marginMs", marginMs, 0, ttlMs / 2);
   requireMs("config.cooldownMs", cooldownMs);
   requireMs("config.stepDownTimeoutMs", stepDownTimeoutMs);

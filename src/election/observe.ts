@@ -11,11 +11,20 @@ import type { LeaderEntry } from "./lock.js";
  * @throws {EtcdError | ResponseError} what will not pass by itself, such as missing rights
  * Ends by throwing `signal.reason` when aborted.
  */
-export async function* observe(client: KeysClient, key: string, signal?: AbortSignal): AsyncGenerator<LeaderEntry | undefined, void, undefined> {
+export async function* observe(
+  client: KeysClient,
+  key: string,
+  signal?: AbortSignal,
+): AsyncGenerator<LeaderEntry | undefined, void, undefined> {
   requireText("key", key);
   requireSignal("signal", signal);
   const path = keyPath(key);
-  const mirror = new Mirror(client instanceof KeysAPI ? client : new KeysAPI({ quorumReads: true, send: (spec, each) => client.send(spec, each) }), path);
+  const mirror = new Mirror(
+    client instanceof KeysAPI
+      ? client
+      : new KeysAPI({ quorumReads: true, send: (spec, each) => client.send(spec, each) }),
+    path,
+  );
   let before: string | undefined;
   for (;;) {
     const { kind } = await mirror.next(signal);

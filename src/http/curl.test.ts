@@ -13,7 +13,9 @@ const runFile = promisify(execFile);
 
 /** What bash makes of a line: the words that curl would get. */
 async function wordsOf(line: string): Promise<readonly string[]> {
-  const { stdout } = await runFile("bash", ["-c", `curl() { printf '%s\\0' "$@"; }; ${line}`], { env: { HOME: "/home/somebody", PATH: process.env["PATH"] } });
+  const { stdout } = await runFile("bash", ["-c", `curl() { printf '%s\\0' "$@"; }; ${line}`], {
+    env: { HOME: "/home/somebody", PATH: process.env["PATH"] },
+  });
   return stdout.split("\0").slice(0, -1);
 }
 
@@ -25,14 +27,26 @@ function at(key: string): { prefix: string; key: string } {
 }
 
 test("A118: a set as a line", () => {
-  assert.equal(curlLine(new URL(`${base}/v2/keys/k?prevIndex=3`), setSpec(at("/k"), "v", {})), `curl -X PUT '${base}/v2/keys/k?prevIndex=3' -H '${form}' -d value=v`);
-  assert.equal(curlLine(new URL(`${base}/v2/keys/k`), { method: "GET", path: "/v2/keys/k" }), `curl -X GET ${base}/v2/keys/k`);
-  assert.equal(curlLine(new URL(`${base}/v2/auth/enable`), { method: "PUT", path: "/v2/auth/enable", body: "" }), `curl -X PUT ${base}/v2/auth/enable -d ''`);
+  assert.equal(
+    curlLine(new URL(`${base}/v2/keys/k?prevIndex=3`), setSpec(at("/k"), "v", {})),
+    `curl -X PUT '${base}/v2/keys/k?prevIndex=3' -H '${form}' -d value=v`,
+  );
+  assert.equal(
+    curlLine(new URL(`${base}/v2/keys/k`), { method: "GET", path: "/v2/keys/k" }),
+    `curl -X GET ${base}/v2/keys/k`,
+  );
+  assert.equal(
+    curlLine(new URL(`${base}/v2/auth/enable`), { method: "PUT", path: "/v2/auth/enable", body: "" }),
+    `curl -X PUT ${base}/v2/auth/enable -d ''`,
+  );
 });
 
 test("A119: a masked body takes the place of the body", () => {
   const line = curlLine(new URL(`${base}/v2/auth/users/eve`), putUserSpec("eve", { password: "it's secret" }));
-  assert.equal(line, `curl -X PUT ${base}/v2/auth/users/eve -H 'content-type: application/json' -d '{"user":"eve","password":"***","roles":null}'`);
+  assert.equal(
+    line,
+    `curl -X PUT ${base}/v2/auth/users/eve -H 'content-type: application/json' -d '{"user":"eve","password":"***","roles":null}'`,
+  );
 });
 
 for (const [user, shown] of [
@@ -49,7 +63,30 @@ for (const [user, shown] of [
   });
 }
 
-const nasty = ["it's", '"q"', "$HOME", "${HOME}", "$(id)", "`id`", "a\\b", "line\nbreak", "[a-z]", "{a,b}", "!x", "#x", "a;b|c&d", "*?", "~", "~root", "-x", "%41 %2F", "=", "😀 é", "<>", "\0\t"];
+const nasty = [
+  "it's",
+  '"q"',
+  "$HOME",
+  "${HOME}",
+  "$(id)",
+  "`id`",
+  "a\\b",
+  "line\nbreak",
+  "[a-z]",
+  "{a,b}",
+  "!x",
+  "#x",
+  "a;b|c&d",
+  "*?",
+  "~",
+  "~root",
+  "-x",
+  "%41 %2F",
+  "=",
+  "😀 é",
+  "<>",
+  "\0\t",
+];
 
 const specs: readonly RequestSpec[] = [
   ...nasty.flatMap((text) => [
@@ -62,7 +99,9 @@ const specs: readonly RequestSpec[] = [
   setSpec(at("/d"), "", { dir: true }),
   setSpec(at("/k"), nasty.join(""), { ttl: 5 }),
   // what a caller of Client.send may think of
-  ...nasty.filter((text) => !text.includes("\0")).map((body): RequestSpec => ({ method: "POST", path: "/x", headers: { "content-type": "text/plain" }, body })),
+  ...nasty
+    .filter((text) => !text.includes("\0"))
+    .map((body): RequestSpec => ({ method: "POST", path: "/x", headers: { "content-type": "text/plain" }, body })),
   { method: "POST", path: "/x", headers: { "content-type": "text/plain" }, body: "@/etc/hostname" },
   { method: "PUT", path: "/v2/auth/enable" },
 ];
@@ -98,7 +137,9 @@ if (hasCurl) {
       await exchange(url, spec, undefined);
     }
     const sent = server.requests.map(essence);
-    await runFile("bash", ["-c", `set -e; ${lines.join("\n")}`], { env: { PATH: process.env["PATH"], CURL_HOME: "/nonexistent", HOME: "/nonexistent" } });
+    await runFile("bash", ["-c", `set -e; ${lines.join("\n")}`], {
+      env: { PATH: process.env["PATH"], CURL_HOME: "/nonexistent", HOME: "/nonexistent" },
+    });
     assert.equal(sent.length, specs.length);
     assert.deepEqual(server.requests.slice(sent.length).map(essence), sent);
     await exchange.close?.();
@@ -110,7 +151,11 @@ function essence({ method, target, body, headers }: SeenRequest): object {
 }
 
 /** Runs calls of a client in a process of its own; the lines that it prints on stderr, without their times. */
-async function linesOf(endpoints: readonly string[], calls: string, env: NodeJS.ProcessEnv = {}): Promise<readonly string[]> {
+async function linesOf(
+  endpoints: readonly string[],
+  calls: string,
+  env: NodeJS.ProcessEnv = {},
+): Promise<readonly string[]> {
   const program = `
     import { AuthUserAPI, Client, KeysAPI, disableCurlDebug, enableCurlDebug } from ${JSON.stringify(new URL("../core/index.js", import.meta.url).href)};
     const endpoints = ${JSON.stringify(endpoints)};
@@ -120,7 +165,9 @@ async function linesOf(endpoints: readonly string[], calls: string, env: NodeJS.
     const users = new AuthUserAPI(client);
     ${calls}
     await client.close();`;
-  const { stdout, stderr } = await runFile(process.execPath, ["--input-type=module", "-e", program], { env: { PATH: process.env["PATH"], ...env } });
+  const { stdout, stderr } = await runFile(process.execPath, ["--input-type=module", "-e", program], {
+    env: { PATH: process.env["PATH"], ...env },
+  });
   assert.equal(stdout, "");
   const lines = stderr.split("\n").filter(Boolean);
   for (const line of lines) assert.match(line, /^\S+Z etcd2:curl curl -X /);
@@ -135,7 +182,11 @@ test("A118: enableCurlDebug and DEBUG=etcd2:curl print a line per attempt and pe
   });
   const urls = [leaderless.url, server.url];
   const set = (url: string): string => `curl -X PUT ${url} -H '${form}' -u root:*** -d value=%25s%2Bv`;
-  const expected = [set(`${leaderless.url}/v2/keys/k%25`), set(`${server.url}/v2/keys/k%25`), set(`${server.url}/v2/keys/hop`)];
+  const expected = [
+    set(`${leaderless.url}/v2/keys/k%25`),
+    set(`${server.url}/v2/keys/k%25`),
+    set(`${server.url}/v2/keys/hop`),
+  ];
   const calls = 'await keys.set("/k%", "%s+v"); disableCurlDebug(); await keys.get("/silent");';
   assert.deepEqual(await linesOf(urls, `enableCurlDebug(); ${calls}`), expected);
   assert.deepEqual(await linesOf(urls, calls, { DEBUG: "etcd2:curl" }), expected);
@@ -145,10 +196,16 @@ test("A118: enableCurlDebug and DEBUG=etcd2:curl print a line per attempt and pe
 test("A119: passwords are masked in what is printed, to other origins no credentials are shown", async () => {
   await using other = await ScriptedServer.start(reply(200, okBody));
   await using server = await ScriptedServer.start((response, request, socket) => {
-    const answer = request.method === "PUT" ? reply(201, { user: "eve", roles: [] }) : reply(307, "", { location: `${other.url}/v2/keys/k` });
+    const answer =
+      request.method === "PUT"
+        ? reply(201, { user: "eve", roles: [] })
+        : reply(307, "", { location: `${other.url}/v2/keys/k` });
     return answer(response, request, socket);
   });
-  const lines = await linesOf([server.url], 'enableCurlDebug(); await users.add("eve", "hidden"); await users.grant("eve", ["100%% %o"]); await keys.delete("/k");');
+  const lines = await linesOf(
+    [server.url],
+    'enableCurlDebug(); await users.add("eve", "hidden"); await users.grant("eve", ["100%% %o"]); await keys.delete("/k");',
+  );
   assert.deepEqual(lines, [
     `curl -X PUT ${server.url}/v2/auth/users/eve -H 'content-type: application/json' -u root:*** -d '{"user":"eve","password":"***","roles":null}'`,
     `curl -X PUT ${server.url}/v2/auth/users/eve -H 'content-type: application/json' -u root:*** -d '{"user":"eve","roles":null,"grant":["100%% %o"]}'`,

@@ -14,25 +14,49 @@ function messageFor(error: Error, url = "https://h:2379/v2/keys/k"): string {
 }
 
 for (const [code, message] of [
-  ["ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE", "80AC:error:0A000412:SSL routines:ssl3_read_bytes:sslv3 alert bad certificate:../deps/x.c:1601:SSL alert number 42\n"],
-  ["ERR_SSL_SSL/TLS_ALERT_BAD_CERTIFICATE", "80AC:error:0A000412:SSL routines:ssl3_read_bytes:ssl/tls alert bad certificate:../deps/x.c:916:SSL alert number 42\n"],
-  ["ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED", "80AC:error:0A00045C:SSL routines:ssl3_read_bytes:tlsv13 alert certificate required:../deps/x.c:1601:SSL alert number 116\n"],
-  ["ERR_SSL_TLSV1_ALERT_UNKNOWN_CA", "80AC:error:0A000418:SSL routines:ssl3_read_bytes:tlsv1 alert unknown ca:../deps/x.c:1601:SSL alert number 48\n"],
+  [
+    "ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE",
+    "80AC:error:0A000412:SSL routines:ssl3_read_bytes:sslv3 alert bad certificate:../deps/x.c:1601:SSL alert number 42\n",
+  ],
+  [
+    "ERR_SSL_SSL/TLS_ALERT_BAD_CERTIFICATE",
+    "80AC:error:0A000412:SSL routines:ssl3_read_bytes:ssl/tls alert bad certificate:../deps/x.c:916:SSL alert number 42\n",
+  ],
+  [
+    "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED",
+    "80AC:error:0A00045C:SSL routines:ssl3_read_bytes:tlsv13 alert certificate required:../deps/x.c:1601:SSL alert number 116\n",
+  ],
+  [
+    "ERR_SSL_TLSV1_ALERT_UNKNOWN_CA",
+    "80AC:error:0A000418:SSL routines:ssl3_read_bytes:tlsv1 alert unknown ca:../deps/x.c:1601:SSL alert number 48\n",
+  ],
 ] as const) {
   test(`${code}: a refusal before any request is read, said in short, with what to do`, () => {
     assert.ok(isHandshakeAlert(withCode(code, message)));
     const text = messageFor(withCode(code, message));
-    assert.match(text, /^endpoint https:\/\/h:2379 failed: [a-z0-9/]+ alert [a-z ]+ \(the server wants a client certificate, .*tls\.cert and tls\.key/);
+    assert.match(
+      text,
+      /^endpoint https:\/\/h:2379 failed: [a-z0-9/]+ alert [a-z ]+ \(the server wants a client certificate, .*tls\.cert and tls\.key/,
+    );
   });
 }
 
 test("EPROTO of TLS 1.2 comes before anything is sent; its hint is the same", () => {
-  const error = withCode("EPROTO", "write EPROTO 80AC:error:0A000412:SSL routines:ssl3_read_bytes:sslv3 alert bad certificate:../deps/x.c:1:SSL alert number 42\n");
+  const error = withCode(
+    "EPROTO",
+    "write EPROTO 80AC:error:0A000412:SSL routines:ssl3_read_bytes:sslv3 alert bad certificate:../deps/x.c:1:SSL alert number 42\n",
+  );
   assert.ok(!isHandshakeAlert(error));
   assert.match(messageFor(error), /failed: sslv3 alert bad certificate \(the server wants a client certificate/);
 });
 
-for (const code of ["ECONNRESET", "EPIPE", "ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR", "ERR_SSL_SSL/TLS_ALERT_UNEXPECTED_MESSAGE", "ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC"]) {
+for (const code of [
+  "ECONNRESET",
+  "EPIPE",
+  "ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR",
+  "ERR_SSL_SSL/TLS_ALERT_UNEXPECTED_MESSAGE",
+  "ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC",
+]) {
   test(`${code}: may come at any time, and proves nothing`, () => {
     assert.ok(!isHandshakeAlert(withCode(code)));
   });
@@ -44,12 +68,27 @@ for (const [name, error, url, hint] of [
   ["expired", withCode("CERT_HAS_EXPIRED"), "https://h", /renew it/],
   ["not valid yet", withCode("CERT_NOT_YET_VALID"), "https://h", /check the clocks/],
   ["another host", withCode("ERR_TLS_CERT_ALTNAME_INVALID"), "https://h", /tls\.servername/],
-  ["no TLS there", withCode("EPROTO", "write EPROTO 80:error:0A00010B:SSL routines:ssl3_get_record:wrong version number:x.c:1:\n"), "https://h", /use http:/],
-  ["no TLS there either", withCode("ECONNRESET", "Client network socket disconnected before secure TLS connection was established"), "https://h", /use http:/],
+  [
+    "no TLS there",
+    withCode("EPROTO", "write EPROTO 80:error:0A00010B:SSL routines:ssl3_get_record:wrong version number:x.c:1:\n"),
+    "https://h",
+    /use http:/,
+  ],
+  [
+    "no TLS there either",
+    withCode("ECONNRESET", "Client network socket disconnected before secure TLS connection was established"),
+    "https://h",
+    /use http:/,
+  ],
   ["no TLS there, and in haste", withCode("ECONNRESET", "read ECONNRESET"), "https://h", /use http:/],
   ["TLS there", withCode("ECONNRESET", "socket hang up"), "http://h", /use https:/],
   ["passphrase", withCode("ERR_OSSL_BAD_DECRYPT"), "https://h", /tls\.passphrase/],
-  ["another passphrase, by chance", withCode("ERR_OSSL_UNSUPPORTED", "error:1E08010C:DECODER routines::unsupported"), "https://h", /tls\.key .* PEM.* tls\.passphrase/],
+  [
+    "another passphrase, by chance",
+    withCode("ERR_OSSL_UNSUPPORTED", "error:1E08010C:DECODER routines::unsupported"),
+    "https://h",
+    /tls\.key .* PEM.* tls\.passphrase/,
+  ],
   ["mismatch", withCode("ERR_OSSL_X509_KEY_VALUES_MISMATCH"), "https://h", /does not belong to tls\.cert/],
   ["no PEM", withCode("ERR_OSSL_PEM_NO_START_LINE"), "https://h", /must be PEM/],
   ["unknown name", withCode("ENOTFOUND"), "http://h", /not known to the resolver/],
@@ -60,7 +99,15 @@ for (const [name, error, url, hint] of [
 }
 
 test("no hint where the network's words say it all", () => {
-  assert.equal(messageFor(withCode("ECONNREFUSED", "connect ECONNREFUSED 127.0.0.1:1"), "http://127.0.0.1:1/v2/keys/k"), "endpoint http://127.0.0.1:1 failed: connect ECONNREFUSED 127.0.0.1:1");
-  const reset = networkError(new URL("https://h:2379/v2/keys/k"), spec, withCode("ECONNRESET", "read ECONNRESET"), true);
+  assert.equal(
+    messageFor(withCode("ECONNREFUSED", "connect ECONNREFUSED 127.0.0.1:1"), "http://127.0.0.1:1/v2/keys/k"),
+    "endpoint http://127.0.0.1:1 failed: connect ECONNREFUSED 127.0.0.1:1",
+  );
+  const reset = networkError(
+    new URL("https://h:2379/v2/keys/k"),
+    spec,
+    withCode("ECONNRESET", "read ECONNRESET"),
+    true,
+  );
   assert.deepEqual([reset.message, reset.outcome], ["endpoint https://h:2379 failed: read ECONNRESET", "unknown"]);
 });

@@ -16,10 +16,23 @@ export function outcomeOf(spec: RequestSpec, sent: boolean): Outcome {
 export function networkError(url: URL, spec: RequestSpec, error: unknown, sent: boolean): EndpointError {
   const cause = plainCause(error);
   const hint = hintFor(errorCode(error) ?? "", cause.message, url.protocol === "https:", sent);
-  return endpointError("ERR_NETWORK", `failed: ${inShort(cause.message)}${hint === "" ? "" : ` (${hint})`}`, url, spec, outcomeOf(spec, sent), cause);
+  return endpointError(
+    "ERR_NETWORK",
+    `failed: ${inShort(cause.message)}${hint === "" ? "" : ` (${hint})`}`,
+    url,
+    spec,
+    outcomeOf(spec, sent),
+    cause,
+  );
 }
 
-export function timeoutError(code: "ERR_HEADER_TIMEOUT" | "ERR_BODY_TIMEOUT", ms: number, url: URL, spec: RequestSpec, sent: boolean): EndpointError {
+export function timeoutError(
+  code: "ERR_HEADER_TIMEOUT" | "ERR_BODY_TIMEOUT",
+  ms: number,
+  url: URL,
+  spec: RequestSpec,
+  sent: boolean,
+): EndpointError {
   const what = code === "ERR_HEADER_TIMEOUT" ? "exceeded header timeout of" : "sent nothing more of its body for";
   return endpointError(code, `${what} ${String(ms)} ms`, url, spec, outcomeOf(spec, sent));
 }
@@ -31,7 +44,14 @@ export function isHandshakeAlert(error: unknown): boolean {
   );
 }
 
-function endpointError(code: EndpointErrorCode, text: string, url: URL, spec: RequestSpec, outcome: Outcome, cause?: Error): EndpointError {
+function endpointError(
+  code: EndpointErrorCode,
+  text: string,
+  url: URL,
+  spec: RequestSpec,
+  outcome: Outcome,
+  cause?: Error,
+): EndpointError {
   const endpoint = endpointLabel(url, spec);
   return new EndpointError(code, `endpoint ${endpoint} ${text}`, { endpoint, outcome }, cause && { cause });
 }
@@ -43,24 +63,30 @@ function inShort(message: string): string {
 
 /** What to do about it, where the network's own words leave people alone. Codes as Node 20 to 24 give them against etcd 3.3 to 3.5. */
 function hintFor(code: string, message: string, secure: boolean, sent: boolean): string {
-  if (untrustedCodes.has(code)) return "the server's certificate comes from a CA that is not known here: pass that CA as tls.ca";
+  if (untrustedCodes.has(code))
+    return "the server's certificate comes from a CA that is not known here: pass that CA as tls.ca";
   if (code === "CERT_HAS_EXPIRED") return "the server's certificate has expired: renew it";
   if (code === "CERT_NOT_YET_VALID") return "the server's certificate is not valid yet: check the clocks";
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
     return "the server's certificate is for another host: use a name that it lists, or say it as tls.servername";
   }
-  if (/wrong version number|WRONG_VERSION_NUMBER/.test(code + message)) return "the server does not speak TLS: use http://";
-  if (/BAD_DECRYPT|INTERRUPTED_OR_CANCELLED|MISSING_PASSPHRASE/.test(code)) return "tls.key is encrypted: pass its passphrase as tls.passphrase";
+  if (/wrong version number|WRONG_VERSION_NUMBER/.test(code + message))
+    return "the server does not speak TLS: use http://";
+  if (/BAD_DECRYPT|INTERRUPTED_OR_CANCELLED|MISSING_PASSPHRASE/.test(code))
+    return "tls.key is encrypted: pass its passphrase as tls.passphrase";
   if (code.includes("KEY_VALUES_MISMATCH")) return "tls.key does not belong to tls.cert";
   // of wrong passphrases one in 200 decrypts to something that only looks like a key (measured, Node 20 to 24)
-  if (code === "ERR_OSSL_UNSUPPORTED") return "tls.key cannot be read: it must be PEM, and if it is encrypted, tls.passphrase must be its own";
+  if (code === "ERR_OSSL_UNSUPPORTED")
+    return "tls.key cannot be read: it must be PEM, and if it is encrypted, tls.passphrase must be its own";
   if (/^ERR_OSSL_(?:PEM|ASN1)/.test(code)) return "tls.cert and tls.key must be PEM";
   if (/CERTIFICATE|UNKNOWN_CA|bad certificate|certificate required/.test(code + message)) {
     return "the server wants a client certificate, or refuses the one it got: pass tls.cert and tls.key from a CA that it trusts";
   }
   // etcd closes the connection, whichever of the two it did not expect
-  if (secure && !sent && (code === "ECONNRESET" || code === "EPIPE")) return "the server closed the connection at the TLS handshake: if it does not speak TLS, use http://";
-  if (!secure && message === "socket hang up") return "the server closed the connection without an answer: if it speaks TLS, use https://";
+  if (secure && !sent && (code === "ECONNRESET" || code === "EPIPE"))
+    return "the server closed the connection at the TLS handshake: if it does not speak TLS, use http://";
+  if (!secure && message === "socket hang up")
+    return "the server closed the connection without an answer: if it speaks TLS, use https://";
   if (code === "ENOTFOUND" || code === "EAI_AGAIN") return "the name is not known to the resolver";
   return "";
 }

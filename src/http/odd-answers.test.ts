@@ -11,13 +11,21 @@ const write: RequestSpec = { method: "PUT", path: "/", body: "v" };
 const poll: RequestSpec = { method: "GET", path: "/", longPoll: true };
 
 /** What a server writes, and what becomes of a read, a write and a long poll that are answered so. */
-const cases: readonly (readonly [what: string, answer: (socket: Socket) => unknown, outcomes: readonly [string, string, string]])[] = [
+const cases: readonly (readonly [
+  what: string,
+  answer: (socket: Socket) => unknown,
+  outcomes: readonly [string, string, string],
+])[] = [
   [
     "101 Switching Protocols, which nobody asked for",
     (socket) => socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"),
     ["ERR_NETWORK notApplied", "ERR_NETWORK unknown", "ERR_NETWORK notApplied"],
   ],
-  ["no HTTP", (socket) => socket.end("hello\r\n"), ["ERR_NETWORK notApplied", "ERR_NETWORK unknown", "ERR_NETWORK notApplied"]],
+  [
+    "no HTTP",
+    (socket) => socket.end("hello\r\n"),
+    ["ERR_NETWORK notApplied", "ERR_NETWORK unknown", "ERR_NETWORK notApplied"],
+  ],
   [
     "half a body, then the end",
     (socket) => socket.end("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}"),
@@ -28,14 +36,30 @@ const cases: readonly (readonly [what: string, answer: (socket: Socket) => unkno
     (socket) => socket.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\nfoo"),
     ["ERR_NETWORK notApplied", "ERR_NETWORK unknown", "200 truncated"],
   ],
-  ["a body that ends with the connection", (socket) => socket.end("HTTP/1.1 200 OK\r\n\r\nabc"), ["200 abc", "200 abc", "200 abc"]],
-  ["103 first", (socket) => socket.write("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"), ["200 ok", "200 ok", "200 ok"]],
+  [
+    "a body that ends with the connection",
+    (socket) => socket.end("HTTP/1.1 200 OK\r\n\r\nabc"),
+    ["200 abc", "200 abc", "200 abc"],
+  ],
+  [
+    "103 first",
+    (socket) => socket.write("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"),
+    ["200 ok", "200 ok", "200 ok"],
+  ],
 ];
 
 for (const [what, answer, outcomes] of cases) {
-  for (const [i, [kind, spec]] of ([["a read", read], ["a write", write], ["a long poll", poll]] as const).entries()) {
+  for (const [i, [kind, spec]] of (
+    [
+      ["a read", read],
+      ["a write", write],
+      ["a long poll", poll],
+    ] as const
+  ).entries()) {
     test(`odd answers: ${what}: ${kind} -> ${outcomes[i] ?? ""}`, { timeout: 60_000 }, async (t) => {
-      const server = net.createServer((socket) => socket.on("error", () => undefined).once("data", () => answer(socket)));
+      const server = net.createServer((socket) =>
+        socket.on("error", () => undefined).once("data", () => answer(socket)),
+      );
       server.listen(0, "127.0.0.1");
       await once(server, "listening");
       const exchange = gotExchange();
@@ -43,7 +67,11 @@ for (const [what, answer, outcomes] of cases) {
         await exchange.close?.();
         server.close();
       });
-      const outcome = await exchange(new URL(`http://127.0.0.1:${String((server.address() as AddressInfo).port)}`), spec, undefined).then(
+      const outcome = await exchange(
+        new URL(`http://127.0.0.1:${String((server.address() as AddressInfo).port)}`),
+        spec,
+        undefined,
+      ).then(
         ({ status, body, truncated }) => `${String(status)} ${truncated === true ? "truncated" : body}`,
         (error: unknown) => (error instanceof EndpointError ? `${error.code} ${error.outcome}` : String(error)),
       );

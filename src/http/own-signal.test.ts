@@ -8,7 +8,10 @@ import type { Exchange } from "./exchange.js";
 
 const answer = { status: 200, headers: {}, body: JSON.stringify(okBody) };
 
-for (const [what, options] of [["the caller's signal", { signal: new AbortController().signal }], ["no signal of the caller's", {}]] as const) {
+for (const [what, options] of [
+  ["the caller's signal", { signal: new AbortController().signal }],
+  ["no signal of the caller's", {}],
+] as const) {
   test(`own signal: a transport that never takes its listeners off gathers none, with ${what}`, async () => {
     const signals: (AbortSignal | undefined)[] = [];
     const transport: Exchange = (_url, _spec, signal) => {
@@ -30,7 +33,10 @@ test("own signal: a transport that says that it takes them off is given one sign
     signals.add(signal);
     return Promise.resolve(answer);
   };
-  await using client = new Client({ endpoints: ["http://127.0.0.1:1"], transport: Object.assign(exchange, { sharesSignals: true }) });
+  await using client = new Client({
+    endpoints: ["http://127.0.0.1:1"],
+    transport: Object.assign(exchange, { sharesSignals: true }),
+  });
   const { signal } = new AbortController();
   for (let i = 0; i < 20; i++) await new KeysAPI(client).get("/k", { signal });
   assert.equal(signals.size, 1);
@@ -39,12 +45,13 @@ test("own signal: a transport that says that it takes them off is given one sign
 test("own signal: abort reaches the transport, and wins", async () => {
   const abort = new AbortController();
   let told: unknown;
-  const transport: Exchange = (_url, _spec, signal) => new Promise((_resolve, reject) => {
-    signal?.addEventListener("abort", () => {
-      told = signal.reason;
-      reject(new Error("the transport's own"));
+  const transport: Exchange = (_url, _spec, signal) =>
+    new Promise((_resolve, reject) => {
+      signal?.addEventListener("abort", () => {
+        told = signal.reason;
+        reject(new Error("the transport's own"));
+      });
     });
-  });
   await using client = new Client({ endpoints: ["http://127.0.0.1:1"], transport });
   const call = new KeysAPI(client).get("/k", { signal: abort.signal });
   await new Promise(setImmediate);

@@ -108,18 +108,22 @@ export class PendingAnswer {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (this.#dueMs === Infinity) return;
-    this.#timer = setTimeout(() => {
-      // not yet: its time was put off, or is longer than timers are
-      if (performance.now() < this.#dueMs) this.#arm();
-      else this.#onTimeout();
-    }, Math.min(Math.ceil(this.#dueMs - performance.now()), maxTimerMs));
+    this.#timer = setTimeout(
+      () => {
+        // not yet: its time was put off, or is longer than timers are
+        if (performance.now() < this.#dueMs) this.#arm();
+        else this.#onTimeout();
+      },
+      Math.min(Math.ceil(this.#dueMs - performance.now()), maxTimerMs),
+    );
   }
 
   #onTimeout(): void {
     const { headersMs, idleMs } = this.#limits;
     // a silent long poll is not a failure, whether or not its headers came: a proxy may hold them back
     if (this.#spec.longPoll === true) this.#head ??= { status: 200, headers: {} };
-    const [code, ms] = this.#head === undefined ? (["ERR_HEADER_TIMEOUT", headersMs] as const) : (["ERR_BODY_TIMEOUT", idleMs] as const);
+    const [code, ms] =
+      this.#head === undefined ? (["ERR_HEADER_TIMEOUT", headersMs] as const) : (["ERR_BODY_TIMEOUT", idleMs] as const);
     this.#fail(() => timeoutError(code, ms, this.#url, this.#spec, this.#flight.sent));
   }
 

@@ -3,7 +3,16 @@ import test, { type TestContext } from "node:test";
 import { ClusterError, EndpointError, type Outcome } from "../util/errors.js";
 import { KeysAPI } from "../core/keys.js";
 import { clusterOf, gate, rejection } from "../test-kit/scripted-cluster.js";
-import { clientOf, closeUnanswered, ok, okBody, refusedUrl, reply, ScriptedServer, type Answer } from "../test-kit/scripted-server.js";
+import {
+  clientOf,
+  closeUnanswered,
+  ok,
+  okBody,
+  refusedUrl,
+  reply,
+  ScriptedServer,
+  type Answer,
+} from "../test-kit/scripted-server.js";
 import { limitMs } from "../test-kit/waiting.js";
 import type { RequestSpec } from "./exchange.js";
 
@@ -35,7 +44,10 @@ for (const status of [301, 302, 307, 308]) {
     await keys.set("/k", "a b", { ttl: 3 });
     const [first, second] = seen(0);
     assert.equal(second?.target, "/v2/keys/there");
-    assert.deepEqual([second.method, second.body, second.headers["content-type"]], [first?.method, first?.body, first?.headers["content-type"]]);
+    assert.deepEqual(
+      [second.method, second.body, second.headers["content-type"]],
+      [first?.method, first?.body, first?.headers["content-type"]],
+    );
     assert.deepEqual(second.form, ["ttl=3", "value=a b"]);
     assert.equal(second.headers.authorization, authorization);
   });
@@ -52,7 +64,10 @@ for (const status of [300, 303, 304]) {
 test("A88: 301 with a relative location -> resolved and followed", async (t) => {
   const { keys, seen } = await clusterOf(t, [[redirect("/v2/keys/a?recursive=true", 301), redirect("b", 301), ok()]]);
   await keys.delete("/k");
-  assert.deepEqual(seen(0).map(({ method, target }) => `${method} ${target}`), ["DELETE /v2/keys/k", "DELETE /v2/keys/a?recursive=true", "DELETE /v2/keys/b"]);
+  assert.deepEqual(
+    seen(0).map(({ method, target }) => `${method} ${target}`),
+    ["DELETE /v2/keys/k", "DELETE /v2/keys/a?recursive=true", "DELETE /v2/keys/b"],
+  );
 });
 
 test("A88: a location with a host and no scheme keeps the scheme", async (t) => {
@@ -101,7 +116,11 @@ test("A89: credentials in a location are not used, and checkRedirect does not se
   const other = await start(t, ok());
   const seen: string[] = [];
   const checkRedirect = (_via: number, location: URL): void => void seen.push(location.href);
-  const { keys } = await clusterOf(t, [[redirect(`http://eve:secret@127.0.0.1:${String(other.port)}/v2/keys/k#frag`)]], { checkRedirect });
+  const { keys } = await clusterOf(
+    t,
+    [[redirect(`http://eve:secret@127.0.0.1:${String(other.port)}/v2/keys/k#frag`)]],
+    { checkRedirect },
+  );
   await keys.get("/k");
   assert.equal(other.requests[0]?.headers.authorization, undefined);
   assert.deepEqual(seen, [`${other.url}/v2/keys/k`]);
@@ -114,7 +133,10 @@ for (const [name, location, message] of [
   ["a location of another scheme", "ftp://127.0.0.1/x", /cannot follow to ftp:/],
 ] as const) {
   test(`A90: 307 with ${name} -> a failure that says so, and the next endpoint is asked; not for one-shot calls`, async (t) => {
-    const { client, keys, server, counts } = await clusterOf(t, [[reply(307, "", location === undefined ? {} : { location })], [ok()]]);
+    const { client, keys, server, counts } = await clusterOf(t, [
+      [reply(307, "", location === undefined ? {} : { location })],
+      [ok()],
+    ]);
     await keys.get("/k");
     assert.deepEqual(counts(), [1, 1]);
     server(1).script(closeUnanswered());
@@ -126,8 +148,14 @@ for (const [name, location, message] of [
     // something was sent to the first, so the second is not asked, though nothing was applied
     const asked = counts();
     const refused = await rejection(keys.createInOrder("/q", "v"), ClusterError);
-    assert.deepEqual([refused.outcome, refused.errors.length], [client.endpoints[0] === server(1).url ? "notApplied" : "unknown", 1]);
-    assert.equal(counts().reduce((sum, count) => sum + count, 0), asked.reduce((sum, count) => sum + count, 0) + 1);
+    assert.deepEqual(
+      [refused.outcome, refused.errors.length],
+      [client.endpoints[0] === server(1).url ? "notApplied" : "unknown", 1],
+    );
+    assert.equal(
+      counts().reduce((sum, count) => sum + count, 0),
+      asked.reduce((sum, count) => sum + count, 0) + 1,
+    );
   });
 }
 
@@ -159,9 +187,14 @@ test("A92: checkRedirect is told of each hop, what it throws reaches the caller,
     hops.push([via, location.pathname]);
     if (via === 2) throw no;
   };
-  const { keys, counts } = await clusterOf(t, [[redirect("/v2/keys/a"), redirect("/v2/keys/b")], [reply(500, "")]], { checkRedirect });
+  const { keys, counts } = await clusterOf(t, [[redirect("/v2/keys/a"), redirect("/v2/keys/b")], [reply(500, "")]], {
+    checkRedirect,
+  });
   const { errors } = await rejection(keys.get("/k"), ClusterError);
-  assert.deepEqual(hops, [[1, "/v2/keys/a"], [2, "/v2/keys/b"]]);
+  assert.deepEqual(hops, [
+    [1, "/v2/keys/a"],
+    [2, "/v2/keys/b"],
+  ]);
   assert.equal(errors[0]?.code, "ERR_BAD_REDIRECT");
   assert.equal(errors[0].cause, no);
   assert.deepEqual(counts(), [2, 1]);
@@ -177,19 +210,28 @@ test("A92: checkRedirect that throws no error, and one that meddles with the loc
   assert.equal(error.code, "ERR_BAD_REDIRECT");
   assert.equal(error.cause, undefined);
   assert.deepEqual(counts(), [1]);
-  const meddled = await clusterOf(t, [[redirect("/v2/keys/a"), ok()]], { checkRedirect: (_via, location) => void (location.pathname = "/elsewhere") });
+  const meddled = await clusterOf(t, [[redirect("/v2/keys/a"), ok()]], {
+    checkRedirect: (_via, location) => void (location.pathname = "/elsewhere"),
+  });
   await meddled.keys.get("/k");
   assert.equal(meddled.seen(0)[1]?.target, "/v2/keys/a");
 });
 
 test("D6: https to http is refused, also on the same host and to an endpoint; http to https is not", async (t) => {
   const asked: string[] = [];
-  const locations = new Map([["https://one:1", "http://one:1/v2/keys/k"], ["http://two:2", "https://two:2/v2/keys/k"]]);
+  const locations = new Map([
+    ["https://one:1", "http://one:1/v2/keys/k"],
+    ["http://two:2", "https://two:2/v2/keys/k"],
+  ]);
   const client = clientOf(["https://one:1", "http://two:2"], {
     transport: ({ origin }) => {
       asked.push(origin);
       const location = locations.get(origin);
-      return Promise.resolve(location === undefined ? { status: 200, headers: {}, body: JSON.stringify(okBody) } : { status: 307, headers: { location }, body: "" });
+      return Promise.resolve(
+        location === undefined
+          ? { status: 200, headers: {}, body: JSON.stringify(okBody) }
+          : { status: 307, headers: { location }, body: "" },
+      );
     },
   });
   t.after(() => client.close());
@@ -248,7 +290,9 @@ test("a one-shot write that was redirected is not sent to the next endpoint, whe
 
 test("each hop has its own header timeout; an answer of 500 behind a redirect is the endpoint's failure", async (t) => {
   const other = await start(t, () => undefined);
-  const { keys, server, counts } = await clusterOf(t, [[redirect(`${other.url}/v2/keys/k`)], [ok()]], { headerTimeoutMs: limitMs });
+  const { keys, server, counts } = await clusterOf(t, [[redirect(`${other.url}/v2/keys/k`)], [ok()]], {
+    headerTimeoutMs: limitMs,
+  });
   await keys.get("/k");
   assert.deepEqual([...counts(), other.requests.length], [1, 1, 1]);
   other.script(reply(500, ""));

@@ -22,7 +22,14 @@ export function withRedirects(exchange: Exchange, options: RedirectOptions): Exc
     );
 }
 
-async function follow(exchange: Exchange, options: RedirectOptions, first: RawResponse, url: URL, spec: RequestSpec, signal: AbortSignal | undefined): Promise<RawResponse> {
+async function follow(
+  exchange: Exchange,
+  options: RedirectOptions,
+  first: RawResponse,
+  url: URL,
+  spec: RequestSpec,
+  signal: AbortSignal | undefined,
+): Promise<RawResponse> {
   // who was asked in the first place stays trusted, even if the endpoints have been replaced meanwhile
   const rules = { ...options, trusts: (to: URL) => to.origin === url.origin || options.trusts(to) };
   for (let via = 1, here = url, raw = first; ; via++) {
@@ -37,10 +44,21 @@ async function follow(exchange: Exchange, options: RedirectOptions, first: RawRe
 
 const redirectStatuses: ReadonlySet<number> = new Set([301, 302, 307, 308]);
 
-function nextHop(from: URL, raw: RawResponse, via: number, spec: RequestSpec, { limit, check, trusts }: RedirectOptions): URL {
+function nextHop(
+  from: URL,
+  raw: RawResponse,
+  via: number,
+  spec: RequestSpec,
+  { limit, check, trusts }: RedirectOptions,
+): URL {
   const fields = { endpoint: from.origin + from.pathname, outcome: "notApplied", status: raw.status } as const;
   const refuse = (why: string, cause?: unknown): EndpointError =>
-    new EndpointError("ERR_BAD_REDIRECT", `${fields.endpoint} answered ${String(raw.status)}: ${why}`, fields, cause === undefined ? undefined : { cause });
+    new EndpointError(
+      "ERR_BAD_REDIRECT",
+      `${fields.endpoint} answered ${String(raw.status)}: ${why}`,
+      fields,
+      cause === undefined ? undefined : { cause },
+    );
 
   const { location } = raw.headers;
   if (location === undefined || location === "") throw refuse("location header not set");
@@ -49,7 +67,11 @@ function nextHop(from: URL, raw: RawResponse, via: number, spec: RequestSpec, { 
   // the caller may look at the location, and print it: credentials in it are not ours to pass on
   to.username = to.password = to.hash = "";
   if (via > limit) {
-    throw new EndpointError("ERR_TOO_MANY_REDIRECTS", `${fields.endpoint}: too many redirects, stopped after ${String(limit)}`, fields);
+    throw new EndpointError(
+      "ERR_TOO_MANY_REDIRECTS",
+      `${fields.endpoint}: too many redirects, stopped after ${String(limit)}`,
+      fields,
+    );
   }
   try {
     check?.(via, new URL(to));
@@ -58,14 +80,20 @@ function nextHop(from: URL, raw: RawResponse, via: number, spec: RequestSpec, { 
   }
   if (to.protocol !== "http:" && to.protocol !== "https:") throw refuse(`cannot follow to ${to.protocol}`);
   if (from.protocol === "https:" && to.protocol === "http:") throw refuse(`will not follow from https to ${to.origin}`);
-  if (spec.maskedBody !== undefined && !trusts(to)) throw refuse(`will not send a password to ${to.origin}, which is no endpoint`);
+  if (spec.maskedBody !== undefined && !trusts(to))
+    throw refuse(`will not send a password to ${to.origin}, which is no endpoint`);
   return to;
 }
 
 /** What became of a redirected request: `status` tells that the endpoint did answer, so something was sent. */
 function afterRedirect(asked: URL, status: number, error: EndpointError): EndpointError {
   const message = `${asked.origin} answered ${String(status)}, and then: ${error.message}`;
-  return new EndpointError(error.code, message, { endpoint: error.endpoint, outcome: error.outcome, status: error.status ?? status }, { cause: error });
+  return new EndpointError(
+    error.code,
+    message,
+    { endpoint: error.endpoint, outcome: error.outcome, status: error.status ?? status },
+    { cause: error },
+  );
 }
 
 function specFor(url: URL, spec: RequestSpec, { trusts }: RedirectOptions): RequestSpec {

@@ -24,5 +24,8 @@ test("a read that meets one dying kept connection after the other ends by its on
   });
   const spec: RequestSpec = { method: "GET", path: "/v2/keys/k", limits: { headersMs: 500, idleMs: Infinity } };
   const { errors } = await rejection(client.send(spec), ClusterError);
-  assert.deepEqual(errors.map(({ code }) => code), ["ERR_HEADER_TIMEOUT"]);
+  assert.deepEqual(
+    errors.map(({ code }) => code),
+    ["ERR_HEADER_TIMEOUT"],
+  );
 });

@@ -33,10 +33,19 @@ export function checkedTls(tls: TlsOptions): TlsOptions {
 }
 
 /** The same as Node wants it: a field that is there, even as undefined, would take the place of a default. */
-export function nodeTlsOptions({ ca, cert, key, passphrase, servername, rejectUnauthorized = true }: TlsOptions): ConnectionOptions {
+export function nodeTlsOptions({
+  ca,
+  cert,
+  key,
+  passphrase,
+  servername,
+  rejectUnauthorized = true,
+}: TlsOptions): ConnectionOptions {
   return {
     rejectUnauthorized,
-    ...(ca !== undefined && { ca: Array.isArray(ca) ? [...(ca as readonly (string | Buffer)[])] : (ca as string | Buffer) }),
+    ...(ca !== undefined && {
+      ca: Array.isArray(ca) ? [...(ca as readonly (string | Buffer)[])] : (ca as string | Buffer),
+    }),
     ...(cert !== undefined && { cert }),
     ...(key !== undefined && { key }),
     ...(passphrase !== undefined && { passphrase }),
@@ -44,4 +53,11 @@ export function nodeTlsOptions({ ca, cert, key, passphrase, servername, rejectUn
   };
 }
 
-const tlsOptionNames: ReadonlySet<string> = new Set<keyof TlsOptions>(["ca", "cert", "key", "passphrase", "servername", "rejectUnauthorized"]);
+const tlsOptionNames: ReadonlySet<string> = new Set<keyof TlsOptions>([
+  "ca",
+  "cert",
+  "key",
+  "passphrase",
+  "servername",
+  "rejectUnauthorized",
+]);

@@ -15,9 +15,16 @@ export interface Child {
 }
 
 /** Runs a program beside this file in a Node process of its own; killed when the test ends before it. */
-export function startChild(t: TestContext, program: string, args: readonly string[] = [], { env = {}, nodeArgs = [] }: { readonly env?: NodeJS.ProcessEnv; readonly nodeArgs?: readonly string[] } = {}): Child {
+export function startChild(
+  t: TestContext,
+  program: string,
+  args: readonly string[] = [],
+  { env = {}, nodeArgs = [] }: { readonly env?: NodeJS.ProcessEnv; readonly nodeArgs?: readonly string[] } = {},
+): Child {
   const { DEBUG: _debug, NODE_TEST_CONTEXT: _context, ...inherited } = process.env;
-  const child = spawn(process.execPath, [...nodeArgs, fileURLToPath(new URL(program, import.meta.url)), ...args], { env: { ...inherited, ...env } });
+  const child = spawn(process.execPath, [...nodeArgs, fileURLToPath(new URL(program, import.meta.url)), ...args], {
+    env: { ...inherited, ...env },
+  });
   t.after(() => child.kill("SIGKILL"));
   const [stdout, stderr]: [string[], string[]] = [[], []];
   child.stdout.setEncoding("utf8").on("data", (text: string) => stdout.push(text));

@@ -15,7 +15,11 @@ async function heap(): Promise<object> {
   const keys = new KeysAPI(client);
   const run = async (calls: number): Promise<void> => {
     for (let i = 0; i < calls; i += 100) {
-      await Promise.all(Array.from({ length: 100 }, (_, j) => keys.get(j % 2 === 0 ? "/k" : "/missing", { signal }).catch(() => undefined)));
+      await Promise.all(
+        Array.from({ length: 100 }, (_, j) =>
+          keys.get(j % 2 === 0 ? "/k" : "/missing", { signal }).catch(() => undefined),
+        ),
+      );
     }
   };
   await run(2_000);
@@ -42,12 +46,20 @@ async function close(): Promise<object> {
     // the first three of these are in flight at last, the others in the queue
     ...Array.from({ length: 6 }, () => keys.get("/silent")),
     client.sync(),
-  ].map((call) => call.then(() => "resolved", (error: unknown) => (error instanceof UsageError ? error.code : String(error))));
+  ].map((call) =>
+    call.then(
+      () => "resolved",
+      (error: unknown) => (error instanceof UsageError ? error.code : String(error)),
+    ),
+  );
   process.stdin.resume();
   await once(process.stdin, "end");
   await client.close();
   const results = await Promise.all(pending);
-  return { results, after: await keys.get("/k").catch((error: unknown) => (error instanceof UsageError ? error.code : String(error))) };
+  return {
+    results,
+    after: await keys.get("/k").catch((error: unknown) => (error instanceof UsageError ? error.code : String(error))),
+  };
 }
 
 const result = await (program === "heap" ? heap() : close());

@@ -61,11 +61,13 @@ export class PeerNetwork implements AsyncDisposable {
 
   async close(): Promise<void> {
     for (const link of this.#links) link.close();
-    await Promise.all([...this.#doors.values()].map(async ({ server }) => {
-      if (!server.listening) return;
-      server.close();
-      await once(server, "close");
-    }));
+    await Promise.all(
+      [...this.#doors.values()].map(async ({ server }) => {
+        if (!server.listening) return;
+        server.close();
+        await once(server, "close");
+      }),
+    );
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -73,10 +75,15 @@ export class PeerNetwork implements AsyncDisposable {
   }
 
   #open(caller: Socket, to: number, target: URL): void {
-    const link = new Link(caller, target, (head) => {
-      const from = this.#callerIn(head);
-      return from === undefined ? undefined : pairOf(from, to);
-    }, (pair) => this.#cuts.get(pair));
+    const link = new Link(
+      caller,
+      target,
+      (head) => {
+        const from = this.#callerIn(head);
+        return from === undefined ? undefined : pairOf(from, to);
+      },
+      (pair) => this.#cuts.get(pair),
+    );
     this.#links.add(link);
     caller.once("close", () => this.#links.delete(link));
   }
@@ -102,12 +109,20 @@ class Link {
   /** What came while the link was cut, in order. */
   #held: { readonly to: Socket; readonly bytes: Buffer }[] = [];
 
-  constructor(caller: Socket, target: URL, pairIn: (text: string) => string | undefined, cutOf: (pair: string) => LinkCut | undefined) {
+  constructor(
+    caller: Socket,
+    target: URL,
+    pairIn: (text: string) => string | undefined,
+    cutOf: (pair: string) => LinkCut | undefined,
+  ) {
     const callee = net.connect(Number(target.port), target.hostname);
     this.#ends = [caller, callee];
     this.#pairIn = pairIn;
     this.#cutOf = cutOf;
-    for (const [from, to] of [[caller, callee], [callee, caller]] as const) {
+    for (const [from, to] of [
+      [caller, callee],
+      [callee, caller],
+    ] as const) {
       from.setNoDelay(true);
       from.on("error", () => undefined);
       from.once("close", () => to.destroy());

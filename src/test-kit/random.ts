@@ -32,7 +32,10 @@ export class Random {
   }
 
   shuffled<T>(from: readonly T[]): readonly T[] {
-    return from.map((item) => ({ item, at: this.next() })).sort((a, b) => a.at - b.at).map(({ item }) => item);
+    return from
+      .map((item) => ({ item, at: this.next() }))
+      .sort((a, b) => a.at - b.at)
+      .map(({ item }) => item);
   }
 
   /** A generator of its own, which no later call of this one disturbs. */

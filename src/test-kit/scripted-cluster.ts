@@ -20,7 +20,11 @@ export interface ScriptedCluster {
 }
 
 /** One server per script. All is closed when the test ends. */
-export async function clusterOf(t: TestContext, scripts: readonly (readonly Answer[])[], options: Partial<ClientOptions> = {}): Promise<ScriptedCluster> {
+export async function clusterOf(
+  t: TestContext,
+  scripts: readonly (readonly Answer[])[],
+  options: Partial<ClientOptions> = {},
+): Promise<ScriptedCluster> {
   const servers = await Promise.all(scripts.map((answers) => ScriptedServer.start(...answers)));
   const client = clientOf(servers, options);
   t.after(async () => {
@@ -38,7 +42,10 @@ export async function clusterOf(t: TestContext, scripts: readonly (readonly Answ
 }
 
 /** What a promise rejects with, which must be of that class. */
-export async function rejection<T extends Error>(promise: Promise<unknown>, kind: abstract new (...args: never[]) => T): Promise<T> {
+export async function rejection<T extends Error>(
+  promise: Promise<unknown>,
+  kind: abstract new (...args: never[]) => T,
+): Promise<T> {
   const error = await settled(promise);
   assert.ok(error instanceof kind, `should have rejected with ${kind.name}, not settled with ${inspect(error)}`);
   return error;
@@ -50,7 +57,9 @@ export function settled(promise: Promise<unknown>): Promise<unknown> {
 }
 
 /** A server that resets each connection as soon as it is there, with what was sent unread. */
-export async function resettingServer(t: TestContext): Promise<{ readonly url: string; readonly connections: () => number }> {
+export async function resettingServer(
+  t: TestContext,
+): Promise<{ readonly url: string; readonly connections: () => number }> {
   let connections = 0;
   const server = net.createServer({ pauseOnConnect: true }, (socket) => {
     connections++;

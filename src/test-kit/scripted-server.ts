@@ -122,10 +122,16 @@ export class ScriptedServer implements AsyncDisposable {
 }
 
 /** A whole answer; objects are sent as JSON. */
-export function reply(status: number, body: object | string = "", headers: Readonly<Record<string, string>> = {}): Answer {
+export function reply(
+  status: number,
+  body: object | string = "",
+  headers: Readonly<Record<string, string>> = {},
+): Answer {
   return (response) => {
     const text = typeof body === "string" ? body : JSON.stringify(body);
-    response.writeHead(status, { "content-type": typeof body === "string" ? "text/plain" : "application/json", ...headers }).end(text);
+    response
+      .writeHead(status, { "content-type": typeof body === "string" ? "text/plain" : "application/json", ...headers })
+      .end(text);
   };
 }
 
@@ -138,13 +144,26 @@ export function ok(): Answer {
 }
 
 /** A watch event: a set of /k, or of another node. */
-export function event(modifiedIndex: number, headers: Readonly<Record<string, string>> = {}, fields: object = {}): Answer {
-  return reply(200, { action: "set", node: { key: "/k", value: "v", modifiedIndex, createdIndex: modifiedIndex }, ...fields }, headers);
+export function event(
+  modifiedIndex: number,
+  headers: Readonly<Record<string, string>> = {},
+  fields: object = {},
+): Answer {
+  return reply(
+    200,
+    { action: "set", node: { key: "/k", value: "v", modifiedIndex, createdIndex: modifiedIndex }, ...fields },
+    headers,
+  );
 }
 
 /** etcd's 500 to a write or quorum read without a leader. */
 export function raftTimeout(): Answer {
-  return reply(500, { errorCode: 300, message: "Raft Internal Error", cause: "etcdserver: request timed out", index: 0 });
+  return reply(500, {
+    errorCode: 300,
+    message: "Raft Internal Error",
+    cause: "etcdserver: request timed out",
+    index: 0,
+  });
 }
 
 /** Reads the request, then closes the connection without a word. */
@@ -179,7 +198,10 @@ export function headersOnly(headers: Readonly<Record<string, string>> = {}): Ans
 }
 
 /** A client whose order of endpoints is the one given. */
-export function clientOf(endpoints: readonly (string | ScriptedServer)[], options: Partial<ClientOptions> = {}): Client {
+export function clientOf(
+  endpoints: readonly (string | ScriptedServer)[],
+  options: Partial<ClientOptions> = {},
+): Client {
   const urls = endpoints.map((endpoint) => (typeof endpoint === "string" ? endpoint : endpoint.url));
   for (;;) {
     const client = new Client({ headerTimeoutMs: 60_000, ...options, endpoints: urls });
@@ -199,7 +221,15 @@ export async function refusedUrl(): Promise<string> {
   for (;;) {
     const port = nextReserved++;
     const socket = net.connect(port, "127.0.0.1");
-    const refused = await new Promise((resolve) => socket.once("connect", () => { resolve(false); }).once("error", () => { resolve(true); }));
+    const refused = await new Promise((resolve) =>
+      socket
+        .once("connect", () => {
+          resolve(false);
+        })
+        .once("error", () => {
+          resolve(true);
+        }),
+    );
     socket.destroy();
     if (refused) return `http://127.0.0.1:${String(port)}`;
   }
@@ -207,7 +237,11 @@ export async function refusedUrl(): Promise<string> {
 
 /** Not events.once: that would reject with the socket's error, such as the reset that an abort may cause. */
 function closed(socket: Socket): Promise<void> {
-  return new Promise((resolve) => socket.once("close", () => { resolve(); }));
+  return new Promise((resolve) =>
+    socket.once("close", () => {
+      resolve();
+    }),
+  );
 }
 
 function fieldsOf(form: string): readonly string[] {

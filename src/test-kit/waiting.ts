@@ -14,7 +14,10 @@ export const limitMs = 3_000;
 export const noiseMs = 4_000;
 
 /** The fact that a test waits for: what `look` gives, once it gives something. Fails after a minute. */
-export async function until<T>(what: string, look: () => T | undefined | false | Promise<T | undefined | false>): Promise<T> {
+export async function until<T>(
+  what: string,
+  look: () => T | undefined | false | Promise<T | undefined | false>,
+): Promise<T> {
   const deadlineMs = performance.now() + 60_000;
   while (performance.now() < deadlineMs) {
     const found = await look();

@@ -1,7 +1,12 @@
 import { abortable, linkSignal, onAbort, sleep } from "./signals.js";
 
 /** Calls with a signal that follows the parent's and aborts after that many ms, and waits no longer even for a call that ignores it. */
-export async function bounded<T>(ms: number, parent: AbortSignal | undefined, tooLate: () => unknown, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+export async function bounded<T>(
+  ms: number,
+  parent: AbortSignal | undefined,
+  tooLate: () => unknown,
+  call: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const link = linkSignal(parent);
   const timer = setTimeout(() => {
     link.abort(tooLate());

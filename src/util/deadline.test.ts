@@ -11,7 +11,9 @@ void test("aborts at its moment, not before", async () => {
   far.abort(late);
   const atMs = performance.now() + 30;
   const { signal } = new Deadline(atMs, () => late);
-  await new Promise((resolve) => { signal.addEventListener("abort", resolve); });
+  await new Promise((resolve) => {
+    signal.addEventListener("abort", resolve);
+  });
   assert.ok(performance.now() >= atMs);
   assert.equal(signal.reason, late);
 });
@@ -25,7 +27,9 @@ void test("tells the truth from the clock before its timer had a chance, and abo
   assert.deepEqual(heard, []);
   assert.equal(signal.aborted, true);
   assert.deepEqual(heard, [late]);
-  assert.throws(() => { signal.throwIfAborted(); }, late);
+  assert.throws(() => {
+    signal.throwIfAborted();
+  }, late);
 });
 
 void test("throwIfAborted and AbortSignal.any look at the clock too", async () => {
@@ -33,7 +37,9 @@ void test("throwIfAborted and AbortSignal.any look at the clock too", async () =
   const second = new Deadline(performance.now() + 5, () => late);
   const end = performance.now() + 6;
   while (performance.now() < end) void 0;
-  assert.throws(() => { first.signal.throwIfAborted(); }, late);
+  assert.throws(() => {
+    first.signal.throwIfAborted();
+  }, late);
   assert.equal(AbortSignal.any([second.signal]).aborted, true);
   await assert.rejects(fetch("http://127.0.0.1:1", { signal: second.signal }), late);
 });
@@ -42,7 +48,9 @@ void test("can be put off, and forward, until it has aborted", async () => {
   const deadline = new Deadline(performance.now() + 10_000, () => late);
   const atMs = performance.now() + 20;
   deadline.moveTo(atMs);
-  await new Promise((resolve) => { deadline.signal.addEventListener("abort", resolve); });
+  await new Promise((resolve) => {
+    deadline.signal.addEventListener("abort", resolve);
+  });
   deadline.moveTo(performance.now() + 10_000);
   assert.equal(deadline.signal.aborted, true);
 });

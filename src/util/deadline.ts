@@ -46,9 +46,12 @@ export class Deadline {
   #arm(): void {
     clearTimeout(this.#timer);
     // a timer may also fire a fraction of a millisecond early: it looks at the clock like anybody else
-    this.#timer = setTimeout(() => {
-      if (!this.#isOver()) this.#arm();
-    }, Math.min(Math.max(1, this.#atMs - performance.now()), maxTimerMs));
+    this.#timer = setTimeout(
+      () => {
+        if (!this.#isOver()) this.#arm();
+      },
+      Math.min(Math.max(1, this.#atMs - performance.now()), maxTimerMs),
+    );
   }
 
   #isOver(): boolean {

@@ -21,11 +21,23 @@ import {
 } from "./errors.js";
 
 function etcdError(fields: Partial<EtcdErrorFields> = {}): EtcdError {
-  return new EtcdError({ status: 404, errorCode: 100, serverMessage: "Key not found", serverCause: "/foo", index: 18, ...fields });
+  return new EtcdError({
+    status: 404,
+    errorCode: 100,
+    serverMessage: "Key not found",
+    serverCause: "/foo",
+    index: 18,
+    ...fields,
+  });
 }
 
 function endpointError(outcome: Outcome, cause?: Error): EndpointError {
-  return new EndpointError("ERR_NETWORK", "endpoint http://h:1 failed: reset", { endpoint: "http://h:1", outcome }, cause && { cause });
+  return new EndpointError(
+    "ERR_NETWORK",
+    "endpoint http://h:1 failed: reset",
+    { endpoint: "http://h:1", outcome },
+    cause && { cause },
+  );
 }
 
 const one: readonly (readonly [SdkError, string, string])[] = [
@@ -52,7 +64,10 @@ for (const [error, name, code] of one) {
 test("A42: the text of an EtcdError", () => {
   assert.equal(etcdError().message, "100: Key not found (/foo) [18]");
   assert.equal(etcdError({ serverCause: "", index: 0 }).message, "100: Key not found () [0]");
-  assert.equal(etcdError({ errorCode: 0, status: 409, serverMessage: "auth: already enabled" }).message, "auth: already enabled [status 409]");
+  assert.equal(
+    etcdError({ errorCode: 0, status: 409, serverMessage: "auth: already enabled" }).message,
+    "auth: already enabled [status 409]",
+  );
 });
 
 test("the text of a ClusterError names every attempt, in order", () => {
@@ -83,20 +98,41 @@ for (const [outcomes, expected] of [
   [["notApplied", "unknown"], "unknown"],
 ] as const) {
   test(`the outcome of a ClusterError over [${outcomes.join(", ")}] is ${expected}`, () => {
-    assert.equal(new ClusterError("ERR_CLUSTER_UNAVAILABLE", outcomes.map((outcome) => endpointError(outcome))).outcome, expected);
+    assert.equal(
+      new ClusterError(
+        "ERR_CLUSTER_UNAVAILABLE",
+        outcomes.map((outcome) => endpointError(outcome)),
+      ).outcome,
+      expected,
+    );
   });
 }
 
 test("a ClusterError over a ResponseError, or a nested ClusterError, takes over its outcome", () => {
   const strange = new ResponseError("ERR_STATUS", "m", { status: 202, outcome: "unknown" });
   const nested = new ClusterError("ERR_CLUSTER_UNAVAILABLE", [strange]);
-  assert.deepEqual([nested.outcome, new ClusterError("ERR_NO_LEADER_ENDPOINT", [nested]).outcome], ["unknown", "unknown"]);
+  assert.deepEqual(
+    [nested.outcome, new ClusterError("ERR_NO_LEADER_ENDPOINT", [nested]).outcome],
+    ["unknown", "unknown"],
+  );
   assert.equal(new ClusterError("ERR_NO_LEADER_ENDPOINT", [etcdError()]).outcome, "notApplied");
 });
 
 test("toJSON: all fields, plain causes, nested errors", () => {
   const cause = Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET", options: { password: "secret" } });
-  const json: unknown = JSON.parse(JSON.stringify(new ClusterError("ERR_CLUSTER_UNAVAILABLE", [endpointError("unknown", cause), new EndpointError("ERR_SERVER", "m", { endpoint: "e", outcome: "unknown", status: 500, errorCode: 300, serverCause: "c" }, { cause: etcdError() })])));
+  const json: unknown = JSON.parse(
+    JSON.stringify(
+      new ClusterError("ERR_CLUSTER_UNAVAILABLE", [
+        endpointError("unknown", cause),
+        new EndpointError(
+          "ERR_SERVER",
+          "m",
+          { endpoint: "e", outcome: "unknown", status: 500, errorCode: 300, serverCause: "c" },
+          { cause: etcdError() },
+        ),
+      ]),
+    ),
+  );
   const first = {
     name: "EndpointError",
     message: "endpoint http://h:1 failed: reset",
@@ -105,13 +141,37 @@ test("toJSON: all fields, plain causes, nested errors", () => {
     outcome: "unknown",
     cause: { name: "Error", message: "read ECONNRESET", code: "ECONNRESET" },
   };
-  const refusal = { name: "EtcdError", message: "100: Key not found (/foo) [18]", code: "ERR_ETCD", status: 404, errorCode: 100, serverMessage: "Key not found", serverCause: "/foo", index: 18, outcome: "notApplied" };
+  const refusal = {
+    name: "EtcdError",
+    message: "100: Key not found (/foo) [18]",
+    code: "ERR_ETCD",
+    status: 404,
+    errorCode: 100,
+    serverMessage: "Key not found",
+    serverCause: "/foo",
+    index: 18,
+    outcome: "notApplied",
+  };
   assert.deepEqual(json, {
     name: "ClusterError",
-    message: "client: etcd cluster is unavailable or misconfigured; error #0: endpoint http://h:1 failed: reset; error #1: m",
+    message:
+      "client: etcd cluster is unavailable or misconfigured; error #0: endpoint http://h:1 failed: reset; error #1: m",
     code: "ERR_CLUSTER_UNAVAILABLE",
     outcome: "unknown",
-    errors: [first, { name: "EndpointError", message: "m", code: "ERR_SERVER", endpoint: "e", outcome: "unknown", status: 500, errorCode: 300, serverCause: "c", cause: refusal }],
+    errors: [
+      first,
+      {
+        name: "EndpointError",
+        message: "m",
+        code: "ERR_SERVER",
+        endpoint: "e",
+        outcome: "unknown",
+        status: 500,
+        errorCode: 300,
+        serverCause: "c",
+        cause: refusal,
+      },
+    ],
     cause: first,
   });
 });
@@ -124,12 +184,30 @@ test("inspect shows no field that an EndpointError does not have", () => {
 
 const noUser = { errorCode: 0, status: 404 };
 
-const guards: readonly (readonly [(error: unknown) => boolean, readonly Partial<EtcdErrorFields>[], readonly Partial<EtcdErrorFields>[]])[] = [
+const guards: readonly (readonly [
+  (error: unknown) => boolean,
+  readonly Partial<EtcdErrorFields>[],
+  readonly Partial<EtcdErrorFields>[],
+])[] = [
   [isKeyNotFound, [{ errorCode: 100 }], [{ errorCode: 101 }, { errorCode: 0, status: 404 }]],
   [isNodeExist, [{ errorCode: 105 }], [{ errorCode: 100 }]],
   [isCompareFailed, [{ errorCode: 101 }], [{ errorCode: 105, status: 412 }]],
-  [isIndexCleared, [{ errorCode: 401, status: 400 }, { errorCode: 400 }], [{ errorCode: 110, status: 401 }, { errorCode: 0, status: 401 }]],
-  [isUnauthorized, [{ errorCode: 110 }, { errorCode: 0, status: 401 }], [{ errorCode: 401, status: 400 }, { errorCode: 0, status: 403 }]],
+  [
+    isIndexCleared,
+    [{ errorCode: 401, status: 400 }, { errorCode: 400 }],
+    [
+      { errorCode: 110, status: 401 },
+      { errorCode: 0, status: 401 },
+    ],
+  ],
+  [
+    isUnauthorized,
+    [{ errorCode: 110 }, { errorCode: 0, status: 401 }],
+    [
+      { errorCode: 401, status: 400 },
+      { errorCode: 0, status: 403 },
+    ],
+  ],
   [
     isUserNotFound,
     [
@@ -137,34 +215,71 @@ const guards: readonly (readonly [(error: unknown) => boolean, readonly Partial<
       { ...noUser, serverMessage: "auth: User x does not exist" },
       { ...noUser, serverMessage: "auth: User two\nlines does not exist" },
     ],
-    [{ ...noUser, serverMessage: "auth: Role x does not exist." }, { ...noUser, status: 400, serverMessage: "auth: User x does not exist." }, { errorCode: 100 }],
+    [
+      { ...noUser, serverMessage: "auth: Role x does not exist." },
+      { ...noUser, status: 400, serverMessage: "auth: User x does not exist." },
+      { errorCode: 100 },
+    ],
   ],
   [
     isRoleNotFound,
-    [{ ...noUser, serverMessage: "auth: Role x does not exist." }, { ...noUser, serverMessage: "auth: Role x doesn't exist." }],
-    [{ ...noUser, serverMessage: "auth: User x does not exist." }, { ...noUser, serverMessage: "auth: Role x is in use" }],
+    [
+      { ...noUser, serverMessage: "auth: Role x does not exist." },
+      { ...noUser, serverMessage: "auth: Role x doesn't exist." },
+    ],
+    [
+      { ...noUser, serverMessage: "auth: User x does not exist." },
+      { ...noUser, serverMessage: "auth: Role x is in use" },
+    ],
   ],
 ];
 
 for (const [guard, yes, no] of guards) {
   const id = guard === isUserNotFound || guard === isRoleNotFound ? "A60: " : "";
   test(`${id}${guard.name} looks at the error, and inside a ClusterError`, () => {
-    for (const [list, expected] of [[yes, true], [no, false]] as const) {
+    for (const [list, expected] of [
+      [yes, true],
+      [no, false],
+    ] as const) {
       for (const fields of list) {
         const error = etcdError(fields);
         const text = JSON.stringify(fields);
         assert.equal(guard(error), expected, text);
-        assert.equal(guard(new ClusterError("ERR_NO_LEADER_ENDPOINT", [endpointError("unknown"), error])), expected, text);
-        assert.equal(guard(new ClusterError("ERR_CLUSTER_UNAVAILABLE", [endpointError("unknown", error)])), expected, text);
+        assert.equal(
+          guard(new ClusterError("ERR_NO_LEADER_ENDPOINT", [endpointError("unknown"), error])),
+          expected,
+          text,
+        );
+        assert.equal(
+          guard(new ClusterError("ERR_CLUSTER_UNAVAILABLE", [endpointError("unknown", error)])),
+          expected,
+          text,
+        );
       }
     }
-    for (const other of [undefined, null, "100", 100, {}, { errorCode: 100 }, new Error("Key not found"), endpointError("unknown"), new ClusterError("ERR_NO_ENDPOINTS")]) {
+    for (const other of [
+      undefined,
+      null,
+      "100",
+      100,
+      {},
+      { errorCode: 100 },
+      new Error("Key not found"),
+      endpointError("unknown"),
+      new ClusterError("ERR_NO_ENDPOINTS"),
+    ]) {
       assert.equal(guard(other), false, inspect(other));
     }
   });
 }
 
 test("EtcdErrorCode has every code of the servers", () => {
-  assert.deepEqual(Object.values(EtcdErrorCode), [100, 101, 102, 104, 105, 107, 108, 110, 201, 202, 203, 209, 210, 211, 212, 300, 301, 400, 401]);
-  assert.deepEqual([EtcdErrorCode.keyNotFound, EtcdErrorCode.compareFailed, EtcdErrorCode.nodeExist, EtcdErrorCode.eventIndexCleared], [100, 101, 105, 401]);
+  assert.deepEqual(
+    Object.values(EtcdErrorCode),
+    [100, 101, 102, 104, 105, 107, 108, 110, 201, 202, 203, 209, 210, 211, 212, 300, 301, 400, 401],
+  );
+  assert.deepEqual(
+    [EtcdErrorCode.keyNotFound, EtcdErrorCode.compareFailed, EtcdErrorCode.nodeExist, EtcdErrorCode.eventIndexCleared],
+    [100, 101, 105, 401],
+  );
 });

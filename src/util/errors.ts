@@ -217,7 +217,9 @@ export function isIndexCleared(error: unknown): boolean {
 
 /** Whether the credentials were missing, wrong or not enough (110 on keys, status 401 elsewhere). */
 export function isUnauthorized(error: unknown): boolean {
-  return etcdErrors(error).some((e) => e.errorCode === EtcdErrorCode.unauthorized || (e.errorCode === 0 && e.status === 401));
+  return etcdErrors(error).some(
+    (e) => e.errorCode === EtcdErrorCode.unauthorized || (e.errorCode === 0 && e.status === 401),
+  );
 }
 
 /** Whether an auth call named a user that does not exist. etcd words it in two ways and gives it no number. */
@@ -227,7 +229,9 @@ export function isUserNotFound(error: unknown): boolean {
 
 /** Whether an auth call named a role that does not exist. etcd words it in two ways and gives it no number. */
 export function isRoleNotFound(error: unknown): boolean {
-  return etcdErrors(error).some((e) => e.status === 404 && /^auth: Role .* (does not|doesn't) exist\.?$/s.test(e.serverMessage));
+  return etcdErrors(error).some(
+    (e) => e.status === 404 && /^auth: Role .* (does not|doesn't) exist\.?$/s.test(e.serverMessage),
+  );
 }
 
 function hasErrorCode(error: unknown, errorCode: number): boolean {
@@ -245,7 +249,9 @@ function isUnknown(error: SdkError): boolean {
 }
 
 function summary(cause: Error): unknown {
-  return cause instanceof SdkError ? cause : { name: cause.name, message: cause.message, ...("code" in cause && { code: cause.code }) };
+  return cause instanceof SdkError
+    ? cause
+    : { name: cause.name, message: cause.message, ...("code" in cause && { code: cause.code }) };
 }
 
 /** On the prototype, so that the stack's first line has it and no field is added to each error. */

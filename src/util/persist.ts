@@ -11,7 +11,11 @@ export interface Persistence {
 }
 
 /** Calls until there is something other than undefined, with a pause after each failure. Rejects with the signal's reason. */
-export async function persist<T>(signal: AbortSignal, { backoff, isFinal, onFailure }: Persistence, attempt: () => Promise<T | undefined>): Promise<T> {
+export async function persist<T>(
+  signal: AbortSignal,
+  { backoff, isFinal, onFailure }: Persistence,
+  attempt: () => Promise<T | undefined>,
+): Promise<T> {
   for (;;) {
     try {
       const found = await attempt();

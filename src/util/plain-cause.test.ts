@@ -13,7 +13,10 @@ test("name, message and code are kept of a foreign error, and nothing else", () 
   const foreign = new RequestError("read ECONNRESET", { cause: new Error("secret") });
   const cause = plainCause(foreign);
   assert.ok(cause instanceof Error && !(cause instanceof RequestError));
-  assert.deepEqual([cause.name, cause.message, errorCode(cause), cause.stack], ["RequestError", "read ECONNRESET", "ECONNRESET", "RequestError: read ECONNRESET"]);
+  assert.deepEqual(
+    [cause.name, cause.message, errorCode(cause), cause.stack],
+    ["RequestError", "read ECONNRESET", "ECONNRESET", "RequestError: read ECONNRESET"],
+  );
   assert.doesNotMatch(inspect(cause, { depth: 10, showHidden: true }), /secret/);
   assert.ok(!("code" in plainCause(new TypeError("t"))));
 });
@@ -26,5 +29,11 @@ for (const thrown of [undefined, null, "secret", { message: "secret" }]) {
 
 test("errorCode: text only, of errors only", () => {
   const coded = (code: unknown): Error => Object.assign(new Error("m"), { code });
-  assert.deepEqual([coded("EPIPE"), coded(5), new Error("m"), { code: "EPIPE" }, undefined].map(errorCode), ["EPIPE", undefined, undefined, undefined, undefined]);
+  assert.deepEqual([coded("EPIPE"), coded(5), new Error("m"), { code: "EPIPE" }, undefined].map(errorCode), [
+    "EPIPE",
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+  ]);
 });

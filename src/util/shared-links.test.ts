@@ -8,11 +8,17 @@ test("shared links: all calls with one signal follow it by one listener, which g
   const links = new SharedLinks(end.signal);
   const taken = Array.from({ length: 20 }, () => links.take(parent.signal));
   assert.equal(new Set(taken.map(({ signal }) => signal)).size, 1);
-  assert.deepEqual([parent, end].map(({ signal }) => getEventListeners(signal, "abort").length), [1, 1]);
+  assert.deepEqual(
+    [parent, end].map(({ signal }) => getEventListeners(signal, "abort").length),
+    [1, 1],
+  );
   for (const link of taken.slice(1)) link.release();
   assert.equal(getEventListeners(parent.signal, "abort").length, 1);
   taken[0]?.release();
-  assert.deepEqual([parent, end].map(({ signal }) => getEventListeners(signal, "abort").length), [0, 0]);
+  assert.deepEqual(
+    [parent, end].map(({ signal }) => getEventListeners(signal, "abort").length),
+    [0, 0],
+  );
 });
 
 test("shared links: a link that was let go follows again when it is taken again", () => {

@@ -37,7 +37,10 @@ test("an abort reaches exactly the links that are still there, with its own reas
   const links = Array.from({ length: 5 }, () => linkSignal(controller.signal));
   for (const i of [0, 2, 4]) links[i]?.unlink();
   controller.abort(reason);
-  assert.deepEqual(links.map(({ signal }) => signal.aborted), [false, true, false, true, false]);
+  assert.deepEqual(
+    links.map(({ signal }) => signal.aborted),
+    [false, true, false, true, false],
+  );
   assert.equal(links[1]?.signal.reason, reason);
   for (const link of links) link.unlink();
   assert.equal(listeners(controller.signal), 0);
@@ -102,7 +105,10 @@ test("abortable rejects with the reason at once, and swallows what its promise d
   assert.equal(listeners(controller.signal), 0);
 });
 
-for (const [asked, given] of [[1_000, 1_000], [Infinity, maxTimerMs]] as const) {
+for (const [asked, given] of [
+  [1_000, 1_000],
+  [Infinity, maxTimerMs],
+] as const) {
   test(`sleep(${String(asked)}) is a timer of ${String(given)} ms, and no listener when it rang`, async (t) => {
     const timers: { readonly ring: () => void; readonly ms: number | undefined }[] = [];
     t.mock.method(globalThis, "setTimeout", (ring: () => void, ms?: number) => timers.push({ ring, ms }));

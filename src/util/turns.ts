@@ -22,9 +22,10 @@ export class Turns {
   /** Settles as the work does. It is the work's own matter to see, when its turn comes, that nobody waits for it any more. */
   async run<T>(work: () => Promise<T>): Promise<T> {
     if (this.#free > 0) this.#free--;
-    else await new Promise<void>((go) => {
-      this.#enqueue({ go, next: undefined });
-    });
+    else
+      await new Promise<void>((go) => {
+        this.#enqueue({ go, next: undefined });
+      });
     try {
       return await work();
     } finally {

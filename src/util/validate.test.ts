@@ -25,13 +25,39 @@ const table: readonly (readonly [string, Check, readonly unknown[], readonly unk
   ["requireBoolean", requireBoolean, [undefined, true, false], [null, 0, "true"]],
   ["requireFunction", requireFunction, [undefined, nobody], [null, {}, "secret"]],
   ["requireName", requireName, ["a", "...", "a b", "ü", "%2F"], ["", ".", "..", "a/b", "/", undefined, "secret\ud83d"]],
-  ["requireSignal", requireSignal, [undefined, AbortSignal.abort(), new AbortController().signal], [null, {}, new AbortController(), { aborted: false }]],
+  [
+    "requireSignal",
+    requireSignal,
+    [undefined, AbortSignal.abort(), new AbortController().signal],
+    [null, {}, new AbortController(), { aborted: false }],
+  ],
   ["requireIndex", requireIndex, [0, 1, 2 ** 53 - 1], [undefined, -1, 0.5, NaN, Infinity, 2 ** 53, "5", 5n]],
   ["requireTtl", requireTtl, [1, 0.001, 7e9], [undefined, null, 0, -1, NaN, Infinity, 7e9 + 1, "5", 5n]],
   ["requireMs", requireMs, [1, 0.5, 2 ** 31 - 1, Infinity], [undefined, null, 0, -1, NaN, -Infinity, 2 ** 31, "5"]],
-  ["requireCount", (what, value) => { requireCount(what, value, 1); }, [1, 5, Infinity], [undefined, null, 0, 1.5, NaN, -Infinity, "5"]],
-  ["requireSender", (_what, value) => { requireSender(value); }, [{ send: nobody }], [undefined, null, "secret", nobody, {}, { send: "secret" }]],
-  ["requireOptions", (what, value) => { requireOptions(what, value, new Set(["a"])); }, [undefined, {}, { a: undefined }], [null, 5, "secret", { b: 1 }, ["x"], Object.create({ b: 1 })]],
+  [
+    "requireCount",
+    (what, value) => {
+      requireCount(what, value, 1);
+    },
+    [1, 5, Infinity],
+    [undefined, null, 0, 1.5, NaN, -Infinity, "5"],
+  ],
+  [
+    "requireSender",
+    (_what, value) => {
+      requireSender(value);
+    },
+    [{ send: nobody }],
+    [undefined, null, "secret", nobody, {}, { send: "secret" }],
+  ],
+  [
+    "requireOptions",
+    (what, value) => {
+      requireOptions(what, value, new Set(["a"]));
+    },
+    [undefined, {}, { a: undefined }],
+    [null, 5, "secret", { b: 1 }, ["x"], Object.create({ b: 1 })],
+  ],
 ];
 
 for (const [name, check, good, bad] of table) {
@@ -39,10 +65,15 @@ for (const [name, check, good, bad] of table) {
     for (const value of good) check("options.it", value);
     for (const value of bad) {
       assert.throws(
-        () => { check("options.it", value); },
+        () => {
+          check("options.it", value);
+        },
         (error) => {
           assert.ok(error instanceof UsageError && error.code === "ERR_ARGUMENT");
-          assert.match(error.message, name === "requireSender" ? /^sender must have a send method/ : /^options\.it (must|has|holds)/);
+          assert.match(
+            error.message,
+            name === "requireSender" ? /^sender must have a send method/ : /^options\.it (must|has|holds)/,
+          );
           assert.doesNotMatch(error.message, /secret/);
           return true;
         },
@@ -53,5 +84,10 @@ for (const [name, check, good, bad] of table) {
 }
 
 test("a misspelt option is told with the ones that exist", () => {
-  assert.throws(() => { requireOptions("options", { prevvalue: "secret" }, new Set(["prevValue", "ttl"])); }, { message: 'options has no field "prevvalue"; it knows prevValue, ttl' });
+  assert.throws(
+    () => {
+      requireOptions("options", { prevvalue: "secret" }, new Set(["prevValue", "ttl"]));
+    },
+    { message: 'options has no field "prevvalue"; it knows prevValue, ttl' },
+  );
 });

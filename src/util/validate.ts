@@ -22,11 +22,13 @@ export function requireText(what: string, text: unknown): asserts text is string
 }
 
 export function requireBoolean(what: string, value: unknown): asserts value is boolean | undefined {
-  if (value !== undefined && typeof value !== "boolean") badArgument(`${what} must be true or false, got ${kindOf(value)}`);
+  if (value !== undefined && typeof value !== "boolean")
+    badArgument(`${what} must be true or false, got ${kindOf(value)}`);
 }
 
 export function requireFunction(what: string, value: unknown): void {
-  if (value !== undefined && typeof value !== "function") badArgument(`${what} must be a function, got ${kindOf(value)}`);
+  if (value !== undefined && typeof value !== "function")
+    badArgument(`${what} must be a function, got ${kindOf(value)}`);
 }
 
 /** A name that is one segment of a path: servers take no other, and an empty one would address all of them. */
@@ -45,12 +47,14 @@ export function requireSender(sender: unknown): void {
 }
 
 export function requireSignal(what: string, value: unknown): asserts value is AbortSignal | undefined {
-  if (value !== undefined && !(value instanceof AbortSignal)) badArgument(`${what} must be an AbortSignal, got ${kindOf(value)}`);
+  if (value !== undefined && !(value instanceof AbortSignal))
+    badArgument(`${what} must be an AbortSignal, got ${kindOf(value)}`);
 }
 
 /** An etcd index: a whole number that a double holds exactly. */
 export function requireIndex(what: string, value: unknown): asserts value is number {
-  if (!Number.isSafeInteger(value) || Number(value) < 0) badArgument(`${what} must be a whole number from 0 to 2^53-1, got ${show(value)}`);
+  if (!Number.isSafeInteger(value) || Number(value) < 0)
+    badArgument(`${what} must be a whole number from 0 to 2^53-1, got ${show(value)}`);
 }
 
 /** 7e9 s, about 222 years: above ~7.4e9 the server's arithmetic overflows and the key is permanent, or gone at once. */
@@ -59,7 +63,9 @@ const maxTtl = 7e9;
 /** Seconds, above 0; etcd takes `ttl=0` as "expire now". */
 export function requireTtl(what: string, value: unknown): asserts value is number {
   if (typeof value !== "number" || !(value > 0 && value <= maxTtl)) {
-    badArgument(`${what} must be a number of seconds above 0 and at most 7e9, got ${show(value)}; leave it out for no expiry`);
+    badArgument(
+      `${what} must be a number of seconds above 0 and at most 7e9, got ${show(value)}; leave it out for no expiry`,
+    );
   }
 }
 
@@ -74,12 +80,15 @@ export function requireMs(what: string, value: unknown): asserts value is number
 /** A count. */
 export function requireCount(what: string, value: unknown, min: number): asserts value is number {
   if (value === Infinity) return;
-  if (!Number.isSafeInteger(value) || Number(value) < min) badArgument(`${what} must be a whole number from ${String(min)}, or Infinity, got ${show(value)}`);
+  if (!Number.isSafeInteger(value) || Number(value) < min)
+    badArgument(`${what} must be a whole number from ${String(min)}, or Infinity, got ${show(value)}`);
 }
 
 /** A value to quote in a message: numbers and short words as they are, all else by its kind. */
 export function show(value: unknown): string {
-  return typeof value === "number" || typeof value === "bigint" || typeof value === "boolean" ? String(value) : kindOf(value);
+  return typeof value === "number" || typeof value === "bigint" || typeof value === "boolean"
+    ? String(value)
+    : kindOf(value);
 }
 
 function kindOf(value: unknown): string {

@@ -14,7 +14,10 @@ export interface AgentGround {
 }
 
 export type StartGround = (t: TestContext) => AgentGround | Promise<AgentGround>;
-export type Check = (title: string, body: (create: AgentGround["create"], ground: AgentGround) => Promise<void>) => void;
+export type Check = (
+  title: string,
+  body: (create: AgentGround["create"], ground: AgentGround) => Promise<void>,
+) => void;
 
 /** Makes tests that each get a ground of their own, and whose agents are closed at the end. */
 export function checksOn(backend: string, start: StartGround): Check {

@@ -41,9 +41,15 @@ export function agentSuite(backend: string, start: StartGround): void {
     await agent.register({ name: "t", addr: "h", port: 2 });
     const services = await agent.services();
     assert.deepEqual([...services.keys()].sort(), ["s", "t"]);
-    assert.deepEqual(services.get("t")?.instances.map((instance) => instance.addr()), ["h:2"]);
+    assert.deepEqual(
+      services.get("t")?.instances.map((instance) => instance.addr()),
+      ["h:2"],
+    );
     const watcher = services.get("s")?.watch() ?? assert.fail("there should be a service s");
-    assert.deepEqual(told(await batch(watcher)).map((line) => line.slice(-3)), ["h:1"]);
+    assert.deepEqual(
+      told(await batch(watcher)).map((line) => line.slice(-3)),
+      ["h:1"],
+    );
   });
 
   check("agent 9: an instance must have all tags that were asked for", async (create) => {
@@ -51,7 +57,10 @@ export function agentSuite(backend: string, start: StartGround): void {
     await agent.register({ name: "s", addr: "h", port: 1, tags: ["a", "b"] });
     await agent.register({ name: "s", addr: "h", port: 2, tags: ["a"] });
     const tags = ["b", "a"];
-    assert.deepEqual((await agent.service("s", { tags })).instances.map((instance) => instance.addr()), ["h:1"]);
+    assert.deepEqual(
+      (await agent.service("s", { tags })).instances.map((instance) => instance.addr()),
+      ["h:1"],
+    );
     assert.deepEqual((await agent.services({ tags })).get("s")?.instances.length, 1);
     assert.deepEqual(tags, ["b", "a"]);
     assert.deepEqual((await agent.service("s", { tags })).instances[0]?.tags, ["a", "b"]);
@@ -76,7 +85,10 @@ export function agentSuite(backend: string, start: StartGround): void {
     for (const watcher of watchers) await watcher.next(patience());
     const pending = watchers.map((watcher) => watcher.next());
     await agent.leave();
-    assert.deepEqual(await Promise.all(pending), [{ done: true, value: undefined }, { done: true, value: undefined }]);
+    assert.deepEqual(await Promise.all(pending), [
+      { done: true, value: undefined },
+      { done: true, value: undefined },
+    ]);
     await ground.idle();
     assert.equal((await other.services()).size, 0);
     await agent.register({ id: "x", name: "s", addr: "h", port: 2 });
@@ -108,10 +120,14 @@ export function agentSuite(backend: string, start: StartGround): void {
     const bad: readonly unknown[] = [
       ...[65_536, -1, 1.5, "80", NaN, undefined].map((port) => ({ ...good, port })),
       ...["", 7, undefined].map((name) => ({ ...good, name })),
-      ...[{ id: "" }, { tags: [1] }, { tags: "a" }, { addr: 1 }, { meta: { a: 1 } }, { tag: ["a"] }].map((fields) => ({ ...good, ...fields })),
+      ...[{ id: "" }, { tags: [1] }, { tags: "a" }, { addr: 1 }, { meta: { a: 1 } }, { tag: ["a"] }].map((fields) => ({
+        ...good,
+        ...fields,
+      })),
       null,
     ];
-    for (const instance of bad) await assert.rejects(agent.register(instance as NewInstance), agentError("INVALID_REGISTRATION"));
+    for (const instance of bad)
+      await assert.rejects(agent.register(instance as NewInstance), agentError("INVALID_REGISTRATION"));
     assert.equal((await agent.services()).size, 0);
   });
 
@@ -172,9 +188,17 @@ export function agentSuite(backend: string, start: StartGround): void {
   check("agent A10: default tags come first, repeated ones count once", async (create) => {
     const defaultTags = ["a", "b"];
     const agent = create({ defaultTags });
-    for (const tags of [["c"], ["b", "d", "d"], undefined]) await agent.register({ id: String(tags), name: "s", addr: "h", port: 1, tags });
+    for (const tags of [["c"], ["b", "d", "d"], undefined])
+      await agent.register({ id: String(tags), name: "s", addr: "h", port: 1, tags });
     const { instances } = await agent.service("s");
-    assert.deepEqual(new Map(instances.map(({ id, tags }) => [id, tags.join("")])), new Map([["c", "abc"], ["b,d,d", "abd"], ["undefined", "ab"]]));
+    assert.deepEqual(
+      new Map(instances.map(({ id, tags }) => [id, tags.join("")])),
+      new Map([
+        ["c", "abc"],
+        ["b,d,d", "abd"],
+        ["undefined", "ab"],
+      ]),
+    );
     assert.deepEqual(defaultTags, ["a", "b"]);
   });
 

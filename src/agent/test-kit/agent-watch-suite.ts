@@ -69,7 +69,9 @@ export function agentWatchSuite(backend: string, start: StartGround): void {
   check("agent 15: a watcher that nobody reads holds nobody up", async (create) => {
     const agent = create();
     const watcher = (await agent.service("s")).watch();
-    await Promise.all(Array.from({ length: 1_000 }, (_, i) => agent.register({ id: String(i), name: "s", addr: "h", port: i })));
+    await Promise.all(
+      Array.from({ length: 1_000 }, (_, i) => agent.register({ id: String(i), name: "s", addr: "h", port: i })),
+    );
     const present = new Map<string, InstanceEvent>();
     while (present.size < 1_000) for (const event of await batch(watcher)) present.set(event.instance.id, event);
     assert.equal(present.get("999")?.instance.addr(), "h:999");
@@ -110,16 +112,22 @@ export function agentWatchSuite(backend: string, start: StartGround): void {
     await ground.idle();
   });
 
-  check("agent A8: an instance that another agent left behind is taken over, and watchers see an update", async (create) => {
-    const [former, agent] = [create(), create()];
-    await former.register({ id: "x", name: "s", addr: "h", port: 1 });
-    const watcher = (await agent.service("s")).watch();
-    const [seen] = await batch(watcher);
-    assert.equal(seen?.instance.local, false);
-    await agent.register({ id: "x", name: "s", addr: "h", port: 2 });
-    const [event] = await batch(watcher);
-    assert.deepEqual(event && { ...event }, { op: "update", instance: createInstance({ id: "x", name: "s", host: "h", port: 2, tags: [] }, true) });
-  });
+  check(
+    "agent A8: an instance that another agent left behind is taken over, and watchers see an update",
+    async (create) => {
+      const [former, agent] = [create(), create()];
+      await former.register({ id: "x", name: "s", addr: "h", port: 1 });
+      const watcher = (await agent.service("s")).watch();
+      const [seen] = await batch(watcher);
+      assert.equal(seen?.instance.local, false);
+      await agent.register({ id: "x", name: "s", addr: "h", port: 2 });
+      const [event] = await batch(watcher);
+      assert.deepEqual(event && { ...event }, {
+        op: "update",
+        instance: createInstance({ id: "x", name: "s", host: "h", port: 2, tags: [] }, true),
+      });
+    },
+  );
 
   check("agent A11: services from one query watch themselves, and by its tags", async (create) => {
     const agent = create();
@@ -147,7 +155,10 @@ export function agentWatchSuite(backend: string, start: StartGround): void {
     await agents[0]?.register({ id: "mark", name: "s", addr: "h", port: 9 });
     replay(present, await eventsUntil(watcher, "mark"));
     const { instances } = await create().service("s");
-    assert.deepEqual([...present.values()].sort(), instances.map((instance) => `${instance.id} ${instance.addr()}`).sort());
+    assert.deepEqual(
+      [...present.values()].sort(),
+      instances.map((instance) => `${instance.id} ${instance.addr()}`).sort(),
+    );
   });
 }
 

@@ -3,7 +3,10 @@ import type { Endpoints, Service } from "../index.js";
 /** `ns/name:port`; without a slash the namespace is "". */
 export function service(text: string): Service {
   const { namespace, name, rest } = partsOf(text);
-  return { metadata: { name, namespace }, spec: { port: Number(rest[0] ?? 80), protocol: "TCP", sessionAffinity: "None" } };
+  return {
+    metadata: { name, namespace },
+    spec: { port: Number(rest[0] ?? 80), protocol: "TCP", sessionAffinity: "None" },
+  };
 }
 
 /** `ns/name ip:port ip:port`. */
@@ -27,7 +30,9 @@ export function showService({ metadata, spec }: Service): string {
 
 /** The reverse of {@link endpoints}. */
 export function showEndpoints({ metadata, endpoints: addresses }: Endpoints): string {
-  return [`${metadata.namespace}/${metadata.name}`, ...addresses.map(({ ip, port }) => `${ip}:${String(port)}`)].join(" ");
+  return [`${metadata.namespace}/${metadata.name}`, ...addresses.map(({ ip, port }) => `${ip}:${String(port)}`)].join(
+    " ",
+  );
 }
 
 /** A handler that remembers the calls, shown, and lets a test wait for one. */
@@ -55,10 +60,18 @@ export class Recorder<T> {
 
   /** Resolves when the last call was with that; rejects after `ms`, telling what it was. */
   async until(expected: readonly string[], ms = 15_000): Promise<void> {
-    await this.when((last) => JSON.stringify(last) === JSON.stringify(expected), `a last call with ${JSON.stringify(expected)}`, ms);
+    await this.when(
+      (last) => JSON.stringify(last) === JSON.stringify(expected),
+      `a last call with ${JSON.stringify(expected)}`,
+      ms,
+    );
   }
 
-  async when(isSo: (last: readonly string[] | undefined, calls: number) => boolean, what: string, ms = 15_000): Promise<void> {
+  async when(
+    isSo: (last: readonly string[] | undefined, calls: number) => boolean,
+    what: string,
+    ms = 15_000,
+  ): Promise<void> {
     const deadline = performance.now() + ms;
     while (!isSo(this.last, this.#calls.length)) {
       const left = deadline - performance.now();
@@ -74,7 +87,11 @@ export class Recorder<T> {
   }
 }
 
-function partsOf(text: string): { readonly namespace: string; readonly name: string; readonly rest: readonly string[] } {
+function partsOf(text: string): {
+  readonly namespace: string;
+  readonly name: string;
+  readonly rest: readonly string[];
+} {
   const [id = "", ...rest] = text.split(":");
   const [namespace, name] = id.includes("/") ? id.split("/") : ["", id];
   return { namespace: namespace ?? "", name: name ?? "", rest };

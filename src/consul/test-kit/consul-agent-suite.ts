@@ -38,7 +38,9 @@ export function consulAgentSuite(suffix: string, start: StartConsulServer): void
         create: (options) => createConsulAgent({ ...options, client: sender }),
         failRemoval: (id) => {
           failing.add(id);
-          return () => { failing.delete(id); };
+          return () => {
+            failing.delete(id);
+          };
         },
         idle: async () => {
           await until("nothing is asked any more", () => polls === 0 && front.pending === 0);
@@ -80,7 +82,11 @@ export function consulAgentSuite(suffix: string, start: StartConsulServer): void
     check("agent A14: no index, and index 0, count as 1", async (t) => {
       const { front, agent } = await ground(t, start);
       for (const index of [undefined, "0", "x"]) {
-        const undo = front.rewrite(health, ({ status, body }) => ({ status, body, headers: index === undefined ? {} : { "x-consul-index": index } }));
+        const undo = front.rewrite(health, ({ status, body }) => ({
+          status,
+          body,
+          headers: index === undefined ? {} : { "x-consul-index": index },
+        }));
         const watcher = (await agent.service(`s${String(index)}`)).watch();
         assert.deepEqual(await batch(watcher), []);
         const before = front.requests(health).length;
@@ -122,7 +128,10 @@ export function consulAgentSuite(suffix: string, start: StartConsulServer): void
       assert.deepEqual(await addresses(other, "s"), ["127.0.0.1:1"]);
       assert.match(front.requests(register)[0]?.body.toString() ?? "", /"Address":""/);
       front.rewrite(health, (reply) => ({ ...reply, body: reply.body.replaceAll("127.0.0.1", "10.0.0.1") }));
-      assert.deepEqual((await other.service("s")).instances.map((instance) => [instance.id, instance.addr()]), [[id, "10.0.0.1:1"]]);
+      assert.deepEqual(
+        (await other.service("s")).instances.map((instance) => [instance.id, instance.addr()]),
+        [[id, "10.0.0.1:1"]],
+      );
     });
 
     check("agent A8: an instance that another agent left behind is taken over: watchers see an update", async (t) => {
@@ -162,22 +171,33 @@ export function consulAgentSuite(suffix: string, start: StartConsulServer): void
       const first = await front.received(pass);
       const fourth = await front.received(pass, 4);
       assert.equal(first.path, "/v1/agent/check/pass/service%3Ax");
-      const gapsMs = front.requests(pass).slice(1, 4).map(({ atMs }, i) => atMs - (front.requests(pass)[i]?.atMs ?? 0));
+      const gapsMs = front
+        .requests(pass)
+        .slice(1, 4)
+        .map(({ atMs }, i) => atMs - (front.requests(pass)[i]?.atMs ?? 0));
       // a busy machine makes a gap longer, and one shorter after it
-      assert.ok(fourth.atMs - first.atMs >= 8_970 && gapsMs.some((ms) => ms >= 2_990 && ms < 4_500), `after ${gapsMs.join(", ")} ms`);
+      assert.ok(
+        fourth.atMs - first.atMs >= 8_970 && gapsMs.some((ms) => ms >= 2_990 && ms < 4_500),
+        `after ${gapsMs.join(", ")} ms`,
+      );
       assert.deepEqual(await addresses(agent, "s"), ["h:1"]);
       await agent.close();
       const passes = front.requests(pass).length;
       const bare = createConsulAgent({ client, check: false });
       await bare.register({ id: "y", name: "s", addr: "h", port: 1 });
-      assert.equal(front.requests(register).at(-1)?.body.toString(), '{"ID":"y","Name":"s","Tags":[],"Port":1,"Address":"h"}');
+      assert.equal(
+        front.requests(register).at(-1)?.body.toString(),
+        '{"ID":"y","Name":"s","Tags":[],"Port":1,"Address":"h"}',
+      );
       await sleep(4_000);
       assert.equal(front.requests(pass).length, passes, "nothing is passed any more");
       await bare.close();
     });
 
     check("agent A16: an agent that lost its state is told again", async (t) => {
-      const { front, agent, client, other } = await ground(t, start, { check: { ttlMs: 1_500, deregisterAfterMs: 60_000 } });
+      const { front, agent, client, other } = await ground(t, start, {
+        check: { ttlMs: 1_500, deregisterAfterMs: 60_000 },
+      });
       await agent.register({ id: "x", name: "s", addr: "h", port: 1 });
       await client.send({ method: "PUT", path: "/v1/agent/service/deregister/x", body: "" });
       await front.received(register, 2);
@@ -203,7 +223,10 @@ export function consulAgentSuite(suffix: string, start: StartConsulServer): void
         stop.abort(new Error("changed my mind"));
         return reply;
       });
-      await assert.rejects(agent.register({ id: "x", name: "s", addr: "h", port: 1 }, { signal: stop.signal }), /changed my mind/);
+      await assert.rejects(
+        agent.register({ id: "x", name: "s", addr: "h", port: 1 }, { signal: stop.signal }),
+        /changed my mind/,
+      );
       undo();
       await front.received(/^PUT .*deregister\/x/);
       await until("it is out", async () => (await addresses(other, "s")).length === 0);
@@ -222,7 +245,11 @@ export function consulAgentSuite(suffix: string, start: StartConsulServer): void
   });
 }
 
-async function ground(t: TestContext, start: StartConsulServer, options: Partial<ConsulAgentOptions> = {}): Promise<AgentsGround> {
+async function ground(
+  t: TestContext,
+  start: StartConsulServer,
+  options: Partial<ConsulAgentOptions> = {},
+): Promise<AgentsGround> {
   const { client, front, defer } = await consulFor(t, start);
   const warnings: AgentWarning[] = [];
   const agent = createConsulAgent({ client, onWarning: (warning) => warnings.push(warning), ...options });

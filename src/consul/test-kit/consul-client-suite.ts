@@ -30,33 +30,65 @@ export function consulClientSuite(suffix: string, start: StartConsulServer): voi
       await client.send({ method: "PUT", path: "/v1/agent/service/register", body });
       await until("the service is there", async () => (await client.service("my app")).length === 1);
       assert.deepEqual(await client.datacenters(), ["dc1"]);
-      assert.deepEqual((await client.nodes()).map(({ name, address, taggedAddresses }) => [name, address, taggedAddresses["wan"]]), [["node1", "127.0.0.1", "127.0.0.1"]]);
+      assert.deepEqual(
+        (await client.nodes()).map(({ name, address, taggedAddresses }) => [name, address, taggedAddresses["wan"]]),
+        [["node1", "127.0.0.1", "127.0.0.1"]],
+      );
       assert.deepEqual((await client.services({ dc: "dc1" }))["my app"], ["a", "b"]);
-      assert.deepEqual((await client.node("node1")).services["i/1"], { id: "i/1", service: "my app", tags: ["b", "a"], port: 80 });
+      assert.deepEqual((await client.node("node1")).services["i/1"], {
+        id: "i/1",
+        service: "my app",
+        tags: ["b", "a"],
+        port: 80,
+      });
       await assert.rejects(client.node("nobody"), NotFoundError);
       const [instance] = await client.service("my app", { tags: ["a", "b"] });
-      assert.deepEqual([instance?.serviceId, instance?.serviceAddress, instance?.effectiveAddress()], ["i/1", "", "127.0.0.1"]);
+      assert.deepEqual(
+        [instance?.serviceId, instance?.serviceAddress, instance?.effectiveAddress()],
+        ["i/1", "", "127.0.0.1"],
+      );
       assert.deepEqual(await client.service("my app", { tags: ["a", "c"] }), []);
       assert.deepEqual(await client.service("nope"), []);
-      await assert.rejects(client.nodes({ dc: "elsewhere" }), (error) => error instanceof RequestError && error.statusCode === 500);
+      await assert.rejects(
+        client.nodes({ dc: "elsewhere" }),
+        (error) => error instanceof RequestError && error.statusCode === 500,
+      );
     });
 
     check("consul 12 to 18: keys and values", async ({ client }) => {
-      const pairs: [string, string][] = [["a b/c?d#e%", "v"], ["a/b", "one"], ["a/bc", ""], ["a/b/é😀", "ü😀"], ["a/b/Z", "x\0y"], ["dir/", "folder"]];
+      const pairs: [string, string][] = [
+        ["a b/c?d#e%", "v"],
+        ["a/b", "one"],
+        ["a/bc", ""],
+        ["a/b/é😀", "ü😀"],
+        ["a/b/Z", "x\0y"],
+        ["dir/", "folder"],
+      ];
       for (const [key, value] of pairs) await client.put(key, value);
       for (const [key, value] of pairs) assert.equal(await client.get(`/${key}`), value);
       assert.deepEqual(await client.keys("a/b"), ["a/b", "a/b/Z", "a/b/é😀", "a/bc"]);
-      assert.deepEqual(await client.recurse("a/b/"), [["a/b/Z", "x\0y"], ["a/b/é😀", "ü😀"]]);
+      assert.deepEqual(await client.recurse("a/b/"), [
+        ["a/b/Z", "x\0y"],
+        ["a/b/é😀", "ü😀"],
+      ]);
       assert.equal((await client.keys("")).length, pairs.length);
       const bytes = Uint8Array.from({ length: 256 }, (_, i) => i);
       await client.put("bytes", bytes);
       assert.deepEqual([...(await client.getBytes("bytes"))], [...bytes]);
       await client.delete("a/b");
       await client.delete("a/b");
-      for (const call of [() => client.get("a/b"), () => client.getBytes("a/b"), () => client.keys("nope"), () => client.recurse("nope")]) await assert.rejects(call(), NotFoundError);
+      for (const call of [
+        () => client.get("a/b"),
+        () => client.getBytes("a/b"),
+        () => client.keys("nope"),
+        () => client.recurse("nope"),
+      ])
+        await assert.rejects(call(), NotFoundError);
       // Consul closes the connection while it is still being sent to: on a busy machine its answer may be lost by that
       await until("the refusal gets through", async () => {
-        const refusal: unknown = await client.put("large", "x".repeat(512 * 1_024 + 1)).catch((error: unknown) => error);
+        const refusal: unknown = await client
+          .put("large", "x".repeat(512 * 1_024 + 1))
+          .catch((error: unknown) => error);
         if (refusal instanceof EndpointError) return false;
         assert.ok(refusal instanceof RequestError && refusal.statusCode === 413);
         return true;
@@ -69,21 +101,36 @@ export function consulClientSuite(suffix: string, start: StartConsulServer): voi
       const { ttlMs: _, ...withoutTtl } = config;
       const second = await client.createSession({ ...withoutTtl, behavior: "release" });
       assert.deepEqual(await client.readSession(id), config);
-      assert.deepEqual(await client.listSessions("node1"), new Map<SessionId, SessionConfig>([[id, config], [second, { ...withoutTtl, behavior: "release" }]]));
+      assert.deepEqual(
+        await client.listSessions("node1"),
+        new Map<SessionId, SessionConfig>([
+          [id, config],
+          [second, { ...withoutTtl, behavior: "release" }],
+        ]),
+      );
       assert.equal(await client.renewSession(id), 10_000);
       assert.equal(await client.renewSession(second), Infinity);
       await client.deleteSession(id);
       await client.deleteSession(id);
       await assert.rejects(client.readSession(id), NotFoundError);
-      await assert.rejects(client.renewSession(unknown), (error) => error instanceof NotFoundError && error.body.includes("not found"));
+      await assert.rejects(
+        client.renewSession(unknown),
+        (error) => error instanceof NotFoundError && error.body.includes("not found"),
+      );
       assert.equal((await client.listSessions("nobody")).size, 0);
-      await assert.rejects(client.createSession({ ...config, node: "nobody" }), (error) => error instanceof RequestError && error.statusCode === 500);
+      await assert.rejects(
+        client.createSession({ ...config, node: "nobody" }),
+        (error) => error instanceof RequestError && error.statusCode === 500,
+      );
     });
 
     check("consul 2.1: acquire and release", async ({ client }) => {
       // long enough to be seen running by a machine that stalls
       const config = { node: "node1", name: "s", lockDelayMs: 5_000, ttlMs: 60_000, behavior: "delete" } as const;
-      const [a, b] = [await client.createSession(config), await client.createSession({ ...config, behavior: "release" })];
+      const [a, b] = [
+        await client.createSession(config),
+        await client.createSession({ ...config, behavior: "release" }),
+      ];
       assert.deepEqual(await put(client, `acquire=${a}`, "1"), [200, "true"]);
       const first = await entry(client);
       assert.deepEqual([first["LockIndex"], first["Session"], first["Value"]], [1, a, "MQ=="]);
@@ -111,7 +158,10 @@ export function consulClientSuite(suffix: string, start: StartConsulServer): voi
       // while a lock-delay runs, even an unknown session is told just that
       assert.deepEqual(await put(client, `acquire=${unknown}`, "9"), [200, "false"]);
       await assert.rejects(client.get("lock"), NotFoundError);
-      await until("an unknown session is refused", async () => (await put(client, `acquire=${unknown}`, "9"))[0] !== 200);
+      await until(
+        "an unknown session is refused",
+        async () => (await put(client, `acquire=${unknown}`, "9"))[0] !== 200,
+      );
       assert.deepEqual(await put(client, `acquire=${unknown}`, "9"), [500, `invalid session "${unknown}"`]);
       assert.equal((await put(client, `acquire=${unknown}&release=${unknown}`, ""))[0], 400);
     });
@@ -119,39 +169,55 @@ export function consulClientSuite(suffix: string, start: StartConsulServer): voi
     check("consul 2.1: the LockIndex begins again once the key is gone", async ({ client }) => {
       const seen: [unknown, unknown][] = [];
       for (let i = 0; i < 2; i++) {
-        const id = await client.createSession({ node: "node1", name: "s", lockDelayMs: 0, ttlMs: 10_000, behavior: "delete" });
+        const id = await client.createSession({
+          node: "node1",
+          name: "s",
+          lockDelayMs: 0,
+          ttlMs: 10_000,
+          behavior: "delete",
+        });
         await until("the key is acquired", async () => (await put(client, `acquire=${id}`, ""))[1] === "true");
         const { LockIndex, ModifyIndex } = await entry(client);
         seen.push([LockIndex, ModifyIndex]);
         await client.deleteSession(id);
       }
-      assert.deepEqual(seen.map(([lockIndex]) => lockIndex), [1, 1]);
+      assert.deepEqual(
+        seen.map(([lockIndex]) => lockIndex),
+        [1, 1],
+      );
       assert.ok(Number(seen[1]?.[1]) > Number(seen[0]?.[1]), "what is the token for that reason grows");
     });
 
-    check("consul: a blocking query waits for a change of its key, there or not, or for the wait to end", async ({ client }) => {
-      const query = new BlockingQuery(client, { path: "/v1/kv/watched", query: { consistent: "true" }, waitMs: 1_000 });
-      assert.equal((await query.next(undefined)).status, 404);
-      const waiting = query.next(undefined);
-      await client.put("other", "v");
-      await client.put("watched", "v");
-      let raw = await waiting;
-      // a key that is not there may be told of others' changes
-      while (raw.status === 404) raw = await query.next(undefined);
-      assert.equal(raw.status, 200);
-      const begunMs = performance.now();
-      assert.equal((await query.next(undefined)).status, 200);
-      assert.ok(performance.now() - begunMs >= 990, "nothing changed");
-      const patient = new BlockingQuery(client, { path: "/v1/kv/watched", query: {}, waitMs: 60_000 });
-      assert.equal((await patient.next(undefined)).status, 200);
-      const deletion = patient.next(undefined);
-      await client.delete("watched");
-      assert.equal((await deletion).status, 404);
-      const stop = new AbortController();
-      const stopped = query.next(stop.signal);
-      stop.abort(new Error("enough"));
-      await assert.rejects(stopped, /enough/);
-    });
+    check(
+      "consul: a blocking query waits for a change of its key, there or not, or for the wait to end",
+      async ({ client }) => {
+        const query = new BlockingQuery(client, {
+          path: "/v1/kv/watched",
+          query: { consistent: "true" },
+          waitMs: 1_000,
+        });
+        assert.equal((await query.next(undefined)).status, 404);
+        const waiting = query.next(undefined);
+        await client.put("other", "v");
+        await client.put("watched", "v");
+        let raw = await waiting;
+        // a key that is not there may be told of others' changes
+        while (raw.status === 404) raw = await query.next(undefined);
+        assert.equal(raw.status, 200);
+        const begunMs = performance.now();
+        assert.equal((await query.next(undefined)).status, 200);
+        assert.ok(performance.now() - begunMs >= 990, "nothing changed");
+        const patient = new BlockingQuery(client, { path: "/v1/kv/watched", query: {}, waitMs: 60_000 });
+        assert.equal((await patient.next(undefined)).status, 200);
+        const deletion = patient.next(undefined);
+        await client.delete("watched");
+        assert.equal((await deletion).status, 404);
+        const stop = new AbortController();
+        const stopped = query.next(stop.signal);
+        stop.abort(new Error("enough"));
+        await assert.rejects(stopped, /enough/);
+      },
+    );
 
     check("consul: 300 calls at once are no more than Consul takes", async ({ client }) => {
       await Promise.all(Array.from({ length: 300 }, (_, i) => client.put(`many/${String(i)}`, String(i))));
@@ -166,6 +232,8 @@ async function put(client: ConsulClient, query: string, body: string): Promise<r
 }
 
 async function entry(client: ConsulClient): Promise<Readonly<Record<string, unknown>>> {
-  const [first] = JSON.parse((await client.send({ method: "GET", path: "/v1/kv/lock" })).body) as Readonly<Record<string, unknown>>[];
+  const [first] = JSON.parse((await client.send({ method: "GET", path: "/v1/kv/lock" })).body) as Readonly<
+    Record<string, unknown>
+  >[];
   return first ?? assert.fail("there is an entry");
 }

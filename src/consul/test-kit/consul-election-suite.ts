@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { NotFoundError, type ConsulClient, type LeadershipConfig, type LeaderSession, type SessionId } from "../index.js";
+import {
+  NotFoundError,
+  type ConsulClient,
+  type LeadershipConfig,
+  type LeaderSession,
+  type SessionId,
+} from "../index.js";
 import { UsageError } from "../../util/errors.js";
 import { aborted } from "../../util/bounded.js";
 import { consulFor, type ConsulGround, type StartConsulServer } from "./consul-server.js";
@@ -30,10 +36,21 @@ export function consulElectionSuite(suffix: string, start: StartConsulServer): v
       const { front } = ground;
       const session = await lead(ground, { key: "/my/key", contactInfo: "node1", ttlMs: longTtlMs });
       await front.received(/^GET \/v1\/kv\/my\/key\?.*index=/);
-      const lines = front.requests().slice(0, 4).map(({ method, path }) => `${method} ${path}`);
-      assert.deepEqual(lines, ["GET /v1/agent/self", "PUT /v1/session/create", "PUT /v1/kv/my/key", "GET /v1/kv/my/key"]);
+      const lines = front
+        .requests()
+        .slice(0, 4)
+        .map(({ method, path }) => `${method} ${path}`);
+      assert.deepEqual(lines, [
+        "GET /v1/agent/self",
+        "PUT /v1/session/create",
+        "PUT /v1/kv/my/key",
+        "GET /v1/kv/my/key",
+      ]);
       const [, creating, acquiring, reading] = front.requests();
-      assert.equal(creating?.body.toString(), '{"Node":"node1","Name":"default-leader-session","LockDelay":"1s","TTL":"1m0s","Behavior":"delete"}');
+      assert.equal(
+        creating?.body.toString(),
+        '{"Node":"node1","Name":"default-leader-session","LockDelay":"1s","TTL":"1m0s","Behavior":"delete"}',
+      );
       assert.equal(acquiring?.query.toString(), `acquire=${String(session.sessionId)}`);
       assert.equal(acquiring.body.toString(), '"node1"');
       assert.equal(reading?.query.toString(), "consistent=true");
@@ -47,7 +64,10 @@ export function consulElectionSuite(suffix: string, start: StartConsulServer): v
       await session.current();
       await session.close();
       assert.ok(front.requests().length >= 7);
-      assert.deepEqual(front.requests().filter(({ query }) => query.get("dc") !== "dc1"), []);
+      assert.deepEqual(
+        front.requests().filter(({ query }) => query.get("dc") !== "dc1"),
+        [],
+      );
       assert.match(front.requests(create)[0]?.body.toString() ?? "", /"Name":"for people"/);
     });
 
@@ -67,7 +87,12 @@ export function consulElectionSuite(suffix: string, start: StartConsulServer): v
       const ground = await consulFor(t, start);
       const { client } = ground;
       const holder = await holderOf(client, 0);
-      for (const [value, info] of [['"http://a:1/?x=1\\u0026y=\\u003cz\\u003e"', "http://a:1/?x=1&y=<z>"], ["plain words", "plain words"], ['{"a":1}', '{"a":1}'], ["", ""]] as const) {
+      for (const [value, info] of [
+        ['"http://a:1/?x=1\\u0026y=\\u003cz\\u003e"', "http://a:1/?x=1&y=<z>"],
+        ["plain words", "plain words"],
+        ['{"a":1}', '{"a":1}'],
+        ["", ""],
+      ] as const) {
         await holder.acquire(value);
         const session = await client.participate({ ...timing, key: "election/key", contactInfo: "b" }, () => undefined);
         assert.equal(await session.current(), info);
@@ -161,7 +186,9 @@ export function consulElectionSuite(suffix: string, start: StartConsulServer): v
     check("consul 43: the server grants 60 s: the next renewal comes after 30 s", async (t) => {
       const ground = await consulFor(t, start);
       const { front } = ground;
-      front.intercept(create, (request, answer) => answer({ ...request, body: Buffer.from(request.body.toString().replace('"TTL":"10s"', '"TTL":"60s"')) }));
+      front.intercept(create, (request, answer) =>
+        answer({ ...request, body: Buffer.from(request.body.toString().replace('"TTL":"10s"', '"TTL":"60s"')) }),
+      );
       const session = await lead(ground);
       const beats: number[] = [];
       // a renewal that got no answer in time is sent again at once
@@ -199,7 +226,11 @@ export function consulElectionSuite(suffix: string, start: StartConsulServer): v
       });
       const stop = new AbortController();
       const reason = new Error("enough");
-      const beginning = client.participate({ ...timing, ttlMs: longTtlMs, key: "election/key", contactInfo: "" }, () => assert.fail("must not lead"), { signal: stop.signal });
+      const beginning = client.participate(
+        { ...timing, ttlMs: longTtlMs, key: "election/key", contactInfo: "" },
+        () => assert.fail("must not lead"),
+        { signal: stop.signal },
+      );
       await front.received(create);
       stop.abort(reason);
       await assert.rejects(beginning, (error) => error === reason);
@@ -211,9 +242,23 @@ export function consulElectionSuite(suffix: string, start: StartConsulServer): v
     check("consul 46: a bad config is refused without a request", async (t) => {
       const ground = await consulFor(t, start);
       const { front, client } = ground;
-      const bad: readonly object[] = [{ ttlMs: 5_000 }, { ttlMs: 86_400_001 }, { lockDelayMs: 60_001 }, { lockDelayMs: -1 }, { key: "" }, { key: "/" }, { key: "a//b" }, { key: "a/.." }, { ttl: 10 }];
+      const bad: readonly object[] = [
+        { ttlMs: 5_000 },
+        { ttlMs: 86_400_001 },
+        { lockDelayMs: 60_001 },
+        { lockDelayMs: -1 },
+        { key: "" },
+        { key: "/" },
+        { key: "a//b" },
+        { key: "a/.." },
+        { ttl: 10 },
+      ];
       for (const fields of bad) {
-        await assert.rejects(client.participate({ ...timing, key: "k", contactInfo: "", ...fields }, () => undefined), UsageError, JSON.stringify(fields));
+        await assert.rejects(
+          client.participate({ ...timing, key: "k", contactInfo: "", ...fields }, () => undefined),
+          UsageError,
+          JSON.stringify(fields),
+        );
       }
       assert.deepEqual(front.requests(), []);
     });
@@ -223,10 +268,13 @@ export function consulElectionSuite(suffix: string, start: StartConsulServer): v
       const { client } = ground;
       const tokens: number[] = [];
       for (let i = 0; i < 3; i++) {
-        const session = await client.participate({ ...timing, lockDelayMs: 0, cooldownMs: 2_000, key: "election/key", contactInfo: "" }, ({ signal, fencingToken }) => {
-          tokens.push(Number(fencingToken));
-          return aborted(signal);
-        });
+        const session = await client.participate(
+          { ...timing, lockDelayMs: 0, cooldownMs: 2_000, key: "election/key", contactInfo: "" },
+          ({ signal, fencingToken }) => {
+            tokens.push(Number(fencingToken));
+            return aborted(signal);
+          },
+        );
         ground.defer(() => session.close());
         await until("it leads", () => session.isLeader);
         assert.equal((await session.currentEntry())?.fencingToken, String(tokens.at(-1)));
@@ -234,7 +282,10 @@ export function consulElectionSuite(suffix: string, start: StartConsulServer): v
         await until("it leads no more", () => !session.isLeader);
         await session.close();
       }
-      assert.ok(tokens.length >= 3 && tokens.every((token, i) => i === 0 || token > (tokens[i - 1] ?? Infinity)), tokens.join());
+      assert.ok(
+        tokens.length >= 3 && tokens.every((token, i) => i === 0 || token > (tokens[i - 1] ?? Infinity)),
+        tokens.join(),
+      );
     });
 
     check("consul: an acquire whose answer is lost is found to be ours", async (t) => {
@@ -254,9 +305,11 @@ export function consulElectionSuite(suffix: string, start: StartConsulServer): v
     check("consul: the logger hears of terms and failures", async (t) => {
       const { connect } = await consulFor(t, start);
       const lines: string[] = [];
-      const session = await connect({ logger: (message, fields) => lines.push(`${message} ${String((fields as { error?: Error } | undefined)?.error?.message)}`) }).participate(
-        { ...timing, key: "election/key", contactInfo: "" },
-        () => Promise.reject(new Error("out of luck")),
+      const session = await connect({
+        logger: (message, fields) =>
+          lines.push(`${message} ${String((fields as { error?: Error } | undefined)?.error?.message)}`),
+      }).participate({ ...timing, key: "election/key", contactInfo: "" }, () =>
+        Promise.reject(new Error("out of luck")),
       );
       await until("the logger is told", () => lines.includes("election: error out of luck"));
       await session.close();
@@ -268,18 +321,30 @@ export function consulElectionSuite(suffix: string, start: StartConsulServer): v
 /** A session whose callback lasts as long as its term, and that leads. */
 async function lead({ client, defer }: ConsulGround, config: Partial<LeadershipConfig> = {}): Promise<LeaderSession> {
   const begun = gate();
-  const session = await client.participate({ ...timing, key: "election/key", contactInfo: "", ...config }, ({ signal }) => {
-    begun.open();
-    return aborted(signal);
-  });
+  const session = await client.participate(
+    { ...timing, key: "election/key", contactInfo: "", ...config },
+    ({ signal }) => {
+      begun.open();
+      return aborted(signal);
+    },
+  );
   defer(() => session.close());
   await begun.opened;
   return session;
 }
 
 /** A session of somebody else's, that holds the key once it has acquired it. */
-async function holderOf(client: ConsulClient, lockDelayMs: number): Promise<{ readonly id: SessionId; readonly acquire: (value: string) => Promise<void> }> {
-  const id = await client.createSession({ node: "node1", name: "holder", lockDelayMs, ttlMs: 60_000, behavior: "delete" });
+async function holderOf(
+  client: ConsulClient,
+  lockDelayMs: number,
+): Promise<{ readonly id: SessionId; readonly acquire: (value: string) => Promise<void> }> {
+  const id = await client.createSession({
+    node: "node1",
+    name: "holder",
+    lockDelayMs,
+    ttlMs: 60_000,
+    behavior: "delete",
+  });
   const acquire = async (body: string): Promise<void> => {
     const raw = await client.send({ method: "PUT", path: "/v1/kv/election/key", query: `acquire=${id}`, body });
     assert.equal(raw.body.trim(), "true");

@@ -164,7 +164,11 @@ export function forwardTo(address: string): ConsulHandler {
         response.on("data", (chunk: Buffer) => chunks.push(chunk));
         response.once("error", reject);
         response.once("end", () => {
-          resolve({ status: response.statusCode ?? 0, headers: toldHeaders(response.headers), body: Buffer.concat(chunks).toString() });
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: toldHeaders(response.headers),
+            body: Buffer.concat(chunks).toString(),
+          });
         });
       });
       request.end(body);
@@ -172,7 +176,9 @@ export function forwardTo(address: string): ConsulHandler {
 }
 
 function toldHeaders(headers: http.IncomingHttpHeaders): Record<string, string> {
-  const kept = Object.entries(headers).filter(([name, value]) => /^(content-type|location|x-consul-.*)$/.test(name) && typeof value === "string");
+  const kept = Object.entries(headers).filter(
+    ([name, value]) => /^(content-type|location|x-consul-.*)$/.test(name) && typeof value === "string",
+  );
   return Object.fromEntries(kept) as Record<string, string>;
 }
 
@@ -185,5 +191,12 @@ async function readRequest(incoming: IncomingMessage): Promise<ConsulRequest> {
   const chunks: Buffer[] = [];
   for await (const chunk of incoming) chunks.push(chunk as Buffer);
   const [path = "", query = ""] = (incoming.url ?? "").split("?");
-  return { method: incoming.method ?? "", path, query: new URLSearchParams(query), headers: incoming.headers, body: Buffer.concat(chunks), atMs };
+  return {
+    method: incoming.method ?? "",
+    path,
+    query: new URLSearchParams(query),
+    headers: incoming.headers,
+    body: Buffer.concat(chunks),
+    atMs,
+  };
 }

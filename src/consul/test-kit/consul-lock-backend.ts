@@ -42,8 +42,12 @@ export function consulLockBackend({ suffix, start, manyTermsMs, expiryLatenessMs
       });
       return {
         candidate: own,
-        cut: (how) => { proxy.cut(how); },
-        heal: () => { proxy.heal(); },
+        cut: (how) => {
+          proxy.cut(how);
+        },
+        heal: () => {
+          proxy.heal();
+        },
         releases: () => seen.releases,
         lastGoodBeatMs: () => seen.lastGoodBeatMs,
         pending: () => seen.pending,

@@ -45,8 +45,14 @@ export class ChangeLog {
         signal.removeEventListener("abort", stop);
         settle();
       };
-      const wake = (): void => { end(resolve); };
-      const stop = (): void => { end(() => { reject(signal.reason as Error); }); };
+      const wake = (): void => {
+        end(resolve);
+      };
+      const stop = (): void => {
+        end(() => {
+          reject(signal.reason as Error);
+        });
+      };
       const timer = setTimeout(wake, ms);
       this.#waiting.add(wake);
       signal.addEventListener("abort", stop);

@@ -53,7 +53,11 @@ export class FakeServices {
       case "PUT agent/maintenance":
         return request.query.has("enable") ? done : failed(400, "Missing value for enable");
       case "PUT agent/service":
-        return rest === "register" ? this.#register(request) : rest.startsWith("deregister/") ? this.#deregister(id) : undefined;
+        return rest === "register"
+          ? this.#register(request)
+          : rest.startsWith("deregister/")
+            ? this.#deregister(id)
+            : undefined;
       case "PUT agent/check":
         return rest.startsWith("pass/") ? this.#pass(id) : undefined;
       case "GET agent/services":
@@ -78,7 +82,11 @@ export class FakeServices {
   #register({ body }: ConsulRequest): FakeAnswer {
     const registration = JSON.parse(body.toString()) as Registration;
     this.#remove(registration.ID);
-    const service: FakeService = { registration, passing: registration.Check === undefined || registration.Check.Status === "passing", timer: undefined };
+    const service: FakeService = {
+      registration,
+      passing: registration.Check === undefined || registration.Check.Status === "passing",
+      timer: undefined,
+    };
     this.#services.set(registration.ID, service);
     if (service.passing) this.#arm(service);
     this.#touch(registration.Name);
@@ -100,7 +108,8 @@ export class FakeServices {
 
   #pass(checkId: string): FakeAnswer {
     const service = this.#services.get(checkId.replace(/^service:/, ""));
-    if (service?.registration.Check === undefined) return failed(500, `CheckID "${checkId}" does not have associated TTL`);
+    if (service?.registration.Check === undefined)
+      return failed(500, `CheckID "${checkId}" does not have associated TTL`);
     if (!service.passing) this.#touch(service.registration.Name);
     service.passing = true;
     this.#arm(service);
@@ -112,12 +121,18 @@ export class FakeServices {
     clearTimeout(service.timer);
     const { Check, ID, Name } = service.registration;
     if (Check === undefined) return;
-    service.timer = setTimeout(() => {
-      service.passing = false;
-      this.#touch(Name);
-      const afterMs = durationMs(Check.DeregisterCriticalServiceAfter ?? "");
-      if (afterMs !== undefined) service.timer = setTimeout(() => { this.#remove(ID); }, afterMs);
-    }, (durationMs(Check.TTL) ?? 0) * (this.#ttlFactor / 2));
+    service.timer = setTimeout(
+      () => {
+        service.passing = false;
+        this.#touch(Name);
+        const afterMs = durationMs(Check.DeregisterCriticalServiceAfter ?? "");
+        if (afterMs !== undefined)
+          service.timer = setTimeout(() => {
+            this.#remove(ID);
+          }, afterMs);
+      },
+      (durationMs(Check.TTL) ?? 0) * (this.#ttlFactor / 2),
+    );
   }
 
   #touch(name: string): void {
@@ -127,12 +142,17 @@ export class FakeServices {
   /** Names are looked up without regard to case. */
   #find(name: string, query: URLSearchParams): readonly FakeService[] {
     const tags = query.getAll("tag");
-    return [...this.#services.values()].filter(({ registration }) => registration.Name.toLowerCase() === name.toLowerCase() && tags.every((tag) => registration.Tags?.includes(tag)));
+    return [...this.#services.values()].filter(
+      ({ registration }) =>
+        registration.Name.toLowerCase() === name.toLowerCase() && tags.every((tag) => registration.Tags?.includes(tag)),
+    );
   }
 
   #healthy(name: string, query: URLSearchParams): readonly object[] {
     const id = /^Service\.ID == "(.*)"$/.exec(query.get("filter") ?? "")?.[1];
-    const found = this.#find(name, query).filter(({ passing, registration }) => (passing || !query.has("passing")) && (id === undefined || registration.ID === id));
+    const found = this.#find(name, query).filter(
+      ({ passing, registration }) => (passing || !query.has("passing")) && (id === undefined || registration.ID === id),
+    );
     return found.map((service) => ({ Node: this.#shownNode(), Service: shown(service), Checks: [] }));
   }
 
@@ -149,11 +169,23 @@ export class FakeServices {
   }
 
   #inCatalog({ registration: { ID, Name, Tags, Port, Address } }: FakeService): object {
-    return { ...this.#shownNode(), ServiceID: ID, ServiceName: Name, ServiceTags: Tags ?? [], ServiceAddress: Address ?? "", ServicePort: Port ?? 0 };
+    return {
+      ...this.#shownNode(),
+      ServiceID: ID,
+      ServiceName: Name,
+      ServiceTags: Tags ?? [],
+      ServiceAddress: Address ?? "",
+      ServicePort: Port ?? 0,
+    };
   }
 
   #shownNode(): object {
-    return { Node: this.#node, Address: "127.0.0.1", Datacenter: "dc1", TaggedAddresses: { lan: "127.0.0.1", wan: "127.0.0.1" } };
+    return {
+      Node: this.#node,
+      Address: "127.0.0.1",
+      Datacenter: "dc1",
+      TaggedAddresses: { lan: "127.0.0.1", wan: "127.0.0.1" },
+    };
   }
 
   #member(): object {

@@ -18,7 +18,9 @@ export async function startFakeConsul(options: FakeConsulOptions = {}): Promise<
   return {
     front,
     url: front.url,
-    destroySession: (id) => { fake.endSession(id); },
+    destroySession: (id) => {
+      fake.endSession(id);
+    },
     close: async () => {
       fake.close();
       await front.close();
@@ -79,7 +81,8 @@ class FakeConsulState {
 
   async answer(request: ConsulRequest, signal: AbortSignal): Promise<ConsulReply> {
     const { query, method } = request;
-    if ([...query.keys()].some((name) => name !== "tag" && query.getAll(name).length > 1)) return failed(400, "Duplicate query parameter");
+    if ([...query.keys()].some((name) => name !== "tag" && query.getAll(name).length > 1))
+      return failed(400, "Duplicate query parameter");
     const dc = query.get("dc");
     if (dc !== null && dc !== "dc1") return failed(500, `No path to datacenter`);
     const index = Number(query.get("index") ?? 0);
@@ -122,7 +125,8 @@ class FakeConsulState {
     const { method, path } = request;
     if (path.startsWith("/v1/kv/")) {
       const key = decodeURIComponent(path.slice("/v1/kv/".length));
-      if (path.slice("/v1/kv/".length).includes("//")) return { status: 301, body: "", headers: { location: path.replace(/\/{2,}/g, "/") } };
+      if (path.slice("/v1/kv/".length).includes("//"))
+        return { status: 301, body: "", headers: { location: path.replace(/\/{2,}/g, "/") } };
       if (method === "GET") return this.#read(key, request);
       if (key === "") return failed(400, "Missing key name");
       if (method === "PUT") return this.#write(key, request);
@@ -138,15 +142,22 @@ class FakeConsulState {
     if (key === "" && !many) return failed(400, "Missing key name");
     const matches = (each: string): boolean => (many ? each.startsWith(key) : each === key);
     const index = Math.max(1, ...[...this.#touched].filter(([each]) => matches(each)).map(([, at]) => at));
-    const found = [...this.#entries.values()].filter((entry) => matches(entry.key)).sort((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)));
-    if (found.length === 0) return query.has("keys") && key === "" ? { ...json([]), index } : { ...failed(404, ""), index };
+    const found = [...this.#entries.values()]
+      .filter((entry) => matches(entry.key))
+      .sort((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)));
+    if (found.length === 0)
+      return query.has("keys") && key === "" ? { ...json([]), index } : { ...failed(404, ""), index };
     return { ...json(query.has("keys") ? found.map((entry) => entry.key) : found.map(shown)), index };
   }
 
   #write(key: string, { query, body }: ConsulRequest): FakeAnswer {
     const given = flags.filter((flag) => query.has(flag));
     if (given.length > 1) return failed(400, `Conflicting flags: ${query.toString()}`);
-    if (body.length > maxValueBytes) return failed(413, `Request body(${String(body.length)} bytes) too large, max size: ${String(maxValueBytes)} bytes.`);
+    if (body.length > maxValueBytes)
+      return failed(
+        413,
+        `Request body(${String(body.length)} bytes) too large, max size: ${String(maxValueBytes)} bytes.`,
+      );
     const entry = this.#entries.get(key);
     const [acquire, release, cas] = [query.get("acquire"), query.get("release"), query.get("cas")];
     if (acquire !== null) {
@@ -163,7 +174,14 @@ class FakeConsulState {
 
   #put(key: string, value: Buffer, session: string | undefined): FakeAnswer {
     const at = this.#touch(key);
-    const entry = this.#entries.get(key) ?? { key, value, session: undefined, lockIndex: 0, createIndex: at, modifyIndex: at };
+    const entry = this.#entries.get(key) ?? {
+      key,
+      value,
+      session: undefined,
+      lockIndex: 0,
+      createIndex: at,
+      modifyIndex: at,
+    };
     if (session !== undefined && entry.session !== session) entry.lockIndex++;
     Object.assign(entry, { value, session, modifyIndex: at });
     this.#entries.set(key, entry);
@@ -197,11 +215,27 @@ class FakeConsulState {
     }
   }
 
-  #createSession({ Node: node = this.#node, Name: name = "", LockDelay: lockDelay = "15s", TTL: ttl = "", Behavior: behavior = "release" }: Readonly<Record<string, string | undefined>>): FakeAnswer {
+  #createSession({
+    Node: node = this.#node,
+    Name: name = "",
+    LockDelay: lockDelay = "15s",
+    TTL: ttl = "",
+    Behavior: behavior = "release",
+  }: Readonly<Record<string, string | undefined>>): FakeAnswer {
     if (node !== this.#node) return failed(500, "Missing node registration");
     const ttlMs = ttl === "" ? undefined : durationMs(ttl);
-    if (ttlMs !== undefined && !(ttlMs >= 10_000 && ttlMs <= 86_400_000)) return failed(500, `Invalid Session TTL '${String(ttlMs * 1e6)}', must be between [10s=24h0m0s]`);
-    const session: FakeSession = { id: randomUUID(), name, node, lockDelayMs: durationMs(lockDelay) ?? 0, ttl, behavior, createIndex: this.#touch(undefined), timer: undefined };
+    if (ttlMs !== undefined && !(ttlMs >= 10_000 && ttlMs <= 86_400_000))
+      return failed(500, `Invalid Session TTL '${String(ttlMs * 1e6)}', must be between [10s=24h0m0s]`);
+    const session: FakeSession = {
+      id: randomUUID(),
+      name,
+      node,
+      lockDelayMs: durationMs(lockDelay) ?? 0,
+      ttl,
+      behavior,
+      createIndex: this.#touch(undefined),
+      timer: undefined,
+    };
     this.#sessions.set(session.id, session);
     this.#arm(session);
     return json({ ID: session.id });
@@ -210,7 +244,12 @@ class FakeConsulState {
   #arm(session: FakeSession): void {
     clearTimeout(session.timer);
     if (session.ttl === "") return;
-    session.timer = setTimeout(() => { this.endSession(session.id); }, (durationMs(session.ttl) ?? 0) * this.#ttlFactor);
+    session.timer = setTimeout(
+      () => {
+        this.endSession(session.id);
+      },
+      (durationMs(session.ttl) ?? 0) * this.#ttlFactor,
+    );
   }
 
   #touch(key: string | undefined): number {
@@ -234,5 +273,16 @@ function shown({ key, value, session, lockIndex, createIndex, modifyIndex }: Ent
 
 function shownSession({ id, name, node, lockDelayMs, ttl, behavior, createIndex }: FakeSession): object {
   const shownTtl = ttl === "" ? "" : formatDuration(durationMs(ttl) ?? 0);
-  return { ID: id, Name: name, Node: node, LockDelay: lockDelayMs * 1e6, Behavior: behavior, TTL: shownTtl, NodeChecks: ["serfHealth"], ServiceChecks: null, CreateIndex: createIndex, ModifyIndex: createIndex };
+  return {
+    ID: id,
+    Name: name,
+    Node: node,
+    LockDelay: lockDelayMs * 1e6,
+    Behavior: behavior,
+    TTL: shownTtl,
+    NodeChecks: ["serfHealth"],
+    ServiceChecks: null,
+    CreateIndex: createIndex,
+    ModifyIndex: createIndex,
+  };
 }

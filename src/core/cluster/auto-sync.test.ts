@@ -7,7 +7,9 @@ import { ok, reply, silence, type Answer } from "../../test-kit/scripted-server.
 
 /** The members of a cluster whose one endpoint is whoever was asked: nothing changes. */
 const members: Answer = (response, request, socket) =>
-  reply(200, { members: [{ id: "ab", name: "s", peerURLs: [], clientURLs: [`http://${request.headers.host ?? ""}`] }] })(response, request, socket);
+  reply(200, {
+    members: [{ id: "ab", name: "s", peerURLs: [], clientURLs: [`http://${request.headers.host ?? ""}`] }],
+  })(response, request, socket);
 
 test("A101: two syncs fail, then they work -> each failure is reported, the loop goes on, abort ends it with its reason", async (t) => {
   const { client, server } = await clusterOf(t, [[reply(500, ""), reply(503, ""), members]]);
@@ -85,7 +87,10 @@ test("autoSync: an abort during a sync is not reported as an error", async (t) =
   assert.deepEqual(reported, []);
 });
 
-for (const [name, answer] of [["between two syncs", members], ["during a sync", silence()]] as const) {
+for (const [name, answer] of [
+  ["between two syncs", members],
+  ["during a sync", silence()],
+] as const) {
   test(`autoSync: close() ${name} ends it with ERR_CLOSED`, async (t) => {
     const { client, server } = await clusterOf(t, [[answer]]);
     const reported: unknown[] = [];

@@ -45,7 +45,9 @@ export class EndpointSet {
   /** The same set, pinned to the one behind that endpoint, unless the pin has left `start`, where that call began, meanwhile. */
   pinnedAfter(endpoint: Endpoint, start: Endpoint | undefined): EndpointSet {
     const index = indexIn(this.#list, endpoint);
-    return index === -1 || this.#list[this.#pin]?.href !== start?.href ? this : this.#withPin((index + 1) % this.#list.length);
+    return index === -1 || this.#list[this.#pin]?.href !== start?.href
+      ? this
+      : this.#withPin((index + 1) % this.#list.length);
   }
 
   /** Whether both list the same endpoints, in whatever order. */

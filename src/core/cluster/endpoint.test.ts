@@ -28,7 +28,10 @@ for (const [input, href, url] of [
 
 test("an endpoint's query goes into the request's, sorted; where both say a name the request wins", () => {
   const endpoint = parseEndpoint("http://h:1?x=1&a=b%20c&recursive=true");
-  assert.equal(requestUrl(endpoint, { ...spec, query: "recursive=false&wait=true" }).search, "?a=b%20c&recursive=false&wait=true&x=1");
+  assert.equal(
+    requestUrl(endpoint, { ...spec, query: "recursive=false&wait=true" }).search,
+    "?a=b%20c&recursive=false&wait=true&x=1",
+  );
 });
 
 for (const [input, message] of [
@@ -51,7 +54,11 @@ for (const [input, message] of [
   test(`A84: the endpoint ${String(input)} is refused`, () => {
     assert.throws(
       () => parseEndpoint(input as string),
-      (error) => error instanceof UsageError && error.code === "ERR_ARGUMENT" && message.test(error.message) && !error.message.includes("secret"),
+      (error) =>
+        error instanceof UsageError &&
+        error.code === "ERR_ARGUMENT" &&
+        message.test(error.message) &&
+        !error.message.includes("secret"),
     );
   });
 }
@@ -63,7 +70,17 @@ test("D23: a request line above 4096 bytes is refused for http, let through for 
   const ofLength = (length: number): RequestSpec => ({ ...spec, path: `/${"k".repeat(length - rest)}` });
   requireRequestLine([plain], ofLength(4_096));
   requireRequestLine([secure], ofLength(100_000));
-  assert.throws(() => { requireRequestLine([plain], ofLength(4_097)); }, /the request line would have 4097 bytes, etcd takes 4096 without TLS/);
-  assert.throws(() => { requireRequestLine([secure, plain], ofLength(4_097)); }, UsageError, "any http endpoint may be the one that is asked");
-  assert.throws(() => { requireRequestLine([plain], { method: "DELETE", path: "/v2/keys/k", query: `prevValue=${"p".repeat(4_096)}` }); }, UsageError);
+  assert.throws(() => {
+    requireRequestLine([plain], ofLength(4_097));
+  }, /the request line would have 4097 bytes, etcd takes 4096 without TLS/);
+  assert.throws(
+    () => {
+      requireRequestLine([secure, plain], ofLength(4_097));
+    },
+    UsageError,
+    "any http endpoint may be the one that is asked",
+  );
+  assert.throws(() => {
+    requireRequestLine([plain], { method: "DELETE", path: "/v2/keys/k", query: `prevValue=${"p".repeat(4_096)}` });
+  }, UsageError);
 });

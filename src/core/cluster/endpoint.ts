@@ -19,7 +19,8 @@ export interface Endpoint {
 export function parseEndpoint(input: string | URL): Endpoint {
   if (typeof input !== "string" && !(input instanceof URL)) badArgument("an endpoint must be a string or a URL");
   const url = toUrl(String(input));
-  if (url === undefined) badArgument(`endpoint ${quote(input)} is not a URL; it should look like "http://127.0.0.1:2379"`);
+  if (url === undefined)
+    badArgument(`endpoint ${quote(input)} is not a URL; it should look like "http://127.0.0.1:2379"`);
   if (url.protocol !== "http:" && url.protocol !== "https:") {
     badArgument(`endpoint ${quote(input)} must begin with http:// or https://`);
   }
@@ -64,7 +65,15 @@ const maxRequestLine = 4096;
 
 /** Counted, not built: this is asked for every request. */
 function requestLineLength(endpoint: Endpoint, { method, path, query = "" }: RequestSpec): number {
-  return method.length + " ".length + endpoint.basePath.length + path.length + queryLength(endpoint.query) + queryLength(query) + " HTTP/1.1\r\n".length;
+  return (
+    method.length +
+    " ".length +
+    endpoint.basePath.length +
+    path.length +
+    queryLength(endpoint.query) +
+    queryLength(query) +
+    " HTTP/1.1\r\n".length
+  );
 }
 
 /** With the mark before it. */
@@ -79,7 +88,9 @@ function requestTarget(endpoint: Endpoint, spec: RequestSpec): string {
 
 /** Sorted as Go sends it; what the request says goes before what the endpoint says. */
 function mergedQuery(own: string, asked: string): string {
-  const fields = new Map([own, asked].flatMap((query) => query.split("&").filter(Boolean)).map((field) => [field.split("=", 1)[0], field]));
+  const fields = new Map(
+    [own, asked].flatMap((query) => query.split("&").filter(Boolean)).map((field) => [field.split("=", 1)[0], field]),
+  );
   return [...fields.values()].sort().join("&");
 }
 

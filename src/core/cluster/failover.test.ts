@@ -40,7 +40,10 @@ for (const [name, status, errorCode, is] of [
   ["A67: 401/110", 401, 110, isUnauthorized],
 ] as const) {
   test(`${name} is an answer: S1 is never asked, the pin stays`, async (t) => {
-    const { keys, counts } = await clusterOf(t, [[reply(status, { errorCode, message: "m", cause: "/k", index: 5 })], [ok()]]);
+    const { keys, counts } = await clusterOf(t, [
+      [reply(status, { errorCode, message: "m", cause: "/k", index: 5 })],
+      [ok()],
+    ]);
     const error = await rejection(keys.get("/k"), EtcdError);
     assert.equal(error.errorCode, errorCode);
     assert.ok(is(error));
@@ -54,7 +57,10 @@ test("A68, A69: all fail -> ClusterError with the causes in order; the next call
   const error = await rejection(keys.get("/k"), ClusterError);
   assert.equal(error.code, "ERR_CLUSTER_UNAVAILABLE");
   assert.equal(error.outcome, "notApplied");
-  assert.ok(error.message.startsWith("client: etcd cluster is unavailable or misconfigured; error #0: "), error.message);
+  assert.ok(
+    error.message.startsWith("client: etcd cluster is unavailable or misconfigured; error #0: "),
+    error.message,
+  );
   for (const text of ["error #1: ", "error #2: ", server(0).url]) assert.ok(error.message.includes(text), text);
   const attempts = error.errors.map((each) => each instanceof EndpointError && [each.code, each.endpoint, each.status]);
   assert.deepEqual(attempts, [
@@ -72,7 +78,11 @@ for (const [name, call, s0] of [
   ["A70: delete, 500", (keys: KeysAPI) => keys.delete("/k"), reply(500, "")],
   ["A71: create, S0 closes after reading", (keys: KeysAPI) => keys.create("/k", "v"), closeUnanswered()],
   ["A73: createInOrder, S0 closes after reading", (keys: KeysAPI) => keys.createInOrder("/q", "v"), closeUnanswered()],
-  ["A73: compare-and-swap, S0 closes after reading", (keys: KeysAPI) => keys.set("/k", "v", { prevIndex: 7 }), closeUnanswered()],
+  [
+    "A73: compare-and-swap, S0 closes after reading",
+    (keys: KeysAPI) => keys.set("/k", "v", { prevIndex: 7 }),
+    closeUnanswered(),
+  ],
   ["A73: compare-and-delete, 503", (keys: KeysAPI) => keys.delete("/k", { prevValue: "v" }), reply(503, "")],
 ] as const) {
   test(`${name} -> fails after one request; the next one goes to S1`, async (t) => {
@@ -126,8 +136,12 @@ test("A76: header timeout, S0 silent -> ok from S1", async (t) => {
 test("A77: both silent -> ClusterError with two header timeouts", async (t) => {
   const { keys, server } = await clusterOf(t, [[silence()], [silence()]], { headerTimeoutMs });
   const error = await rejection(keys.get("/k"), ClusterError);
-  assert.deepEqual(error.errors.map(({ code }) => code), ["ERR_HEADER_TIMEOUT", "ERR_HEADER_TIMEOUT"]);
-  for (const { message } of error.errors) assert.match(message, new RegExp(`exceeded header timeout of ${String(limitMs)} ms$`));
+  assert.deepEqual(
+    error.errors.map(({ code }) => code),
+    ["ERR_HEADER_TIMEOUT", "ERR_HEADER_TIMEOUT"],
+  );
+  for (const { message } of error.errors)
+    assert.match(message, new RegExp(`exceeded header timeout of ${String(limitMs)} ms$`));
   await Promise.all([server(0).connectionsDownTo(0), server(1).connectionsDownTo(0)]);
 });
 
@@ -222,16 +236,26 @@ test("A86: 500 with an etcd error inside -> status, number and cause are there t
   const { errors, message } = await rejection(keys.get("/k", { quorum: true }), ClusterError);
   const [error] = errors;
   assert.ok(error instanceof EndpointError);
-  assert.deepEqual([error.code, error.status, error.errorCode, error.serverCause], ["ERR_SERVER", 500, 300, "etcdserver: request timed out"]);
+  assert.deepEqual(
+    [error.code, error.status, error.errorCode, error.serverCause],
+    ["ERR_SERVER", 500, 300, "etcdserver: request timed out"],
+  );
   assert.ok(error.cause instanceof EtcdError);
   assert.match(message, /etcdserver: request timed out/);
 });
 
 test("2.3: every endpoint is asked at most once per call, from the pin on and around", async (t) => {
-  const { keys, server, client, counts } = await clusterOf(t, [[reply(500, ""), ok()], [ok(), reply(503, "")], [reply(500, "")]]);
+  const { keys, server, client, counts } = await clusterOf(t, [
+    [reply(500, ""), ok()],
+    [ok(), reply(503, "")],
+    [reply(500, "")],
+  ]);
   await keys.get("/k");
   assert.deepEqual(counts(), [1, 1, 0]);
-  assert.deepEqual(client.endpoints, [server(1), server(2), server(0)].map(({ url }) => url));
+  assert.deepEqual(
+    client.endpoints,
+    [server(1), server(2), server(0)].map(({ url }) => url),
+  );
   await keys.get("/k");
   assert.deepEqual(counts(), [2, 2, 1]);
   assert.equal(client.endpoints[0], server(0).url);

@@ -4,7 +4,16 @@ import test from "node:test";
 import { ClusterError, UsageError } from "../../util/errors.js";
 import type { Sender } from "../../http/exchange.js";
 import { clusterOf, rejection, settled } from "../../test-kit/scripted-cluster.js";
-import { closeUnanswered, event, headersOnly, ok, raftTimeout, silence, waitIndexes, type Answer } from "../../test-kit/scripted-server.js";
+import {
+  closeUnanswered,
+  event,
+  headersOnly,
+  ok,
+  raftTimeout,
+  silence,
+  waitIndexes,
+  type Answer,
+} from "../../test-kit/scripted-server.js";
 import { limitMs, patience } from "../../test-kit/waiting.js";
 
 const waiting = headersOnly({ "x-etcd-index": "20" });
@@ -68,7 +77,10 @@ test("shared polls: when the last one has gone, the poll ends", async (t) => {
   const calls = aborts.map(({ signal }) => settled(keys.watcher("/k", { afterIndex: 20 }).next(signal)));
   await server(0).received(1);
   for (const abort of aborts) abort.abort(new Error("over"));
-  assert.deepEqual(await Promise.all(calls), aborts.map(({ signal }) => signal.reason as unknown));
+  assert.deepEqual(
+    await Promise.all(calls),
+    aborts.map(({ signal }) => signal.reason as unknown),
+  );
   await server(0).connectionsDownTo(0);
 });
 
@@ -77,15 +89,29 @@ test("shared polls: a failure is everybody's, and each goes on where it was", as
   const watchers = Array.from({ length: 3 }, () => keys.watcher("/k", { afterIndex: 20 }));
   for (const code of ["ERR_NETWORK", "ERR_SERVER"]) {
     const failures = await Promise.all(watchers.map((watcher) => rejection(watcher.next(patience()), ClusterError)));
-    for (const { errors } of failures) assert.deepEqual(errors.map((error) => error.code), [code]);
+    for (const { errors } of failures)
+      assert.deepEqual(
+        errors.map((error) => error.code),
+        [code],
+      );
   }
   const seen = await Promise.all(watchers.map((watcher) => watcher.next(patience())));
-  assert.deepEqual(seen.map(({ node }) => node.modifiedIndex), [21, 21, 21]);
+  assert.deepEqual(
+    seen.map(({ node }) => node.modifiedIndex),
+    [21, 21, 21],
+  );
   assert.deepEqual(waitIndexes(server(0)), [21, 21, 21]);
 });
 
 test("shared polls: once the client has turned to another endpoint, nobody joins a poll that may hang", async (t) => {
-  const { keys, server, counts } = await clusterOf(t, [[waiting, silence()], [ok(), event(21)]], { headerTimeoutMs: limitMs });
+  const { keys, server, counts } = await clusterOf(
+    t,
+    [
+      [waiting, silence()],
+      [ok(), event(21)],
+    ],
+    { headerTimeoutMs: limitMs },
+  );
   const abort = new AbortController();
   const hanging = settled(keys.watcher("/k", { afterIndex: 20 }).next(abort.signal));
   await server(0).received(1);
@@ -119,7 +145,13 @@ test("shared polls: closing the client ends them for everybody", async (t) => {
 
 test("shared polls: what says more than path and query is asked by itself", async (t) => {
   const { client, server } = await clusterOf(t, [[event(21)]]);
-  const spec = { method: "GET", path: "/v2/keys/k", query: "wait=true&waitIndex=21", longPoll: true, shared: true } as const;
+  const spec = {
+    method: "GET",
+    path: "/v2/keys/k",
+    query: "wait=true&waitIndex=21",
+    longPoll: true,
+    shared: true,
+  } as const;
   const limits = { headersMs: Infinity, idleMs: 60_000 };
   const heads: number[] = [];
   const send: Sender["send"] = (...args) => client.send(...args);
@@ -148,7 +180,14 @@ test("shared polls: who has waited in vain does not join the same poll again", a
 });
 
 test("shared polls: after their owner has gone, the others ask the endpoint that the client has turned to", async (t) => {
-  const { keys, server, counts } = await clusterOf(t, [[waiting, silence()], [ok(), event(21)]], { headerTimeoutMs: limitMs });
+  const { keys, server, counts } = await clusterOf(
+    t,
+    [
+      [waiting, silence()],
+      [ok(), event(21)],
+    ],
+    { headerTimeoutMs: limitMs },
+  );
   const owner = new AbortController();
   const first = settled(keys.watcher("/k", { afterIndex: 20 }).next(owner.signal));
   const second = keys.watcher("/k", { afterIndex: 20 }).next(patience());
@@ -178,7 +217,10 @@ test("shared polls: an answer that comes while its owner aborts reaches the othe
   const { keys } = await clusterOf(t, [[late, event(21), event(22)]]);
   const owned = settled(keys.watcher("/k", { afterIndex: 20 }).next(abort.signal));
   const watcher = keys.watcher("/k", { afterIndex: 20 });
-  const seen = [(await watcher.next(patience())).node.modifiedIndex, (await watcher.next(patience())).node.modifiedIndex];
+  const seen = [
+    (await watcher.next(patience())).node.modifiedIndex,
+    (await watcher.next(patience())).node.modifiedIndex,
+  ];
   assert.equal(await owned, abort.signal.reason);
   assert.deepEqual(seen, [21, 22]);
 });

@@ -26,7 +26,12 @@ export class SharedPolls {
    *
    * @param endpoints whom to ask now
    */
-  async join(spec: RequestSpec, endpoints: () => EndpointSet, signal: AbortSignal, ask: (endpoints: EndpointSet) => Promise<RawResponse>): Promise<RawResponse> {
+  async join(
+    spec: RequestSpec,
+    endpoints: () => EndpointSet,
+    signal: AbortSignal,
+    ask: (endpoints: EndpointSet) => Promise<RawResponse>,
+  ): Promise<RawResponse> {
     const name = `${spec.path}?${spec.query ?? ""}`;
     for (;;) {
       const [poll, current] = [this.#polls.get(name), endpoints()];
@@ -42,7 +47,12 @@ export class SharedPolls {
     }
   }
 
-  #begin(name: string, endpoints: EndpointSet, owner: AbortSignal, ask: (endpoints: EndpointSet) => Promise<RawResponse>): Promise<RawResponse> {
+  #begin(
+    name: string,
+    endpoints: EndpointSet,
+    owner: AbortSignal,
+    ask: (endpoints: EndpointSet) => Promise<RawResponse>,
+  ): Promise<RawResponse> {
     const answer = ask(endpoints).finally(() => {
       this.#forget(name, poll);
     });

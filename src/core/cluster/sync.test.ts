@@ -5,7 +5,17 @@ import type { ClientOptions } from "../client-options.js";
 import { ClusterError, EtcdError, ResponseError, UsageError } from "../../util/errors.js";
 import { KeysAPI } from "../keys.js";
 import { gate, rejection, settled } from "../../test-kit/scripted-cluster.js";
-import { clientOf, closeUnanswered, ok, raftTimeout, refusedUrl, reply, ScriptedServer, silence, type Answer } from "../../test-kit/scripted-server.js";
+import {
+  clientOf,
+  closeUnanswered,
+  ok,
+  raftTimeout,
+  refusedUrl,
+  reply,
+  ScriptedServer,
+  silence,
+  type Answer,
+} from "../../test-kit/scripted-server.js";
 
 /** What a member says of the cluster. */
 interface Membership {
@@ -16,9 +26,14 @@ interface Membership {
 }
 
 /** As many servers as asked for, that all tell of the same membership, told of their URLs. */
-async function membersOf(t: TestContext, count: number, tell: (...urls: string[]) => Membership): Promise<readonly ScriptedServer[]> {
+async function membersOf(
+  t: TestContext,
+  count: number,
+  tell: (...urls: string[]) => Membership,
+): Promise<readonly ScriptedServer[]> {
   const state: { told?: Membership } = {};
-  const answer: Answer = (response, request, socket) => answerFor(request.path, state.told ?? assert.fail())(response, request, socket);
+  const answer: Answer = (response, request, socket) =>
+    answerFor(request.path, state.told ?? assert.fail())(response, request, socket);
   const servers = await Promise.all(Array.from({ length: count }, () => ScriptedServer.start(answer)));
   t.after(() => Promise.all(servers.map((server) => server.close())));
   state.told = tell(...servers.map(({ url }) => url));
@@ -39,7 +54,11 @@ function memberOf(clientURLs: readonly string[]): object {
   return { id: "ab", name: "s", peerURLs: ["http://127.0.0.1:1"], clientURLs };
 }
 
-function started(t: TestContext, endpoints: readonly (string | ScriptedServer)[], options: Partial<ClientOptions> = {}): Client {
+function started(
+  t: TestContext,
+  endpoints: readonly (string | ScriptedServer)[],
+  options: Partial<ClientOptions> = {},
+): Client {
   const client = clientOf(endpoints, options);
   t.after(() => client.close());
   return client;
@@ -75,7 +94,10 @@ test("A94: sync adds a member -> the new set, every endpoint of which may be pin
 
 test("A94: members that have not started advertise nothing, duplicates count once, a lost member goes", async (t) => {
   const [s0, s1, s2] = await membersOf(t, 3, (a, b) => ({ members: [[], [b, a], [a]] }));
-  const client = started(t, [s0, s1, s2].map((server) => server?.url ?? ""));
+  const client = started(
+    t,
+    [s0, s1, s2].map((server) => server?.url ?? ""),
+  );
   await client.sync();
   assert.deepEqual(client.endpoints.toSorted(), [s0?.url, s1?.url].sort());
 });
@@ -94,7 +116,10 @@ test("A96: sync 500 everywhere -> ClusterError, the old list kept", async (t) =>
   const client = started(t, servers);
   const error = await rejection(client.sync(), ClusterError);
   assert.deepEqual([error.code, error.errors.length], ["ERR_CLUSTER_UNAVAILABLE", 2]);
-  assert.deepEqual(client.endpoints, servers.map(({ url }) => url));
+  assert.deepEqual(
+    client.endpoints,
+    servers.map(({ url }) => url),
+  );
 });
 
 for (const [name, members, kind] of [
@@ -157,7 +182,10 @@ test("A99: leader mode, a leader that is not in the list -> the first entry pinn
 });
 
 test("A100: the leader's URLs are compared in canonical form, and all of them", async (t) => {
-  const [s0, s1] = await membersOf(t, 2, (a, b) => ({ members: [[a], [b]], leader: ["http://127.0.0.9:9", `${b.replace("http", "HTTP")}/`] }));
+  const [s0, s1] = await membersOf(t, 2, (a, b) => ({
+    members: [[a], [b]],
+    leader: ["http://127.0.0.9:9", `${b.replace("http", "HTTP")}/`],
+  }));
   const client = started(t, [s0?.url ?? ""], prioritizeLeader);
   await client.sync();
   assert.deepEqual(client.endpoints, [s1?.url, s0?.url]);
@@ -230,7 +258,12 @@ test("D11: a stranger is left out of a list of which others are members", async 
 
 test("D11: one advertised endpoint that answers is enough, unparseable ones are left out", async (t) => {
   const refused = await refusedUrl();
-  const [s0, s1] = await membersOf(t, 2, (_a, b) => ({ members: [["localhost:2379", refused], [b, "http://"]] }));
+  const [s0, s1] = await membersOf(t, 2, (_a, b) => ({
+    members: [
+      ["localhost:2379", refused],
+      [b, "http://"],
+    ],
+  }));
   const client = started(t, [s0?.url ?? ""]);
   await client.sync();
   assert.deepEqual(client.endpoints.toSorted(), [refused, s1?.url].sort());
@@ -261,7 +294,10 @@ test("a sync sends no credentials to what is not an endpoint yet", async (t) => 
   const [s0] = await membersOf(t, 1, (a) => ({ members: [[a], [stranger.url]] }));
   const client = started(t, [s0?.url ?? ""], { username: "eve", password: "secret" });
   await client.sync();
-  assert.deepEqual(stranger.requests.map(({ path, headers }) => [path, headers.authorization]), [["/v2/members", undefined]]);
+  assert.deepEqual(
+    stranger.requests.map(({ path, headers }) => [path, headers.authorization]),
+    [["/v2/members", undefined]],
+  );
   assert.deepEqual(client.endpoints, [s0?.url]);
   assert.equal(s0?.requests[0]?.headers.authorization, `Basic ${Buffer.from("eve:secret").toString("base64")}`);
 });
@@ -269,7 +305,12 @@ test("a sync sends no credentials to what is not an endpoint yet", async (t) => 
 for (const [name, configured, advertised, installed] of [
   ["all https: http is left out", ["https://a:1"], ["http://b:1", "https://c:1"], ["https://c:1"]],
   ["all https, only http advertised: the list is kept", ["https://a:1"], ["http://b:1"], undefined],
-  ["https and http: both are taken", ["https://a:1", "http://a:2"], ["http://b:1", "https://c:1"], ["http://b:1", "https://c:1"]],
+  [
+    "https and http: both are taken",
+    ["https://a:1", "http://a:2"],
+    ["http://b:1", "https://c:1"],
+    ["http://b:1", "https://c:1"],
+  ],
   ["http: https is taken", ["http://a:1"], ["https://c:1"], ["https://c:1"]],
 ] as const) {
   test(`D11: configured ${name}`, async (t) => {
@@ -280,12 +321,18 @@ for (const [name, configured, advertised, installed] of [
       },
     });
     const error = await settled(client.sync());
-    assert.equal(error instanceof ClusterError ? error.code : error, installed === undefined ? "ERR_NO_ENDPOINTS" : undefined);
+    assert.equal(
+      error instanceof ClusterError ? error.code : error,
+      installed === undefined ? "ERR_NO_ENDPOINTS" : undefined,
+    );
     assert.deepEqual(client.endpoints.toSorted(), (installed ?? configured).toSorted());
   });
 }
 
-for (const [held, name] of [[0, "the members"], [1, "the new endpoint"]] as const) {
+for (const [held, name] of [
+  [0, "the members"],
+  [1, "the new endpoint"],
+] as const) {
   test(`setEndpoints while a sync waits for ${name} -> the list that was set stays`, async (t) => {
     const { opened, open } = gate();
     const servers: readonly ScriptedServer[] = await membersOf(t, 3, (_a, b) => ({

@@ -58,7 +58,10 @@ function endpointsOf({ clientURLs }: AdvertisedMember): readonly Endpoint[] {
  * The advertised endpoints without those that answer as something else: what a member calls "localhost" may be another
  * server here, or another cluster. Those that do not answer may come back; but none is left when not a single one does.
  */
-async function answering(advertised: readonly Endpoint[], { clusterId, probe, signal }: SyncInput): Promise<readonly Endpoint[]> {
+async function answering(
+  advertised: readonly Endpoint[],
+  { clusterId, probe, signal }: SyncInput,
+): Promise<readonly Endpoint[]> {
   const asked = await Promise.all(
     new EndpointSet(advertised).order().map(async (endpoint) => {
       try {
@@ -75,13 +78,18 @@ async function answering(advertised: readonly Endpoint[], { clusterId, probe, si
   for (const { endpoint, is } of asked) {
     if (is === "stranger") log.sync("left out %s: it does not answer as a member of this cluster", endpoint.label);
   }
-  if (asked.some(({ is }) => is === "member")) return asked.flatMap(({ endpoint, is }) => (is === "stranger" ? [] : [endpoint]));
+  if (asked.some(({ is }) => is === "member"))
+    return asked.flatMap(({ endpoint, is }) => (is === "stranger" ? [] : [endpoint]));
   log.sync("kept the list: none of the advertised endpoints answers");
   return [];
 }
 
 /** The list in its own order, pinned to the leader; where there is none, or nobody on it answers, the current one pinned instead. */
-async function leaderSet(list: readonly Endpoint[], ask: NonNullable<SyncInput["leader"]>, { current, configured, signal }: SyncInput): Promise<EndpointSet> {
+async function leaderSet(
+  list: readonly Endpoint[],
+  ask: NonNullable<SyncInput["leader"]>,
+  { current, configured, signal }: SyncInput,
+): Promise<EndpointSet> {
   const leaderOf = async (set: EndpointSet): Promise<AdvertisedMember> => {
     try {
       return await ask(set);
@@ -110,11 +118,18 @@ function pinLeader(set: EndpointSet, leader: AdvertisedMember): EndpointSet {
 
 /** Whether nobody answered, not even with a refusal. */
 function isUnreachable(error: unknown): boolean {
-  return error instanceof ClusterError && error.errors.length > 0 && error.errors.every((attempt) => attempt instanceof EndpointError && attempt.status === undefined);
+  return (
+    error instanceof ClusterError &&
+    error.errors.length > 0 &&
+    error.errors.every((attempt) => attempt instanceof EndpointError && attempt.status === undefined)
+  );
 }
 
 /** Only failures of the look-up itself: an abort, or a closed client, is no word on the leader. */
 function asNoLeader(error: unknown): unknown {
-  if (error instanceof ClusterError && error.code === "ERR_CLUSTER_UNAVAILABLE") return new ClusterError("ERR_NO_LEADER_ENDPOINT", error.errors);
-  return error instanceof EtcdError || error instanceof ResponseError ? new ClusterError("ERR_NO_LEADER_ENDPOINT", [error]) : error;
+  if (error instanceof ClusterError && error.code === "ERR_CLUSTER_UNAVAILABLE")
+    return new ClusterError("ERR_NO_LEADER_ENDPOINT", error.errors);
+  return error instanceof EtcdError || error instanceof ResponseError
+    ? new ClusterError("ERR_NO_LEADER_ENDPOINT", [error])
+    : error;
 }

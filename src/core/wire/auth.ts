@@ -23,7 +23,13 @@ export function getUserSpec(user: string): RequestSpec {
 /** One request for adding, granting, revoking and a new password: the server tells them apart by what is there. */
 export function putUserSpec(user: string, { password, grant, revoke }: UserChange): RequestSpec {
   const body = (shown: string | undefined): string =>
-    JSON.stringify({ user, ...(shown !== undefined && shown !== "" && { password: shown }), roles: null, grant, revoke });
+    JSON.stringify({
+      user,
+      ...(shown !== undefined && shown !== "" && { password: shown }),
+      roles: null,
+      grant,
+      revoke,
+    });
   const spec = putSpec(namedPath("users", user), body(password));
   return password === undefined ? spec : { ...spec, maskedBody: body("***") };
 }
@@ -47,7 +53,10 @@ export function getRoleSpec(role: string): RequestSpec {
 }
 
 export function putRoleSpec(role: string, change: RoleChange = {}): RequestSpec {
-  return putSpec(namedPath("roles", role), JSON.stringify({ role, permissions: { kv: { read: null, write: null } }, ...change }));
+  return putSpec(
+    namedPath("roles", role),
+    JSON.stringify({ role, permissions: { kv: { read: null, write: null } }, ...change }),
+  );
 }
 
 export function removeRoleSpec(role: string): RequestSpec {
@@ -94,7 +103,13 @@ export function decodeRoleNames(raw: RawResponse): readonly string[] {
 }
 
 /** Lists of names: of texts from some calls and servers, of objects that hold the name from others; null or absent when empty. */
-function names(raw: RawResponse, spec: RequestSpec, body: JsonObject, field: string, nameField?: string): readonly string[] {
+function names(
+  raw: RawResponse,
+  spec: RequestSpec,
+  body: JsonObject,
+  field: string,
+  nameField?: string,
+): readonly string[] {
   const list = body[field] ?? [];
   if (!Array.isArray(list)) throw malformed(raw, spec, `${field} is no list`);
   return list.map((entry: unknown) => {

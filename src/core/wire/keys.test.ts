@@ -13,23 +13,75 @@ const onHeaders = (): void => undefined;
 
 const table: readonly (readonly [string, RequestSpec, RequestSpec])[] = [
   ["get", getSpec(at, {}), { method: "GET", path, query: "quorum=false&recursive=false&sorted=false" }],
-  ["get with all", getSpec(at, { quorum: true, recursive: true, sort: true }), { method: "GET", path, query: "quorum=true&recursive=true&sorted=true" }],
-  ["watch from now on", watchSpec(at, true, 0, onHeaders), { method: "GET", path, query: "recursive=true&wait=true&waitIndex=0", longPoll: true, onHeaders }],
-  ["watch from an index on", watchSpec(at, true, 7, onHeaders), { method: "GET", path, query: "recursive=true&wait=true&waitIndex=7", longPoll: true, shared: true }],
+  [
+    "get with all",
+    getSpec(at, { quorum: true, recursive: true, sort: true }),
+    { method: "GET", path, query: "quorum=true&recursive=true&sorted=true" },
+  ],
+  [
+    "watch from now on",
+    watchSpec(at, true, 0, onHeaders),
+    { method: "GET", path, query: "recursive=true&wait=true&waitIndex=0", longPoll: true, onHeaders },
+  ],
+  [
+    "watch from an index on",
+    watchSpec(at, true, 7, onHeaders),
+    { method: "GET", path, query: "recursive=true&wait=true&waitIndex=7", longPoll: true, shared: true },
+  ],
   ["set", setSpec(at, "v", {}), { ...put, body: "value=v", oneShot: false }],
   ["set with ttl", setSpec(at, "v", { ttl: 1.2 }), { ...put, body: "ttl=2&value=v", oneShot: false }],
-  ["set that must exist (update)", setSpec(at, "v", { prevExist: true }), { ...put, query: "prevExist=true", body: "value=v", oneShot: false }],
-  ["set that must not exist (create)", setSpec(at, "v", { prevExist: false }), { ...put, query: "prevExist=false", body: "value=v", oneShot: true }],
-  ["set by value", setSpec(at, "v", { prevValue: "p" }), { ...put, query: "prevValue=p", body: "value=v", oneShot: true }],
-  ["set by index", setSpec(at, "v", { prevIndex: 4 }), { ...put, query: "prevIndex=4", body: "value=v", oneShot: true }],
-  ["set without value in the answer", setSpec(at, "v", { noValueOnSuccess: true }), { ...put, query: "noValueOnSuccess=true", body: "value=v", oneShot: false }],
-  ["refresh", setSpec(at, "", { refresh: true, ttl: 5, prevExist: true }), { ...put, query: "prevExist=true", body: "refresh=true&ttl=5", oneShot: false }],
-  ["refresh by index", setSpec(at, "", { refresh: true, ttl: 5, prevExist: true, prevIndex: 3 }), { ...put, query: "prevExist=true&prevIndex=3", body: "refresh=true&ttl=5", oneShot: true }],
+  [
+    "set that must exist (update)",
+    setSpec(at, "v", { prevExist: true }),
+    { ...put, query: "prevExist=true", body: "value=v", oneShot: false },
+  ],
+  [
+    "set that must not exist (create)",
+    setSpec(at, "v", { prevExist: false }),
+    { ...put, query: "prevExist=false", body: "value=v", oneShot: true },
+  ],
+  [
+    "set by value",
+    setSpec(at, "v", { prevValue: "p" }),
+    { ...put, query: "prevValue=p", body: "value=v", oneShot: true },
+  ],
+  [
+    "set by index",
+    setSpec(at, "v", { prevIndex: 4 }),
+    { ...put, query: "prevIndex=4", body: "value=v", oneShot: true },
+  ],
+  [
+    "set without value in the answer",
+    setSpec(at, "v", { noValueOnSuccess: true }),
+    { ...put, query: "noValueOnSuccess=true", body: "value=v", oneShot: false },
+  ],
+  [
+    "refresh",
+    setSpec(at, "", { refresh: true, ttl: 5, prevExist: true }),
+    { ...put, query: "prevExist=true", body: "refresh=true&ttl=5", oneShot: false },
+  ],
+  [
+    "refresh by index",
+    setSpec(at, "", { refresh: true, ttl: 5, prevExist: true, prevIndex: 3 }),
+    { ...put, query: "prevExist=true&prevIndex=3", body: "refresh=true&ttl=5", oneShot: true },
+  ],
   ["new directory", setSpec(at, "", { dir: true }), { ...put, query: "dir=true", body: "", oneShot: true }],
-  ["directory that must exist", setSpec(at, "", { dir: true, prevExist: true, ttl: 5 }), { ...put, query: "dir=true&prevExist=true", body: "ttl=5", oneShot: false }],
-  ["createInOrder", createInOrderSpec(at, "v", undefined), { method: "POST", path, headers, body: "value=v", oneShot: true }],
+  [
+    "directory that must exist",
+    setSpec(at, "", { dir: true, prevExist: true, ttl: 5 }),
+    { ...put, query: "dir=true&prevExist=true", body: "ttl=5", oneShot: false },
+  ],
+  [
+    "createInOrder",
+    createInOrderSpec(at, "v", undefined),
+    { method: "POST", path, headers, body: "value=v", oneShot: true },
+  ],
   ["delete", deleteSpec(at, {}), { method: "DELETE", path, query: "", headers, oneShot: true }],
-  ["delete with all false", deleteSpec(at, { dir: false, recursive: false }), { method: "DELETE", path, query: "", headers, oneShot: true }],
+  [
+    "delete with all false",
+    deleteSpec(at, { dir: false, recursive: false }),
+    { method: "DELETE", path, query: "", headers, oneShot: true },
+  ],
   [
     "delete with all",
     deleteSpec(at, { dir: true, recursive: true, prevIndex: 1, prevValue: "a b" }),
@@ -50,7 +102,10 @@ test("D23: prevValue moves to the form when the request line would not fit, and 
   ] as const) {
     const prevValue = "p".repeat(length);
     const { query, body, oneShot } = setSpec(at, "v", { prevValue, prevIndex: 3 });
-    assert.deepEqual([query, body], moves ? ["prevIndex=3", `prevValue=${prevValue}&value=v`] : [`prevIndex=3&prevValue=${prevValue}`, "value=v"]);
+    assert.deepEqual(
+      [query, body],
+      moves ? ["prevIndex=3", `prevValue=${prevValue}&value=v`] : [`prevIndex=3&prevValue=${prevValue}`, "value=v"],
+    );
     assert.equal(oneShot, true);
   }
   const long = { prefix: "/v2/keys", key: "k".repeat(3_800) };
@@ -58,7 +113,9 @@ test("D23: prevValue moves to the form when the request line would not fit, and 
 });
 
 test("A22: whatever the key, the path decodes to its segments, and a URL leaves it alone", () => {
-  const segment = fc.string({ unit: "binary", minLength: 1 }).filter((text) => text.isWellFormed() && !text.includes("/") && text !== "." && text !== "..");
+  const segment = fc
+    .string({ unit: "binary", minLength: 1 })
+    .filter((text) => text.isWellFormed() && !text.includes("/") && text !== "." && text !== "..");
   fc.assert(
     fc.property(fc.array(segment, { minLength: 1 }), fc.boolean(), (segments, slash) => {
       const key = `/${segments.join("/")}${slash ? "/" : ""}`;

@@ -42,10 +42,17 @@ export function getSpec(at: KeyAddress, { quorum = false, recursive = false, sor
  * One long poll. `waitIndex` 0 waits for the next event from now on, which is another moment for each who asks; `onHeaders` tells
  * of it. From an index on, the same question has the same answer whoever asks.
  */
-export function watchSpec(at: KeyAddress, recursive: boolean, waitIndex: number, onHeaders: RequestSpec["onHeaders"]): RequestSpec {
+export function watchSpec(
+  at: KeyAddress,
+  recursive: boolean,
+  waitIndex: number,
+  onHeaders: RequestSpec["onHeaders"],
+): RequestSpec {
   const path = keyPath(at.prefix, at.key);
   const query = `recursive=${String(recursive)}&wait=true&waitIndex=${String(waitIndex)}`;
-  return waitIndex === 0 ? { method: "GET", path, query, longPoll: true, onHeaders } : { method: "GET", path, query, longPoll: true, shared: true };
+  return waitIndex === 0
+    ? { method: "GET", path, query, longPoll: true, onHeaders }
+    : { method: "GET", path, query, longPoll: true, shared: true };
 }
 
 /**
@@ -57,9 +64,20 @@ export function setSpec(at: KeyAddress, value: string, fields: WriteFields): Req
   const prevValue = dir ? undefined : fields.prevValue;
   const path = keyPath(at.prefix, at.key);
   const query = (comparison: string | undefined): string =>
-    encodeForm({ dir: dir || undefined, noValueOnSuccess: noValueOnSuccess || undefined, prevExist, prevIndex, prevValue: comparison });
+    encodeForm({
+      dir: dir || undefined,
+      noValueOnSuccess: noValueOnSuccess || undefined,
+      prevExist,
+      prevIndex,
+      prevValue: comparison,
+    });
   const form = (comparison: string | undefined): string =>
-    encodeForm({ prevValue: comparison, refresh: refresh || undefined, ttl: wholeSeconds(ttl), value: dir || refresh ? undefined : value });
+    encodeForm({
+      prevValue: comparison,
+      refresh: refresh || undefined,
+      ttl: wholeSeconds(ttl),
+      value: dir || refresh ? undefined : value,
+    });
   const fullQuery = query(prevValue);
   const fits = path.length + fullQuery.length < comfortableTarget;
   return {
@@ -77,7 +95,10 @@ export function createInOrderSpec(at: KeyAddress, value: string, ttl: number | u
   return { method: "POST", path: keyPath(at.prefix, at.key), headers: formHeaders, body, oneShot: true };
 }
 
-export function deleteSpec(at: KeyAddress, { dir = false, prevIndex, prevValue, recursive = false }: DeleteFields): RequestSpec {
+export function deleteSpec(
+  at: KeyAddress,
+  { dir = false, prevIndex, prevValue, recursive = false }: DeleteFields,
+): RequestSpec {
   const query = encodeForm({ dir: dir || undefined, prevIndex, prevValue, recursive: recursive || undefined });
   return { method: "DELETE", path: keyPath(at.prefix, at.key), query, headers: formHeaders, oneShot: true };
 }

@@ -13,7 +13,13 @@ export function addMemberSpec(peerURL: string): RequestSpec {
 
 /** The list is sent sorted, as Go does. */
 export function updateMemberSpec(id: string, peerURLs: readonly string[]): RequestSpec {
-  return { method: "PUT", path: memberPath(id), headers: jsonHeaders, body: JSON.stringify({ peerURLs: peerURLs.toSorted() }), oneShot: true };
+  return {
+    method: "PUT",
+    path: memberPath(id),
+    headers: jsonHeaders,
+    body: JSON.stringify({ peerURLs: peerURLs.toSorted() }),
+    oneShot: true,
+  };
 }
 
 export function removeMemberSpec(id: string): RequestSpec {
@@ -65,6 +71,7 @@ function memberOf(raw: RawResponse, spec: RequestSpec, member: unknown): Member 
 
 function texts(raw: RawResponse, spec: RequestSpec, body: JsonObject, name: string): readonly string[] {
   const list = body[name] ?? [];
-  if (!Array.isArray(list) || !list.every((text) => typeof text === "string")) throw malformed(raw, spec, `${name} is no list of texts`);
+  if (!Array.isArray(list) || !list.every((text) => typeof text === "string"))
+    throw malformed(raw, spec, `${name} is no list of texts`);
   return list;
 }

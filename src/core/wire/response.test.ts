@@ -24,43 +24,101 @@ const expirationText = "2015-04-07T04:40:23.044979686Z";
 const answers: readonly (readonly [string, RawResponse, object])[] = [
   [
     "A37: a set",
-    raw(201, { action: "set", node: { key: "/k", value: "v", modifiedIndex: 12, createdIndex: 12 } }, { "x-etcd-index": "12", "x-etcd-cluster-id": "ab" }),
+    raw(
+      201,
+      { action: "set", node: { key: "/k", value: "v", modifiedIndex: 12, createdIndex: 12 } },
+      { "x-etcd-index": "12", "x-etcd-cluster-id": "ab" },
+    ),
     { action: "set", index: 12, clusterId: "ab", node: { ...node, createdIndex: 12, modifiedIndex: 12 } },
   ],
   [
     "A38: a delete",
-    raw(200, { action: "delete", node: { key: "/k", modifiedIndex: 9, createdIndex: 3 }, prevNode: { key: "/k", value: "v", modifiedIndex: 8, createdIndex: 3 } }),
+    raw(200, {
+      action: "delete",
+      node: { key: "/k", modifiedIndex: 9, createdIndex: 3 },
+      prevNode: { key: "/k", value: "v", modifiedIndex: 8, createdIndex: 3 },
+    }),
     { ...summary, action: "delete", node: { ...node, value: "", modifiedIndex: 9 }, prevNode: node },
   ],
-  ["A40: the root", raw(200, { action: "get", node: { dir: true } }), { ...summary, action: "get", node: { key: "/", value: "", dir: true, nodes: [], createdIndex: 0, modifiedIndex: 0 } }],
+  [
+    "A40: the root",
+    raw(200, { action: "get", node: { dir: true } }),
+    {
+      ...summary,
+      action: "get",
+      node: { key: "/", value: "", dir: true, nodes: [], createdIndex: 0, modifiedIndex: 0 },
+    },
+  ],
   [
     "A41: a negative ttl, an expiration in nanoseconds",
     withNode({ ttl: -3, expiration: expirationText, createdIndex: 3, modifiedIndex: 8 }),
-    { ...summary, action: "get", node: { ...node, ttl: -3, expiration: new Date("2015-04-07T04:40:23.044Z"), expirationText } },
+    {
+      ...summary,
+      action: "get",
+      node: { ...node, ttl: -3, expiration: new Date("2015-04-07T04:40:23.044Z"), expirationText },
+    },
   ],
   [
     "nested nodes",
-    raw(200, { action: "get", node: { dir: true, nodes: [{ key: "/a", dir: true, nodes: [{ key: "/a/b", value: "" }] }] } }),
+    raw(200, {
+      action: "get",
+      node: { dir: true, nodes: [{ key: "/a", dir: true, nodes: [{ key: "/a/b", value: "" }] }] },
+    }),
     {
       ...summary,
       action: "get",
       node: {
         ...{ key: "/", value: "", dir: true, createdIndex: 0, modifiedIndex: 0 },
-        nodes: [{ ...node, key: "/a", value: "", dir: true, createdIndex: 0, modifiedIndex: 0, nodes: [{ ...node, key: "/a/b", value: "", createdIndex: 0, modifiedIndex: 0 }] }],
+        nodes: [
+          {
+            ...node,
+            key: "/a",
+            value: "",
+            dir: true,
+            createdIndex: 0,
+            modifiedIndex: 0,
+            nodes: [{ ...node, key: "/a/b", value: "", createdIndex: 0, modifiedIndex: 0 }],
+          },
+        ],
       },
     },
   ],
   [
     "null is the zero value",
-    raw(200, { action: "get", prevNode: null, node: { key: null, value: null, dir: null, nodes: null, ttl: null, expiration: null, createdIndex: null, modifiedIndex: null } }),
-    { ...summary, action: "get", node: { key: "/", value: "", dir: false, nodes: [], createdIndex: 0, modifiedIndex: 0 } },
+    raw(200, {
+      action: "get",
+      prevNode: null,
+      node: {
+        key: null,
+        value: null,
+        dir: null,
+        nodes: null,
+        ttl: null,
+        expiration: null,
+        createdIndex: null,
+        modifiedIndex: null,
+      },
+    }),
+    {
+      ...summary,
+      action: "get",
+      node: { key: "/", value: "", dir: false, nodes: [], createdIndex: 0, modifiedIndex: 0 },
+    },
   ],
   [
     "names are case-sensitive, unknown ones ignored",
-    raw(200, { action: "get", node: { key: "/k", Value: "x", TTL: 5, Dir: true, modifiedIndex: 8, createdIndex: 3, more: 1 }, PrevNode: {} }),
+    raw(200, {
+      action: "get",
+      node: { key: "/k", Value: "x", TTL: 5, Dir: true, modifiedIndex: 8, createdIndex: 3, more: 1 },
+      PrevNode: {},
+    }),
     { ...summary, action: "get", node: { ...node, value: "" } },
   ],
-  ["of duplicate names the last wins", raw(200, '{"action":"get","action":"set","node":{}}\n'), { ...summary, action: "set", node: { ...node, key: "/", value: "", createdIndex: 0, modifiedIndex: 0 } }],
+  [
+    "of duplicate names the last wins",
+    raw(200, '{"action":"get","action":"set","node":{}}\n'),
+    { ...summary, action: "set", node: { ...node, key: "/", value: "", createdIndex: 0, modifiedIndex: 0 } },
+  ],
 ];
 
 for (const [name, answer, expected] of answers) {
@@ -70,13 +128,21 @@ for (const [name, answer, expected] of answers) {
 }
 
 test("A39: the answer to noValueOnSuccess has an action and nothing else", () => {
-  assert.deepEqual(decodeKeysSummary(raw(200, { action: "set" }, { "x-etcd-index": "5" }), put), { action: "set", index: 5, clusterId: "" });
+  assert.deepEqual(decodeKeysSummary(raw(200, { action: "set" }, { "x-etcd-index": "5" }), put), {
+    action: "set",
+    index: 5,
+    clusterId: "",
+  });
   assert.throws(() => decodeKeys(raw(200, { action: "set" }), put), { code: "ERR_INVALID_JSON" });
 });
 
 for (const body of ["null", "{}", '{"errorCode":100,"message":"Key not found"}', '{"Action":"set"}']) {
   test(`A48: ${body} is no answer to noValueOnSuccess`, () => {
-    assert.throws(() => decodeKeysSummary(raw(200, body), put), { name: "ResponseError", code: "ERR_INVALID_JSON", outcome: "unknown" });
+    assert.throws(() => decodeKeysSummary(raw(200, body), put), {
+      name: "ResponseError",
+      code: "ERR_INVALID_JSON",
+      outcome: "unknown",
+    });
   });
 }
 
@@ -87,7 +153,11 @@ const foreign: readonly (readonly [string, RawResponse, ResponseError["code"]])[
   ["A45: HTML", raw(200, "<html>"), "ERR_INVALID_JSON"],
   ["A45: an empty 404", raw(404, ""), "ERR_INVALID_JSON"],
   ["A45: a list as 404", raw(404, "[]"), "ERR_INVALID_JSON"],
-  ["A46: a server without the v2 API", raw(404, "404 page not found\n", { "content-type": "text/plain; charset=utf-8" }), "ERR_STATUS"],
+  [
+    "A46: a server without the v2 API",
+    raw(404, "404 page not found\n", { "content-type": "text/plain; charset=utf-8" }),
+    "ERR_STATUS",
+  ],
   ["a page of some other server", raw(404, "<html>no</html>"), "ERR_STATUS"],
   ["A47: a success body with 202", raw(202, { action: "get", node: {} }), "ERR_STATUS"],
   ["A47: an empty 204", raw(204, ""), "ERR_STATUS"],
@@ -107,9 +177,21 @@ const foreign: readonly (readonly [string, RawResponse, ResponseError["code"]])[
     raw(200, { action: "get", node: {} }, { "x-etcd-index": text }),
     "ERR_INVALID_JSON",
   ]),
-  ["A51: an index that a double cannot hold", raw(200, '{"action":"get","node":{"modifiedIndex":9007199254740993}}'), "ERR_INVALID_JSON"],
-  ["A51: such a createdIndex in a child", raw(200, '{"action":"get","node":{"nodes":[{"createdIndex":18446744073709551615}]}}'), "ERR_INVALID_JSON"],
-  ["A51: such an index in an error", raw(400, '{"errorCode":401,"message":"m","index":9007199254740993}'), "ERR_INVALID_JSON"],
+  [
+    "A51: an index that a double cannot hold",
+    raw(200, '{"action":"get","node":{"modifiedIndex":9007199254740993}}'),
+    "ERR_INVALID_JSON",
+  ],
+  [
+    "A51: such a createdIndex in a child",
+    raw(200, '{"action":"get","node":{"nodes":[{"createdIndex":18446744073709551615}]}}'),
+    "ERR_INVALID_JSON",
+  ],
+  [
+    "A51: such an index in an error",
+    raw(400, '{"errorCode":401,"message":"m","index":9007199254740993}'),
+    "ERR_INVALID_JSON",
+  ],
   ["an action that is a number", raw(200, { action: 1, node: {} }), "ERR_INVALID_JSON"],
   ["a node that is a list", raw(200, { action: "get", node: [] }), "ERR_INVALID_JSON"],
   ["a prevNode that is a text", raw(200, { action: "set", node: {}, prevNode: "x" }), "ERR_INVALID_JSON"],
@@ -122,38 +204,62 @@ const foreign: readonly (readonly [string, RawResponse, ResponseError["code"]])[
     createdIndex: "5",
     modifiedIndex: -1,
     expiration: 5,
-  }).map(([field, value]): (typeof foreign)[number] => [`a node's ${field} of the wrong type`, withNode({ [field]: value }), "ERR_INVALID_JSON"]),
+  }).map(([field, value]): (typeof foreign)[number] => [
+    `a node's ${field} of the wrong type`,
+    withNode({ [field]: value }),
+    "ERR_INVALID_JSON",
+  ]),
   ["a fractional index", withNode({ modifiedIndex: 7.5 }), "ERR_INVALID_JSON"],
   ["a null among the nodes", withNode({ nodes: [null] }), "ERR_INVALID_JSON"],
-  ...["", "yesterday", "2015-04-07", "2015-04-07T04:40:23", "2015-13-07T04:40:23Z"].map((expiration): (typeof foreign)[number] => [
-    `the expiration ${JSON.stringify(expiration)}`,
-    withNode({ expiration }),
-    "ERR_INVALID_JSON",
-  ]),
-  ...Object.entries({ errorCode: "100", message: 5, cause: {}, index: "18" }).map(([field, value]): (typeof foreign)[number] => [
-    `an error's ${field} of the wrong type`,
-    raw(404, { ...notFound, [field]: value }),
-    "ERR_INVALID_JSON",
-  ]),
+  ...["", "yesterday", "2015-04-07", "2015-04-07T04:40:23", "2015-13-07T04:40:23Z"].map(
+    (expiration): (typeof foreign)[number] => [
+      `the expiration ${JSON.stringify(expiration)}`,
+      withNode({ expiration }),
+      "ERR_INVALID_JSON",
+    ],
+  ),
+  ...Object.entries({ errorCode: "100", message: 5, cause: {}, index: "18" }).map(
+    ([field, value]): (typeof foreign)[number] => [
+      `an error's ${field} of the wrong type`,
+      raw(404, { ...notFound, [field]: value }),
+      "ERR_INVALID_JSON",
+    ],
+  ),
 ];
 
 for (const [name, answer, code] of foreign) {
   test(`${name} is a ResponseError ${code}`, () => {
-    for (const [spec, outcome] of [[get, "notApplied"], [put, name.startsWith("A46") ? "notApplied" : "unknown"]] as const) {
-      assert.throws(() => decodeKeys(answer, spec), (error) => {
-        assert.ok(error instanceof ResponseError, String(error));
-        assert.deepEqual({ code: error.code, status: error.status, outcome: error.outcome }, { code, status: answer.status, outcome });
-        assert.ok(!isKeyNotFound(error));
-        assert.match(error.message, name.startsWith("A46") ? /\/v2\/keys\/k.*v2 API is probably not enabled.*--enable-v2/ : /^(GET|PUT) \/v2\/keys\/k was answered/);
-        return true;
-      });
+    for (const [spec, outcome] of [
+      [get, "notApplied"],
+      [put, name.startsWith("A46") ? "notApplied" : "unknown"],
+    ] as const) {
+      assert.throws(
+        () => decodeKeys(answer, spec),
+        (error) => {
+          assert.ok(error instanceof ResponseError, String(error));
+          assert.deepEqual(
+            { code: error.code, status: error.status, outcome: error.outcome },
+            { code, status: answer.status, outcome },
+          );
+          assert.ok(!isKeyNotFound(error));
+          assert.match(
+            error.message,
+            name.startsWith("A46")
+              ? /\/v2\/keys\/k.*v2 API is probably not enabled.*--enable-v2/
+              : /^(GET|PUT) \/v2\/keys\/k was answered/,
+          );
+          return true;
+        },
+      );
     }
   });
 }
 
 test("a ResponseError names the endpoint and never quotes the body", () => {
   const answer = { ...raw(200, "<p>secret</p>", { "content-type": "text/html" }), endpoint: "http://h:1/base" };
-  assert.throws(() => decodeKeys(answer, get), { message: "GET http://h:1/base/v2/keys/k was answered 200 (text/html, 13 characters): the body is no JSON object" });
+  assert.throws(() => decodeKeys(answer, get), {
+    message: "GET http://h:1/base/v2/keys/k was answered 200 (text/html, 13 characters): the body is no JSON object",
+  });
 });
 
 test("A46: where an endpoint before may have applied the write, the outcome is unknown all the same", () => {
@@ -165,11 +271,31 @@ test("A46: where an endpoint before may have applied the write, the outcome is u
 const compare = "[secret1 != secret2]";
 
 const refusals: readonly (readonly [string, RawResponse, Partial<EtcdErrorFields>])[] = [
-  ["A42: key not found", raw(404, notFound, { "x-etcd-index": "99" }), { status: 404, errorCode: 100, serverMessage: "Key not found", serverCause: "/foo", index: 18 }],
-  ["A43: no cause", raw(412, { errorCode: 101, message: "Compare failed", index: 15 }), { status: 412, errorCode: 101, serverCause: "", index: 15 }],
-  ["null fields", raw(400, { errorCode: 203, message: null, cause: null, index: null }), { errorCode: 203, serverMessage: "", serverCause: "", index: 0 }],
-  ["no number, as members and auth answer", raw(401, { message: "Insufficient credentials" }), { status: 401, errorCode: 0, serverMessage: "Insufficient credentials" }],
-  ["a cause that is compared by index", raw(412, { errorCode: 101, message: "Compare failed", cause: compare, index: 3 }), { serverCause: compare }],
+  [
+    "A42: key not found",
+    raw(404, notFound, { "x-etcd-index": "99" }),
+    { status: 404, errorCode: 100, serverMessage: "Key not found", serverCause: "/foo", index: 18 },
+  ],
+  [
+    "A43: no cause",
+    raw(412, { errorCode: 101, message: "Compare failed", index: 15 }),
+    { status: 412, errorCode: 101, serverCause: "", index: 15 },
+  ],
+  [
+    "null fields",
+    raw(400, { errorCode: 203, message: null, cause: null, index: null }),
+    { errorCode: 203, serverMessage: "", serverCause: "", index: 0 },
+  ],
+  [
+    "no number, as members and auth answer",
+    raw(401, { message: "Insufficient credentials" }),
+    { status: 401, errorCode: 0, serverMessage: "Insufficient credentials" },
+  ],
+  [
+    "a cause that is compared by index",
+    raw(412, { errorCode: 101, message: "Compare failed", cause: compare, index: 3 }),
+    { serverCause: compare },
+  ],
 ];
 
 for (const [name, answer, fields] of refusals) {
@@ -180,34 +306,84 @@ for (const [name, answer, fields] of refusals) {
 }
 
 test("A42: its text, and its guard", () => {
-  assert.throws(() => decodeKeys(raw(404, notFound), get), (error) => isKeyNotFound(error) && (error as Error).message === "100: Key not found (/foo) [18]");
+  assert.throws(
+    () => decodeKeys(raw(404, notFound), get),
+    (error) => isKeyNotFound(error) && (error as Error).message === "100: Key not found (/foo) [18]",
+  );
   assert.throws(() => decodeKeys(raw(400, { ...notFound, errorCode: 401 }), get), isIndexCleared);
 });
 
 test("the cause of a 101 is withheld when the value was compared; of another error it is not", () => {
   const failed = raw(412, { errorCode: 101, message: "Compare failed", cause: compare, index: 3 });
   for (const decode of [decodeKeys, decodeKeysSummary]) {
-    assert.throws(() => decode(failed, put, true), (error) => error instanceof EtcdError && error.errorCode === 101 && !JSON.stringify([error, error.message]).includes("secret"));
+    assert.throws(
+      () => decode(failed, put, true),
+      (error) =>
+        error instanceof EtcdError &&
+        error.errorCode === 101 &&
+        !JSON.stringify([error, error.message]).includes("secret"),
+    );
   }
   assert.throws(() => decodeKeys(raw(404, notFound), put, true), { serverCause: "/foo" });
 });
 
 test("X-Etcd-Index: absent or empty is 0, of repeated ones the first counts", () => {
   const index = (text: string | undefined): number | undefined => indexOf({ headers: { "x-etcd-index": text } });
-  assert.deepEqual([undefined, "", "12", "12, 13", "9007199254740991", "poo", "9007199254740992"].map(index), [0, 0, 12, 12, 9007199254740991, undefined, undefined]);
+  assert.deepEqual([undefined, "", "12", "12, 13", "9007199254740991", "poo", "9007199254740992"].map(index), [
+    0,
+    0,
+    12,
+    12,
+    9007199254740991,
+    undefined,
+    undefined,
+  ]);
 });
 
 const raft = { errorCode: 300, message: "Raft Internal Error", cause: "etcdserver: request timed out", index: 4 };
 
 for (const [name, answer, expected] of [
-  ["A86: etcd's own 500", raw(500, raft), { status: 500, errorCode: 300, serverCause: raft.cause, message: "endpoint http://h:1 answered 500: 300: Raft Internal Error (etcdserver: request timed out) [4]" }],
-  ["a members 503 without number", raw(503, { message: "During election" }), { status: 503, errorCode: 0, serverCause: "", message: "endpoint http://h:1 answered 503: During election [status 503]" }],
-  ["a proxy's 502", raw(502, "<html>secret</html>"), { status: 502, errorCode: undefined, serverCause: undefined, message: "endpoint http://h:1 answered 502" }],
-  ["an empty 599", raw(599, ""), { status: 599, errorCode: undefined, serverCause: undefined, message: "endpoint http://h:1 answered 599" }],
+  [
+    "A86: etcd's own 500",
+    raw(500, raft),
+    {
+      status: 500,
+      errorCode: 300,
+      serverCause: raft.cause,
+      message: "endpoint http://h:1 answered 500: 300: Raft Internal Error (etcdserver: request timed out) [4]",
+    },
+  ],
+  [
+    "a members 503 without number",
+    raw(503, { message: "During election" }),
+    {
+      status: 503,
+      errorCode: 0,
+      serverCause: "",
+      message: "endpoint http://h:1 answered 503: During election [status 503]",
+    },
+  ],
+  [
+    "a proxy's 502",
+    raw(502, "<html>secret</html>"),
+    { status: 502, errorCode: undefined, serverCause: undefined, message: "endpoint http://h:1 answered 502" },
+  ],
+  [
+    "an empty 599",
+    raw(599, ""),
+    { status: 599, errorCode: undefined, serverCause: undefined, message: "endpoint http://h:1 answered 599" },
+  ],
 ] as const) {
   test(`serverError: ${name}`, () => {
-    for (const [spec, outcome] of [[get, "notApplied"], [put, "unknown"]] as const) {
-      const { code, endpoint, status, errorCode, serverCause, message, cause, ...rest } = serverError(answer, spec, "http://h:1");
+    for (const [spec, outcome] of [
+      [get, "notApplied"],
+      [put, "unknown"],
+    ] as const) {
+      const { code, endpoint, status, errorCode, serverCause, message, cause, ...rest } = serverError(
+        answer,
+        spec,
+        "http://h:1",
+      );
       assert.deepEqual({ status, errorCode, serverCause, message }, expected);
       assert.deepEqual([code, endpoint, rest.outcome], ["ERR_SERVER", "http://h:1", outcome]);
       assert.equal(cause instanceof EtcdError, errorCode !== undefined);
@@ -220,21 +396,50 @@ test("requireStatus: members' and auth's own words, whatever the status", () => 
     requireStatus(answer, put, [201]);
   };
   check(raw(201, ""));
-  assert.throws(() => { check(raw(409, { message: "membership: peerURL exists" })); }, { name: "EtcdError", status: 409, message: "membership: peerURL exists [status 409]" });
-  assert.throws(() => { check(raw(200, { message: "no" })); }, { name: "ResponseError", code: "ERR_STATUS", status: 200 });
-  assert.throws(() => { check(raw(405, "Method Not Allowed")); }, { name: "ResponseError", code: "ERR_STATUS", status: 405 });
-  assert.throws(() => { check(raw(401, "")); }, { name: "ResponseError", code: "ERR_INVALID_JSON", status: 401 });
+  assert.throws(
+    () => {
+      check(raw(409, { message: "membership: peerURL exists" }));
+    },
+    { name: "EtcdError", status: 409, message: "membership: peerURL exists [status 409]" },
+  );
+  assert.throws(
+    () => {
+      check(raw(200, { message: "no" }));
+    },
+    { name: "ResponseError", code: "ERR_STATUS", status: 200 },
+  );
+  assert.throws(
+    () => {
+      check(raw(405, "Method Not Allowed"));
+    },
+    { name: "ResponseError", code: "ERR_STATUS", status: 405 },
+  );
+  assert.throws(
+    () => {
+      check(raw(401, ""));
+    },
+    { name: "ResponseError", code: "ERR_INVALID_JSON", status: 401 },
+  );
 });
 
 test("A63: nodes are ordered by the bytes of their keys", () => {
   const keys = ["/😀", "/\uffff", "/a", "/A"].map((key) => ({ key }));
-  assert.deepEqual(keys.toSorted(compareNodes).map(({ key }) => key), ["/A", "/a", "/\uffff", "/😀"]);
+  assert.deepEqual(
+    keys.toSorted(compareNodes).map(({ key }) => key),
+    ["/A", "/a", "/\uffff", "/😀"],
+  );
 });
 
 test("an etcd refusal tells when an endpoint asked before may have applied the write", () => {
   const raw = { status: 404, headers: {}, body: '{"errorCode":100,"message":"Key not found","cause":"/k","index":1}' };
   const spec = { method: "PUT", path: "/v2/keys/k" } as const;
-  for (const [maybeApplied, outcome] of [[true, "unknown"], [undefined, "notApplied"]] as const) {
-    assert.throws(() => decodeKeys({ ...raw, maybeApplied }, spec), (error) => error instanceof EtcdError && error.outcome === outcome);
+  for (const [maybeApplied, outcome] of [
+    [true, "unknown"],
+    [undefined, "notApplied"],
+  ] as const) {
+    assert.throws(
+      () => decodeKeys({ ...raw, maybeApplied }, spec),
+      (error) => error instanceof EtcdError && error.outcome === outcome,
+    );
   }
 });

@@ -11,7 +11,9 @@ export function decodeKeys(raw: RawResponse, spec: RequestSpec, comparesValue = 
   const { action, index, clusterId } = summaryOf(raw, spec, body);
   const read = nodeOf(raw, spec, node);
   // written out: on Node 20 spreading into a literal costs more than reading the JSON
-  return isObject(prevNode) ? { action, node: read, prevNode: nodeOf(raw, spec, prevNode), index, clusterId } : { action, node: read, index, clusterId };
+  return isObject(prevNode)
+    ? { action, node: read, prevNode: nodeOf(raw, spec, prevNode), index, clusterId }
+    : { action, node: read, index, clusterId };
 }
 
 /** The answer to a write with `noValueOnSuccess`; servers before 3.1 ignore that and send the node, which is left out here. */
@@ -34,7 +36,12 @@ export function serverError(raw: RawResponse, spec: RequestSpec, endpoint: strin
 }
 
 /** Throws unless the status is one of these: what the server said where it can be read, else what is wrong with the answer. */
-export function requireStatus(raw: RawResponse, spec: RequestSpec, statuses: readonly number[], comparesValue = false): void {
+export function requireStatus(
+  raw: RawResponse,
+  spec: RequestSpec,
+  statuses: readonly number[],
+  comparesValue = false,
+): void {
   if (statuses.includes(raw.status)) return;
   const body = jsonObject(raw);
   const refusal = body && raw.status >= 400 ? refusalOf(raw, body, comparesValue) : undefined;
@@ -42,9 +49,13 @@ export function requireStatus(raw: RawResponse, spec: RequestSpec, statuses: rea
   if (raw.status === 404 && raw.body.trim() === "404 page not found") {
     const message = `${asked(raw, spec)} was answered 404 "404 page not found": the v2 API is probably not enabled, start etcd with --enable-v2 (off since 3.4, gone in 3.6)`;
     // Go's router says this for paths that nobody serves: nothing was applied here
-    throw new ResponseError("ERR_STATUS", message, { status: raw.status, outcome: raw.maybeApplied === true ? outcomeOf(spec) : "notApplied" });
+    throw new ResponseError("ERR_STATUS", message, {
+      status: raw.status,
+      outcome: raw.maybeApplied === true ? outcomeOf(spec) : "notApplied",
+    });
   }
-  if (raw.status >= 400 && (raw.body === "" || isJson(raw.body))) throw malformed(raw, spec, "etcd sends an object with its errors");
+  if (raw.status >= 400 && (raw.body === "" || isJson(raw.body)))
+    throw malformed(raw, spec, "etcd sends an object with its errors");
   throw responseError("ERR_STATUS", raw, spec, "no etcd answers so");
 }
 
@@ -113,7 +124,11 @@ function childOf(raw: RawResponse, spec: RequestSpec, child: unknown): KeyNode {
   return nodeOf(raw, spec, child);
 }
 
-function expirationOf(raw: RawResponse, spec: RequestSpec, text: unknown): Pick<Required<KeyNode>, "expiration" | "expirationText"> {
+function expirationOf(
+  raw: RawResponse,
+  spec: RequestSpec,
+  text: unknown,
+): Pick<Required<KeyNode>, "expiration" | "expirationText"> {
   if (typeof text !== "string" || !rfc3339.test(text)) throw malformed(raw, spec, "expiration is no RFC 3339 time");
   const expiration = new Date(text);
   if (Number.isNaN(expiration.getTime())) throw malformed(raw, spec, "expiration is no RFC 3339 time");
@@ -153,14 +168,16 @@ function header({ headers }: Pick<RawResponse, "headers">, name: string): string
 function refusalOf(raw: RawResponse, body: JsonObject, comparesValue: boolean): EtcdError | undefined {
   const [errorCode, cause, index] = [body["errorCode"] ?? 0, body["cause"] ?? "", body["index"] ?? 0];
   const message = body["message"] ?? (errorCode === 0 ? undefined : "");
-  if (!isCount(errorCode) || typeof message !== "string" || typeof cause !== "string" || !isCount(index)) return undefined;
+  if (!isCount(errorCode) || typeof message !== "string" || typeof cause !== "string" || !isCount(index))
+    return undefined;
   return new EtcdError({
     status: raw.status,
     errorCode,
     serverMessage: message,
     serverCause: comparesValue && errorCode === 101 ? "withheld: it quotes the values" : cause,
     index,
-    outcome: raw.maybeApplied === true || (errorCode === 0 && gatewayStatuses.has(raw.status)) ? "unknown" : "notApplied",
+    outcome:
+      raw.maybeApplied === true || (errorCode === 0 && gatewayStatuses.has(raw.status)) ? "unknown" : "notApplied",
   });
 }
 

@@ -8,5 +8,8 @@ export const versionSpec: RequestSpec = { method: "GET", path: "/version" };
 export function decodeVersion(raw: RawResponse): Versions {
   requireStatus(raw, versionSpec, [200]);
   const body = requireObject(raw, versionSpec);
-  return { server: textField(raw, versionSpec, body, "etcdserver"), cluster: textField(raw, versionSpec, body, "etcdcluster") };
+  return {
+    server: textField(raw, versionSpec, body, "etcdserver"),
+    cluster: textField(raw, versionSpec, body, "etcdcluster"),
+  };
 }

@@ -57,7 +57,13 @@ export class Terms {
   running = 0;
   readonly #begun: TestTerm[] = [];
 
-  readonly asLeader = async ({ signal, fencingToken }: { readonly signal: AbortSignal; readonly fencingToken: string }): Promise<void> => {
+  readonly asLeader = async ({
+    signal,
+    fencingToken,
+  }: {
+    readonly signal: AbortSignal;
+    readonly fencingToken: string;
+  }): Promise<void> => {
     const ended = gate();
     this.#begun.push({ signal, fencingToken, begunMs: performance.now(), end: ended.open });
     this.running++;
@@ -71,7 +77,13 @@ export class Terms {
   }
 }
 
-type Participate = (t: TestContext, contender: LockContender, key: string, asLeader: AsLeader, config?: Partial<LeadershipConfig>) => Promise<LeaderSession>;
+type Participate = (
+  t: TestContext,
+  contender: LockContender,
+  key: string,
+  asLeader: AsLeader,
+  config?: Partial<LeadershipConfig>,
+) => Promise<LeaderSession>;
 
 /** Has a contender contest a key until the test ends. */
 export function participating(defaults: LockBackend["config"]): Participate {

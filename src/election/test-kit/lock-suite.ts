@@ -47,27 +47,30 @@ export function lockSuite(name: string, backend: LockBackend): void {
       assert.ok(bothHaveLed(), `each has led more than once: ${terms.join(", ")}`);
     });
 
-    test(title(34, "the callback returns: the lock is released, the other is elected, the first waits its cooldown"), async (t) => {
-      const key = newKey();
-      const [a, b] = [await backend.contender(t), await backend.contender(t)];
-      const first = new Terms();
-      const second = new Terms();
-      await participate(t, a, key, first.asLeader, { cooldownMs: longCooldownMs });
-      const term = await first.next();
-      const rival = await participate(t, b, key, second.asLeader);
-      const endedMs = performance.now();
-      term.end();
-      const other = await second.next();
-      assert.equal(a.releases().answered, 1);
-      assert.ok(term.signal.aborted);
-      assertCode(term.signal.reason, "ERR_FINISHED");
-      const tookMs = performance.now() - endedMs;
-      assert.ok(tookMs < ttlMs / 2, `a release needs no expiry: ${String(tookMs)} ms`);
-      other.end();
-      await rival.close();
-      const again = await first.next();
-      assert.ok(again.begunMs - endedMs >= longCooldownMs, "no earlier than after the cooldown");
-    });
+    test(
+      title(34, "the callback returns: the lock is released, the other is elected, the first waits its cooldown"),
+      async (t) => {
+        const key = newKey();
+        const [a, b] = [await backend.contender(t), await backend.contender(t)];
+        const first = new Terms();
+        const second = new Terms();
+        await participate(t, a, key, first.asLeader, { cooldownMs: longCooldownMs });
+        const term = await first.next();
+        const rival = await participate(t, b, key, second.asLeader);
+        const endedMs = performance.now();
+        term.end();
+        const other = await second.next();
+        assert.equal(a.releases().answered, 1);
+        assert.ok(term.signal.aborted);
+        assertCode(term.signal.reason, "ERR_FINISHED");
+        const tookMs = performance.now() - endedMs;
+        assert.ok(tookMs < ttlMs / 2, `a release needs no expiry: ${String(tookMs)} ms`);
+        other.end();
+        await rival.close();
+        const again = await first.next();
+        assert.ok(again.begunMs - endedMs >= longCooldownMs, "no earlier than after the cooldown");
+      },
+    );
 
     test(title(35, "a callback that rejects at once is called again with growing pauses"), async (t) => {
       const session = await backend.contender(t);
@@ -94,31 +97,37 @@ export function lockSuite(name: string, backend: LockBackend): void {
       assert.equal(await handle.closed, undefined);
     });
 
-    test(title(36, "abdicate while leading: the signal aborts before the release, and the other one wins"), async (t) => {
-      const key = newKey();
-      const [a, b] = [await backend.contender(t), await backend.contender(t)];
-      const first = new Terms();
-      const second = new Terms();
-      const session = await participate(t, a, key, first.asLeader, { contactInfo: "http://h/?a=1&b=<2>", cooldownMs: longCooldownMs });
-      const term = await first.next();
-      await participate(t, b, key, second.asLeader, { contactInfo: "b" });
-      assert.ok(session.isLeader);
-      assert.equal(await session.current(), "http://h/?a=1&b=<2>");
-      assert.equal((await session.currentEntry())?.sessionId, session.sessionId);
-      let sentAtAbort = -1;
-      term.signal.addEventListener("abort", () => (sentAtAbort = a.releases().sent));
-      const abdicating = session.abdicate();
-      assert.equal(session.isLeader, false);
-      assert.ok(term.signal.aborted);
-      assertCode(term.signal.reason, "ERR_RESIGNED");
-      term.end();
-      const done = await abdicating;
-      const { sent, answered } = a.releases();
-      assert.deepEqual([sentAtAbort, sent, done], [0, 1, answered === 1]);
-      await second.next();
-      assert.equal(a.releases().answered, 1);
-      assert.equal(await session.current(), "b");
-    });
+    test(
+      title(36, "abdicate while leading: the signal aborts before the release, and the other one wins"),
+      async (t) => {
+        const key = newKey();
+        const [a, b] = [await backend.contender(t), await backend.contender(t)];
+        const first = new Terms();
+        const second = new Terms();
+        const session = await participate(t, a, key, first.asLeader, {
+          contactInfo: "http://h/?a=1&b=<2>",
+          cooldownMs: longCooldownMs,
+        });
+        const term = await first.next();
+        await participate(t, b, key, second.asLeader, { contactInfo: "b" });
+        assert.ok(session.isLeader);
+        assert.equal(await session.current(), "http://h/?a=1&b=<2>");
+        assert.equal((await session.currentEntry())?.sessionId, session.sessionId);
+        let sentAtAbort = -1;
+        term.signal.addEventListener("abort", () => (sentAtAbort = a.releases().sent));
+        const abdicating = session.abdicate();
+        assert.equal(session.isLeader, false);
+        assert.ok(term.signal.aborted);
+        assertCode(term.signal.reason, "ERR_RESIGNED");
+        term.end();
+        const done = await abdicating;
+        const { sent, answered } = a.releases();
+        assert.deepEqual([sentAtAbort, sent, done], [0, 1, answered === 1]);
+        await second.next();
+        assert.equal(a.releases().answered, 1);
+        assert.equal(await session.current(), "b");
+      },
+    );
 
     test(title(37, "abdicate while not leading: false, and nothing is released"), async (t) => {
       const key = newKey();
@@ -134,26 +143,29 @@ export function lockSuite(name: string, backend: LockBackend): void {
       await waiting.close();
     });
 
-    test(title(38, "the session ends at the server: the signal aborts within a second, and a new session contests"), async (t) => {
-      const key = newKey();
-      const terms = new Terms();
-      const session = await participate(t, await backend.contender(t), key, terms.asLeader);
-      const tookMs: number[] = [];
-      // a busy machine may be late; one that is late each time is no such
-      while (tookMs.length < 5 && Math.min(...tookMs) > 1_000) {
-        const term = await terms.next();
-        const id = session.sessionId ?? assert.fail("there is a session");
-        await backend.endSession(key, id);
-        const endedMs = performance.now();
-        await aborted(term.signal);
-        tookMs.push(performance.now() - endedMs);
-        assertCode(term.signal.reason, "ERR_LOST");
-        term.end();
-        await until("a new session contests", () => session.sessionId !== undefined && session.sessionId !== id);
-      }
-      assert.ok(Math.min(...tookMs) <= 1_000, `aborted after ${tookMs.join(", ")} ms`);
-      await terms.next();
-    });
+    test(
+      title(38, "the session ends at the server: the signal aborts within a second, and a new session contests"),
+      async (t) => {
+        const key = newKey();
+        const terms = new Terms();
+        const session = await participate(t, await backend.contender(t), key, terms.asLeader);
+        const tookMs: number[] = [];
+        // a busy machine may be late; one that is late each time is no such
+        while (tookMs.length < 5 && Math.min(...tookMs) > 1_000) {
+          const term = await terms.next();
+          const id = session.sessionId ?? assert.fail("there is a session");
+          await backend.endSession(key, id);
+          const endedMs = performance.now();
+          await aborted(term.signal);
+          tookMs.push(performance.now() - endedMs);
+          assertCode(term.signal.reason, "ERR_LOST");
+          term.end();
+          await until("a new session contests", () => session.sessionId !== undefined && session.sessionId !== id);
+        }
+        assert.ok(Math.min(...tookMs) <= 1_000, `aborted after ${tookMs.join(", ")} ms`);
+        await terms.next();
+      },
+    );
 
     test(title(39, "an outage that is over in time costs no leadership"), async (t) => {
       const contender = await backend.contender(t);
@@ -171,29 +183,38 @@ export function lockSuite(name: string, backend: LockBackend): void {
     });
 
     for (const how of ["refuse", "hang"] as const) {
-      test(title(40, `the server cannot be reached (${how}): the signal aborts before the TTL is over, and another one leads after it`), async (t) => {
-        const key = newKey();
-        const [a, b] = [await backend.contender(t), await backend.contender(t)];
-        const first = new Terms();
-        const second = new Terms();
-        const session = await participate(t, a, key, first.asLeader);
-        const term = await first.next();
-        await participate(t, b, key, second.asLeader);
-        using stalls = new Stalls();
-        a.cut(how);
-        const cutMs = performance.now();
-        const abortedMs = await aborted(term.signal).then(() => performance.now());
-        const afterMs = abortedMs - a.lastGoodBeatMs();
-        assert.ok(afterMs - stalls.worstMs <= ttlMs, `aborted ${String(afterMs)} ms after the last good beat was sent`);
-        // a beat may be seen to arrive an eighth later than it was sent; a lead given up too early is so by a beat, a third or more
-        assert.ok(afterMs >= ttlMs - marginMs - ttlMs / 8, `and not earlier than needed: ${String(afterMs)} ms`);
-        assert.equal(session.isLeader, false);
-        assertCode(term.signal.reason, "ERR_EXPIRED");
-        term.end();
-        const next = await second.next();
-        assert.ok(next.begunMs >= abortedMs, "the one ends before the other begins");
-        assert.ok(next.begunMs - cutMs <= successionMs, `a new leader after ${String(next.begunMs - cutMs)} ms`);
-      });
+      test(
+        title(
+          40,
+          `the server cannot be reached (${how}): the signal aborts before the TTL is over, and another one leads after it`,
+        ),
+        async (t) => {
+          const key = newKey();
+          const [a, b] = [await backend.contender(t), await backend.contender(t)];
+          const first = new Terms();
+          const second = new Terms();
+          const session = await participate(t, a, key, first.asLeader);
+          const term = await first.next();
+          await participate(t, b, key, second.asLeader);
+          using stalls = new Stalls();
+          a.cut(how);
+          const cutMs = performance.now();
+          const abortedMs = await aborted(term.signal).then(() => performance.now());
+          const afterMs = abortedMs - a.lastGoodBeatMs();
+          assert.ok(
+            afterMs - stalls.worstMs <= ttlMs,
+            `aborted ${String(afterMs)} ms after the last good beat was sent`,
+          );
+          // a beat may be seen to arrive an eighth later than it was sent; a lead given up too early is so by a beat, a third or more
+          assert.ok(afterMs >= ttlMs - marginMs - ttlMs / 8, `and not earlier than needed: ${String(afterMs)} ms`);
+          assert.equal(session.isLeader, false);
+          assertCode(term.signal.reason, "ERR_EXPIRED");
+          term.end();
+          const next = await second.next();
+          assert.ok(next.begunMs >= abortedMs, "the one ends before the other begins");
+          assert.ok(next.begunMs - cutMs <= successionMs, `a new leader after ${String(next.begunMs - cutMs)} ms`);
+        },
+      );
     }
 
     test(title(44, "close while leading: abort, release, and nothing left open; twice is once"), async (t) => {
@@ -222,7 +243,10 @@ export function lockSuite(name: string, backend: LockBackend): void {
       const reason = new Error("enough");
       const config = { ...backend.config, key: newKey(), contactInfo: "" };
       const never = (): never => assert.fail("must not lead");
-      await assert.rejects(contender.candidate.participate(config, never, { signal: AbortSignal.abort(reason) }), (error) => error === reason);
+      await assert.rejects(
+        contender.candidate.participate(config, never, { signal: AbortSignal.abort(reason) }),
+        (error) => error === reason,
+      );
       const early = new AbortController();
       const beginning = contender.candidate.participate(config, never, { signal: early.signal });
       early.abort(reason);
@@ -239,26 +263,32 @@ export function lockSuite(name: string, backend: LockBackend): void {
       assert.equal(contender.pending(), 0);
     });
 
-    test(title(47, "a callback that ignores its signal: the lock is given up in time, and it is not called again before it has ended"), async (t) => {
-      const key = newKey();
-      const [a, b] = [await backend.contender(t), await backend.contender(t)];
-      const first = new Terms();
-      const second = new Terms();
-      const session = await participate(t, a, key, first.asLeader);
-      const term = await first.next();
-      const other = await participate(t, b, key, second.asLeader);
-      const begunMs = performance.now();
-      await session.abdicate();
-      const tookMs = performance.now() - begunMs;
-      assert.ok(tookMs >= stepDownTimeoutMs - 2, `released after ${String(tookMs)} ms`);
-      (await second.next()).end();
-      await sleep(cooldownMs * 2);
-      assert.equal(first.running, 1, "the first callback still runs");
-      term.end();
-      // else it would be a toss-up which of the two comes first
-      await other.close();
-      await first.next();
-    });
+    test(
+      title(
+        47,
+        "a callback that ignores its signal: the lock is given up in time, and it is not called again before it has ended",
+      ),
+      async (t) => {
+        const key = newKey();
+        const [a, b] = [await backend.contender(t), await backend.contender(t)];
+        const first = new Terms();
+        const second = new Terms();
+        const session = await participate(t, a, key, first.asLeader);
+        const term = await first.next();
+        const other = await participate(t, b, key, second.asLeader);
+        const begunMs = performance.now();
+        await session.abdicate();
+        const tookMs = performance.now() - begunMs;
+        assert.ok(tookMs >= stepDownTimeoutMs - 2, `released after ${String(tookMs)} ms`);
+        (await second.next()).end();
+        await sleep(cooldownMs * 2);
+        assert.equal(first.running, 1, "the first callback still runs");
+        term.end();
+        // else it would be a toss-up which of the two comes first
+        await other.close();
+        await first.next();
+      },
+    );
 
     test(title(48, "the fencing token grows with every leader"), async (t) => {
       const key = newKey();

@@ -1,7 +1,15 @@
 import { randomUUID } from "node:crypto";
 import { createCandidate } from "../candidate.js";
 import { ElectionError } from "../errors.js";
-import { resolveLeadership, type Candidate, type Hold, type LeaderEntry, type Leadership, type Lock, type LockSession } from "../lock.js";
+import {
+  resolveLeadership,
+  type Candidate,
+  type Hold,
+  type LeaderEntry,
+  type Leadership,
+  type Lock,
+  type LockSession,
+} from "../lock.js";
 import { aborted } from "../../util/bounded.js";
 import { sleep } from "../../util/signals.js";
 import type { Cut } from "../../test-kit/tcp-proxy.js";
@@ -41,7 +49,9 @@ export class MemoryLockServer {
     const session = this.#sessions.get(id);
     if (session === undefined) return false;
     clearTimeout(session.timer);
-    session.timer = setTimeout(() => { this.endSession(id); }, session.leadership.ttlMs);
+    session.timer = setTimeout(() => {
+      this.endSession(id);
+    }, session.leadership.ttlMs);
     return true;
   }
 
@@ -185,7 +195,16 @@ class MemoryLock implements Lock {
       const { holder, token } = this.#connection.server.key(key);
       if (holder === undefined) return undefined;
       const { contactInfo } = holder.leadership;
-      return { key, contactInfo, value: contactInfo, held: true, sessionId: holder.id, fencingToken: String(token), createdIndex: token, modifiedIndex: token };
+      return {
+        key,
+        contactInfo,
+        value: contactInfo,
+        held: true,
+        sessionId: holder.id,
+        fencingToken: String(token),
+        createdIndex: token,
+        modifiedIndex: token,
+      };
     });
   }
 }
@@ -241,7 +260,9 @@ class MemoryLockSession implements LockSession {
   }
 
   close(signal: AbortSignal): Promise<void> {
-    return this.#connection.call(signal, () => { this.#server.endSession(this.id); });
+    return this.#connection.call(signal, () => {
+      this.#server.endSession(this.id);
+    });
   }
 
   get #server(): MemoryLockServer {

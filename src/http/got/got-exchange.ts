@@ -84,7 +84,14 @@ async function load(tls: TlsOptions): Promise<Loaded> {
   return loaded;
 }
 
-function once(loaded: Loaded, url: URL, spec: RequestSpec, signal: AbortSignal | undefined, staleSockets: number, sinceMs = performance.now()): Promise<RawResponse> {
+function once(
+  loaded: Loaded,
+  url: URL,
+  spec: RequestSpec,
+  signal: AbortSignal | undefined,
+  staleSockets: number,
+  sinceMs = performance.now(),
+): Promise<RawResponse> {
   return new Promise((resolve, reject) => {
     const flight = new GotFlight(spec, resolve, reject);
     const stream = start(loaded, flight, url, spec);
@@ -103,7 +110,10 @@ function once(loaded: Loaded, url: URL, spec: RequestSpec, signal: AbortSignal |
     stream.on("error", (error: Error) => {
       // on a kept connection the handshake is long over
       if (isHandshakeAlert(error) && !flight.reused) flight.sent = false;
-      answer.fail(error, staleSockets > 0 ? () => once(loaded, url, spec, signal, staleSockets - 1, sinceMs) : undefined);
+      answer.fail(
+        error,
+        staleSockets > 0 ? () => once(loaded, url, spec, signal, staleSockets - 1, sinceMs) : undefined,
+      );
     });
   });
 }

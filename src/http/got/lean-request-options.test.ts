@@ -7,7 +7,9 @@ import { closeUnanswered, headersOnly, ok, refusedUrl, silence } from "../../tes
 import { limitMs } from "../../test-kit/waiting.js";
 import { gotExchange } from "./got-exchange.js";
 
-const original = Object.getOwnPropertyDescriptor(Options.prototype, "createNativeRequestOptions") ?? assert.fail("got has no createNativeRequestOptions");
+const original =
+  Object.getOwnPropertyDescriptor(Options.prototype, "createNativeRequestOptions") ??
+  assert.fail("got has no createNativeRequestOptions");
 const make = original.value as (this: Options) => ReturnType<Options["createNativeRequestOptions"]>;
 
 test("lean request options: got takes ours in place of its own", async (t) => {
@@ -21,8 +23,19 @@ test("lean request options: got takes ours in place of its own", async (t) => {
   await keys.get("/k");
   await keys.set("/k", "v");
   await keys.delete("/k");
-  assert.equal(own, 0, "a got update no longer takes our createNativeRequestOptions: requests still work, but slowly (see bench/)");
-  assert.deepEqual(seen(0).map(({ method, body }) => [method, body]), [["GET", ""], ["PUT", "value=v"], ["DELETE", ""]]);
+  assert.equal(
+    own,
+    0,
+    "a got update no longer takes our createNativeRequestOptions: requests still work, but slowly (see bench/)",
+  );
+  assert.deepEqual(
+    seen(0).map(({ method, body }) => [method, body]),
+    [
+      ["GET", ""],
+      ["PUT", "value=v"],
+      ["DELETE", ""],
+    ],
+  );
 });
 
 test("lean request options: a got that makes its own sends the same requests", async (t) => {
@@ -33,19 +46,27 @@ test("lean request options: a got that makes its own sends the same requests", a
   await keys.delete("/k");
   await client.send({ method: "PUT", path: "/x", bytes: new TextEncoder().encode("bytes") });
   assert.equal(asked(), 4);
-  assert.deepEqual(seen(0).map(({ method, target, body }) => [method, target, body]), [
-    ["GET", "/v2/keys/k?quorum=false&recursive=false&sorted=false", ""],
-    ["PUT", "/v2/keys/k", "value=v"],
-    ["DELETE", "/v2/keys/k", ""],
-    ["PUT", "/x", "bytes"],
-  ]);
+  assert.deepEqual(
+    seen(0).map(({ method, target, body }) => [method, target, body]),
+    [
+      ["GET", "/v2/keys/k?quorum=false&recursive=false&sorted=false", ""],
+      ["PUT", "/v2/keys/k", "value=v"],
+      ["DELETE", "/v2/keys/k", ""],
+      ["PUT", "/x", "bytes"],
+    ],
+  );
   for (const { headers } of seen(0)) assert.match(headers.authorization ?? "", /^Basic /);
-  assert.deepEqual(seen(0).map(({ headers }) => headers["content-type"]), [undefined, formType, formType, undefined]);
+  assert.deepEqual(
+    seen(0).map(({ headers }) => headers["content-type"]),
+    [undefined, formType, formType, undefined],
+  );
 });
 
 test("lean request options: a got that makes its own tells the same of failures, and lets go of its sockets", async (t) => {
   ownOptions(t);
-  const { keys, server } = await clusterOf(t, [[closeUnanswered(), silence(), headersOnly()]], { headerTimeoutMs: limitMs });
+  const { keys, server } = await clusterOf(t, [[closeUnanswered(), silence(), headersOnly()]], {
+    headerTimeoutMs: limitMs,
+  });
   const closed = await rejection(keys.create("/k", "v"), ClusterError);
   assert.deepEqual([closed.outcome, closed.errors.map(({ code }) => code)], ["unknown", ["ERR_NETWORK"]]);
   const late = await rejection(keys.create("/k", "v"), ClusterError);
@@ -57,7 +78,9 @@ test("lean request options: a got that makes its own tells the same of failures,
   assert.equal(await aborted, abort.signal.reason);
   await server(0).connectionsDownTo(0);
   const exchange = gotExchange();
-  await assert.rejects(exchange(new URL(await refusedUrl()), { method: "PUT", path: "/", body: "v" }, undefined), { outcome: "notApplied" });
+  await assert.rejects(exchange(new URL(await refusedUrl()), { method: "PUT", path: "/", body: "v" }, undefined), {
+    outcome: "notApplied",
+  });
   await exchange.close?.();
 });
 

@@ -9,7 +9,10 @@ import { quickReuse } from "./quick-reuse.js";
 
 test("quick reuse: Node's agent is still made as expected", (t) => {
   const agent = newAgent(t);
-  assert.ok(Object.hasOwn(agent, "addRequest"), "a Node update made its agent another way: requests still work, but slowly (see bench/)");
+  assert.ok(
+    Object.hasOwn(agent, "addRequest"),
+    "a Node update made its agent another way: requests still work, but slowly (see bench/)",
+  );
 });
 
 test("quick reuse: requests one after the other have one connection", async (t) => {
@@ -38,7 +41,10 @@ test("quick reuse: each address has its own connections", async (t) => {
   assert.deepEqual([one.connections, other.connections], [1, 1]);
 });
 
-for (const [how, end] of [["closes", (socket: Socket) => socket.end()], ["resets", (socket: Socket) => socket.resetAndDestroy()]] as const) {
+for (const [how, end] of [
+  ["closes", (socket: Socket) => socket.end()],
+  ["resets", (socket: Socket) => socket.resetAndDestroy()],
+] as const) {
   test(`quick reuse: a connection that the server ${how} while it is idle is not used again, and no error is left over`, async (t) => {
     let last: Socket | undefined;
     const answer: Answer = async (response, request, socket) => {
@@ -61,7 +67,11 @@ test("quick reuse: an idle connection is dropped after its time, one in use is n
   await using server = await ScriptedServer.start(ok(), slow, ok());
   const agent = newAgent(t, 100);
   await ask(agent, server.url);
-  assert.equal((await ask(agent, server.url)).reused, true, "it was silent for longer than it may be idle, but not idle");
+  assert.equal(
+    (await ask(agent, server.url)).reused,
+    true,
+    "it was silent for longer than it may be idle, but not idle",
+  );
   await server.connectionsDownTo(0);
 });
 
@@ -108,7 +118,9 @@ test("quick reuse: destroying the agent ends what is idle and what is in use", a
   await using server = await ScriptedServer.start(ok(), () => undefined);
   const agent = newAgent(t);
   await ask(agent, server.url);
-  const pending = [ask(agent, server.url), ask(agent, server.url)].map((each) => assert.rejects(each, { code: "ECONNRESET" }));
+  const pending = [ask(agent, server.url), ask(agent, server.url)].map((each) =>
+    assert.rejects(each, { code: "ECONNRESET" }),
+  );
   await server.received(3);
   agent.destroy();
   await Promise.all(pending);
@@ -118,7 +130,9 @@ test("quick reuse: destroying the agent ends what is idle and what is in use", a
 test("quick reuse: an agent that somebody else has made his own is left as it is, and works", async (t) => {
   await using server = await ScriptedServer.start(ok());
   const agent = new http.Agent({ keepAlive: true });
-  t.after(() => { agent.destroy(); });
+  t.after(() => {
+    agent.destroy();
+  });
   agent.on("free", () => undefined);
   assert.equal(quickReuse(agent, 30_000), agent);
   assert.ok(!Object.hasOwn(agent, "addRequest"));
@@ -128,7 +142,9 @@ test("quick reuse: an agent that somebody else has made his own is left as it is
 test("quick reuse: an agent that is left as it is drops idle connections in time too", async (t) => {
   await using server = await ScriptedServer.start(ok());
   const agent = new http.Agent({ keepAlive: true });
-  t.after(() => { agent.destroy(); });
+  t.after(() => {
+    agent.destroy();
+  });
   agent.on("free", () => undefined);
   await ask(quickReuse(agent, 100), server.url);
   await server.connectionsDownTo(0);
@@ -144,16 +160,26 @@ test("quick reuse: a connection is used again under the name only by which it wa
 
 function newAgent(t: TestContext, idleMs = 30_000): Agent {
   const agent = quickReuse(new http.Agent({ keepAlive: true }), idleMs);
-  t.after(() => { agent.destroy(); });
+  t.after(() => {
+    agent.destroy();
+  });
   return agent;
 }
 
 /** Not events.once, which would reject with the reset. */
 function closed(socket: Socket): Promise<void> {
-  return new Promise((resolve) => socket.once("close", () => { resolve(); }));
+  return new Promise((resolve) =>
+    socket.once("close", () => {
+      resolve();
+    }),
+  );
 }
 
-async function ask(agent: Agent, url: string, headers: http.OutgoingHttpHeaders = {}): Promise<{ readonly body: string; readonly reused: boolean }> {
+async function ask(
+  agent: Agent,
+  url: string,
+  headers: http.OutgoingHttpHeaders = {},
+): Promise<{ readonly body: string; readonly reused: boolean }> {
   const request: ClientRequest = http.get(url, { agent, headers });
   const [response] = (await once(request, "response")) as [http.IncomingMessage];
   const body = await text(response);

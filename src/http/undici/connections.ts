@@ -54,7 +54,14 @@ export class Connections {
     const session = this.#sessions.get(key);
     // an address is no name that a server could choose its certificate by
     const servername = this.#tls.servername ?? (isIP(hostname) === 0 ? hostname : "");
-    const options = { ...this.#tls, host: hostname, port: portOf(port, 443), servername, ALPNProtocols: ["http/1.1"], ...(session && { session }) };
+    const options = {
+      ...this.#tls,
+      host: hostname,
+      port: portOf(port, 443),
+      servername,
+      ALPNProtocols: ["http/1.1"],
+      ...(session && { session }),
+    };
     return connectSecure(options)
       .on("session", (next: Buffer) => this.#sessions.set(key, next))
       .on("error", () => this.#sessions.delete(key));

@@ -6,7 +6,16 @@ import { EndpointError, UsageError } from "../../util/errors.js";
 import type { RequestSpec } from "../exchange.js";
 import { startChild } from "../../test-kit/child.js";
 import { rejection } from "../../test-kit/scripted-cluster.js";
-import { closeUnanswered, event, headersOnly, ok, reply, ScriptedServer, silence, type Answer } from "../../test-kit/scripted-server.js";
+import {
+  closeUnanswered,
+  event,
+  headersOnly,
+  ok,
+  reply,
+  ScriptedServer,
+  silence,
+  type Answer,
+} from "../../test-kit/scripted-server.js";
 import { undiciExchange, type UndiciExchangeOptions } from "./index.js";
 
 // what this transport has in common with the other is tested by that one's own tests, which run over both
@@ -14,7 +23,10 @@ import { undiciExchange, type UndiciExchangeOptions } from "./index.js";
 const read: RequestSpec = { method: "GET", path: "/v2/keys/k" };
 const write: RequestSpec = { method: "PUT", path: "/v2/keys/k", body: "value=v" };
 
-function over(t: TestContext, options?: UndiciExchangeOptions): (url: string, spec: RequestSpec, signal?: AbortSignal) => Promise<{ status: number; body: string }> {
+function over(
+  t: TestContext,
+  options?: UndiciExchangeOptions,
+): (url: string, spec: RequestSpec, signal?: AbortSignal) => Promise<{ status: number; body: string }> {
   const exchange = undiciExchange(options);
   t.after(() => exchange.close?.());
   return (url, spec, signal) => exchange(new URL(url + spec.path), spec, signal);
@@ -35,14 +47,23 @@ async function muteServer(t: TestContext): Promise<{ readonly url: string; reado
 
 function closed(socket: Socket): Promise<void> {
   return new Promise((resolve) => {
-    socket.on("error", () => undefined).resume().once("close", () => {
-      resolve();
-    });
+    socket
+      .on("error", () => undefined)
+      .resume()
+      .once("close", () => {
+        resolve();
+      });
   });
 }
 
 test("options that are none are refused", () => {
-  for (const options of [{ tsl: {} }, { tls: { cert: "x" } }, { tls: { ca: 1 } }, { tls: { rejectUnauthorised: false } }, null]) {
+  for (const options of [
+    { tsl: {} },
+    { tls: { cert: "x" } },
+    { tls: { ca: 1 } },
+    { tls: { rejectUnauthorised: false } },
+    null,
+  ]) {
     assert.throws(() => undiciExchange(options as unknown as UndiciExchangeOptions), UsageError);
   }
 });
@@ -137,7 +158,11 @@ test("a repeated header is joined, an informational answer is none, bytes go as 
   });
   const exchange = undiciExchange();
   t.after(() => exchange.close?.());
-  const raw = await exchange(new URL(`${server.url}/`), { method: "PUT", path: "/", bytes: Uint8Array.of(0x68, 0xc3, 0xa9) }, undefined);
+  const raw = await exchange(
+    new URL(`${server.url}/`),
+    { method: "PUT", path: "/", bytes: Uint8Array.of(0x68, 0xc3, 0xa9) },
+    undefined,
+  );
   assert.deepEqual([raw.status, raw.headers["x-a"], raw.body], [200, "1, 2", "body"]);
   assert.equal(server.requests[0]?.body, "hé");
 });
@@ -147,9 +172,17 @@ test("a body arrives byte for byte, whatever it holds and however long it is, on
   const ask = over(t);
   const texts = ["value=v", "é€😀\0\u00ff", `${"é".repeat(4_000)}😀`, "€".repeat(400_000)];
   for (const body of texts) await ask(server.url, { ...write, body });
-  for (const body of texts) await ask(server.url, { method: "PUT", path: write.path, bytes: new TextEncoder().encode(`..${body}`).subarray(2) });
+  for (const body of texts)
+    await ask(server.url, {
+      method: "PUT",
+      path: write.path,
+      bytes: new TextEncoder().encode(`..${body}`).subarray(2),
+    });
   // a diff would be longer than a screen
-  assert.deepEqual(server.requests.map(({ body }) => texts.indexOf(body)), [0, 1, 2, 3, 0, 1, 2, 3]);
+  assert.deepEqual(
+    server.requests.map(({ body }) => texts.indexOf(body)),
+    [0, 1, 2, 3, 0, 1, 2, 3],
+  );
   assert.equal(server.connections, 1);
 });
 
@@ -171,7 +204,10 @@ test("close() ends idle connections and requests in flight; the transport may be
   const pending = Promise.allSettled([ask(read), ask(read)]);
   await server.received(3);
   await exchange.close?.();
-  assert.deepEqual((await pending).map(({ status }) => status), ["rejected", "rejected"]);
+  assert.deepEqual(
+    (await pending).map(({ status }) => status),
+    ["rejected", "rejected"],
+  );
   await server.connectionsDownTo(0);
   server.script(ok());
   await ask(read);

@@ -23,7 +23,8 @@ export interface UndiciExchangeOptions {
 export function undiciExchange(options: UndiciExchangeOptions = {}): Exchange {
   requireOptions("options", options, optionNames);
   const connections = new Connections(nodeTlsOptions(checkedTls(options.tls ?? {})));
-  const exchange = (url: URL, spec: RequestSpec, signal: AbortSignal | undefined): Promise<RawResponse> => once(connections, url, spec, signal, maxStaleConnections);
+  const exchange = (url: URL, spec: RequestSpec, signal: AbortSignal | undefined): Promise<RawResponse> =>
+    once(connections, url, spec, signal, maxStaleConnections);
   const close = (): void => {
     connections.close();
   };
@@ -32,15 +33,26 @@ export function undiciExchange(options: UndiciExchangeOptions = {}): Exchange {
 
 const optionNames: ReadonlySet<string> = new Set<keyof UndiciExchangeOptions>(["tls"]);
 
-function once(connections: Connections, url: URL, spec: RequestSpec, signal: AbortSignal | undefined, stale: number, sinceMs = performance.now()): Promise<RawResponse> {
+function once(
+  connections: Connections,
+  url: URL,
+  spec: RequestSpec,
+  signal: AbortSignal | undefined,
+  stale: number,
+  sinceMs = performance.now(),
+): Promise<RawResponse> {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
     const connection = connections.take(url.origin);
-    const again = stale > 0 ? (): Promise<RawResponse> => once(connections, url, spec, signal, stale - 1, sinceMs) : undefined;
+    const again =
+      stale > 0 ? (): Promise<RawResponse> => once(connections, url, spec, signal, stale - 1, sinceMs) : undefined;
     const handler = new Handler(connection, again, resolve, reject);
     handler.answer = new PendingAnswer(url, spec, signal, handler, sinceMs);
     const body = spec.body ?? spec.bytes ?? null;
-    connection.client.dispatch({ path: url.pathname + url.search, method: spec.method, headers: headersOf(spec), body }, handler);
+    connection.client.dispatch(
+      { path: url.pathname + url.search, method: spec.method, headers: headersOf(spec), body },
+      handler,
+    );
   });
 }
 
@@ -54,7 +66,12 @@ class Handler implements Flight, Dispatcher.DispatchHandler {
   readonly #connection: Connection;
   readonly #again: (() => Promise<RawResponse>) | undefined;
 
-  constructor(connection: Connection, again: (() => Promise<RawResponse>) | undefined, resolve: Flight["resolve"], reject: Flight["reject"]) {
+  constructor(
+    connection: Connection,
+    again: (() => Promise<RawResponse>) | undefined,
+    resolve: Flight["resolve"],
+    reject: Flight["reject"],
+  ) {
     this.#connection = connection;
     this.#again = again;
     this.resolve = resolve;
@@ -71,7 +88,11 @@ class Handler implements Flight, Dispatcher.DispatchHandler {
     this.reused = this.#connection.use();
   }
 
-  onResponseStart(_controller: unknown, status: number, headers: Readonly<Record<string, string | string[] | undefined>>): void {
+  onResponseStart(
+    _controller: unknown,
+    status: number,
+    headers: Readonly<Record<string, string | string[] | undefined>>,
+  ): void {
     // 1xx come before the answer
     if (status >= 200) this.answer?.begin({ status, headers: singleHeaders(headers) });
   }
