@@ -1,8 +1,9 @@
 import js from "@eslint/js";
 import tseslint from "typescript-eslint";
+import { layers } from "./scripts/eslint-layers.mjs";
 
 export default tseslint.config(
-  { ignores: ["dist/", "node_modules/", ".cache/"] },
+  { ignores: ["dist/", "node_modules/", ".cache/", "coverage/"] },
   js.configs.recommended,
   {
     files: ["**/*.ts"],
@@ -53,4 +54,5 @@ export default tseslint.config(
     },
     rules: { "no-unused-vars": ["error", { varsIgnorePattern: "^_", argsIgnorePattern: "^_" }] },
   },
+  layers,
 );

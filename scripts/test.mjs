@@ -1,6 +1,6 @@
 // npm test: everything, from a clean clone. Stops at the first step that fails, but runs both kinds of tests.
 import { clean } from "./clean.mjs";
-import { build, checkNodeVersion, installDependencies, run, runMain, runTool, say, step } from "./run.mjs";
+import { build, checkNodeVersion, installDependencies, runMain, runTool, say, step } from "./run.mjs";
 import { runTests, runTestsOverUndici } from "./test-run.mjs";
 import { findTestServers } from "./servers/test-servers.mjs";
 
@@ -12,7 +12,8 @@ async function test() {
     return build();
   });
   await step("lint", () => runTool("eslint/bin/eslint.js", ["."]));
-  await step("layers", () => run(process.execPath, ["scripts/check-layers.mjs"]));
+  await step("format", () => runTool("prettier/bin/prettier.cjs", ["--check", "--log-level", "warn", "."]));
+  await step("unused exports", () => runTool("knip/bin/knip.js", []));
   // Every test file starts the members it needs: not those of some cluster that the environment names.
   /** @type {NodeJS.ProcessEnv} */
   const env = { ETCD_ENDPOINTS: undefined };

@@ -13,7 +13,7 @@ export interface AgentOptions {
   readonly defaultTags?: readonly string[] | undefined;
 }
 
-export const agentOptionNames = ["advertiseAddress", "defaultTags"] as const satisfies readonly (keyof AgentOptions)[];
+const agentOptionNames = ["advertiseAddress", "defaultTags"] as const satisfies readonly (keyof AgentOptions)[];
 
 /** A copy, checked. @throws {UsageError} */
 export function checkAgentOptions(options: AgentOptions): {

@@ -3,7 +3,7 @@ import type { Codec } from "./codec.js";
 import { metaOf, Shelf, type File } from "./shelf.js";
 import type { Endpoints, EndpointsUpdate, ObjectMeta, Service, ServiceUpdate } from "./types.js";
 
-export const specsFolder = "specs";
+const specsFolder = "specs";
 export const endpointsFolder = "endpoints";
 
 /** What is to be told of one change in etcd. */

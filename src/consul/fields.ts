@@ -12,7 +12,7 @@ export function decode<T>(spec: RequestSpec, raw: RawResponse, read: (value: unk
 }
 
 /** The answer is not what it should be; the message holds nothing of it. */
-export class Unexpected extends Error {}
+class Unexpected extends Error {}
 
 /** An object of an answer. Names are told apart without regard to case; what is absent or null is empty. */
 export class Fields {

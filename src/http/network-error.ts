@@ -3,12 +3,12 @@ import { errorCode, plainCause } from "../util/plain-cause.js";
 import type { RequestSpec } from "./exchange.js";
 
 /** Origin and path of what was asked, for messages; never the query, which may hold a value. */
-export function endpointLabel(url: URL, spec: RequestSpec): string {
+function endpointLabel(url: URL, spec: RequestSpec): string {
   return url.origin + (url.pathname.endsWith(spec.path) ? url.pathname.slice(0, -spec.path.length) : url.pathname);
 }
 
 /** What is known of a request that failed: reads change nothing, and what was never sent cannot have been applied. */
-export function outcomeOf(spec: RequestSpec, sent: boolean): Outcome {
+function outcomeOf(spec: RequestSpec, sent: boolean): Outcome {
   return sent && spec.method !== "GET" ? "unknown" : "notApplied";
 }
 

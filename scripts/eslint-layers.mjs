@@ -1,0 +1,116 @@
+// Who may import whom, as rows for ESLint: an editor shows a violation at its line.
+import { posix } from "node:path";
+import tseslint from "typescript-eslint";
+
+/**
+ * A row: files of one folder below src, and what they may import besides their own folder, as paths below src (`*` is
+ * one file name; `type` means `import type` only). Where two rows fit a file, the later one holds.
+ *
+ * @type {readonly (readonly [files: string, mayImport: readonly string[]])[]}
+ */
+const table = [
+  ["util/*", []],
+  ["http/*", ["util/*"]],
+  ["http/got/*", ["http/*", "util/*"]],
+  ["http/undici/*", ["http/*", "util/*"]],
+  ["core/*", ["core/cluster/*", "core/wire/*", "http/*", "http/got/*", "util/*"]],
+  ["core/cluster/*", ["type http/exchange", "util/*"]],
+  ["core/wire/*", ["type core/types", "type core/call", "type http/exchange", "util/errors"]],
+  ["agent/*", ["util/*"]],
+  ["election/*", ["core/index", "util/*"]],
+  // The part of an election that knows no backend, for Consul and for locks.
+  ["election/{lock,candidate,errors}*", ["util/*"]],
+  ["discovery/*", ["core/index", "agent/index", "util/*"]],
+  ["config/*", ["core/index", "agent/index", "util/*"]],
+  ["consul/*", ["http/*", "http/got/*", "agent/index", "election/(lock|candidate|errors)*", "util/*"]],
+  ["lock/*", ["core/index", "election/(lock|candidate|errors)*", "util/*"]],
+  ["server/*", ["type http/exchange", "type core/(types|call|keys-store)", "core/wire/*", "util/*"]],
+  ["v3/*", ["type http/exchange", "type core/(types|call|keys-store)", "server/answers", "util/*"]],
+  ["testing/*", ["server/*", "type http/exchange", "type core/(types|call|keys-store)", "util/*"]],
+  ["cli/*", ["(core|server|v3)/index"]],
+  ["cli/*/*", ["(core|server|v3)/index", "cli/*"]],
+];
+
+/** Packages, and the only files that may import them. Node's own modules are open to all but `core/wire/`, which is pure. */
+const packages = { got: "http/got/*", undici: "http/undici/*", debug: "util/log", "p-limit": "*/**" };
+
+/** Neither the table nor the length limit holds for tests and test kits. */
+const tests = ["**/*.test.ts", "**/test-kit/**"];
+
+export const layers = tseslint.config(
+  {
+    files: ["src/**/*.ts"],
+    rules: { "no-restricted-syntax": ["error", "ExportAllDeclaration", "ExportDefaultDeclaration"] },
+  },
+  {
+    files: ["src/**/*.ts"],
+    ignores: tests,
+    rules: {
+      "max-lines": ["error", 300],
+      "@typescript-eslint/no-restricted-imports": ["error", "a folder without a row"],
+    },
+  },
+  ...table.map(([files, mayImport]) => ({
+    files: [`src/${files}.ts`],
+    ignores: tests,
+    rules: {
+      "@typescript-eslint/no-restricted-imports": restricted(files, mayImport),
+    },
+  })),
+);
+
+/**
+ * @param {string} files
+ * @param {readonly string[]} mayImport
+ * @returns {[level: "error", options: object]}
+ */
+function restricted(files, mayImport) {
+  return ["error", { patterns: patternsOf(files, mayImport) }];
+}
+
+/**
+ * @param {string} files
+ * @param {readonly string[]} mayImport
+ */
+function patternsOf(files, mayImport) {
+  const folder = posix.dirname(files);
+  const own = /** @type {string} */ (files.split("/").at(-1)).replace(
+    /\{(.*)\}/,
+    (_all, names) => `(${names.replaceAll(",", "|")})`,
+  );
+  const types = mayImport.filter((entry) => entry.startsWith("type ")).map((entry) => entry.slice("type ".length));
+  const values = [`${folder}/${own}`, ...mayImport.filter((entry) => !entry.startsWith("type "))];
+  const ours = Object.entries(packages).filter(
+    ([, users]) => users === "*/**" || users === files || users.startsWith(`${folder}/`),
+  );
+  const free = ["node:.*", ...ours.map(([name]) => name)].filter(
+    (name) => folder !== "core/wire" || name !== "node:.*",
+  );
+  return [
+    {
+      regex: `^(?!(${[...values, ...types].map((path) => pattern(folder, path)).join("|")}|${free.join("|")})$)`,
+      message: `${folder}/ may not import this (scripts/eslint-layers.mjs has the table).`,
+    },
+    ...(types.length === 0
+      ? []
+      : [
+          {
+            regex: `^(${types.map((path) => pattern(folder, path)).join("|")})$`,
+            allowTypeImports: true,
+            message: `${folder}/ may import only types of this.`,
+          },
+        ]),
+  ];
+}
+
+/**
+ * The regular expression for an import of `path` from `folder`, both below src.
+ *
+ * @param {string} folder
+ * @param {string} path
+ */
+function pattern(folder, path) {
+  const relative = posix.relative(folder, path);
+  const specifier = relative.startsWith(".") ? relative : `./${relative}`;
+  return `${specifier.replaceAll(".", "\\.").replaceAll("*", "[\\w-]*")}\\.js`;
+}
