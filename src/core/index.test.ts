@@ -75,6 +75,44 @@ export interface TypeNames {
     types.SrvRecord,
     types.SrvResolver,
   ];
+  readonly calls: [
+    types.Call,
+    types.KeysCall,
+    types.WatchCall,
+    types.AdminCall,
+    types.At,
+    types.Write,
+    types.Compare,
+    types.Uint64,
+    types.RolePatterns,
+  ];
+  readonly keysCalls: [
+    types.GetCall,
+    types.SetCall,
+    types.CreateCall,
+    types.CompareAndSwapCall,
+    types.DeleteCall,
+    types.CompareAndDeleteCall,
+  ];
+  readonly adminCalls: [
+    types.StatusCall,
+    types.NamedCall,
+    types.AddMemberCall,
+    types.UpdateMemberCall,
+    types.PutUserCall,
+    types.PutRoleCall,
+  ];
+  readonly store: [
+    types.KeysStore,
+    types.CallContext,
+    types.Credentials,
+    types.Place,
+    types.Done,
+    types.Refused,
+    types.AnswerNode,
+    types.KeysWatch,
+    types.Administered,
+  ];
   readonly errorCodes: [types.ClusterErrorCode, types.EndpointErrorCode, types.ResponseErrorCode, types.UsageErrorCode];
   readonly errorFields: [types.EndpointErrorFields, types.EtcdErrorFields, types.ResponseErrorFields, types.Outcome];
 }

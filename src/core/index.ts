@@ -1,4 +1,27 @@
 export { AuthAPI, AuthRoleAPI, AuthUserAPI, PermissionType } from "./auth.js";
+export type {
+  AddMemberCall,
+  AdminCall,
+  At,
+  Call,
+  Compare,
+  CompareAndDeleteCall,
+  CompareAndSwapCall,
+  CreateCall,
+  DeleteCall,
+  GetCall,
+  KeysCall,
+  NamedCall,
+  PutRoleCall,
+  PutUserCall,
+  RolePatterns,
+  SetCall,
+  StatusCall,
+  Uint64,
+  UpdateMemberCall,
+  WatchCall,
+  Write,
+} from "./call.js";
 export { Client, type AutoSyncOptions } from "./client.js";
 export type { ClientOptions } from "./client-options.js";
 export { EndpointSelectionMode } from "./cluster/selection.js";
@@ -43,6 +66,17 @@ export {
   type UpdateOptions,
   type WatcherOptions,
 } from "./keys.js";
+export type {
+  Administered,
+  AnswerNode,
+  CallContext,
+  Credentials,
+  Done,
+  KeysStore,
+  KeysWatch,
+  Place,
+  Refused,
+} from "./keys-store.js";
 export { Mirror, type MirrorChange, type MirrorOptions, type MirrorUpdate } from "./mirror.js";
 export { MembersAPI } from "./members.js";
 export {

@@ -1,0 +1,101 @@
+import type { EtcdErrorCode } from "../util/errors.js";
+import type { AdminCall, KeysCall, WatchCall } from "./call.js";
+import type { KeysAction } from "./types.js";
+
+/** Executes v2 calls on some store. */
+export interface KeysStore {
+  /**
+   * Resolves to what v2 would answer, refusals included.
+   *
+   * @throws {EndpointError | ClusterError} when there is no response; its `outcome` says whether the write may have been
+   * applied
+   * @throws `signal.reason` when aborted
+   */
+  execute(call: KeysCall, context: CallContext): Promise<Done | Refused>;
+  /** Resolves when the watch stands, before any event. Rejects as `execute` does. */
+  watch(call: WatchCall, context: CallContext): Promise<KeysWatch | Refused>;
+  /**
+   * Members, auth, version, health and stats: status and JSON as v2 has them. Absent: such paths do not exist (404).
+   * Rejects as `execute` does.
+   */
+  administer?(call: AdminCall, context: CallContext): Promise<Administered>;
+  /** Ends streams and timers; idempotent. */
+  close?(): Promise<void>;
+}
+
+/** Who calls, and for how long. */
+export interface CallContext {
+  /** From HTTP basic authentication. Absent: the caller is a guest. */
+  readonly credentials?: Credentials | undefined;
+  /** The key before it was cleaned: for v2's rights `/a` and `/a/` differ. */
+  readonly keyAsSent?: string | undefined;
+  /** Aborts the call. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A user's name and password. */
+export interface Credentials {
+  readonly username: string;
+  readonly password: string;
+}
+
+/** Where the store stood when it answered. */
+export interface Place {
+  /** The store's index. */
+  readonly index: number;
+  /** In hexadecimal, without leading zeros. */
+  readonly clusterId: string;
+  /** Absent where the store has no such numbers. */
+  readonly raft?: { readonly index: number; readonly term: number } | undefined;
+}
+
+/** A call was executed; also an event of a watch. */
+export interface Done extends Place {
+  readonly action: KeysAction;
+  readonly node?: AnswerNode | undefined;
+  /** The node as it was before. Absent: there was none, or the call was a read. */
+  readonly prevNode?: AnswerNode | undefined;
+}
+
+/** The store said no. */
+export interface Refused extends Place {
+  readonly errorCode: EtcdErrorCode;
+  readonly cause?: string | undefined;
+}
+
+/** A node as v2's JSON has it: what is undefined is left out. */
+export interface AnswerNode {
+  /** Absent for the root. */
+  readonly key?: string | undefined;
+  /** Absent for directories, and for what was deleted or has expired. */
+  readonly value?: string | undefined;
+  readonly dir?: true | undefined;
+  /** Children. Absent where there are none, or none are listed. */
+  readonly nodes?: readonly AnswerNode[] | undefined;
+  /** RFC 3339, in UTC. */
+  readonly expiration?: string | undefined;
+  /** Seconds left, rounded up. */
+  readonly ttl?: number | undefined;
+  readonly modifiedIndex?: number | undefined;
+  readonly createdIndex?: number | undefined;
+}
+
+/** A watch that stands. Its `index` is the store's when the watch began. */
+export interface KeysWatch extends Place {
+  /**
+   * The events of the next index, nearly always one. Undefined when the watch ended without: ask again from the same
+   * place.
+   */
+  next(signal?: AbortSignal): Promise<readonly Done[] | Refused | undefined>;
+  /** Ends the watch; idempotent. */
+  close(): void;
+}
+
+/** What an admin call led to. */
+export interface Administered {
+  readonly status: number;
+  /** The body. Absent: there is none. */
+  readonly json?: unknown;
+  /** In hexadecimal, without leading zeros. Absent: the response does not say. */
+  readonly clusterId?: string | undefined;
+}
