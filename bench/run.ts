@@ -4,7 +4,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { findEtcd, startCluster } from "../scripts/servers/etcd.mjs";
-import { etcdVersion } from "../scripts/servers/find-etcd.mjs";
+import { versionOf } from "../scripts/servers/programs.mjs";
 import { projectRoot, runMain, say, step } from "../scripts/run.mjs";
 import { Client, KeysAPI } from "../src/core/index.js";
 import { charts } from "./charts.js";
@@ -53,7 +53,7 @@ async function bench(): Promise<void> {
   const imports = await stepOf("imports", () => measureImports(plan.importRuns, url));
   const sizes = await stepOf("sizes", measureSizes);
   const environment = [
-    `Node ${process.versions.node}, etcd ${etcdVersion(bin) ?? "?"} with its data ${inMemory === undefined ? "on disk" : "in memory"},`,
+    `Node ${process.versions.node}, etcd ${versionOf("etcd", bin) ?? "?"} with its data ${inMemory === undefined ? "on disk" : "in memory"},`,
     "problem" in go ? `no Go (${go.problem}),` : `${go.what},`,
     `${String(availableParallelism())} cores, ${quick ? "one short round: a look at whether it works, not at how fast it is" : `${String(plan.matrix.rounds)} rounds`}.`,
   ].join(" ");

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { atExit } from "../scripts/run.mjs";
+import { find } from "../scripts/servers/programs.mjs";
 
 /** What there is: a CA, certificates of it (good ones and bad ones), and those of a CA that nobody trusts. */
 export type CertificateName = "ca" | "foreignCa" | "server" | "expired" | "wrongHost" | "client" | "foreignClient";
@@ -195,7 +196,7 @@ function opensslDate(days: number): string {
 
 function openssl(folder: string, ...args: readonly string[]): void {
   try {
-    execFileSync("openssl", args, { cwd: folder, stdio: "pipe", encoding: "utf8" });
+    execFileSync(find("openssl"), args, { cwd: folder, stdio: "pipe", encoding: "utf8" });
   } catch (error) {
     const { code, stderr } = error as { readonly code?: string; readonly stderr?: string };
     throw new Error(

@@ -21,7 +21,7 @@ onRealConsul(() => {
     `consul: a leader at a time among five processes, for ${String(seconds)} s, seed ${String(seed)} (real Consul)`,
     { timeout: seconds * 1_000 + 180_000 },
     async (t) => {
-      const bin = findConsul() ?? "";
+      const bin = findConsul();
       await using consul = await startConsul({ bin });
       await fight(t, {
         backend: "consul",

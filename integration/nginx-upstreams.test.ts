@@ -8,7 +8,7 @@ import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import { findNginx } from "../scripts/servers/find-nginx.mjs";
+import { findNginx } from "../scripts/servers/programs.mjs";
 import { Client, KeysAPI } from "../src/core/index.js";
 import { startChild, type Child } from "../src/test-kit/child.js";
 import { until } from "../src/test-kit/waiting.js";

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
 import { findEtcd, startCluster, type Cluster } from "../scripts/servers/etcd.mjs";
-import { findNginx } from "../scripts/servers/find-nginx.mjs";
+import { findNginx } from "../scripts/servers/programs.mjs";
 import { atExit } from "../scripts/run.mjs";
 import {
   Client,

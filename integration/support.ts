@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { after, before } from "node:test";
 import { findEtcd, startCluster, type Cluster } from "../scripts/servers/etcd.mjs";
-import { endpointsFromEnv } from "../scripts/servers/wait-for-cluster.mjs";
+import { endpointsFromEnv } from "../scripts/servers/probe.mjs";
 import { Client, ClusterError, EndpointError, KeysAPI } from "../src/core/index.js";
 
 /** What tests of one file share: a cluster, a client of it, and a directory that no other file uses. */

@@ -2,7 +2,7 @@
 import { composeDown, composeEndpoints, composeUp, hasDockerEngine } from "./servers/docker.mjs";
 import { findEtcd, startCluster } from "./servers/etcd.mjs";
 import { build, checkNodeVersion, installDependencies, run, runMain, say, ScriptError, step } from "./run.mjs";
-import { endpointState } from "./servers/wait-for-cluster.mjs";
+import { endpointState } from "./servers/probe.mjs";
 
 async function quickstart() {
   checkNodeVersion();

@@ -86,7 +86,7 @@ export function run(command, args, options = {}) {
  * @param {string} command
  * @param {readonly string[]} args
  * @param {{ cwd?: string | undefined, env?: NodeJS.ProcessEnv | undefined, timeoutMs?: number | undefined }} [options]
- * @returns {{ ok: boolean, stdout: string, reason: string }} `reason`: why it failed, one line
+ * @returns {{ ok: boolean, stdout: string, stderr: string, reason: string }} `reason`: why it failed, one line
  */
 export function capture(command, args, options = {}) {
   const { cwd = projectRoot, env, timeoutMs = 600_000 } = options;
@@ -101,6 +101,7 @@ export function capture(command, args, options = {}) {
   return {
     ok: done.status === 0,
     stdout: done.stdout ?? "",
+    stderr: done.stderr ?? "",
     reason: done.error?.message ?? (lastLine || `exit code ${done.status}`),
   };
 }
@@ -126,9 +127,19 @@ export async function installDependencies() {
   const installed = join(projectRoot, "node_modules", ".package-lock.json");
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(join(projectRoot, "package-lock.json")).mtimeMs)
     return 0;
-  // npm tells the scripts that it runs where it is; without it (node scripts/test.mjs) the PATH has to do.
-  const npm = process.env["npm_execpath"];
-  return npm === undefined ? run("npm", ["ci"]) : run(process.execPath, [npm, "ci"]);
+  const [command, ...args] = npm("ci");
+  return run(command, args);
+}
+
+/**
+ * The command line of npm: the one that runs us, else that of the PATH.
+ *
+ * @param {string[]} args
+ * @returns {[command: string, ...args: string[]]}
+ */
+export function npm(...args) {
+  const path = process.env["npm_execpath"];
+  return path === undefined ? ["npm", ...args] : [process.execPath, path, ...args];
 }
 
 /** Throws when this Node is older than package.json asks for. */

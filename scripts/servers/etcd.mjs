@@ -1,25 +1,34 @@
 // Real etcd members for tests and the quick start: plain processes on 127.0.0.1, with data in a temporary folder.
-import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { etcdVersion } from "./find-etcd.mjs";
-import { healthTimeoutMs, Member, pollMs } from "./member.mjs";
 import { atExit, ScriptError } from "../run.mjs";
+import { isHealthy, probe } from "./probe.mjs";
+import { versionOf } from "./programs.mjs";
+import { freePorts, healthTimeoutMs, pollMs, ServerProcess, startOnFreePorts } from "./server-process.mjs";
 
-export { findEtcd } from "./find-etcd.mjs";
-export { Member } from "./member.mjs";
+export { findEtcd } from "./programs.mjs";
+
+/**
+ * @typedef {object} TlsFiles paths of PEM files
+ * @property {string} cert the server's
+ * @property {string} key the server's
+ * @property {string} ca what client certificates are checked with
+ * @property {boolean | undefined} [clientCertAuth] whether a client certificate is required; default: false
+ * @property {string | undefined} [clientCert] sent with health checks; default: cert
+ * @property {string | undefined} [clientKey] sent with health checks; default: key
+ */
 
 /**
  * @typedef {object} ClusterOptions
- * @property {string} bin the etcd to run, as findEtcd gives it
+ * @property {string} bin the etcd to run, from findEtcd
  * @property {number | undefined} [size] default: 1
  * @property {boolean | undefined} [enableV2] default: true
  * @property {number | undefined} [heartbeatMs] default: 100
  * @property {number | undefined} [electionMs] default: 1000
  * @property {readonly string[] | undefined} [args] further flags for every member
- * @property {import("./member.mjs").TlsFiles | undefined} [tls] absent: clients speak plain HTTP. Members always do among themselves.
+ * @property {TlsFiles | undefined} [tls] absent: clients speak plain HTTP. Members always do among themselves.
  * @property {((member: { index: number, url: string }) => readonly string[]) | undefined} [advertiseClientUrls] what a
  *   member lists as its client URLs, when not its own; a proxy's, say
  * @property {((member: { index: number, peerUrl: string }) => string | Promise<string>) | undefined} [advertisePeerUrl] where the
@@ -33,24 +42,63 @@ export { Member } from "./member.mjs";
  * @param {ClusterOptions} options
  * @returns {Promise<Cluster>}
  */
-export async function startCluster(options) {
+export function startCluster(options) {
   const { size = 1, log = () => undefined } = options;
   const startMs = performance.now();
-  for (let attempt = 1; ; attempt++) {
+  return startOnFreePorts(async () => {
     const cluster = new Cluster(options);
+    return {
+      start: async () => {
+        for (let index = 0; index < size; index++) await cluster.addMember({ initialClusterState: "new" });
+        await Promise.all(cluster.members.map((member) => member.start()));
+        const seconds = ((performance.now() - startMs) / 1_000).toFixed(1);
+        log(`etcd: ${size} healthy on ${cluster.endpoints.join(",")} in ${seconds} s`);
+        return cluster;
+      },
+      giveUp: () => cluster.stop(),
+    };
+  });
+}
+
+/** One etcd process, and what stays of it while it is down: its name, ports and data. */
+export class Member extends ServerProcess {
+  #tls;
+
+  /** @param {{ name: string, url: string, peerUrl: string, folder: string, bin: string, tls: TlsFiles | undefined, flags: () => readonly string[] }} spec */
+  constructor({ name, url, peerUrl, folder, bin, tls, flags }) {
+    super({ name: `etcd ${name}`, bin, args: flags, logFile: join(folder, "log") });
+    this.#tls = tls;
+    /** @readonly */
+    this.name = name;
+    /** Client URL. @readonly */
+    this.url = url;
+    /** Where the other members find it. @readonly */
+    this.peerUrl = peerUrl;
+    /** @readonly */
+    this.dataDir = join(folder, "data");
+  }
+
+  /** @override */
+  healthy() {
+    return isHealthy(this.url, this.#probeOptions());
+  }
+
+  /** Whether it is the cluster leader: it says so, and is healthy; an isolated former leader goes on saying it. */
+  async leads() {
     try {
-      for (let index = 0; index < size; index++) await cluster.addMember({ initialClusterState: "new" });
-      await Promise.all(cluster.members.map((member) => member.start()));
-      log(
-        `etcd: ${size} healthy on ${cluster.endpoints.join(",")} in ${((performance.now() - startMs) / 1_000).toFixed(1)} s`,
-      );
-      return cluster;
-    } catch (error) {
-      await cluster.stop();
-      // Somebody else may take a port between our look and etcd's bind.
-      if (attempt === 5 || !(error instanceof ScriptError) || !error.message.includes("address already in use"))
-        throw error;
+      // a frozen one would take until the timeout to say nothing
+      if (this.pid === undefined || this.frozen) return false;
+      const { body } = await probe(`${this.url}/v2/stats/self`, this.#probeOptions());
+      return /** @type {{ state?: string }} */ (JSON.parse(body)).state === "StateLeader" && (await this.healthy());
+    } catch {
+      return false;
     }
+  }
+
+  #probeOptions() {
+    if (this.#tls === undefined) return {};
+    const { ca, cert, key, clientCert = cert, clientKey = key } = this.#tls;
+    return { tls: { ca: readFileSync(ca), cert: readFileSync(clientCert), key: readFileSync(clientKey) } };
   }
 }
 
@@ -73,7 +121,7 @@ export class Cluster {
     return [...this.#members];
   }
 
-  /** Client URLs of all members, those that are down included. */
+  /** Client URLs of all members, also of those that are down. */
   get endpoints() {
     return this.#members.map((member) => member.url);
   }
@@ -102,72 +150,39 @@ export class Cluster {
    * @returns {Promise<Member>}
    */
   async addMember({ initialClusterState = "existing", among } = {}) {
-    const {
-      bin,
-      enableV2 = true,
-      heartbeatMs = 100,
-      electionMs = 1_000,
-      args = [],
-      tls,
-      advertiseClientUrls,
-      advertisePeerUrl,
-    } = this.#options;
+    const { bin, enableV2 = true, heartbeatMs = 100, electionMs = 1_000, args = [], tls } = this.#options;
     const index = this.#members.length;
     const [clientPort, peerPort] = await freePorts(2);
     const url = `${tls === undefined ? "http" : "https"}://127.0.0.1:${clientPort}`;
     const listenPeerUrl = `http://127.0.0.1:${peerPort}`;
-    const peerUrl = (await advertisePeerUrl?.({ index, peerUrl: listenPeerUrl })) ?? listenPeerUrl;
+    const peerUrl = (await this.#options.advertisePeerUrl?.({ index, peerUrl: listenPeerUrl })) ?? listenPeerUrl;
     const name = `m${index + 1}`;
-    const folder = join(this.#folder, name);
+    const clientUrls = () => this.#options.advertiseClientUrls?.({ index, url }) ?? [url];
+    const others = () => [...new Set([...(among ?? this.#members), member])];
+    // read at each start, since the other members may not be known yet
+    const flags = () => [
+      `--name=${name}`,
+      `--data-dir=${member.dataDir}`,
+      `--enable-v2=${enableV2}`,
+      `--listen-client-urls=${url}`,
+      `--advertise-client-urls=${clientUrls().join(",")}`,
+      `--listen-peer-urls=${listenPeerUrl}`,
+      `--initial-advertise-peer-urls=${peerUrl}`,
+      `--initial-cluster=${others()
+        .map((each) => `${each.name}=${each.peerUrl}`)
+        .join(",")}`,
+      `--initial-cluster-state=${initialClusterState}`,
+      // of our own, so that members of another cluster that once had our ports are refused
+      `--initial-cluster-token=${basename(this.#folder)}`,
+      `--heartbeat-interval=${heartbeatMs}`,
+      `--election-timeout=${electionMs}`,
+      // 3.3 has neither flag and ends with its usage text
+      ...(versionOf("etcd", bin)?.startsWith("3.3.") ? [] : ["--logger=zap", "--log-level=warn"]),
+      ...(tls === undefined ? [] : tlsFlags(tls)),
+      ...args,
+    ];
     /** @type {Member} */
-    const member = new Member({
-      name,
-      url,
-      peerUrl,
-      folder,
-      bin,
-      tls,
-      // read at each start, since the other members may not be known yet
-      flags: () => [
-        "--name",
-        name,
-        "--data-dir",
-        member.dataDir,
-        `--enable-v2=${enableV2}`,
-        "--listen-client-urls",
-        url,
-        "--advertise-client-urls",
-        (advertiseClientUrls?.({ index, url }) ?? [url]).join(","),
-        "--listen-peer-urls",
-        listenPeerUrl,
-        "--initial-advertise-peer-urls",
-        peerUrl,
-        "--initial-cluster",
-        [...new Set([...(among ?? this.#members), member])].map((each) => `${each.name}=${each.peerUrl}`).join(","),
-        "--initial-cluster-state",
-        initialClusterState,
-        // of our own, so that members of another cluster that once had our ports are refused
-        "--initial-cluster-token",
-        basename(this.#folder),
-        "--heartbeat-interval",
-        String(heartbeatMs),
-        "--election-timeout",
-        String(electionMs),
-        ...logFlags(bin),
-        ...(tls === undefined
-          ? []
-          : [
-              "--cert-file",
-              tls.cert,
-              "--key-file",
-              tls.key,
-              "--trusted-ca-file",
-              tls.ca,
-              `--client-cert-auth=${tls.clientCertAuth ?? false}`,
-            ]),
-        ...args,
-      ],
-    });
+    const member = new Member({ name, url, peerUrl, folder: join(this.#folder, name), bin, tls, flags });
     this.#members.push(member);
     return member;
   }
@@ -190,50 +205,12 @@ export class Cluster {
   }
 }
 
-/** @type {Map<string, string[]>} */
-const logFlagsByBin = new Map();
-
-/** @param {string} bin */
-function logFlags(bin) {
-  let flags = logFlagsByBin.get(bin);
-  if (flags === undefined) {
-    // 3.3 has neither flag and ends with its usage text
-    flags = etcdVersion(bin)?.startsWith("3.3.") ? [] : ["--logger=zap", "--log-level=warn"];
-    logFlagsByBin.set(bin, flags);
-  }
-  return flags;
-}
-
-/** Each process starts in a hundred ports of its own, so that test files side by side do not meet. */
-let nextPort = 10_000 + (process.pid % 220) * 100;
-
-/**
- * Ports that nobody listens on. Below 32768, where systems begin to take ports for outgoing connections, and none twice
- * in a process: those of a member that is down stay its own.
- *
- * @param {number} count
- */
-export async function freePorts(count) {
-  /** @type {number[]} */
-  const ports = [];
-  for (let looked = 0; ports.length < count; looked++) {
-    if (looked > 20_000)
-      throw new ScriptError("no free port below 32768 on 127.0.0.1: end something that listens there");
-    const port = nextPort;
-    nextPort = port === 32_767 ? 10_000 : port + 1;
-    if (await isFree(port)) ports.push(port);
-  }
-  return ports;
-}
-
-/**
- * @param {number} port
- * @returns {Promise<boolean>}
- */
-function isFree(port) {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once("error", () => resolve(false));
-    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
-  });
+/** @param {TlsFiles} tls */
+function tlsFlags({ cert, key, ca, clientCertAuth = false }) {
+  return [
+    `--cert-file=${cert}`,
+    `--key-file=${key}`,
+    `--trusted-ca-file=${ca}`,
+    `--client-cert-auth=${clientCertAuth}`,
+  ];
 }

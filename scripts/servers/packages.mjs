@@ -37,40 +37,30 @@ export function hasDebianTools() {
 }
 
 /**
- * Downloads a Debian package, its signature checked by apt, and unpacks it into the folder.
+ * Downloads a Debian package, its signature checked by apt, and unpacks it into the folder. Works for an ordinary user and
+ * with empty package lists: where the machine's lists do not have it, through lists of our own.
  *
  * @param {string} name
  * @param {string} folder
- * @param {{ suite?: string | undefined }} [options] `suite`: of another Debian release than this machine's, through lists
- *   and settings of our own, so that those of the machine stay as they are
+ * @param {{ suite?: string | undefined }} [options] `suite`: of another Debian release than this machine's
  * @returns {string | undefined} why it could not
  */
 export function unpackPackage(name, folder, { suite } = {}) {
   if (!hasDebianTools()) return "no apt-get and dpkg-deb here";
-  /** @type {readonly string[]} */
-  let view = [];
-  if (suite !== undefined) {
-    const mirror = debianMirror();
-    if (mirror === undefined) return "this machine's apt names no Debian mirror";
-    view = aptView(join(folder, "apt"), mirror, suite);
-    const updated = capture("apt-get", ["-q", ...view, "update"], { cwd: folder, timeoutMs: aptTimeoutMs });
-    if (!updated.ok) return `apt-get update for ${suite}: ${updated.reason}`;
-  }
-  // root's downloads are otherwise handed to the user _apt, who may not write here
-  const download = () =>
-    capture("apt-get", ["-q", "-o", "APT::Sandbox::User=root", ...view, "download", name], {
-      cwd: folder,
-      timeoutMs: aptTimeoutMs,
-    });
-  let downloaded = download();
-  if (!downloaded.ok && isRoot() && suite === undefined) {
-    // no package lists yet, or stale ones
-    capture("apt-get", ["-q", "-o", "DPkg::Lock::Timeout=300", "update"]);
-    downloaded = download();
+  const apt = (/** @type {readonly string[]} */ ...args) =>
+    capture("apt-get", ["-q", "-o", "APT::Sandbox::User=root", ...args], { cwd: folder, timeoutMs: aptTimeoutMs });
+  let download = suite === undefined ? apt("download", name) : undefined;
+  if (download?.ok !== true) {
+    const sources = suite === undefined ? [] : sourcesOf(suite, folder);
+    if (sources === undefined) return "the apt of this machine names no Debian mirror";
+    const view = [...sources, ...privateState(folder)];
+    const updated = apt(...view, "update");
+    if (!updated.ok) return `apt-get update${suite === undefined ? "" : ` for ${suite}`}: ${updated.reason}`;
+    download = apt(...view, "download", name);
   }
   const file = readdirSync(folder).find((each) => each.endsWith(".deb"));
-  if (!downloaded.ok || file === undefined)
-    return `apt-get download ${name}: ${downloaded.ok ? "no package came" : downloaded.reason}`;
+  if (!download.ok || file === undefined)
+    return `apt-get download ${name}: ${download.ok ? "no package came" : download.reason}`;
   const unpacked = capture("dpkg-deb", ["-x", file, "."], { cwd: folder });
   return unpacked.ok ? undefined : `dpkg-deb -x ${file}: ${unpacked.reason}`;
 }
@@ -79,54 +69,58 @@ export function unpackPackage(name, folder, { suite } = {}) {
 const aptTimeoutMs = 120_000;
 
 /**
- * Options by which apt sees one suite only, with lists, cache and state of its own.
+ * Options by which apt keeps lists, cache and state in a folder of ours, and leaves those of the machine as they are.
  *
  * @param {string} folder
- * @param {string} mirror
- * @param {string} suite
  */
-function aptView(folder, mirror, suite) {
+function privateState(folder) {
   for (const each of ["lists/partial", "cache/archives/partial", "state"])
-    mkdirSync(join(folder, each), { recursive: true });
-  writeFileSync(join(folder, "state", "status"), "");
-  const architecture = capture("dpkg", ["--print-architecture"]).stdout.trim();
-  // signatures are checked, with the keys of the system's own Debian
-  writeFileSync(
-    join(folder, "sources.list"),
-    `deb [arch=${architecture} signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${mirror} ${suite} main\n`,
-  );
-  const settings = {
-    "Dir::Etc::sourcelist": join(folder, "sources.list"),
-    "Dir::Etc::sourceparts": "/dev/null",
-    "Dir::Etc::preferences": "/dev/null",
-    "Dir::Etc::preferencesparts": "/dev/null",
-    "Dir::State": join(folder, "state"),
-    "Dir::State::lists": join(folder, "lists"),
-    "Dir::State::status": join(folder, "state", "status"),
-    "Dir::Cache": join(folder, "cache"),
-    "APT::Sandbox::User": "root",
+    mkdirSync(join(folder, "apt", each), { recursive: true });
+  writeFileSync(join(folder, "apt", "state", "status"), "");
+  return flags({
+    "Dir::State": join(folder, "apt", "state"),
+    "Dir::State::lists": join(folder, "apt", "lists"),
+    "Dir::State::status": join(folder, "apt", "state", "status"),
+    "Dir::Cache": join(folder, "apt", "cache"),
     "Acquire::Retries": "1",
     "Acquire::http::Timeout": "20",
     "Acquire::Languages": "none",
     "Debug::NoLocking": "1",
-  };
-  return Object.entries(settings).flatMap(([name, value]) => ["-o", `${name}=${value}`]);
+  });
 }
 
-/** The mirror that this machine is set up with: from the one-line sources, and from the newer ones in paragraphs. */
-function debianMirror() {
+/**
+ * Options by which apt sees one Debian suite only; undefined when this machine names no Debian mirror.
+ *
+ * @param {string} suite
+ * @param {string} folder
+ */
+function sourcesOf(suite, folder) {
   const parts = "/etc/apt/sources.list.d";
-  const files = [
-    "/etc/apt/sources.list",
-    ...(existsSync(parts) ? readdirSync(parts).map((name) => join(parts, name)) : []),
-  ];
-  const lines = files
+  const listed = existsSync(parts) ? readdirSync(parts).map((name) => join(parts, name)) : [];
+  // the one-line sources, and the newer ones in paragraphs
+  const lines = ["/etc/apt/sources.list", ...listed]
     .filter((file) => existsSync(file))
     .flatMap((file) => readFileSync(file, "utf8").match(/^(?:deb\s|URIs:).*$/gm) ?? []);
-  return lines
-    .join(" ")
-    .match(/\bhttps?:\/\/\S+/g)
-    ?.find((url) => /\/debian\/?$/.test(url));
+  const urls = lines.join(" ").match(/\bhttps?:\/\/\S+/g);
+  const mirror = urls?.find((url) => /\/debian\/?$/.test(url));
+  if (mirror === undefined) return undefined;
+  const architecture = capture("dpkg", ["--print-architecture"]).stdout.trim();
+  const list = join(folder, "sources.list");
+  // signatures are checked, with the keys of the system's own Debian
+  const key = "/usr/share/keyrings/debian-archive-keyring.gpg";
+  writeFileSync(list, `deb [arch=${architecture} signed-by=${key}] ${mirror} ${suite} main\n`);
+  return flags({
+    "Dir::Etc::sourcelist": list,
+    "Dir::Etc::sourceparts": "/dev/null",
+    "Dir::Etc::preferences": "/dev/null",
+    "Dir::Etc::preferencesparts": "/dev/null",
+  });
+}
+
+/** @param {Readonly<Record<string, string>>} settings */
+function flags(settings) {
+  return Object.entries(settings).flatMap(([name, value]) => ["-o", `${name}=${value}`]);
 }
 
 /**
@@ -147,8 +141,4 @@ export function keepInCache(target, { fill, file = basename(target), check }) {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-export function isRoot() {
-  return process.getuid?.() === 0;
 }

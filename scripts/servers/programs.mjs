@@ -1,0 +1,191 @@
+// The servers and tools that tests and the quick start run: found on this machine, or taken out of a package or an image.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { capture, projectRoot, say, ScriptError } from "../run.mjs";
+import { copyEtcdFromImage, hasDockerEngine } from "./docker.mjs";
+import { findOnPath, hasDebianTools, keepInCache, unpackPackage } from "./packages.mjs";
+
+const etcd = { version: ["--version"], pattern: /etcd Version: (\S+)/, package: "etcd-server", file: "usr/bin/etcd" };
+
+/**
+ * How each program is recognized, and where it comes from. `wanted`: the versions that are of use; `suite`: the Debian
+ * release that has it, when that is not the machine's own; `search`: paths beside the PATH.
+ */
+const programs = {
+  etcd: {
+    ...etcd,
+    wanted: /^3\.[345]\./,
+    remedy: "an etcd 3.3, 3.4 or 3.5 (https://github.com/etcd-io/etcd/releases)",
+  },
+  // beside the machine's own, for the tests of versions
+  "etcd-3.3": { ...etcd, wanted: /^3\.3\./, suite: "bullseye", remedy: "an etcd 3.3" },
+  "etcd-3.5": { ...etcd, wanted: /^3\.5\./, suite: "trixie", remedy: "an etcd 3.5" },
+  nginx: {
+    version: ["-v"],
+    pattern: /nginx\/(\S+)/,
+    search: ["/usr/sbin/nginx"],
+    package: "nginx",
+    file: "usr/sbin/nginx",
+    remedy: "an nginx (apt-get update && apt-get install nginx-light, brew install nginx)",
+  },
+  // bullseye is the last Debian with a package of it (1.8.7)
+  consul: {
+    version: ["version"],
+    pattern: /^Consul v(\d\S*)/m,
+    package: "consul",
+    suite: "bullseye",
+    file: "usr/bin/consul",
+    remedy: "a Consul (https://releases.hashicorp.com/consul)",
+  },
+  openssl: {
+    version: ["version"],
+    pattern: /SSL (\S+)/,
+    package: "openssl",
+    file: "usr/bin/openssl",
+    remedy: "an openssl (apt-get update && apt-get install openssl), which makes the certificates of the TLS tests",
+  },
+};
+
+/** @typedef {keyof typeof programs} Program */
+/** @typedef {{ version: readonly string[], pattern: RegExp, wanted?: RegExp, package: string, suite?: string, search?: readonly string[], file: string, remedy: string }} Source */
+
+/** The environment variable that names a program: ETCD_BIN, ETCD_3_5_BIN. @param {Program} name */
+const variableOf = (name) => `${name.toUpperCase().replaceAll(/\W/g, "_")}_BIN`;
+
+/** @param {{ log?: import("../run.mjs").Log }} [options] */
+export const findEtcd = async (options) => find("etcd", options);
+/** @param {{ log?: import("../run.mjs").Log }} [options] */
+export const findConsul = (options) => find("consul", options);
+/** @param {{ log?: import("../run.mjs").Log }} [options] */
+export const findNginx = (options) => find("nginx", options);
+
+/**
+ * Path of a program: the one that its variable names, then the PATH, then one fetched earlier, then (etcd) the image of
+ * docker-compose.yml, then Debian's package. Packages are unpacked, never installed: an install would start services.
+ *
+ * @param {Program} name
+ * @param {{ log?: import("../run.mjs").Log }} [options] `log` is told of each way that failed
+ * @returns {string}
+ * @throws {ScriptError} when there is none: one line with the remedy
+ */
+export function find(name, { log = say } = {}) {
+  const { search = [], remedy } = /** @type {Source} */ (programs[name]);
+  const variable = variableOf(name);
+  const named = process.env[variable];
+  if (named) {
+    const problem = whyUnusable(name, named);
+    if (problem === undefined) return named;
+    throw new ScriptError(`${variable} is "${named}", and ${problem}: set it to the path of ${remedy}`);
+  }
+  const cached = join(projectRoot, ".cache", "servers", name);
+  for (const path of [findOnPath(name), ...search, cached]) {
+    if (path === undefined || !existsSync(path)) continue;
+    const problem = whyUnusable(name, path);
+    if (problem === undefined) return path;
+    log(`${name}: cannot use ${path}: ${problem}`);
+  }
+  for (const fetch of name === "etcd" ? [fromImage, fromPackage] : [fromPackage]) {
+    const problem = fetch(name, cached, log);
+    if (problem === undefined) return cached;
+    log(`${name}: ${problem}`);
+  }
+  throw new ScriptError(
+    `${name} not found and not to be had (see above): put ${remedy} on the PATH, or name it in ${variable}`,
+  );
+}
+
+/** @type {Map<string, string | undefined>} */
+const versions = new Map();
+
+/**
+ * Version of a program, such as "3.4.23"; undefined when it does not run.
+ *
+ * @param {Program} name
+ * @param {string} bin
+ */
+export function versionOf(name, bin) {
+  const { version, pattern } = programs[name];
+  const known = `${name} ${bin}`;
+  if (!versions.has(known)) {
+    const { ok, stdout, stderr } = capture(bin, version, { timeoutMs: 15_000 });
+    versions.set(known, ok ? pattern.exec(stdout + stderr)?.[1] : undefined);
+  }
+  return versions.get(known);
+}
+
+/**
+ * @param {Program} name
+ * @param {string} bin
+ * @returns {string | undefined}
+ */
+function whyUnusable(name, bin) {
+  const { wanted = /^/ } = /** @type {Source} */ (programs[name]);
+  const version = versionOf(name, bin);
+  if (version === undefined) return `it does not run here as ${name}`;
+  return wanted.test(version) ? undefined : `its version is ${version}`;
+}
+
+/**
+ * The etcd of docker-compose.yml. Only the binary: tests kill and freeze members, so they must be plain processes.
+ *
+ * @param {Program} name
+ * @param {string} target
+ * @param {import("../run.mjs").Log} log
+ * @returns {string | undefined} why there is none
+ */
+function fromImage(name, target, log) {
+  if (process.platform !== "linux" || !hasDockerEngine()) return "no Docker engine that runs programs of this system";
+  log("etcd: taking the binary out of the image that docker-compose.yml names");
+  return keepInCache(target, {
+    fill: (folder) => copyEtcdFromImage(join(folder, "etcd")),
+    file: "etcd",
+    check: (path) => whyUnusable(name, path),
+  });
+}
+
+/**
+ * @param {Program} name
+ * @param {string} target
+ * @param {import("../run.mjs").Log} log
+ * @returns {string | undefined} why there is none
+ */
+function fromPackage(name, target, log) {
+  if (!hasDebianTools()) return "no apt-get and dpkg-deb here to fetch a package";
+  const { package: source, suite, file } = /** @type {Source} */ (programs[name]);
+  log(
+    `${name}: downloading Debian's package ${source}${suite === undefined ? "" : ` (${suite})`}, without installing it`,
+  );
+  return keepInCache(target, {
+    fill: (folder) => unpackPackage(source, folder, { suite }),
+    file,
+    check: (path) => whyUnusable(name, path),
+  });
+}
+
+/**
+ * Finds several at once. What is missing does not stop the others.
+ *
+ * @param {readonly Program[]} names
+ * @returns {{ env: Record<string, string>, missing: string[] }} `env`: variable and path of each that was found; `missing`:
+ *   a line with the remedy for each other
+ */
+export function findAll(names) {
+  /** @type {Record<string, string>} */
+  const env = {};
+  /** @type {string[]} */
+  const missing = [];
+  for (const name of names) {
+    try {
+      env[variableOf(name)] = find(name);
+      say(`${variableOf(name)}=${env[variableOf(name)]}`);
+    } catch (error) {
+      if (!(error instanceof ScriptError)) throw error;
+      say(error.message);
+      missing.push(error.message);
+    }
+  }
+  return { env, missing };
+}
+
+/** All that the integration tests run. Version 3.5 is for the tests of `etcd2/v3` and of the fake. */
+export const testPrograms = /** @type {const} */ (["etcd", "nginx", "openssl", "consul", "etcd-3.5"]);

@@ -1,0 +1,226 @@
+// node scripts/tasks.mjs NAME: the commands of package.json that run tests. Each installs, builds and finds what it needs.
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { delimiter, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build, capture, checkNodeVersion, installDependencies, npm, projectRoot, run } from "./run.mjs";
+import { runMain, runTool, say, ScriptError, step } from "./run.mjs";
+import { composeEndpoints, composeUp, hasDockerEngine } from "./servers/docker.mjs";
+import { endpointsFromEnv, endpointState, waitForCluster } from "./servers/probe.mjs";
+import { find, findAll, testPrograms, versionOf } from "./servers/programs.mjs";
+import { runTests, runTestsOverUndici } from "./test-run.mjs";
+
+/** @typedef {{ passed: number, failed: number }} Sum */
+/** @typedef {{ env?: NodeJS.ProcessEnv }} Options */
+
+/** @type {Readonly<Record<string, (...args: string[]) => Promise<number | void> | number | void>>} */
+const tasks = {
+  test: testEverything,
+  unit: async () => exitCode(await runTests("src")),
+  integration: testOnCluster,
+  versions: testVersions,
+  nodes: testNodes,
+  long: testLong,
+  clean: () => rmSync(join(projectRoot, "dist"), { recursive: true, force: true }),
+};
+
+/** `npm test`: everything, from a clean clone. Stops at a step that fails, but runs all kinds of tests. */
+async function testEverything() {
+  await prepare(async () => {
+    await tasks["clean"]?.();
+    return build();
+  });
+  // Every test file starts the members it needs: not those of a cluster that the environment names.
+  const { env, missing } = servers ?? { env: {}, missing: [] };
+  await step("lint", () => runTool("eslint/bin/eslint.js", ["."]));
+  await step("format", () => runTool("prettier/bin/prettier.cjs", ["--check", "--log-level", "warn", "."]));
+  await step("unused exports", () => runTool("knip/bin/knip.js", []));
+  /** @type {Options} */
+  const options = { env: { ...env, ETCD_ENDPOINTS: undefined } };
+  const sum = { passed: 0, failed: missing.length };
+  /** @type {[title: string, work: () => Promise<Sum>][]} */
+  const kinds = [
+    ["unit tests", () => runTests("src", options)],
+    ["unit tests over undici", () => runTestsOverUndici("src", options)],
+    ["integration tests", () => runTests("integration", options)],
+    ["integration tests over undici", () => runTestsOverUndici("integration", options)],
+  ];
+  // Without a server the tests that need none run all the same.
+  for (const [title, work] of missing.length > 0 ? kinds.slice(0, 2) : kinds) {
+    await step(title, async () => add(sum, await work()));
+  }
+  for (const line of missing) say(`integration tests not run: ${line}`);
+  return exitCode(sum);
+}
+
+/** `npm run integration`: on a cluster that runs already, that of ETCD_ENDPOINTS or of docker-compose.yml. */
+async function testOnCluster() {
+  await prepare(build);
+  const named = endpointsFromEnv();
+  const endpoints = named.length > 0 ? named : composeEndpoints;
+  await step("wait for the cluster", async () => {
+    if (named.length === 0) await startCompose();
+    await waitForCluster(endpoints);
+  });
+  // Tests that kill, freeze or replace members start their own, whatever cluster there is.
+  return exitCode(await runTests("integration", { env: { ...neededServers(), ETCD_ENDPOINTS: endpoints.join(",") } }));
+}
+
+async function startCompose() {
+  const states = await Promise.all(composeEndpoints.map(endpointState));
+  if (states.every((state) => state === "ready")) return;
+  if (!hasDockerEngine()) {
+    const where = composeEndpoints.join(",");
+    throw new ScriptError(
+      `no cluster on ${where} and no Docker engine to start one: start Docker, or name a cluster in ETCD_ENDPOINTS`,
+    );
+  }
+  await composeUp();
+  say("started with docker compose and left running: docker compose down -v ends it");
+}
+
+/** `npm run integration:versions`: the integration tests once more, against other etcd versions. */
+async function testVersions() {
+  await prepare(build);
+  return table("etcd", ["etcd-3.3", "etcd-3.5"], async (/** @type {"etcd-3.3" | "etcd-3.5"} */ name) => {
+    const bin = find(name);
+    const env = { ...neededServers(), ETCD_BIN: bin, ETCD_ENDPOINTS: undefined };
+    return [versionOf("etcd", bin) ?? name, await runTests("integration", { env })];
+  });
+}
+
+/** `npm run test:nodes`: unit and integration tests under other Node versions, on what this Node has built. */
+async function testNodes(resultFile = "") {
+  if (resultFile !== "") {
+    // the other Node runs this same file, with the place for its counts
+    const sum = await runTests("src");
+    add(sum, await runTests("integration"));
+    writeFileSync(resultFile, JSON.stringify(sum));
+    return exitCode(sum);
+  }
+  await prepare(build);
+  return table("Node", ["22", "24"], async (major) => {
+    const bin = findNode(major);
+    const file = join(projectRoot, ".cache", "node", `${major}.json`);
+    rmSync(file, { force: true });
+    // first on the PATH too, for tests that start programs
+    const PATH = `${dirname(bin)}${delimiter}${process.env["PATH"] ?? ""}`;
+    const env = { ...neededServers(), PATH, ETCD_ENDPOINTS: undefined };
+    const code = await run(bin, [fileURLToPath(import.meta.url), "nodes", file], { env });
+    if (!existsSync(file)) throw new ScriptError(`ended early (exit code ${code})`);
+    return [capture(bin, ["--version"]).stdout.trim(), /** @type {Sum} */ (JSON.parse(readFileSync(file, "utf8")))];
+  });
+}
+
+/** @param {string} major */
+function findNode(major) {
+  const folder = join(projectRoot, ".cache", "node", major);
+  const name = `node-${process.platform}-${process.arch}`;
+  const bin = join(folder, "node_modules", name, "bin", "node");
+  if (!existsSync(bin)) {
+    mkdirSync(folder, { recursive: true });
+    say(`node: fetching ${name}@${major} from npm`);
+    const [command, ...args] = npm(
+      "install",
+      "--no-save",
+      "--no-audit",
+      "--no-fund",
+      "--prefix",
+      folder,
+      `${name}@${major}`,
+    );
+    const { ok, reason } = capture(command, args, { cwd: folder });
+    if (!ok) throw new ScriptError(`npm install ${name}@${major}: ${reason}`);
+  }
+  return bin;
+}
+
+/** Tests of `npm test` that look for what is rare: for ten minutes, or as long as their variable says. */
+const longTests = {
+  faults: { file: "integration/faults/faults.test.js", seconds: "FAULTS_SECONDS" },
+  "consul-safety": { file: "integration/consul-safety.test.js", seconds: "ELECTION_SAFETY_SECONDS" },
+  "election-safety": { file: "integration/election-safety.test.js", seconds: "ELECTION_SAFETY_SECONDS" },
+};
+
+async function testLong(name = "") {
+  const names = Object.keys(longTests).join(", ");
+  if (!Object.hasOwn(longTests, name)) throw new ScriptError(`which long test? One of ${names}`);
+  const { file, seconds: variable } = longTests[/** @type {keyof typeof longTests} */ (name)];
+  await prepare(build);
+  const seconds = process.env[variable] ?? "600";
+  const env = { ...neededServers(), ETCD_ENDPOINTS: undefined, [variable]: seconds };
+  const options = ["--enable-source-maps", "--test", `--test-timeout=${Number(seconds) * 1_000 + 300_000}`];
+  return run(process.execPath, [...options, "--test-reporter=spec", join(projectRoot, "dist", file)], { env });
+}
+
+/** @type {ReturnType<typeof findAll> | undefined} */
+let servers;
+
+/**
+ * The servers first: who has none should know at once, not after a minute of building.
+ *
+ * @param {() => Promise<number> | number} work
+ */
+async function prepare(work) {
+  checkNodeVersion();
+  await step("find servers", () => {
+    servers = findAll(testPrograms);
+  });
+  await step("install", installDependencies);
+  await step("build", work);
+}
+
+function neededServers() {
+  const { env, missing } = servers ?? findAll(testPrograms);
+  if (missing.length > 0) throw new ScriptError(missing.join("\n"));
+  return env;
+}
+
+/**
+ * Runs the tests once for each, and prints a table of the results.
+ *
+ * @template {string} T
+ * @param {string} title
+ * @param {readonly T[]} names
+ * @param {(name: T) => Promise<[name: string, sum: Sum]>} work
+ */
+async function table(title, names, work) {
+  /** @type {string[]} */
+  const rows = [];
+  let bad = 0;
+  for (const name of names) {
+    try {
+      say(`== ${title} ${name}`);
+      const [exact, sum] = await work(name);
+      rows.push(`${exact.padEnd(10)} ${sum.passed} passed, ${sum.failed} failed`);
+      bad += exitCode(sum, () => undefined);
+    } catch (error) {
+      if (!(error instanceof ScriptError)) throw error;
+      rows.push(`${name.padEnd(10)} ${error.message}`);
+      bad++;
+    }
+  }
+  say(`\n${title.padEnd(10)} tests\n${rows.join("\n")}`);
+  return bad === 0 ? 0 : 1;
+}
+
+/**
+ * @param {Sum} sum
+ * @param {Sum} more
+ */
+function add(sum, { passed, failed }) {
+  sum.passed += passed;
+  sum.failed += failed;
+}
+
+/** @param {Sum} sum */
+function exitCode({ passed, failed }, log = say) {
+  log(`${passed} passed, ${failed} failed`);
+  return failed === 0 && passed > 0 ? 0 : 1;
+}
+
+runMain(import.meta.url, async () => {
+  const [name = "", ...args] = process.argv.slice(2);
+  const task = Object.hasOwn(tasks, name) ? tasks[name] : undefined;
+  if (task === undefined) throw new ScriptError(`which task? One of ${Object.keys(tasks).join(", ")}`);
+  return task(...args);
+});
