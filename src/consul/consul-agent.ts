@@ -65,7 +65,7 @@ export function createConsulAgent(options: ConsulAgentOptions): Agent {
     badArgument("a Consul agent needs options: { client, ... }");
   requireOptions("options", options, optionNames);
   const { client, dc, check, onWarning, ...agentOptions } = options;
-  requireSender(client);
+  requireSender("options.client", client);
   if (dc !== undefined) requireText("options.dc", dc);
   requireFunction("options.onWarning", onWarning);
   return createBackendAgent(new ConsulBackend(client, dc, checkOf(check), safely(onWarning)), agentOptions);

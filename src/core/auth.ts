@@ -175,7 +175,7 @@ type Call = <T>(
 ) => Promise<T>;
 
 function callThrough(sender: Sender): Call {
-  requireSender(sender);
+  requireSender("sender", sender);
   return async (spec, decode, signal) => {
     requireSignal("signal", signal);
     return decode(await sender.send(spec, signal), spec);

@@ -117,7 +117,7 @@ const bad: readonly (readonly [string, unknown, RegExp])[] = [
   [
     "a lone surrogate in the password",
     { endpoints, username: "u", password: "secret\udc00" },
-    /password holds a lone surrogate/,
+    /password contains a lone surrogate/,
   ],
   ...["headerTimeoutMs", "bodyIdleTimeoutMs", "watchIdleTimeoutMs"].flatMap((name) =>
     [0, -1, NaN, 2 ** 31, "5", null].map((ms): (typeof bad)[number] => [

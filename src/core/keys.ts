@@ -90,7 +90,7 @@ export class KeysAPI {
 
   /** @throws {UsageError} for a bad prefix */
   constructor(sender: Sender, options: KeysOptions = {}) {
-    requireSender(sender);
+    requireSender("sender", sender);
     requireOptions("options", options, keysOptionNames);
     const { prefix = "/v2/keys" } = options;
     requireKey("options.prefix", prefix);

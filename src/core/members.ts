@@ -28,7 +28,7 @@ export class MembersAPI {
 
   /** @throws {UsageError} for a sender without `send` */
   constructor(sender: Sender) {
-    requireSender(sender);
+    requireSender("sender", sender);
     this.#sender = sender;
   }
 

@@ -1,3 +1,6 @@
+import { brandError } from "./brand.js";
+import { asErrorLike } from "./error-like.js";
+
 /** What is known of a write that got no answer: `notApplied` is certain, `unknown` may have been, or may yet be, applied. */
 export type Outcome = "notApplied" | "unknown";
 
@@ -14,13 +17,17 @@ export type ResponseErrorCode = "ERR_EMPTY_BODY" | "ERR_INVALID_JSON" | "ERR_STA
 
 /** The parent of every error that this package makes. The class says what the caller can do, `code` what happened. */
 export abstract class SdkError extends Error {
+  static {
+    brandError(this, "SdkError");
+  }
   abstract readonly code: string;
 
   /** What a JSON logger prints: name, code, message and the error's own fields; never a credential or a stored value. */
   toJSON(): Record<string, unknown> {
     const fields: Record<string, unknown> = { name: this.name, message: this.message };
     Object.assign(fields, this);
-    if (this.cause instanceof Error) fields["cause"] = summary(this.cause);
+    const cause = this.cause instanceof SdkError ? this.cause : asErrorLike(this.cause);
+    if (cause !== undefined) fields["cause"] = cause;
     return fields;
   }
 }
@@ -28,7 +35,7 @@ export abstract class SdkError extends Error {
 /** The program must be mended; thrown before any I/O. `ERR_CLOSED` also ends the calls in flight when a handle is closed. */
 export class UsageError extends SdkError {
   static {
-    nameOf(this, "UsageError");
+    brandError(this, "UsageError");
   }
   readonly code: UsageErrorCode;
 
@@ -51,12 +58,14 @@ export interface EtcdErrorFields {
   readonly index: number;
   /** `unknown` when an endpoint that was asked before, in the same call, may have applied the write. @default "notApplied" */
   readonly outcome?: Outcome | undefined;
+  /** How long the server asks to wait before the next request (`Retry-After`), in ms; absent if it does not. */
+  readonly retryAfterMs?: number | undefined;
 }
 
 /** The server understood and said no: decide by `errorCode`, or by the guards. */
 export class EtcdError extends SdkError implements EtcdErrorFields {
   static {
-    nameOf(this, "EtcdError");
+    brandError(this, "EtcdError");
   }
   readonly code = "ERR_ETCD";
   readonly status: number;
@@ -65,6 +74,7 @@ export class EtcdError extends SdkError implements EtcdErrorFields {
   readonly serverCause: string;
   readonly index: number;
   readonly outcome: Outcome;
+  declare readonly retryAfterMs?: number | undefined;
 
   constructor(fields: EtcdErrorFields) {
     const { errorCode, serverMessage, serverCause, index, status } = fields;
@@ -79,6 +89,7 @@ export class EtcdError extends SdkError implements EtcdErrorFields {
     this.serverCause = serverCause;
     this.index = index;
     this.outcome = fields.outcome ?? "notApplied";
+    if (fields.retryAfterMs !== undefined) this.retryAfterMs = fields.retryAfterMs;
   }
 }
 
@@ -93,12 +104,14 @@ export interface EndpointErrorFields {
   readonly errorCode?: number | undefined;
   /** The server's `cause`, when the answer carried one. */
   readonly serverCause?: string | undefined;
+  /** How long the server asks to wait before the next request (`Retry-After`), in ms; absent if it does not. */
+  readonly retryAfterMs?: number | undefined;
 }
 
 /** One endpoint failed; read it inside {@link ClusterError.errors}. */
 export class EndpointError extends SdkError implements EndpointErrorFields {
   static {
-    nameOf(this, "EndpointError");
+    brandError(this, "EndpointError");
   }
   readonly code: EndpointErrorCode;
   readonly endpoint: string;
@@ -106,6 +119,7 @@ export class EndpointError extends SdkError implements EndpointErrorFields {
   declare readonly status?: number | undefined;
   declare readonly errorCode?: number | undefined;
   declare readonly serverCause?: string | undefined;
+  declare readonly retryAfterMs?: number | undefined;
 
   constructor(code: EndpointErrorCode, message: string, fields: EndpointErrorFields, options?: ErrorOptions) {
     super(message, options);
@@ -117,6 +131,7 @@ export class EndpointError extends SdkError implements EndpointErrorFields {
     if (fields.status !== undefined) this.status = fields.status;
     if (fields.errorCode !== undefined) this.errorCode = fields.errorCode;
     if (fields.serverCause !== undefined) this.serverCause = fields.serverCause;
+    if (fields.retryAfterMs !== undefined) this.retryAfterMs = fields.retryAfterMs;
   }
 }
 
@@ -129,7 +144,7 @@ const clusterText = {
 /** No endpoint gave an answer: try later, and look at `outcome` before repeating a write. */
 export class ClusterError extends SdkError {
   static {
-    nameOf(this, "ClusterError");
+    brandError(this, "ClusterError");
   }
   readonly code: ClusterErrorCode;
   /** One error per attempt, in order; a call that must not be sent twice may have made only one. `cause` is the first. */
@@ -152,22 +167,26 @@ export interface ResponseErrorFields {
   readonly status: number;
   /** Of a write: `notApplied` only when the answer proves it, as a server without the v2 API does. */
   readonly outcome: Outcome;
+  /** How long the server asks to wait before the next request (`Retry-After`), in ms; absent if it does not. */
+  readonly retryAfterMs?: number | undefined;
 }
 
 /** The answer is not etcd's: that URL is no etcd, its v2 API is off, or a proxy is in between. */
 export class ResponseError extends SdkError implements ResponseErrorFields {
   static {
-    nameOf(this, "ResponseError");
+    brandError(this, "ResponseError");
   }
   readonly code: ResponseErrorCode;
   readonly status: number;
   readonly outcome: Outcome;
+  declare readonly retryAfterMs?: number | undefined;
 
   constructor(code: ResponseErrorCode, message: string, fields: ResponseErrorFields) {
     super(message);
     this.code = code;
     this.status = fields.status;
     this.outcome = fields.outcome;
+    if (fields.retryAfterMs !== undefined) this.retryAfterMs = fields.retryAfterMs;
   }
 }
 
@@ -246,15 +265,4 @@ function etcdErrors(error: unknown): readonly EtcdError[] {
 
 function isUnknown(error: SdkError): boolean {
   return "outcome" in error && error.outcome === "unknown";
-}
-
-function summary(cause: Error): unknown {
-  return cause instanceof SdkError
-    ? cause
-    : { name: cause.name, message: cause.message, ...("code" in cause && { code: cause.code }) };
-}
-
-/** On the prototype, so that the stack's first line has it and no field is added to each error. */
-function nameOf(errorClass: { readonly prototype: Error }, name: string): void {
-  Object.defineProperty(errorClass.prototype, "name", { value: name, configurable: true, writable: true });
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { runInNewContext } from "node:vm";
 import { inspect } from "node:util";
 import { errorCode, plainCause } from "./plain-cause.js";
 
@@ -36,4 +37,14 @@ test("errorCode: text only, of errors only", () => {
     undefined,
     undefined,
   ]);
+});
+
+test("an error of another realm keeps its text and code (FF38)", () => {
+  const foreign: unknown = runInNewContext(
+    'Object.assign(new Error("connect ECONNREFUSED 127.0.0.1:2379"), { code: "ECONNREFUSED", options: "secret" })',
+  );
+  const cause = plainCause(foreign);
+  assert.equal(cause.message, "connect ECONNREFUSED 127.0.0.1:2379");
+  assert.equal(errorCode(cause), "ECONNREFUSED");
+  assert.doesNotMatch(JSON.stringify(Object.entries(cause)), /secret/);
 });

@@ -1,16 +1,22 @@
-/** What may be kept of a foreign error: its name, code and message. Others carry their options along, passwords included. */
+import { asErrorLike, type ErrorLike } from "./error-like.js";
+
+/**
+ * What may be kept of a foreign error: its name, code and message. Other fields are dropped: HTTP libraries attach their
+ * options, passwords included. Errors of other realms are errors, too.
+ */
 export function plainCause(error: unknown): Error {
-  if (!(error instanceof Error)) return new Error("something that is not an error was thrown");
-  const cause: Error & { code?: unknown } = new Error(error.message);
-  cause.name = error.name;
+  const { name, message, code } = asErrorLike(error) ?? notAnError;
+  const cause: Error & { code?: unknown } = new Error(message);
+  cause.name = name;
   // where it came from inside the network code helps nobody
-  cause.stack = `${error.name}: ${error.message}`;
-  const code = errorCode(error);
+  cause.stack = `${name}: ${message}`;
   if (code !== undefined) cause.code = code;
   return cause;
 }
 
+const notAnError: ErrorLike = { name: "Error", message: "something that is not an error was thrown" };
+
 /** Node's `code` of an error, if it has one. */
 export function errorCode(error: unknown): string | undefined {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
+  return asErrorLike(error)?.code;
 }

@@ -28,7 +28,8 @@ const table: readonly (readonly [string, Check, readonly unknown[], readonly unk
   [
     "requireSignal",
     requireSignal,
-    [undefined, AbortSignal.abort(), new AbortController().signal],
+    // the last is another realm's or a polyfill's
+    [undefined, AbortSignal.abort(), new AbortController().signal, { aborted: false, addEventListener: nobody }],
     [null, {}, new AbortController(), { aborted: false }],
   ],
   ["requireIndex", requireIndex, [0, 1, 2 ** 53 - 1], [undefined, -1, 0.5, NaN, Infinity, 2 ** 53, "5", 5n]],
@@ -42,14 +43,7 @@ const table: readonly (readonly [string, Check, readonly unknown[], readonly unk
     [1, 5, Infinity],
     [undefined, null, 0, 1.5, NaN, -Infinity, "5"],
   ],
-  [
-    "requireSender",
-    (_what, value) => {
-      requireSender(value);
-    },
-    [{ send: nobody }],
-    [undefined, null, "secret", nobody, {}, { send: "secret" }],
-  ],
+  ["requireSender", requireSender, [{ send: nobody }], [undefined, null, "secret", nobody, {}, { send: "secret" }]],
   [
     "requireOptions",
     (what, value) => {
@@ -70,10 +64,7 @@ for (const [name, check, good, bad] of table) {
         },
         (error) => {
           assert.ok(error instanceof UsageError && error.code === "ERR_ARGUMENT");
-          assert.match(
-            error.message,
-            name === "requireSender" ? /^sender must have a send method/ : /^options\.it (must|has|holds)/,
-          );
+          assert.match(error.message, /^options\.it (must|has|contains)/);
           assert.doesNotMatch(error.message, /secret/);
           return true;
         },
@@ -88,6 +79,6 @@ test("a misspelt option is told with the ones that exist", () => {
     () => {
       requireOptions("options", { prevvalue: "secret" }, new Set(["prevValue", "ttl"]));
     },
-    { message: 'options has no field "prevvalue"; it knows prevValue, ttl' },
+    { message: 'options has no field "prevvalue"; its fields are prevValue, ttl' },
   );
 });

@@ -11,14 +11,14 @@ export function requireOptions(what: string, options: unknown, names: ReadonlySe
   if (options === undefined) return;
   if (typeof options !== "object" || options === null) badArgument(`${what} must be an object, got ${kindOf(options)}`);
   for (const name in options) {
-    if (!names.has(name)) badArgument(`${what} has no field "${name}"; it knows ${[...names].join(", ")}`);
+    if (!names.has(name)) badArgument(`${what} has no field "${name}"; its fields are ${[...names].join(", ")}`);
   }
 }
 
 /** Text that UTF-8 can carry: lone surrogates would reach etcd as U+FFFD. The text itself is never quoted, it may be secret. */
 export function requireText(what: string, text: unknown): asserts text is string {
   if (typeof text !== "string") badArgument(`${what} must be a string, got ${kindOf(text)}`);
-  if (!text.isWellFormed()) badArgument(`${what} holds a lone surrogate, which has no UTF-8 form`);
+  if (!text.isWellFormed()) badArgument(`${what} contains a lone surrogate, which UTF-8 cannot encode`);
 }
 
 export function requireBoolean(what: string, value: unknown): asserts value is boolean | undefined {
@@ -35,20 +35,26 @@ export function requireFunction(what: string, value: unknown): void {
 export function requireName(what: string, name: unknown): asserts name is string {
   requireText(what, name);
   if (name === "" || name === "." || name === ".." || name.includes("/")) {
-    badArgument(`${what} must not be "", "." or "..", and not hold a "/"`);
+    badArgument(`${what} must not be "", "." or "..", and must not contain "/"`);
   }
 }
 
 /** A client, or anything else with a `send`. */
-export function requireSender(sender: unknown): void {
+export function requireSender(what: string, sender: unknown): void {
   if (typeof sender !== "object" || sender === null || !("send" in sender) || typeof sender.send !== "function") {
-    badArgument(`sender must have a send method, as a Client does, got ${kindOf(sender)}`);
+    badArgument(`${what} must have a send method, as a Client does, got ${kindOf(sender)}`);
   }
 }
 
 export function requireSignal(what: string, value: unknown): asserts value is AbortSignal | undefined {
-  if (value !== undefined && !(value instanceof AbortSignal))
-    badArgument(`${what} must be an AbortSignal, got ${kindOf(value)}`);
+  if (value !== undefined && !isSignal(value)) badArgument(`${what} must be an AbortSignal, got ${kindOf(value)}`);
+}
+
+/** Whether it can be used as a signal, whichever realm or library made it. */
+function isSignal(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (!("aborted" in value) || typeof value.aborted !== "boolean") return false;
+  return "addEventListener" in value && typeof value.addEventListener === "function";
 }
 
 /** An etcd index: a whole number that a double holds exactly. */
@@ -91,7 +97,8 @@ export function show(value: unknown): string {
     : kindOf(value);
 }
 
-function kindOf(value: unknown): string {
+/** What kind of value it is, for a message: it is never quoted. */
+export function kindOf(value: unknown): string {
   if (value === null) return "null";
   return Array.isArray(value) ? "an array" : typeof value;
 }
