@@ -1,9 +1,9 @@
 /** A signal of one's own that follows others until unlinked. */
 export interface Link {
   readonly signal: AbortSignal;
-  abort(reason: unknown): void;
+  readonly abort: (reason: unknown) => void;
   /** Lets go of the parents; to be called in `finally`. */
-  unlink(): void;
+  readonly unlink: () => void;
 }
 
 /**
@@ -47,6 +47,27 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefine
         reject(error);
       },
     );
+  });
+}
+
+/** Throws the reason of a signal that has aborted. Also for signals without the method of this name, as jsdom's are. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw signal.reason;
+}
+
+/** Resolves when the signal aborts. For signals of our own: it leaves a listener until then. */
+export function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    onAbort(signal, () => {
+      resolve();
+    });
+  });
+}
+
+/** Rejects with the signal's reason when it aborts. For signals of our own: it leaves a listener until then. */
+export function rejectWhenAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    onAbort(signal, reject);
   });
 }
 
