@@ -1,0 +1,84 @@
+import { nearest } from "./nearest.js";
+import { badArgument, kindOf } from "./validate.js";
+
+/** Refuses a value by throwing a UsageError that begins with `what`. Gets undefined for a field that is absent. */
+export type Check = (what: string, value: unknown) => void;
+
+/**
+ * A check for each field of an options type. The compiler refuses a table that leaves a field out, also an optional one:
+ * callers of the new option would be refused.
+ */
+export type Checks<T> = Readonly<Record<keyof T, Check>>;
+
+/**
+ * Checks an options object: that it is one, that it has no field which `checks` does not list (a misspelt condition would
+ * be no condition), and each field by its check. `undefined` is accepted if no field is required.
+ *
+ * @throws {UsageError} `ERR_ARGUMENT`; names what is missing, or the nearest name for an unknown field
+ */
+export function requireFields<T extends object>(what: string, options: T | undefined, checks: Checks<T>): void {
+  const { byName, required } = tableOf(checks);
+  const given: unknown = options;
+  if (given === undefined && required.length === 0) return;
+  if (typeof given !== "object" || given === null || Array.isArray(given)) {
+    const needs = required.length === 0 ? "" : ` with ${required.map((name) => `"${name}"`).join(" and ")}`;
+    badArgument(`${what} must be an object${needs}, got ${kindOf(given)}`);
+  }
+  for (const name in given) {
+    const check = byName.get(name);
+    const value: unknown = Reflect.get(given, name);
+    if (check === undefined) refuseName(what, name, [...byName.keys()]);
+    else if (value !== undefined) check(`${what}.${name}`, value);
+  }
+  for (const name of required) {
+    if (Reflect.get(given, name) === undefined) byName.get(name)?.(`${what}.${name}`, undefined);
+  }
+}
+
+/** The same check for a field that may be absent. */
+export function optional(check: Check): Check {
+  return (what, value) => {
+    if (value !== undefined) check(what, value);
+  };
+}
+
+/** For a field that is checked elsewhere, or may be anything. */
+export const anything: Check = () => undefined;
+
+/** Refuses a name that is not known. @throws {UsageError} always */
+function refuseName(what: string, name: string, names: readonly string[]): void {
+  // old libraries add methods to all objects there are
+  if (name in Object.prototype) return;
+  const meant = nearest(name, names);
+  badArgument(
+    `${what} has no field "${name}"${meant === undefined ? `; its fields are ${names.join(", ")}` : `; did you mean "${meant}"?`}`,
+  );
+}
+
+interface Table {
+  readonly byName: ReadonlyMap<string, Check>;
+  /** The fields whose check refuses undefined. */
+  readonly required: readonly string[];
+}
+
+/** Computed once: options are checked with each request. */
+const tables = new WeakMap<object, Table>();
+
+function tableOf(checks: Readonly<Record<string, Check>>): Table {
+  const known = tables.get(checks);
+  if (known !== undefined) return known;
+  const entries = Object.entries(checks);
+  const required = entries.filter(([name, check]) => refuses(check, name)).map(([name]) => name);
+  const table = { byName: new Map(entries), required };
+  tables.set(checks, table);
+  return table;
+}
+
+function refuses(check: Check, name: string): boolean {
+  try {
+    check(name, undefined);
+    return false;
+  } catch {
+    return true;
+  }
+}
