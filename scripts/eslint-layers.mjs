@@ -15,6 +15,10 @@ const table = [
   ["http/undici/*", ["http/*", "util/*"]],
   ["core/*", ["core/cluster/*", "core/wire/*", "http/*", "http/got/*", "util/*"]],
   ["core/cluster/*", ["type http/exchange", "util/*"]],
+  [
+    "core/cluster/attempt*",
+    ["type http/exchange", "http/network-error", "core/wire/response", "core/cluster/*", "util/*"],
+  ],
   ["core/wire/*", ["type core/types", "type core/call", "type http/exchange", "util/errors"]],
   ["agent/*", ["util/*"]],
   ["election/*", ["core/index", "util/*"]],

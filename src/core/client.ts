@@ -1,41 +1,33 @@
 import { parseEndpoints, resolveClientOptions, type ClientOptions, type ResolvedOptions } from "./client-options.js";
-import { requestUrl, type Endpoint } from "./cluster/endpoint.js";
+import { autoSyncOptionNames, syncForever, type AutoSyncOptions } from "./cluster/auto-sync.js";
+import { attemptsThrough, type Attempt } from "./cluster/attempt.js";
+import type { Endpoint } from "./cluster/endpoint.js";
 import type { EndpointSet } from "./cluster/endpoint-set.js";
 import { tryEndpoints } from "./cluster/failover.js";
 import { EndpointSelectionMode, shuffled } from "./cluster/selection.js";
 import { isShared, SharedPolls } from "./cluster/shared-polls.js";
 import { syncedEndpoints } from "./cluster/sync.js";
-import { SdkError, UsageError } from "../util/errors.js";
-import type { Exchange, RawResponse, RequestLimits, RequestSpec, Sender } from "../http/exchange.js";
+import { UsageError } from "../util/errors.js";
+import type { Exchange, RawResponse, RequestSpec, Sender } from "../http/exchange.js";
 import { gotExchange } from "../http/got/got-exchange.js";
-import { networkError } from "../http/network-error.js";
 import { withOwnSignal } from "../http/own-signal.js";
 import { withRedirects } from "../http/redirects.js";
 import { withTrace } from "../http/trace.js";
 import type { Versions } from "./types.js";
-import { Backoff } from "../util/backoff.js";
+import { Limiter } from "../util/limiter.js";
 import { log } from "../util/log.js";
-import { SharedLinks, type SharedLink } from "../util/shared-links.js";
-import { abortable, sleep } from "../util/signals.js";
-import { Turns } from "../util/turns.js";
+import { SharedLinks } from "../util/shared-links.js";
 import { badArgument, requireFunction, requireMs, requireOptions, requireSignal } from "../util/validate.js";
 import { decodeLeader, decodeMembers, leaderSpec, listMembersSpec } from "./wire/members.js";
-import { serverError } from "./wire/response.js";
 import { decodeVersion, versionSpec } from "./wire/version.js";
-
-export interface AutoSyncOptions {
-  /** Ends the loop. Absent: only `close()` does. */
-  readonly signal?: AbortSignal | undefined;
-  /** Told of every sync that failed. If it throws, the loop ends with what it threw. */
-  readonly onError?: ((error: unknown) => void) | undefined;
-}
 
 /** A client of one etcd cluster: owns its endpoints, picks one, stays with it, and goes on to the next when it fails. */
 export class Client implements Sender, AsyncDisposable {
   readonly #options: ResolvedOptions;
   readonly #transport: Exchange;
-  readonly #exchange: Exchange;
-  readonly #turns: Turns;
+  readonly #attempt: Attempt;
+  readonly #anonymousAttempt: Attempt;
+  readonly #limiter: Limiter;
   readonly #closed = new AbortController();
   readonly #links = new SharedLinks(this.#closed.signal);
   readonly #polls = new SharedPolls();
@@ -49,13 +41,15 @@ export class Client implements Sender, AsyncDisposable {
     const { endpoints, maxInFlight, maxRedirects, checkRedirect, tls, transport } = this.#options;
     this.#configured = endpoints;
     this.#endpoints = shuffled(endpoints);
-    this.#turns = new Turns(maxInFlight);
+    this.#limiter = new Limiter(maxInFlight);
     this.#transport = transport ?? gotExchange(tls);
-    this.#exchange = withRedirects(withTrace(withOwnSignal(this.#transport)), {
+    const exchange = withRedirects(withTrace(withOwnSignal(this.#transport)), {
       limit: maxRedirects,
       check: checkRedirect,
       trusts: (url) => this.#endpoints.trusts(url),
     });
+    this.#attempt = attemptsThrough(exchange, this.#options);
+    this.#anonymousAttempt = attemptsThrough(exchange, { ...this.#options, authorization: undefined });
   }
 
   /** What `quorum` of a read is when it is not said. */
@@ -81,22 +75,21 @@ export class Client implements Sender, AsyncDisposable {
    * @throws {UsageError} the client is closed, or the request line is too long
    * Rejects with `signal.reason` when aborted.
    */
-  send(spec: RequestSpec, signal?: AbortSignal): Promise<RawResponse> {
+  async send(spec: RequestSpec, signal?: AbortSignal): Promise<RawResponse> {
+    requireSignal("signal", signal);
+    signal?.throwIfAborted();
+    this.#requireOpen();
     const endpoints = this.#endpoints;
+    endpoints.requireRequestLine(spec);
+    const link = this.#links.take(signal);
+    const tryAll = (of: EndpointSet): Promise<RawResponse> => this.#tryAll(of, spec, link.signal);
     try {
-      requireSignal("signal", signal);
-      signal?.throwIfAborted();
-      this.#requireOpen();
-      endpoints.requireRequestLine(spec);
-    } catch (error) {
-      // no async function only for this: each waiting watcher would hold a promise more
-      return Promise.reject(error);
+      if (isShared(spec)) return await this.#polls.join(spec, () => this.#endpoints, link.signal, tryAll);
+      if (spec.longPoll === true) return await tryAll(endpoints);
+      return await this.#limiter.run(() => tryAll(endpoints), link.signal);
+    } finally {
+      link.release();
     }
-    return this.#linked(signal, (link) => {
-      const ask = (of: EndpointSet): Promise<RawResponse> =>
-        this.#inTurn(spec, link, () => this.#tryAll(of, spec, link));
-      return isShared(spec) ? this.#polls.join(spec, () => this.#endpoints, link, ask) : ask(endpoints);
-    });
   }
 
   /**
@@ -119,10 +112,10 @@ export class Client implements Sender, AsyncDisposable {
       configured,
       leader:
         this.#options.selectionMode === EndpointSelectionMode.prioritizeLeader
-          ? async (set) => decodeLeader(await this.#sendTo(set, leaderSpec, signal))
+          ? async (set) => decodeLeader(await this.#probe(set, leaderSpec, signal))
           : undefined,
       probe: async (set) => {
-        const answer = await this.#sendTo(set, listMembersSpec, signal);
+        const answer = await this.#probe(set, listMembersSpec, signal);
         decodeMembers(answer);
         return clusterIdOf(answer);
       },
@@ -156,7 +149,12 @@ export class Client implements Sender, AsyncDisposable {
     requireFunction("options.onError", options.onError);
     options.signal?.throwIfAborted();
     this.#requireOpen();
-    return this.#linked(options.signal, (signal) => this.#syncForever(intervalMs, options.onError, signal));
+    const link = this.#links.take(options.signal);
+    try {
+      return await syncForever((signal) => this.sync(signal), intervalMs, options.onError, link.signal);
+    } finally {
+      link.release();
+    }
   }
 
   /**
@@ -189,128 +187,31 @@ export class Client implements Sender, AsyncDisposable {
     if (this.#closing !== undefined) throw closedError();
   }
 
-  /** Runs under a signal that follows the caller's and `close()`; without one of the caller's, there is nothing to derive. */
-  #linked<T>(signal: AbortSignal | undefined, run: (link: AbortSignal) => Promise<T>): Promise<T> {
-    return signal === undefined ? run(this.#closed.signal) : this.#withLink(this.#links.take(signal), run);
+  #tryAll(endpoints: EndpointSet, spec: RequestSpec, signal: AbortSignal): Promise<RawResponse> {
+    const order = endpoints.order();
+    return tryEndpoints(order, spec, this.#attempt, signal, (endpoint, answered) => {
+      this.#endpoints = answered ? this.#endpoints.pinnedTo(endpoint) : this.#endpoints.pinnedAfter(endpoint, order[0]);
+    });
   }
 
-  async #withLink<T>(link: SharedLink, run: (link: AbortSignal) => Promise<T>): Promise<T> {
+  /** Sends to a list that is not installed: no pin to move, and no credentials, since these may not be the cluster's servers. */
+  async #probe(endpoints: EndpointSet, spec: RequestSpec, signal: AbortSignal | undefined): Promise<RawResponse> {
+    this.#requireOpen();
+    const link = this.#links.take(signal);
+    const tryAll = (): Promise<RawResponse> =>
+      tryEndpoints(endpoints.order(), spec, this.#anonymousAttempt, link.signal);
     try {
-      return await run(link.signal);
+      return await this.#limiter.run(tryAll, link.signal);
     } finally {
       link.release();
     }
   }
-
-  /** One of `maxInFlight`; long polls do not count. Ends at once when aborted, also while it waits for its turn. */
-  #inTurn<T>(spec: RequestSpec, signal: AbortSignal, run: () => Promise<T>): Promise<T> {
-    if (spec.longPoll === true) return run();
-    // at work it is the transport that ends it
-    return this.#turns.busy ? abortable(this.#turns.run(run), signal) : this.#turns.run(run);
-  }
-
-  #tryAll(endpoints: EndpointSet, spec: RequestSpec, signal: AbortSignal): Promise<RawResponse> {
-    const order = endpoints.order();
-    return tryEndpoints(order, {
-      attempt: (endpoint) => this.#attempt(endpoint, spec, signal, this.#options.authorization),
-      oneShot: spec.oneShot === true,
-      onEnd: (endpoint, answered) => {
-        this.#endpoints = answered
-          ? this.#endpoints.pinnedTo(endpoint)
-          : this.#endpoints.pinnedAfter(endpoint, order[0]);
-      },
-      signal,
-    });
-  }
-
-  /** The same, with a list that is not installed: no pin to move, and no credentials, since it may not be the cluster. */
-  async #sendTo(endpoints: EndpointSet, spec: RequestSpec, signal: AbortSignal | undefined): Promise<RawResponse> {
-    this.#requireOpen();
-    return this.#linked(signal, (link) =>
-      this.#inTurn(spec, link, () =>
-        tryEndpoints(endpoints.order(), {
-          attempt: (endpoint) => this.#attempt(endpoint, spec, link, undefined),
-          oneShot: false,
-          onEnd: () => undefined,
-          signal: link,
-        }),
-      ),
-    );
-  }
-
-  async #attempt(
-    endpoint: Endpoint,
-    spec: RequestSpec,
-    signal: AbortSignal,
-    authorization: string | undefined,
-  ): Promise<RawResponse> {
-    const { pollLimits, requestLimits } = this.#options;
-    const limits = tighter(spec.longPoll === true ? pollLimits : requestLimits, spec.limits);
-    const headers = authorization === undefined ? spec.headers : { ...spec.headers, authorization };
-    const url = requestUrl(endpoint, spec);
-    let raw: RawResponse;
-    try {
-      raw = await this.#exchange(url, specWith(spec, headers, limits), signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      // a transport of the user's own may reject with anything; what it had sent by then is not known
-      throw error instanceof SdkError ? error : networkError(url, spec, error, true);
-    }
-    if (raw.status >= 500) throw serverError(raw, spec, endpoint.label);
-    return answerOf(raw, endpoint);
-  }
-
-  async #syncForever(intervalMs: number, onError: AutoSyncOptions["onError"], signal: AbortSignal): Promise<never> {
-    const backoff = new Backoff(Math.min(1_000, intervalMs), intervalMs);
-    for (let due = performance.now(); ;) {
-      const failure = await this.sync(signal).then(
-        () => undefined,
-        (error: unknown) => ({ error }),
-      );
-      signal.throwIfAborted();
-      due = Math.max(due + intervalMs, performance.now());
-      if (failure === undefined) {
-        backoff.reset();
-      } else {
-        log.sync("failed: %s", failure.error instanceof Error ? failure.error.message : "");
-        onError?.(failure.error);
-        due = performance.now() + backoff.next();
-      }
-      await sleep(due - performance.now(), signal);
-    }
-  }
-}
-
-type AllFields<T> = { readonly [Name in keyof Required<T>]: T[Name] };
-
-/** Field by field: spreading costs more here than all else that a call does. */
-function specWith(
-  spec: RequestSpec,
-  headers: RequestSpec["headers"],
-  limits: RequestLimits,
-): AllFields<Omit<RequestSpec, "shared">> {
-  const { method, path, query, body, bytes, maskedBody, oneShot, longPoll, onHeaders } = spec;
-  return { method, path, query, headers, body, bytes, maskedBody, oneShot, longPoll, limits, onHeaders };
-}
-
-function answerOf(
-  { status, headers, body, maybeApplied, truncated }: RawResponse,
-  endpoint: Endpoint,
-): AllFields<RawResponse> {
-  return { status, headers, body, endpoint: endpoint.label, maybeApplied, truncated };
 }
 
 function clusterIdOf({ headers }: RawResponse): string {
   return headers["x-etcd-cluster-id"] ?? "";
 }
 
-function tighter(ours: RequestLimits, asked: RequestLimits | undefined): RequestLimits {
-  if (asked === undefined) return ours;
-  return { headersMs: Math.min(ours.headersMs, asked.headersMs), idleMs: Math.min(ours.idleMs, asked.idleMs) };
-}
-
 function closedError(): UsageError {
   return new UsageError("ERR_CLOSED", "the client is closed");
 }
-
-const autoSyncOptionNames: ReadonlySet<string> = new Set<keyof AutoSyncOptions>(["signal", "onError"]);

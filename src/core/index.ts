@@ -22,8 +22,9 @@ export type {
   WatchCall,
   Write,
 } from "./call.js";
-export { Client, type AutoSyncOptions } from "./client.js";
+export { Client } from "./client.js";
 export type { ClientOptions } from "./client-options.js";
+export type { AutoSyncOptions } from "./cluster/auto-sync.js";
 export { EndpointSelectionMode } from "./cluster/selection.js";
 export {
   ClusterError,

@@ -161,7 +161,7 @@ export class KeysAPI {
     requireConditions(options);
     requireBoolean("options.recursive", options.recursive);
     requireBoolean("options.dir", options.dir);
-    return this.#call(deleteSpec(this.#at(key), options), options.signal, decodeKeys, options.prevValue !== undefined);
+    return this.#call(deleteSpec(this.#at(key), options), options.signal, decodeKeys);
   }
 
   /** Makes a watcher of a key, which need not exist. No I/O. @throws {UsageError} for bad arguments */
@@ -177,17 +177,12 @@ export class KeysAPI {
     const at = this.#at(key);
     requireText("value", value);
     requireWrite(value, options);
-    return this.#call(setSpec(at, value, options), options.signal, decode, options.prevValue !== undefined);
+    return this.#call(setSpec(at, value, options), options.signal, decode);
   }
 
-  async #call<T>(
-    spec: RequestSpec,
-    signal: AbortSignal | undefined,
-    decode: Decode<T>,
-    comparesValue = false,
-  ): Promise<T> {
+  async #call<T>(spec: RequestSpec, signal: AbortSignal | undefined, decode: Decode<T>): Promise<T> {
     requireSignal("options.signal", signal);
-    return decode(await this.#sender.send(spec, signal), spec, comparesValue);
+    return decode(await this.#sender.send(spec, signal), spec);
   }
 
   #at(key: string): KeyAddress {
@@ -204,7 +199,7 @@ export function keysOf(client: KeysClient): KeysAPI {
   return client instanceof KeysAPI ? client : new KeysAPI(client);
 }
 
-type Decode<T> = (raw: RawResponse, spec: RequestSpec, comparesValue: boolean) => T;
+type Decode<T> = (raw: RawResponse, spec: RequestSpec) => T;
 
 /** etcd resolves `.` and `..` before it looks, which would leave the keys altogether. */
 function requireKey(what: string, key: unknown): asserts key is string {

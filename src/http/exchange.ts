@@ -14,6 +14,8 @@ export interface RequestSpec {
   readonly maskedBody?: string | undefined;
   /** Sending it twice could mean something else than once: it goes on to another endpoint only when it certainly was not applied. */
   readonly oneShot?: boolean | undefined;
+  /** It holds a `prevValue`. etcd's refusal quotes both that and the stored value, so errors withhold it. */
+  readonly comparesValue?: boolean | undefined;
   /** The answer comes when something happens: no header limit, and a poll that ends early is not a failure (see {@link RawResponse.truncated}). */
   readonly longPoll?: boolean | undefined;
   /** A long poll whose answer is the same for all who ask: the client asks once for several callers, if path and query are all that they say. */

@@ -3,6 +3,7 @@ import { getEventListeners } from "node:events";
 import test from "node:test";
 import { Client } from "../core/client.js";
 import { KeysAPI } from "../core/keys.js";
+import { gate } from "../test-kit/scripted-cluster.js";
 import { okBody } from "../test-kit/scripted-server.js";
 import type { Exchange } from "./exchange.js";
 
@@ -44,9 +45,11 @@ test("own signal: a transport that says that it takes them off is given one sign
 
 test("own signal: abort reaches the transport, and wins", async () => {
   const abort = new AbortController();
+  const asked = gate();
   let told: unknown;
   const transport: Exchange = (_url, _spec, signal) =>
     new Promise((_resolve, reject) => {
+      asked.open();
       signal?.addEventListener("abort", () => {
         told = signal.reason;
         reject(new Error("the transport's own"));
@@ -54,7 +57,7 @@ test("own signal: abort reaches the transport, and wins", async () => {
     });
   await using client = new Client({ endpoints: ["http://127.0.0.1:1"], transport });
   const call = new KeysAPI(client).get("/k", { signal: abort.signal });
-  await new Promise(setImmediate);
+  await asked.opened;
   abort.abort(new Error("over"));
   await assert.rejects(call, (error) => error === abort.signal.reason);
   assert.equal(told, abort.signal.reason);

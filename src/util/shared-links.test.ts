@@ -51,3 +51,13 @@ test("shared links: the end of all ends each; other signals have other links", (
   assert.equal(b.signal.reason, end.signal.reason);
   assert.equal(a.signal.reason, one.signal.reason);
 });
+
+test("shared links: without a parent the end's own signal is given, and releasing it changes nothing", () => {
+  const end = new AbortController();
+  const links = new SharedLinks(end.signal);
+  const taken = links.take(undefined);
+  assert.equal(taken.signal, end.signal);
+  taken.release();
+  assert.equal(links.take(undefined).signal, end.signal);
+  assert.equal(getEventListeners(end.signal, "abort").length, 0);
+});

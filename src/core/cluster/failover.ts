@@ -1,35 +1,41 @@
+import type { RawResponse, RequestSpec } from "../../http/exchange.js";
 import { ClusterError, EndpointError } from "../../util/errors.js";
-import type { RawResponse } from "../../http/exchange.js";
 import { log } from "../../util/log.js";
+import type { Attempt } from "./attempt.js";
 import type { Endpoint } from "./endpoint.js";
 
-export interface Attempts {
-  /** One request to one endpoint; rejects with an {@link EndpointError} when the next one may be tried. */
-  readonly attempt: (endpoint: Endpoint) => Promise<RawResponse>;
-  /** Sending twice could do harm: go on only after an attempt of which certainly nothing was sent. */
-  readonly oneShot: boolean;
-  /** The call ends at this endpoint: it answered and is to be pinned, or the next call is to begin behind it. */
-  readonly onEnd: (endpoint: Endpoint, answered: boolean) => void;
-  readonly signal: AbortSignal;
-}
+/** Told of the endpoint at which a call ends: it answered and is to be pinned, or the next call is to begin after it. */
+export type OnEnd = (endpoint: Endpoint, answered: boolean) => void;
 
-/** Asks each endpoint at most once, one after the other, until one answers. Rejects with a {@link ClusterError}, or the signal's reason. */
-export async function tryEndpoints(order: readonly Endpoint[], attempts: Attempts): Promise<RawResponse> {
-  // it may have waited for its turn
-  attempts.signal.throwIfAborted();
+/**
+ * Tries each endpoint at most once, one after the other, until one answers. A one-shot request goes on only if it is certain
+ * that nothing was sent.
+ *
+ * @throws {ClusterError} no endpoint answered, or a request that must not be sent twice failed
+ * Rejects with the signal's reason when aborted.
+ */
+export async function tryEndpoints(
+  order: readonly Endpoint[],
+  spec: RequestSpec,
+  attempt: Attempt,
+  signal: AbortSignal,
+  onEnd?: OnEnd,
+): Promise<RawResponse> {
+  // it may have waited, for the limiter
+  signal.throwIfAborted();
   const errors: EndpointError[] = [];
   for (const endpoint of order) {
     try {
-      const raw = await attempts.attempt(endpoint);
-      attempts.onEnd(endpoint, raw.truncated !== true);
+      const raw = await attempt(endpoint, spec, signal);
+      onEnd?.(endpoint, raw.truncated !== true);
       return errors.some(({ outcome }) => outcome === "unknown") ? { ...raw, maybeApplied: true } : raw;
     } catch (error) {
-      attempts.signal.throwIfAborted();
+      signal.throwIfAborted();
       if (!(error instanceof EndpointError)) throw error;
       log.client("%s", error.message);
       errors.push(error);
-      if (attempts.oneShot && !nothingSent(error)) {
-        attempts.onEnd(endpoint, false);
+      if (spec.oneShot === true && !nothingSent(error)) {
+        onEnd?.(endpoint, false);
         break;
       }
     }
@@ -37,7 +43,7 @@ export async function tryEndpoints(order: readonly Endpoint[], attempts: Attempt
   throw new ClusterError("ERR_CLUSTER_UNAVAILABLE", errors);
 }
 
-/** Refused, no such name, no TLS: without an answer, not even a redirect, and certainly not applied. */
+/** Refused, no such name, no TLS: no answer, not even a redirect, and certainly not applied. */
 function nothingSent(error: EndpointError): boolean {
   return error.outcome === "notApplied" && error.status === undefined;
 }

@@ -8,7 +8,7 @@ import { keyPath, segmentsOf } from "./paths.js";
 const at = { prefix: "/v2/keys", key: "/a" };
 const path = "/v2/keys/a";
 const headers = { "content-type": "application/x-www-form-urlencoded" };
-const put = { method: "PUT", path, query: "", headers } as const;
+const put = { method: "PUT", path, query: "", headers, comparesValue: false } as const;
 const onHeaders = (): void => undefined;
 
 const table: readonly (readonly [string, RequestSpec, RequestSpec])[] = [
@@ -43,7 +43,7 @@ const table: readonly (readonly [string, RequestSpec, RequestSpec])[] = [
   [
     "set by value",
     setSpec(at, "v", { prevValue: "p" }),
-    { ...put, query: "prevValue=p", body: "value=v", oneShot: true },
+    { ...put, query: "prevValue=p", body: "value=v", oneShot: true, comparesValue: true },
   ],
   [
     "set by index",
@@ -76,16 +76,23 @@ const table: readonly (readonly [string, RequestSpec, RequestSpec])[] = [
     createInOrderSpec(at, "v", undefined),
     { method: "POST", path, headers, body: "value=v", oneShot: true },
   ],
-  ["delete", deleteSpec(at, {}), { method: "DELETE", path, query: "", headers, oneShot: true }],
+  ["delete", deleteSpec(at, {}), { method: "DELETE", path, query: "", headers, oneShot: true, comparesValue: false }],
   [
     "delete with all false",
     deleteSpec(at, { dir: false, recursive: false }),
-    { method: "DELETE", path, query: "", headers, oneShot: true },
+    { method: "DELETE", path, query: "", headers, oneShot: true, comparesValue: false },
   ],
   [
     "delete with all",
     deleteSpec(at, { dir: true, recursive: true, prevIndex: 1, prevValue: "a b" }),
-    { method: "DELETE", path, query: "dir=true&prevIndex=1&prevValue=a%20b&recursive=true", headers, oneShot: true },
+    {
+      method: "DELETE",
+      path,
+      query: "dir=true&prevIndex=1&prevValue=a%20b&recursive=true",
+      headers,
+      oneShot: true,
+      comparesValue: true,
+    },
   ],
 ];
 

@@ -87,6 +87,7 @@ export function setSpec(at: KeyAddress, value: string, fields: WriteFields): Req
     headers: formHeaders,
     body: form(fits ? undefined : prevValue),
     oneShot: prevValue !== undefined || prevIndex !== undefined || prevExist === false || (dir && prevExist !== true),
+    comparesValue: prevValue !== undefined,
   };
 }
 
@@ -100,7 +101,14 @@ export function deleteSpec(
   { dir = false, prevIndex, prevValue, recursive = false }: DeleteFields,
 ): RequestSpec {
   const query = encodeForm({ dir: dir || undefined, prevIndex, prevValue, recursive: recursive || undefined });
-  return { method: "DELETE", path: keyPath(at.prefix, at.key), query, headers: formHeaders, oneShot: true };
+  return {
+    method: "DELETE",
+    path: keyPath(at.prefix, at.key),
+    query,
+    headers: formHeaders,
+    oneShot: true,
+    comparesValue: prevValue !== undefined,
+  };
 }
 
 /** Without this type etcd ignores the body, and stores "" with success. */

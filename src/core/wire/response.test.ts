@@ -317,14 +317,14 @@ test("the cause of a 101 is withheld when the value was compared; of another err
   const failed = raw(412, { errorCode: 101, message: "Compare failed", cause: compare, index: 3 });
   for (const decode of [decodeKeys, decodeKeysSummary]) {
     assert.throws(
-      () => decode(failed, put, true),
+      () => decode(failed, { ...put, comparesValue: true }),
       (error) =>
         error instanceof EtcdError &&
         error.errorCode === 101 &&
         !JSON.stringify([error, error.message]).includes("secret"),
     );
   }
-  assert.throws(() => decodeKeys(raw(404, notFound), put, true), { serverCause: "/foo" });
+  assert.throws(() => decodeKeys(raw(404, notFound), { ...put, comparesValue: true }), { serverCause: "/foo" });
 });
 
 test("X-Etcd-Index: absent or empty is 0, of repeated ones the first counts", () => {

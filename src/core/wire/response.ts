@@ -2,9 +2,9 @@ import { EndpointError, EtcdError, ResponseError, type ResponseErrorCode } from 
 import type { RawResponse, RequestSpec } from "../../http/exchange.js";
 import type { KeyNode, KeysAction, KeysResponse, KeysSummary } from "../types.js";
 
-/** The answer to a keys call. `comparesValue`: the request held a `prevValue`, which etcd quotes beside the stored one when they differ. */
-export function decodeKeys(raw: RawResponse, spec: RequestSpec, comparesValue = false): KeysResponse {
-  const body = keysBody(raw, spec, comparesValue);
+/** The answer to a keys call. */
+export function decodeKeys(raw: RawResponse, spec: RequestSpec): KeysResponse {
+  const body = keysBody(raw, spec);
   const { node, prevNode } = body;
   if (!isObject(node)) throw malformed(raw, spec, "it has no node");
   if (!isObject(prevNode ?? {})) throw malformed(raw, spec, "prevNode is no object");
@@ -17,14 +17,14 @@ export function decodeKeys(raw: RawResponse, spec: RequestSpec, comparesValue = 
 }
 
 /** The answer to a write with `noValueOnSuccess`; servers before 3.1 ignore that and send the node, which is left out here. */
-export function decodeKeysSummary(raw: RawResponse, spec: RequestSpec, comparesValue = false): KeysSummary {
-  return summaryOf(raw, spec, keysBody(raw, spec, comparesValue));
+export function decodeKeysSummary(raw: RawResponse, spec: RequestSpec): KeysSummary {
+  return summaryOf(raw, spec, keysBody(raw, spec));
 }
 
 /** An answer of 500 or above: the next endpoint may do better. etcd answers 500 to writes that it may still apply. */
 export function serverError(raw: RawResponse, spec: RequestSpec, endpoint: string): EndpointError {
   const body = jsonObject(raw);
-  const refusal = body && refusalOf(raw, body, true);
+  const refusal = body && refusalOf(raw, spec, body);
   const said = refusal === undefined ? "" : `: ${refusal.message}`;
   const { errorCode, serverCause } = refusal ?? {};
   return new EndpointError(
@@ -36,15 +36,10 @@ export function serverError(raw: RawResponse, spec: RequestSpec, endpoint: strin
 }
 
 /** Throws unless the status is one of these: what the server said where it can be read, else what is wrong with the answer. */
-export function requireStatus(
-  raw: RawResponse,
-  spec: RequestSpec,
-  statuses: readonly number[],
-  comparesValue = false,
-): void {
+export function requireStatus(raw: RawResponse, spec: RequestSpec, statuses: readonly number[]): void {
   if (statuses.includes(raw.status)) return;
   const body = jsonObject(raw);
-  const refusal = body && raw.status >= 400 ? refusalOf(raw, body, comparesValue) : undefined;
+  const refusal = body && raw.status >= 400 ? refusalOf(raw, spec, body) : undefined;
   if (refusal !== undefined) throw refusal;
   if (raw.status === 404 && raw.body.trim() === "404 page not found") {
     const message = `${asked(raw, spec)} was answered 404 "404 page not found": the v2 API is probably not enabled, start etcd with --enable-v2 (off since 3.4, gone in 3.6)`;
@@ -85,8 +80,8 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function keysBody(raw: RawResponse, spec: RequestSpec, comparesValue: boolean): JsonObject {
-  requireStatus(raw, spec, successStatuses, comparesValue);
+function keysBody(raw: RawResponse, spec: RequestSpec): JsonObject {
+  requireStatus(raw, spec, successStatuses);
   return requireObject(raw, spec);
 }
 
@@ -165,7 +160,7 @@ function header({ headers }: Pick<RawResponse, "headers">, name: string): string
 }
 
 /** etcd's own refusal, if the body is one: keys errors have a number, those of members and auth only a message. */
-function refusalOf(raw: RawResponse, body: JsonObject, comparesValue: boolean): EtcdError | undefined {
+function refusalOf(raw: RawResponse, spec: RequestSpec, body: JsonObject): EtcdError | undefined {
   const [errorCode, cause, index] = [body["errorCode"] ?? 0, body["cause"] ?? "", body["index"] ?? 0];
   const message = body["message"] ?? (errorCode === 0 ? undefined : "");
   if (!isCount(errorCode) || typeof message !== "string" || typeof cause !== "string" || !isCount(index))
@@ -174,11 +169,16 @@ function refusalOf(raw: RawResponse, body: JsonObject, comparesValue: boolean): 
     status: raw.status,
     errorCode,
     serverMessage: message,
-    serverCause: comparesValue && errorCode === 101 ? "withheld: it quotes the values" : cause,
+    serverCause: errorCode === 101 && quotesValues(raw, spec) ? "withheld: it quotes the values" : cause,
     index,
     outcome:
       raw.maybeApplied === true || (errorCode === 0 && gatewayStatuses.has(raw.status)) ? "unknown" : "notApplied",
   });
+}
+
+/** Whether a failed comparison may quote the stored value. With a status of 500 or above the answer is not etcd's, and may hold anything. */
+function quotesValues(raw: RawResponse, spec: RequestSpec): boolean {
+  return spec.comparesValue === true || raw.status >= 500;
 }
 
 /** Not etcd's: a gateway gave up on a request that may have gone through. */
