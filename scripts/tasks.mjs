@@ -1,5 +1,5 @@
 // node scripts/tasks.mjs NAME: the commands of package.json that run tests. Each installs, builds and finds what it needs.
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, capture, checkNodeVersion, installDependencies, npm, projectRoot, run } from "./run.mjs";
@@ -20,6 +20,7 @@ const tasks = {
   versions: testVersions,
   nodes: testNodes,
   long: testLong,
+  consumers: testConsumers,
   clean: () => rmSync(join(projectRoot, "dist"), { recursive: true, force: true }),
 };
 
@@ -150,6 +151,37 @@ async function testLong(name = "") {
   const env = { ...neededServers(), ETCD_ENDPOINTS: undefined, [variable]: seconds };
   const options = ["--enable-source-maps", "--test", `--test-timeout=${Number(seconds) * 1_000 + 300_000}`];
   return run(process.execPath, [...options, "--test-reporter=spec", join(projectRoot, "dist", file)], { env });
+}
+
+/** `npm run test:consumers`: the packed package in bundlers, test runners, TypeScript versions and other runtimes. */
+async function testConsumers() {
+  await prepare(build);
+  const folder = join(projectRoot, ".cache", "consumers");
+  let tarball = "";
+  const [tools, bare] = [join(folder, "tools"), join(folder, "bare")];
+  await step("pack and install", async () => {
+    for (const each of [tools, bare]) mkdirSync(each, { recursive: true });
+    const [npmCommand, ...pack] = npm("pack", "--ignore-scripts", "--pack-destination", folder);
+    const { ok, stdout, reason } = capture(npmCommand, pack);
+    if (!ok) throw new ScriptError(`npm pack: ${reason}`);
+    tarball = join(folder, stdout.trim().split("\n").at(-1) ?? "");
+    for (const each of ["package.json", "package-lock.json", ".npmrc"]) {
+      copyFileSync(join(projectRoot, "integration", "consumers", "tools", each), join(tools, each));
+    }
+    writeFileSync(join(bare, "package.json"), "{}");
+    const quietly = ["--ignore-scripts", "--no-audit", "--no-fund"];
+    for (const [cwd, ...args] of [
+      [tools, "ci"],
+      [tools, "install", "--no-save", tarball],
+      [bare, "install", "--no-save", tarball],
+    ]) {
+      const [command, ...all] = npm(...args, ...quietly);
+      const installed = capture(command, all, { cwd });
+      if (!installed.ok) throw new ScriptError(`npm ${args.join(" ")}: ${installed.reason}`);
+    }
+  });
+  const env = { ...neededServers(), ETCD2_CONSUMERS: tools, ETCD2_CONSUMERS_BARE: bare, ETCD2_TARBALL: tarball };
+  return exitCode(await runTests("integration", { env, only: /^consumers\// }));
 }
 
 /** @type {ReturnType<typeof findAll> | undefined} */

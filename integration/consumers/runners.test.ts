@@ -1,0 +1,173 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { clusterForTests } from "../support.js";
+import { projectIn, run, runTool } from "./support.js";
+
+const cluster = clusterForTests("consumers-runners");
+const env = (): NodeJS.ProcessEnv => ({ ENDPOINT: cluster.endpoints[0] });
+
+/** The same cases in every runner: `fake` turns its fake timers on and off. */
+const cases = (fake: { readonly on: string; readonly off: string }): string => `
+  test("sets, gets and watches", async () => {
+    const client = new Client({ endpoints: [process.env.ENDPOINT] });
+    const keys = new KeysAPI(client);
+    const key = "/runners/" + process.pid + Math.random();
+    const { node } = await keys.set(key, "first");
+    const event = keys.watcher(key, { afterIndex: node.modifiedIndex }).next();
+    await keys.set(key, "second");
+    expect((await event).node.value).toBe("second");
+    await client.close();
+  });
+
+  test("works over undici", async () => {
+    const client = new Client({ endpoints: [process.env.ENDPOINT], transport: undiciExchange() });
+    expect((await new KeysAPI(client).get("/")).node.dir).toBe(true);
+    await client.close();
+  });
+
+  test("errors are recognized, and network errors keep their code and text", async () => {
+    const client = new Client({ endpoints: ["http://127.0.0.1:1"] });
+    const error = await new KeysAPI(client).get("/").catch((error) => error);
+    expect(error.code).toBe("ERR_CLUSTER_UNAVAILABLE");
+    expect(error.message).toMatch(/ECONNREFUSED/);
+    await client.close();
+    const live = new Client({ endpoints: [process.env.ENDPOINT] });
+    expect(isKeyNotFound(await new KeysAPI(live).get("/runners/none").catch((error) => error))).toBe(true);
+    await live.close();
+  });
+
+  test("accepts the runner's own AbortSignal and URL", async () => {
+    const client = new Client({ endpoints: [new URL(process.env.ENDPOINT)] });
+    const controller = new AbortController();
+    const waiting = new KeysAPI(client).watcher("/runners/never").next(controller.signal);
+    setTimeout(() => controller.abort(new Error("enough")), 20);
+    await expect(waiting).rejects.toThrow("enough");
+    await client.close();
+  });
+
+  test("works under fake timers", async () => {
+    ${fake.on}
+    const client = new Client({ endpoints: [process.env.ENDPOINT] });
+    expect((await new KeysAPI(client).get("/")).node.dir).toBe(true);
+    await client.close();
+    ${fake.off}
+  });
+`;
+
+const imports =
+  'import { Client, KeysAPI, isKeyNotFound } from "etcd2";\nimport { undiciExchange } from "etcd2/undici";\n';
+const jestTimers = {
+  // Node's own parts of a request stay real
+  on: 'jest.useFakeTimers({ doNotFake: ["nextTick", "setImmediate", "queueMicrotask"] });',
+  off: "jest.useRealTimers();",
+};
+
+const jest = (folder: string, nodeArgs: readonly string[] = []): ReturnType<typeof run> =>
+  runTool("jest/bin/jest.js", ["--detectOpenHandles", "--ci", "--rootDir", folder], {
+    cwd: folder,
+    env: { ...env(), NODE_OPTIONS: nodeArgs.join(" ") },
+  });
+
+test("Jest 30, CommonJS by babel, with transformIgnorePatterns: [] (FF8, FF38)", async (t) => {
+  const folder = projectIn(t, {
+    "package.json": "{}",
+    "jest.config.json": JSON.stringify({
+      testEnvironment: "node",
+      transformIgnorePatterns: [],
+      transform: {
+        "\\.[cm]?js$": ["babel-jest", { presets: [["@babel/preset-env", { targets: { node: "current" } }]] }],
+      },
+    }),
+    "app.test.js": imports + cases(jestTimers),
+  });
+  const { stderr } = await jest(folder);
+  assert.match(stderr, /Tests: +5 passed, 5 total/);
+  assert.doesNotMatch(stderr, /open handle|did not exit/);
+});
+
+test("Jest 30 with ts-jest, CommonJS", async (t) => {
+  const folder = projectIn(t, {
+    "package.json": "{}",
+    "jest.config.json": JSON.stringify({
+      testEnvironment: "node",
+      transformIgnorePatterns: [],
+      transform: { "\\.[jt]s$": ["ts-jest", { diagnostics: false }] },
+    }),
+    "tsconfig.json": JSON.stringify({
+      compilerOptions: {
+        module: "commonjs",
+        target: "es2022",
+        esModuleInterop: true,
+        allowJs: true,
+        strict: true,
+        ignoreDeprecations: "6.0",
+        rootDir: "/",
+      },
+    }),
+    "app.test.ts": imports + cases(jestTimers).replaceAll("(error) =>", "(error: any) =>"),
+  });
+  const { stderr } = await jest(folder);
+  assert.match(stderr, /Tests: +5 passed, 5 total/);
+  assert.doesNotMatch(stderr, /open handle|did not exit/);
+});
+
+test("Jest 30 with ES modules", async (t) => {
+  const folder = projectIn(t, {
+    "package.json": '{ "type": "module" }',
+    "jest.config.json": JSON.stringify({ testEnvironment: "node", transform: {} }),
+    "app.test.js": `import { jest } from "@jest/globals";\n${imports}${cases(jestTimers)}`,
+  });
+  const { stderr } = await jest(folder, ["--experimental-vm-modules"]);
+  assert.match(stderr, /Tests: +5 passed, 5 total/);
+  assert.doesNotMatch(stderr, /open handle|did not exit/);
+});
+
+for (const pool of ["threads", "forks", "vmThreads"]) {
+  test(`Vitest 4, pool ${pool}`, async (t) => {
+    const folder = projectIn(t, {
+      "package.json": '{ "type": "module" }',
+      "app.test.js": `import { expect, test, vi } from "vitest";\n${imports}${cases({ on: "vi.useFakeTimers();", off: "vi.useRealTimers();" })}`,
+    });
+    const { stdout } = await runTool("vitest/vitest.mjs", ["run", "--pool", pool, "--root", folder], {
+      cwd: folder,
+      env: { ...env(), CI: "1", NO_COLOR: "1" },
+    });
+    assert.match(stdout, /Tests +5 passed \(5\)/);
+  });
+}
+
+test("node:test, with its mock timers", async (t) => {
+  const expect = `
+    const expect = (value) => ({
+      toBe: (other) => assert.equal(value, other),
+      toMatch: (pattern) => assert.match(value, pattern),
+      rejects: { toThrow: (message) => assert.rejects(value, { message }) },
+    });`;
+  const timers = { on: 'mock.timers.enable({ apis: ["setTimeout", "Date"] });', off: "mock.timers.reset();" };
+  const folder = projectIn(t, {
+    "app.test.mjs": `import assert from "node:assert/strict";\nimport { mock, test } from "node:test";\n${imports}${expect}${cases(timers)}`,
+  });
+  const { stdout } = await run(process.execPath, ["--test", "--test-reporter=tap", "app.test.mjs"], {
+    cwd: folder,
+    env: env(),
+  });
+  assert.match(stdout, /^# pass 5$/m);
+});
+
+test("two copies of the package know each other's errors", async (t) => {
+  const program = `
+    import { cpSync } from "node:fs";
+    import { createRequire } from "node:module";
+    import { dirname } from "node:path";
+    import * as first from "etcd2";
+    const root = dirname(createRequire(import.meta.url).resolve("etcd2/package.json"));
+    cpSync(root, "copy/node_modules/etcd2", { recursive: true });
+    const second = createRequire(process.cwd() + "/copy/")("etcd2");
+    const client = new first.Client({ endpoints: [process.env.ENDPOINT] });
+    const error = await new second.KeysAPI(client).get("/none").catch((error) => error);
+    console.log(first.Client !== second.Client, first.isKeyNotFound(error), second.isKeyNotFound(error));
+    await client.close();`;
+  const folder = projectIn(t, { "app.mjs": program });
+  const { stdout } = await run(process.execPath, ["app.mjs"], { cwd: folder, env: env() });
+  assert.equal(stdout, "true true true\n");
+});
