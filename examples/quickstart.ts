@@ -68,7 +68,7 @@ await keys.get(`${dir}/greeting`).then(unexpected, (error: unknown) => {
 
 heading("Close the client");
 await client.close();
-console.log("That was all. The requests above can be repeated by pasting their curl lines.");
+console.log("That was all. Each curl line above repeats its request while this etcd runs.");
 
 function heading(text: string): void {
   console.log(`\n== ${text}`);

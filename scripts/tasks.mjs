@@ -4,7 +4,8 @@ import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, capture, checkNodeVersion, installDependencies, npm, projectRoot, run } from "./run.mjs";
 import { runMain, runTool, say, ScriptError, step } from "./run.mjs";
-import { composeEndpoints, composeUp, hasDockerEngine } from "./servers/docker.mjs";
+import { composeDown, composeEndpoints, composeUp, hasDockerEngine } from "./servers/docker.mjs";
+import { startCluster } from "./servers/etcd.mjs";
 import { endpointsFromEnv, endpointState, waitForCluster } from "./servers/probe.mjs";
 import { find, findAll, testPrograms, versionOf } from "./servers/programs.mjs";
 import { runTests, runTestsOverUndici } from "./test-run.mjs";
@@ -14,6 +15,7 @@ import { runTests, runTestsOverUndici } from "./test-run.mjs";
 
 /** @type {Readonly<Record<string, (...args: string[]) => Promise<number | void> | number | void>>} */
 const tasks = {
+  quickstart,
   test: testEverything,
   unit: async () => exitCode(await runTests("src")),
   integration: testOnCluster,
@@ -23,6 +25,38 @@ const tasks = {
   consumers: testConsumers,
   clean: () => rmSync(join(projectRoot, "dist"), { recursive: true, force: true }),
 };
+
+/** `npm run quickstart`: examples/quickstart.ts on a real etcd. With `--keep` that etcd goes on until Ctrl-C. */
+async function quickstart(flag = "") {
+  if (flag !== "" && flag !== "--keep") throw new ScriptError(`quickstart does not know ${flag}: it takes --keep`);
+  checkNodeVersion();
+  /** @type {() => Promise<{ endpoints: readonly string[], stop(): Promise<void> }>} */
+  let start = startCompose;
+  await step("find etcd", () => {
+    try {
+      const bin = find("etcd");
+      start = () => startCluster({ bin });
+    } catch (error) {
+      // Docker's binary is for Linux: elsewhere the whole cluster has to stay in Docker.
+      if (!(error instanceof ScriptError) || process.platform === "linux" || !hasDockerEngine()) throw error;
+    }
+  });
+  await step("install", installDependencies);
+  await step("build", build);
+  const etcd = await start();
+  try {
+    const endpoints = etcd.endpoints.join(",");
+    const code = await run(process.execPath, ["dist/examples/quickstart.js"], { env: { ETCD_ENDPOINTS: endpoints } });
+    if (flag === "") say("\nThis etcd ends now. To paste the curl lines, keep it: npm run quickstart -- --keep");
+    if (flag === "" || code !== 0) return code;
+    say(`\n${endpoints} goes on until you press Ctrl-C. Paste the curl lines in another terminal.`);
+    // nothing resolves this: a signal ends the process, and with it etcd
+    await new Promise(() => setInterval(() => undefined, 60_000));
+    return code;
+  } finally {
+    await etcd.stop();
+  }
+}
 
 /** `npm test`: everything, from a clean clone. Stops at a step that fails, but runs all kinds of tests. */
 async function testEverything() {
@@ -59,16 +93,20 @@ async function testOnCluster() {
   const named = endpointsFromEnv();
   const endpoints = named.length > 0 ? named : composeEndpoints;
   await step("wait for the cluster", async () => {
-    if (named.length === 0) await startCompose();
+    if (named.length === 0) {
+      await startCompose();
+      say("the cluster of docker compose is left running: docker compose down -v ends it");
+    }
     await waitForCluster(endpoints);
   });
   // Tests that kill, freeze or replace members start their own, whatever cluster there is.
   return exitCode(await runTests("integration", { env: { ...neededServers(), ETCD_ENDPOINTS: endpoints.join(",") } }));
 }
 
+/** The cluster of docker-compose.yml. `stop` ends it if it was started here. */
 async function startCompose() {
   const states = await Promise.all(composeEndpoints.map(endpointState));
-  if (states.every((state) => state === "ready")) return;
+  if (states.every((state) => state === "ready")) return { endpoints: composeEndpoints, stop: async () => undefined };
   if (!hasDockerEngine()) {
     const where = composeEndpoints.join(",");
     throw new ScriptError(
@@ -76,7 +114,7 @@ async function startCompose() {
     );
   }
   await composeUp();
-  say("started with docker compose and left running: docker compose down -v ends it");
+  return { endpoints: composeEndpoints, stop: composeDown };
 }
 
 /** `npm run integration:versions`: the integration tests once more, against other etcd versions. */
