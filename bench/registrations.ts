@@ -26,7 +26,7 @@ for (const [what, value] of rows) console.log(`${what.padEnd(width)}  ${value}`)
 /** One process holds `count` instances alive. */
 async function registrations(): Promise<void> {
   await using client = new Client({ endpoints: [endpoint] });
-  await using agent = createEtcdAgent({ client, ttl });
+  await using agent = createEtcdAgent({ client, ttlMs: ttl * 1_000 });
   const before = memoryMB();
   const startMs = performance.now();
   await registerAll(agent, "held");
@@ -56,8 +56,8 @@ async function registrations(): Promise<void> {
 /** `count` watchers of one service in one process. */
 async function subscribers(): Promise<void> {
   await using client = new Client({ endpoints: [endpoint] });
-  await using writer = createEtcdAgent({ client, ttl: 60 });
-  await using agent = createEtcdAgent({ client, ttl: 60 });
+  await using writer = createEtcdAgent({ client, ttlMs: 60_000 });
+  await using agent = createEtcdAgent({ client, ttlMs: 60_000 });
   await registerAll(writer, "watched");
   const before = memoryMB();
   const pollsBefore = (await storeStats())["watchers"] ?? 0;

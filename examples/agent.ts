@@ -9,7 +9,7 @@ await using client = new Client({ endpoints });
 const prefix = `/agent-example-${String(process.pid)}`;
 
 // Two agents, as if in two processes: one runs the service, the other uses it.
-await using server = createEtcdAgent({ client, prefix, ttl: 15, defaultTags: ["v1"] });
+await using server = createEtcdAgent({ client, prefix, ttlMs: 15_000, defaultTags: ["v1"] });
 await using user = createEtcdAgent({
   client,
   prefix,

@@ -4,7 +4,7 @@ import { Client } from "../src/core/index.js";
 
 const [, , what = "", endpoint = "", prefix = "", ttl = "15"] = process.argv;
 const client = new Client({ endpoints: [endpoint] });
-const agent = createEtcdAgent({ client, prefix, ttl: Number(ttl) });
+const agent = createEtcdAgent({ client, prefix, ttlMs: Number(ttl) * 1_000 });
 
 if (what === "register") {
   // stays until it is killed

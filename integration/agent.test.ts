@@ -100,7 +100,7 @@ test("agent 35: of a process that was killed, others see the delete within ttl +
 
 test("agent 36: etcd restarts: nothing is told of what survived, and all of what changed", async () => {
   await using member = await ownMember();
-  await using ground = onCluster(member.endpoints, { ttl: 30 });
+  await using ground = onCluster(member.endpoints, { ttlMs: 30_000 });
   const { agent } = ground;
   await agent.register({ id: "x", name: "s", addr: "h", port: 1 });
   await agent.register({ id: "y", name: "s", addr: "h", port: 2 });
@@ -117,7 +117,7 @@ test("agent 36: etcd restarts: nothing is told of what survived, and all of what
 });
 
 test("agent 37: a key that was deleted by hand is there again within a third of the ttl", async () => {
-  await using ground = onShared("by-hand", { ttl: 15 });
+  await using ground = onShared("by-hand", { ttlMs: 15_000 });
   await ground.agent.register({ id: "x", name: "s", addr: "h", port: 1 });
   const watcher = (await ground.agent.service("s")).watch();
   await watcher.next(patience());
@@ -206,7 +206,7 @@ test("agent 39: what is no instance is left out, with a warning that quotes no v
 });
 
 test("agent 40: a deleted directory, of the service or above it, is a delete of each instance", async () => {
-  await using ground = onShared("directory", { ttl: 60 });
+  await using ground = onShared("directory", { ttlMs: 60_000 });
   const { agent, prefix } = ground;
   for (const key of [`${prefix}/s`, prefix]) {
     for (const port of [1, 2, 3]) await agent.register({ id: `x${String(port)}`, name: "s", addr: "h", port });
@@ -227,7 +227,7 @@ test("agent 18: a process that breaks out of its watch ends", async (t) => {
 
 test("agent: aborted while etcd is away, register rejects with the reason, and nothing is written later", async () => {
   await using member = await ownMember();
-  await using ground = onCluster(member.endpoints, { ttl: 9 });
+  await using ground = onCluster(member.endpoints, { ttlMs: 9_000 });
   await member.members[0]?.kill();
   const [controller, reason] = [new AbortController(), new Error("no longer wanted")];
   const registering = ground.agent.register({ id: "x", name: "s", addr: "h", port: 1 }, { signal: controller.signal });
@@ -283,8 +283,8 @@ test("agent: bad options are refused", () => {
   for (const options of [
     { client: {} },
     { client, prefix: "/a/../b" },
-    { client, ttl: 0 },
-    { client, ttlSeconds: 5 },
+    { client, ttlMs: 999 },
+    { client, ttl: 5 },
     { client, onWarning: 1 },
     { client, defaultTags: "a" },
   ]) {

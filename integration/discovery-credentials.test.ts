@@ -43,7 +43,7 @@ test("discovery 20, 21: the last public host imposes its credentials, a private 
   const service = serviceName();
   const all = observed(cluster.client);
   // the event brings it, not a beat
-  await using a = await registered(all, service, publicHost("a"), { ttlSeconds: 60, heartbeatMs: 30_000 });
+  await using a = await registered(all, service, publicHost("a"), { ttlMs: 60_000, heartbeatMs: 30_000 });
   const changes = a.credentialChanges()[Symbol.asyncIterator]();
   await using b = await registered(all, service, publicHost("b"));
   const start = performance.now();
@@ -121,7 +121,7 @@ test("a hundred private hosts of one service register at once", async () => {
   const service = serviceName();
   const all = observed(cluster.client);
   const many = Array.from({ length: 100 }, (_, i) =>
-    all.discovery.register(service, { hostname: `10.0.0.${String(i)}` }, { ttlSeconds: 60 }),
+    all.discovery.register(service, { hostname: `10.0.0.${String(i)}` }, { ttlMs: 60_000 }),
   );
   await Promise.all(many.map((each) => each.waitRegistration()));
   assert.equal((await all.discovery.get(service).all()).length, 100);

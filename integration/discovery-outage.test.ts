@@ -75,12 +75,12 @@ for (const how of ["terminate", "kill"] as const) {
     await Promise.all([fresh.ready, down.ready]);
     await keys.set(`/services/${service}/vanishes`, '{"name":"h","uuid":"vanishes"}', { ttl: 3 });
     assert.deepEqual(uuidsOf(await take(fresh, 1)), ["vanishes"]);
-    await using stays = discovery.register(service, publicHost, { ttlSeconds: 60 });
+    await using stays = discovery.register(service, publicHost, { ttlMs: 60_000 });
     assert.deepEqual(uuidsOf(await take(fresh, 1)), [stays.uuid]);
     await member[how]();
     await sleep(3_000);
     await member.start();
-    await using comes = discovery.register(service, publicHost, { ttlSeconds: 60 });
+    await using comes = discovery.register(service, publicHost, { ttlMs: 60_000 });
     const next = await take(fresh, 1);
     assert.deepEqual(uuidsOf(next), [comes.uuid]);
     assert.deepEqual(await take(down, 1), ["vanishes"]);
@@ -96,7 +96,7 @@ test("etcd is frozen: the host is degraded, stopping takes its time and no more,
   await using patient = new Client({ endpoints: cluster.endpoints });
   const keys = new KeysAPI(patient);
   const { discovery, warnings } = observed(client);
-  const options = { ttlSeconds: 2, heartbeatMs: 300, retryMs: 100 };
+  const options = { ttlMs: 2_000, heartbeatMs: 300, retryMs: 100 };
   const stays = discovery.register(serviceName(), publicHost, options);
   const stops = discovery.register(serviceName(), publicHost, options);
   await Promise.all([stays.waitRegistration(), stops.waitRegistration()]);
@@ -124,8 +124,8 @@ test("of three members the leader is killed: no host is ever told to be down", a
   const service = serviceName();
   await using down = discovery.subscribeDown(service);
   await down.ready;
-  await using a = discovery.register(service, publicHost, { ttlSeconds: 10, retryMs: 100, heartbeatMs: 500 });
-  await using b = discovery.register(service, publicHost, { ttlSeconds: 10, retryMs: 100, heartbeatMs: 500 });
+  await using a = discovery.register(service, publicHost, { ttlMs: 10_000, retryMs: 100, heartbeatMs: 500 });
+  await using b = discovery.register(service, publicHost, { ttlMs: 10_000, retryMs: 100, heartbeatMs: 500 });
   await Promise.all([a.waitRegistration(), b.waitRegistration()]);
   await (await cluster.leader()).kill();
   await until("a host registers with the others", async () => {

@@ -103,8 +103,14 @@ export interface Agent extends AsyncDisposable {
 
 /** What an agent cannot tell by rejecting: it goes on. */
 export interface AgentWarning {
-  /** `SKIPPED`: an entry of the backend is not understood, and left out; `RETRYING`: the backend failed, and is tried again; `LEFTOVER`: an old entry could not be removed, and expires. */
-  readonly code: "SKIPPED" | "RETRYING" | "LEFTOVER";
+  /**
+   * - `SKIPPED`: an entry of the backend is not an instance, and is left out
+   * - `RETRYING`: the backend failed, and is tried again
+   * - `LEFTOVER`: an old entry could not be removed, and expires
+   * - `RESTORED`: somebody overwrote the entry of an instance of ours; it holds our value again
+   * - `TAKEN_OVER`: another process has registered an instance under this id; ours stands by until that one is gone
+   */
+  readonly code: "SKIPPED" | "RETRYING" | "LEFTOVER" | "RESTORED" | "TAKEN_OVER";
   readonly message: string;
   readonly cause?: unknown;
 }

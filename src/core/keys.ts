@@ -1,4 +1,4 @@
-import type { RawResponse, RequestSpec, Sender } from "../http/exchange.js";
+import type { RawResponse, RequestLimits, RequestSpec, Sender } from "../http/exchange.js";
 import type { KeysResponse, KeysSummary } from "./types.js";
 import {
   badArgument,
@@ -171,6 +171,21 @@ export class KeysAPI {
     requireIndex("options.afterIndex", afterIndex);
     requireBoolean("options.recursive", recursive);
     return new Watcher(this.#sender, this.#at(key), { afterIndex, recursive });
+  }
+
+  /**
+   * The same keys, with limits in time for each request to one endpoint. The limits of the client still hold where they
+   * are tighter. Long polls keep the client's limits.
+   *
+   * @param limits called for each request
+   */
+  withLimits(limits: () => RequestLimits): KeysAPI {
+    const sender = this.#sender;
+    const limited: Sender = {
+      quorumReads: sender.quorumReads,
+      send: (spec, signal) => sender.send(spec.longPoll === true ? spec : { ...spec, limits: limits() }, signal),
+    };
+    return new KeysAPI(limited, { prefix: this.#prefix });
   }
 
   async #write<T>(key: string, value: string, options: SetOptions, decode: Decode<T>): Promise<T> {

@@ -21,17 +21,18 @@ import {
 } from "../core/index.js";
 import { log } from "../util/log.js";
 import { abortable } from "../util/signals.js";
-import { requireFunction, requireOptions, requireText, requireTtl } from "../util/validate.js";
+import { requireFunction, requireOptions, requireText, requireTtlMs } from "../util/validate.js";
 import { AgentLayout } from "./agent-layout.js";
-import { KeptKey } from "./keep-alive.js";
+import { KeptKey } from "./kept-key.js";
 import { filesOf, MirrorSource } from "./mirror-source.js";
+import { conflictMessages } from "./warning.js";
 
 export interface EtcdAgentOptions extends AgentOptions {
   readonly client: KeysClient;
   /** The directory of all services. @default "/disco" */
   readonly prefix?: string | undefined;
-  /** Seconds after which an instance whose process died is gone; it beats every third of that. @default 15 */
-  readonly ttl?: number | undefined;
+  /** How long an instance stays after its process died, in ms; at least 1000, rounded up to whole seconds. Heartbeats come every third of it. @default 15000 */
+  readonly ttlMs?: number | undefined;
   /** Told of what the agent lives with: entries that it does not understand, and failures that it tries again. What it throws is logged and dropped. */
   readonly onWarning?: ((warning: AgentWarning) => void) | undefined;
 }
@@ -44,21 +45,21 @@ export interface EtcdAgentOptions extends AgentOptions {
  */
 export function createEtcdAgent(options: EtcdAgentOptions): Agent {
   requireOptions("options", options, etcdAgentOptionNames);
-  const { client, prefix = "/disco", ttl = 15, onWarning, ...rest } = options;
+  const { client, prefix = "/disco", ttlMs = 15_000, onWarning, ...rest } = options;
   requireText("options.prefix", prefix);
-  requireTtl("options.ttl", ttl);
+  requireTtlMs("options.ttlMs", ttlMs);
   requireFunction("options.onWarning", onWarning);
   const keys = keysOf(client);
   const layout = new AgentLayout(prefix);
   // checks the prefix
   keys.watcher(layout.root);
-  return createBackendAgent(new EtcdBackend({ keys, layout, ttl, warn: guarded(onWarning) }), rest);
+  return createBackendAgent(new EtcdBackend({ keys, layout, ttlMs, warn: guarded(onWarning) }), rest);
 }
 
 interface Setting {
   readonly keys: KeysAPI;
   readonly layout: AgentLayout;
-  readonly ttl: number;
+  readonly ttlMs: number;
   readonly warn: (warning: AgentWarning) => void;
 }
 
@@ -138,12 +139,18 @@ class HeldKey implements HeldInstance {
   }
 
   private constructor(setting: Setting, instance: InstanceData) {
-    const { keys, layout, ttl, warn } = setting;
+    const { keys, layout, ttlMs, warn } = setting;
     this.#setting = setting;
     this.key = layout.instanceKey(instance);
     this.#value = layout.valueOf(instance);
     this.#kept = new KeptKey(keys, this.key, this.#value, {
-      ttl,
+      ttlMs,
+      onConflict: (conflict) => {
+        warn({
+          code: conflict === "restored" ? "RESTORED" : "TAKEN_OVER",
+          message: `${this.key}: ${conflictMessages[conflict]}`,
+        });
+      },
       onError: (cause) => {
         warn({ code: "RETRYING", message: `${this.key} could not be kept alive`, cause });
         if (isRefusal(cause)) this.#refuse(cause);
@@ -212,7 +219,7 @@ function noop(): void {
 const etcdAgentOptionNames: ReadonlySet<string> = new Set<keyof EtcdAgentOptions>([
   "client",
   "prefix",
-  "ttl",
+  "ttlMs",
   "onWarning",
   "advertiseAddress",
   "defaultTags",

@@ -65,7 +65,7 @@ class DiscoveryBackend implements Backend {
     const host = newHost(name, hostOf(instance), hostname).as(id);
     // two that beat on one key would never come to rest
     await replaced?.remove();
-    const registration = startRegistration(keys, name, host, warn);
+    const registration = startRegistration(keys, name, host, warn, {}, !isUnique(id));
     try {
       await abortable(registration.waitRegistration(), signal);
     } catch (error) {
@@ -122,6 +122,11 @@ class DiscoveryBackend implements Backend {
       return [{ id: ports.length === 1 ? uuid : `${uuid}/${scheme}`, name, host: host.hostname, port, tags }];
     });
   }
+}
+
+/** Whether an id begins with a UUID, as those that are made here do. */
+function isUnique(id: string): boolean {
+  return /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/.test(id);
 }
 
 const servicesKey = "/services";

@@ -5,7 +5,7 @@ export { createEtcdAgent, type EtcdAgentOptions } from "./etcd-agent.js";
 export { createEtcdDiscoveryAgent, type EtcdDiscoveryAgentOptions } from "./etcd-discovery-agent.js";
 export { client, clientFromEnv, clientOptionsFromEnv, kapi } from "./from-env.js";
 export type { Host, HostInit, Hosts } from "./host.js";
-export type { KeepAliveMode } from "./keep-alive.js";
+export type { KeepAliveMode } from "./owned-key.js";
 export type { GetOptions, HostResponse, QueryOptions, Service, ServiceResponse } from "./lookup.js";
 export { HEARTBEAT_DURATION, type RegisterOptions } from "./register.js";
 export {

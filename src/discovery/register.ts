@@ -1,8 +1,9 @@
 import type { KeysAPI } from "../core/index.js";
 import { abortable, linkSignal } from "../util/signals.js";
-import { badArgument, requireMs, requireOptions, requireSignal, requireTtl } from "../util/validate.js";
+import { badArgument, requireMs, requireOptions, requireSignal, requireTtlMs } from "../util/validate.js";
 import { encodeHost, type StoredHost } from "./host.js";
-import { KeptKey, type KeepAliveMode } from "./keep-alive.js";
+import { KeptKey } from "./kept-key.js";
+import type { KeepAliveMode } from "./owned-key.js";
 import { hostKey, infoKey } from "./layout.js";
 import {
   adopt,
@@ -22,16 +23,16 @@ import {
 } from "./registration.js";
 import { retry, within } from "./retry.js";
 import { infoOf } from "./service-info.js";
-import { wordsOf, type Warn } from "./warning.js";
+import { conflictMessages, wordsOf, type Warn } from "./warning.js";
 
-/** How long a host's key lives without a heartbeat, in seconds. */
+/** How long a host's key lives without a heartbeat by default, in seconds. */
 export const HEARTBEAT_DURATION = 5;
 
 export interface RegisterOptions {
   /** Ends the registration as `close` does. */
   readonly signal?: AbortSignal | undefined;
-  /** @default HEARTBEAT_DURATION */
-  readonly ttlSeconds?: number | undefined;
+  /** How long the host's key lives without a heartbeat, in ms; at least 1000, rounded up to whole seconds. @default 5000 */
+  readonly ttlMs?: number | undefined;
   /** Between two heartbeats, in ms; at random up to a tenth shorter. @default a second less than the TTL, at least a third of it */
   readonly heartbeatMs?: number | undefined;
   /** Pause after a failure, in ms; at random up to half shorter. @default 1000 */
@@ -45,7 +46,7 @@ export interface RegisterOptions {
 }
 
 interface Resolved {
-  readonly ttl: number;
+  readonly ttlMs: number;
   readonly beatMs: number;
   readonly retryMs: number;
   readonly initialTimeoutMs: number;
@@ -56,18 +57,26 @@ interface Resolved {
 /** What is the same for all attempts of one registration. */
 interface Context extends MetadataContext {
   readonly options: Resolved;
+  /** Whether other processes may register under the same id. */
+  readonly isSharedId: boolean;
 }
 
-/** @throws {UsageError} for bad options */
+/**
+ * Starts to register a host under its `uuid`.
+ *
+ * @param isSharedId whether other processes may register under the same id: then the key is removed by comparing
+ * @throws {UsageError} for bad options
+ */
 export function startRegistration(
   keys: KeysAPI,
   service: string,
   host: StoredHost,
   warn: Warn,
   options: RegisterOptions = {},
+  isSharedId = false,
 ): Registration {
   const resolved = resolve(options);
-  const context: Context = { keys, service, warn, retryMs: resolved.retryMs, options: resolved };
+  const context: Context = { keys, service, warn, retryMs: resolved.retryMs, options: resolved, isSharedId };
   return new LiveRegistration({
     uuid: host.uuid ?? "",
     host,
@@ -88,7 +97,8 @@ async function keepRegistered(
   const key = hostKey(service, host.uuid ?? "");
   let failure: unknown;
   const kept = new KeptKey(keys, key, encodeHost(host), {
-    ttl: options.ttl,
+    ttlMs: options.ttlMs,
+    removal: context.isSharedId ? "compare" : "read",
     beatMs: options.beatMs,
     retryMs: options.retryMs,
     mode: options.mode,
@@ -98,6 +108,14 @@ async function keepRegistered(
     onError: (error) => {
       failure = error;
       warn({ code: "RETRY", service, key, message: wordsOf(error), error });
+    },
+    onConflict: (conflict) => {
+      warn({
+        code: conflict === "restored" ? "RESTORED" : "TAKEN_OVER",
+        service,
+        key,
+        message: conflictMessages[conflict],
+      });
     },
   });
   const link = linkSignal(parent);
@@ -151,28 +169,28 @@ function resolve(options: RegisterOptions): Resolved {
   requireOptions("options", options, registerOptionNames);
   const {
     signal,
-    ttlSeconds: ttl = HEARTBEAT_DURATION,
+    ttlMs = HEARTBEAT_DURATION * 1_000,
     retryMs = 1_000,
     initialTimeoutMs = 300_000,
     heartbeat = "refresh",
     credentials = "impose",
   } = options;
   requireSignal("options.signal", signal);
-  requireTtl("options.ttlSeconds", ttl);
-  const { heartbeatMs = Math.max(ttl * 1_000 - 1_000, (ttl * 1_000) / 3) } = options;
+  requireTtlMs("options.ttlMs", ttlMs);
+  const { heartbeatMs = Math.max(ttlMs - 1_000, ttlMs / 3) } = options;
   requireMs("options.heartbeatMs", heartbeatMs);
   requireMs("options.retryMs", retryMs);
   requireMs("options.initialTimeoutMs", initialTimeoutMs);
   if (!["refresh", "set"].includes(heartbeat)) badArgument('options.heartbeat must be "refresh" or "set"');
   if (!["impose", "adopt"].includes(credentials)) badArgument('options.credentials must be "impose" or "adopt"');
-  return { ttl, beatMs: heartbeatMs, retryMs, initialTimeoutMs, mode: heartbeat, adopts: credentials === "adopt" };
+  return { ttlMs, beatMs: heartbeatMs, retryMs, initialTimeoutMs, mode: heartbeat, adopts: credentials === "adopt" };
 }
 
 const nobody: Credentials = { user: "", password: "" };
 
 const registerOptionNames: ReadonlySet<string> = new Set<keyof RegisterOptions>([
   "signal",
-  "ttlSeconds",
+  "ttlMs",
   "heartbeatMs",
   "retryMs",
   "initialTimeoutMs",

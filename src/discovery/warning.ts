@@ -1,12 +1,24 @@
 import { log } from "../util/log.js";
+import type { KeyConflict } from "./owned-key.js";
 
 /**
- * `MIXED_VISIBILITY`: the service is public, and a private host registers, or its metadata became private. `METADATA_INVALID`,
- * `HOST_INVALID`: a stored value cannot be read. `METADATA_DELETED`: it is gone, and written again. `RETRY`: etcd failed,
- * and is asked again. `NOT_DELETED`: the key of a host that ended is left to its TTL.
+ * - `MIXED_VISIBILITY`: the service is public, and a private host registers, or its metadata became private
+ * - `METADATA_INVALID`, `HOST_INVALID`: a stored value cannot be read
+ * - `METADATA_DELETED`: the metadata is gone, and is written again
+ * - `RETRY`: a request failed, and is tried again
+ * - `RESTORED`: somebody overwrote the key of a host of ours; it holds our value again
+ * - `TAKEN_OVER`: another process has registered under the id of a host of ours; ours stands by until that one is gone
+ * - `NOT_DELETED`: the key of a host that ended could not be deleted, and expires
  */
 export type DiscoveryWarningCode =
-  "MIXED_VISIBILITY" | "METADATA_INVALID" | "METADATA_DELETED" | "HOST_INVALID" | "RETRY" | "NOT_DELETED";
+  | "MIXED_VISIBILITY"
+  | "METADATA_INVALID"
+  | "METADATA_DELETED"
+  | "HOST_INVALID"
+  | "RETRY"
+  | "RESTORED"
+  | "TAKEN_OVER"
+  | "NOT_DELETED";
 
 /** Something a service's owner should know, and that was handled. Holds no credential. */
 export interface DiscoveryWarning {
@@ -37,3 +49,9 @@ export function warner(handler: Warn | undefined): Warn {
 export function wordsOf(error: unknown): string {
   return error instanceof Error ? error.message : "something that is not an error was thrown";
 }
+
+/** What a warning says about a key of ours that somebody else wrote. */
+export const conflictMessages: Readonly<Record<KeyConflict, string>> = {
+  restored: "somebody overwrote this key; it holds our value again",
+  takenOver: "another process has registered under this id; this registration stands by until that one is gone",
+};

@@ -75,6 +75,13 @@ export function requireTtl(what: string, value: unknown): asserts value is numbe
   }
 }
 
+/** The TTL of an entry, in ms: etcd counts whole seconds, so a smaller one is most likely a number of seconds. */
+export function requireTtlMs(what: string, value: unknown): asserts value is number {
+  if (typeof value !== "number" || !(value >= 1_000 && value <= maxTtl * 1_000)) {
+    badArgument(`${what} must be a number of milliseconds from 1000 to 7e12, got ${show(value)}`);
+  }
+}
+
 /** A duration for a timer, in ms. */
 export function requireMs(what: string, value: unknown): asserts value is number {
   if (value === Infinity) return;

@@ -1,0 +1,58 @@
+import {
+  badArgument,
+  requireFunction,
+  requireMs,
+  requireOptions,
+  requireSignal,
+  requireTtlMs,
+} from "../util/validate.js";
+import type { KeepAliveMode, KeyConflict } from "./owned-key.js";
+
+/** `degraded`: it was written, and the last heartbeat failed or found the key taken over; the key may have expired. */
+export type KeepAliveState = "registered" | "degraded";
+
+export interface KeptKeyOptions {
+  /** How long the key lives without a heartbeat, in ms; at least 1000, rounded up to whole seconds. */
+  readonly ttlMs: number;
+  /** Time between two heartbeats, in ms, from when the last good one was sent; at random up to a tenth shorter. @default a third of `ttlMs` */
+  readonly beatMs?: number | undefined;
+  /** `refresh` wakes no watcher; it falls back to `set` on servers that do not know it. @default "refresh" */
+  readonly mode?: KeepAliveMode | undefined;
+  /** Longest pause after a write that failed, in ms; the first pauses are shorter. @default 1000 */
+  readonly retryMs?: number | undefined;
+  /** See {@link OwnedKey}. @default "compare" */
+  readonly removal?: "compare" | "read" | undefined;
+  /** Called with each change of state, the first "registered" included. */
+  readonly onState?: ((state: KeepAliveState) => void) | undefined;
+  /** Called with each failure that is tried again. */
+  readonly onError?: ((error: unknown) => void) | undefined;
+  /** Called when somebody else has written the key. */
+  readonly onConflict?: ((conflict: KeyConflict) => void) | undefined;
+  /** Ends it as `close` does. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** @throws {UsageError} for a bad option */
+export function requireKeptKeyOptions(options: KeptKeyOptions): void {
+  requireOptions("options", options, keptKeyOptionNames);
+  requireTtlMs("options.ttlMs", options.ttlMs);
+  if (options.beatMs !== undefined) requireMs("options.beatMs", options.beatMs);
+  if (options.retryMs !== undefined) requireMs("options.retryMs", options.retryMs);
+  if (!["refresh", "set", undefined].includes(options.mode)) badArgument('options.mode must be "refresh" or "set"');
+  requireFunction("options.onState", options.onState);
+  requireFunction("options.onError", options.onError);
+  requireFunction("options.onConflict", options.onConflict);
+  requireSignal("options.signal", options.signal);
+}
+
+const keptKeyOptionNames: ReadonlySet<string> = new Set<keyof KeptKeyOptions>([
+  "ttlMs",
+  "beatMs",
+  "mode",
+  "retryMs",
+  "removal",
+  "onState",
+  "onError",
+  "onConflict",
+  "signal",
+]);

@@ -1,0 +1,271 @@
+import { SdkError, UsageError, type KeysAPI } from "../core/index.js";
+import { Backoff } from "../util/backoff.js";
+import { bounded } from "../util/bounded.js";
+import { log } from "../util/log.js";
+import { linkSignal, onAbort, sleep, type Link } from "../util/signals.js";
+import { requireText } from "../util/validate.js";
+import { DiscoveryError } from "./errors.js";
+import { wordsOf } from "./warning.js";
+import { requireKeptKeyOptions, type KeepAliveState, type KeptKeyOptions } from "./kept-key-options.js";
+import { OwnedKey } from "./owned-key.js";
+
+/** Time for the create that is under way, and time for the removal, in ms. */
+const closeTimeoutMs = 2_000;
+/** The pause after the first failure in a row, in ms: there may be an endpoint that responds. */
+const firstRetryMs = 100;
+/** A server as slow as this, in ms, is still given time to respond, however short the TTL. */
+const slowServerMs = 2_000;
+
+/**
+ * Keeps one key with a TTL alive: writes it, renews it, goes on after failures, and removes it at the end. All requests
+ * come from one loop, so none overtakes another, and the removal is the last.
+ */
+export class KeptKey implements AsyncDisposable {
+  readonly key: string;
+  /** Resolves with the first successful write. Rejects with the abort reason, or a `UsageError` `ERR_CLOSED`, if it ends before. */
+  readonly written: Promise<void>;
+  /** Resolves when all is over, the removal included: to undefined after `close` or an abort, else to the error, such as a closed client or a removal that failed. */
+  readonly closed: Promise<unknown>;
+  readonly #owned: OwnedKey;
+  readonly #options: KeptKeyOptions;
+  readonly #ttlMs: number;
+  readonly #beatMs: number;
+  readonly #backoff: Backoff;
+  /** Longest wait for one endpoint, in ms; grows while none responds in time. */
+  #limitMs: number;
+  /** Aborted when it ends, with what `written` and `setValue` reject with. */
+  readonly #ending = new AbortController();
+  /** For the requests of the loop, which may outlive `#ending` for a while. */
+  readonly #requests = new AbortController();
+  readonly #unfollow: () => void;
+  #waiters: readonly Waiter[] = [];
+  #pausing: Link | undefined;
+  /** A value arrived after the last write began: skip or cut short the next pause. */
+  #hurried = false;
+  #createTimer: NodeJS.Timeout | undefined;
+  #value: string;
+  /** Counts the values given; `#writtenVersion` is that of the last one written. */
+  #version = 1;
+  #writtenVersion = 0;
+  #state: KeepAliveState | undefined;
+  #removal: Promise<void>;
+  #removalFailed = false;
+
+  /** Starts in the next microtask. @throws {UsageError} for bad arguments */
+  constructor(keys: KeysAPI, key: string, value: string, options: KeptKeyOptions) {
+    requireKeptKeyOptions(options);
+    requireText("value", value);
+    const { mode = "refresh", retryMs = 1_000, removal = "compare", signal } = options;
+    const ttl = Math.ceil(options.ttlMs / 1_000);
+    // checks the key
+    keys.watcher(key);
+    this.key = key;
+    this.#value = value;
+    this.#options = options;
+    this.#ttlMs = ttl * 1_000;
+    this.#beatMs = options.beatMs ?? this.#ttlMs / 3;
+    this.#limitMs = this.#firstLimitMs();
+    this.#backoff = new Backoff(Math.min(firstRetryMs, retryMs), retryMs);
+    this.#owned = new OwnedKey(
+      keys.withLimits(() => ({ headersMs: this.#limitMs, idleMs: this.#limitMs })),
+      key,
+      {
+        ttl,
+        mode,
+        removal,
+        onConflict: (conflict) => {
+          log.discovery("%s: %s", key, conflict);
+          guarded(() => options.onConflict?.(conflict));
+        },
+      },
+    );
+    this.written = this.#writtenAt(1);
+    this.#unfollow = onAbort(signal, (reason) => {
+      this.#end(reason);
+    });
+    const loop = this.#run();
+    this.#removal = loop.then(
+      () => this.#remove(),
+      () => this.#remove(),
+    );
+    this.closed = this.#ended(loop);
+  }
+
+  /**
+   * Writes another value at once, after the write that may be under way, also over another process that has taken the
+   * key. Resolves when it, or a later one, is written.
+   *
+   * @throws {UsageError} `ERR_CLOSED`
+   * Rejects with the abort reason when it ends before.
+   */
+  async setValue(value: string): Promise<void> {
+    requireText("value", value);
+    if (this.#ending.signal.aborted) throw closedError(this.key);
+    this.#value = value;
+    this.#version++;
+    this.#hurried = true;
+    this.#pausing?.abort(undefined);
+    return this.#writtenAt(this.#version);
+  }
+
+  /**
+   * Ends the heartbeats, then removes the key, with 2 s for each, whatever became of the caller's signal. Idempotent;
+   * after a rejection it may be called again to try the removal again. A key that could not be removed expires.
+   *
+   * @throws {ClusterError | EtcdError | ResponseError | DiscoveryError} the key could not be removed
+   */
+  async close(): Promise<void> {
+    this.#end(closedError(this.key));
+    if (this.#removalFailed) this.#removal = this.#remove();
+    await this.#removal;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #run(): Promise<void> {
+    try {
+      await Promise.resolve();
+      while (!this.#ending.signal.aborted) await this.#pause(await this.#step());
+    } catch (error) {
+      this.#end(error);
+      throw error;
+    } finally {
+      this.#unfollow();
+      clearTimeout(this.#createTimer);
+      for (const { reject } of this.#waiters) reject(this.#ending.signal.reason);
+      this.#waiters = [];
+    }
+  }
+
+  /** One heartbeat; resolves to how long to pause after it, in ms. */
+  async #step(): Promise<number> {
+    const sentMs = performance.now();
+    let isOurs: boolean;
+    try {
+      isOurs = await this.#beat();
+    } catch (error) {
+      if (this.#ending.signal.aborted) return 0;
+      // the client is closed, or this is a fault of the program: nothing will ever be written
+      if (error instanceof UsageError || !(error instanceof SdkError)) throw error;
+      this.#limitMs = Math.min(this.#limitMs * 2, Math.max(this.#ttlMs / 2, slowServerMs));
+      log.discovery("keeping %s: %s", this.key, error.message);
+      guarded(() => this.#options.onError?.(error));
+      if (this.#state !== undefined) this.#enter("degraded");
+      return this.#backoff.next();
+    }
+    // a server that needs as long as the first limit keeps the longer one
+    if (performance.now() - sentMs < this.#firstLimitMs()) this.#limitMs = this.#firstLimitMs();
+    this.#backoff.reset();
+    this.#enter(isOurs ? "registered" : "degraded");
+    return sentMs + this.#beatMs * (1 - Math.random() / 10) - performance.now();
+  }
+
+  async #beat(): Promise<boolean> {
+    this.#hurried = false;
+    const version = this.#version;
+    const isOurs = await this.#owned.keep(this.#value, version !== this.#writtenVersion, this.#requests.signal);
+    if (!isOurs) return false;
+    this.#writtenVersion = version;
+    const done = this.#waiters.filter((waiter) => waiter.version <= version);
+    this.#waiters = this.#waiters.filter((waiter) => waiter.version > version);
+    for (const { resolve } of done) resolve();
+    return true;
+  }
+
+  /** A heartbeat that meets an endpoint without a response must leave time for another one before the key expires. */
+  #firstLimitMs(): number {
+    const spareMs = Math.max(this.#ttlMs - this.#beatMs, this.#ttlMs / 10);
+    return spareMs * 0.4;
+  }
+
+  async #pause(ms: number): Promise<void> {
+    if (ms <= 0 || this.#hurried || this.#ending.signal.aborted) return;
+    const pausing = linkSignal(this.#ending.signal);
+    this.#pausing = pausing;
+    try {
+      await sleep(ms, pausing.signal);
+    } catch {
+      // a new value, or the end
+    } finally {
+      this.#pausing = undefined;
+      pausing.unlink();
+    }
+  }
+
+  /** Only a create can bring the key back after its removal: it gets time to be answered. All other requests are given up at once. */
+  #end(reason: unknown): void {
+    if (this.#ending.signal.aborted) return;
+    this.#ending.abort(reason);
+    const giveUp = (): void => {
+      this.#requests.abort(reason);
+    };
+    if (this.#owned.creating) this.#createTimer = setTimeout(giveUp, closeTimeoutMs);
+    else giveUp();
+  }
+
+  #writtenAt(version: number): Promise<void> {
+    const promise = new Promise<void>((resolve, reject) => {
+      this.#waiters = [...this.#waiters, { version, resolve, reject }];
+    });
+    // nobody has to wait for it
+    promise.catch(() => undefined);
+    return promise;
+  }
+
+  #enter(state: KeepAliveState): void {
+    if (this.#state === state) return;
+    this.#state = state;
+    guarded(() => this.#options.onState?.(state));
+  }
+
+  async #remove(): Promise<void> {
+    const tooLate = (): DiscoveryError =>
+      new DiscoveryError(
+        "CLOSE_TIMEOUT",
+        `etcd did not confirm within ${String(closeTimeoutMs)} ms that ${JSON.stringify(this.key)} is removed`,
+      );
+    try {
+      this.#removalFailed = false;
+      await bounded(closeTimeoutMs, undefined, tooLate, (signal) => this.#owned.remove(signal));
+    } catch (error) {
+      this.#removalFailed = true;
+      log.discovery("%s could not be removed, it will expire: %s", this.key, wordsOf(error));
+      throw error;
+    }
+  }
+
+  async #ended(loop: Promise<void>): Promise<unknown> {
+    let ended: unknown;
+    try {
+      await loop;
+    } catch (error) {
+      ended = error;
+    }
+    try {
+      await this.#removal;
+    } catch (error) {
+      ended ??= error;
+    }
+    return ended;
+  }
+}
+
+interface Waiter {
+  readonly version: number;
+  readonly resolve: () => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+function guarded(handler: () => void): void {
+  try {
+    handler();
+  } catch (error) {
+    log.discovery("a handler threw: %s", wordsOf(error));
+  }
+}
+
+function closedError(key: string): UsageError {
+  return new UsageError("ERR_CLOSED", `the registration of ${JSON.stringify(key)} is closed`);
+}
