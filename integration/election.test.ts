@@ -374,6 +374,9 @@ async function contender(
     heal: () => {
       proxy.heal();
     },
+    slow: (ms) => {
+      proxy.slow(ms);
+    },
     releases: () => releases,
     lastGoodBeatMs: () => lastGoodBeatMs,
     pending: () => pending,

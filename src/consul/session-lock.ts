@@ -6,9 +6,10 @@ import {
   type LeaderEntry,
   type Leadership,
   type Lock,
-  type LockMaker,
+  type LockProvider,
   type LockSession,
 } from "../election/lock.js";
+import { untilReleased } from "../election/lock-release.js";
 import type { RawResponse, RequestSpec, Sender } from "../http/exchange.js";
 import { abortable } from "../util/signals.js";
 import { agentCalls } from "./agent.js";
@@ -39,7 +40,7 @@ const maxDelayMs = 1_000;
 const maxWaitMs = 60_000;
 
 /** Locks on Consul: a key that is held by a session, which goes when its holder does not renew it. */
-export function sessionLocks(sender: Sender): LockMaker {
+export function sessionLocks(sender: Sender): LockProvider {
   return {
     resolve: (config) => {
       const leadership = resolveLeadership(config, limits);
@@ -93,6 +94,8 @@ class ConsulLockSession implements LockSession {
   readonly #requests: KeyRequests;
   /** Whether the key may be ours: from when an acquire was sent until we know better. */
   #mayHold = false;
+  /** Settles when the last `tryAcquire` has, which goes on when its caller no longer waits. */
+  #acquiring: Promise<unknown> = Promise.resolve();
   /** How often in a row the key was free, and yet not to be had. */
   #refusals = 0;
 
@@ -103,13 +106,21 @@ class ConsulLockSession implements LockSession {
   }
 
   async tryAcquire(signal: AbortSignal): Promise<Hold | undefined> {
+    signal.throwIfAborted();
+    // never cut short: a release that overtakes it would leave the lock with a session that ends, and a lock-delay behind
+    const acquiring = this.#acquire();
+    this.#acquiring = acquiring.catch(() => undefined);
+    return abortable(acquiring, signal);
+  }
+
+  async #acquire(): Promise<Hold | undefined> {
     this.#mayHold = true;
-    this.#mayHold = await this.#requests.write({ acquire: this.id }, signal).catch((error: unknown) => {
+    this.#mayHold = await this.#requests.write({ acquire: this.id }, undefined).catch((error: unknown) => {
       if (isInvalidSession(error)) throw this.#lost("Consul does not know the session any more");
       throw error;
     });
     if (!this.#mayHold) return undefined;
-    const entry = await this.#requests.read(signal);
+    const entry = await this.#requests.read(undefined);
     if (entry?.session !== this.id) return undefined;
     this.#refusals = 0;
     return { fencingToken: tokenOf(entry) };
@@ -156,9 +167,12 @@ class ConsulLockSession implements LockSession {
   }
 
   async close(signal: AbortSignal): Promise<void> {
-    // a session that ends with the key in its hands leaves a lock-delay behind
-    if (this.#mayHold) await this.release(signal).catch(() => undefined);
-    await this.#requests.destroy(this.id, signal);
+    await abortable(this.#acquiring, signal);
+    await untilReleased(signal, async (each) => {
+      // a session that ends while it holds the key leaves a lock-delay behind
+      if (this.#mayHold) await this.release(each).catch(unlessRefused);
+      await this.#requests.destroy(this.id, each);
+    });
   }
 
   #lost(why: string): ElectionError {
@@ -188,7 +202,7 @@ class KeyRequests {
   }
 
   /** An acquire or a release: whether it was done. Other readers expect the same body of both. */
-  async write(query: Query, signal: AbortSignal): Promise<boolean> {
+  async write(query: Query, signal: AbortSignal | undefined): Promise<boolean> {
     const spec: RequestSpec = {
       ...specOf("PUT", this.#path, { dc: this.leadership.dc, ...query }),
       headers: { "content-type": "application/json" },
@@ -262,4 +276,9 @@ function contactInfoOf(value: string): string {
 /** Consul says it with a 500, and has no number for it. */
 function isInvalidSession(error: unknown): boolean {
   return error instanceof RequestError && error.statusCode === 500 && /invalid session/i.test(error.body);
+}
+
+/** A refusal will not become better; anything else may. */
+function unlessRefused(error: unknown): void {
+  if (!(error instanceof RequestError)) throw error;
 }

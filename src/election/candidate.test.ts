@@ -26,6 +26,9 @@ lockSuite("a lock in memory", {
       },
       releases: () => connection.releases,
       lastGoodBeatMs: () => connection.lastGoodBeatMs,
+      slow: (ms) => {
+        connection.slow(ms);
+      },
       pending: () => connection.pending,
     });
   },

@@ -2,13 +2,16 @@ import { SdkError } from "../util/errors.js";
 import { plainCause } from "../util/plain-cause.js";
 
 /**
- * `ERR_LOST`: the backend says that the lock, or the session it hangs on, is ours no more; `ERR_EXPIRED`: no beat got
- * through in time, so that it may be somebody else's by now; `ERR_RESIGNED`: it was given up, by `abdicate()` or
- * `close()`; `ERR_FINISHED`: the callback has ended, and the term with it; `ERR_TIMEOUT`: a backend took too long;
- * `ERR_CALLBACK`: the callback threw something that is no error.
+ * - `ERR_LOST`: the backend reports that the lock, or the session it belongs to, is no longer ours
+ * - `ERR_EXPIRED`: no heartbeat succeeded in time, so that the lock may be somebody else's by now
+ * - `ERR_RESIGNED`: the lock was given up, by `abdicate()` or `close()`
+ * - `ERR_FINISHED`: the callback has ended, and the term with it
+ * - `ERR_TIMEOUT`: the backend took too long
+ * - `ERR_DIRECTORY`: the key is a directory of etcd, so that it cannot be a lock
+ * - `ERR_CALLBACK`: the callback threw something that is not an error
  */
 export type ElectionErrorCode =
-  "ERR_LOST" | "ERR_EXPIRED" | "ERR_RESIGNED" | "ERR_FINISHED" | "ERR_TIMEOUT" | "ERR_CALLBACK";
+  "ERR_DIRECTORY" | "ERR_LOST" | "ERR_EXPIRED" | "ERR_RESIGNED" | "ERR_FINISHED" | "ERR_TIMEOUT" | "ERR_CALLBACK";
 
 /** Why a term ended (the reason of its signal), or a step of an election failed. */
 export class ElectionError extends SdkError {
@@ -32,7 +35,9 @@ export function isLost(error: unknown): error is ElectionError {
 export function asError(thrown: unknown): Error {
   return thrown instanceof Error
     ? thrown
-    : new ElectionError("ERR_CALLBACK", "the callback threw something that is no error", { cause: plainCause(thrown) });
+    : new ElectionError("ERR_CALLBACK", "the callback threw something that is not an error", {
+        cause: plainCause(thrown),
+      });
 }
 
 /** Why a term ends that was given up on purpose. */

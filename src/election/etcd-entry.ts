@@ -1,4 +1,4 @@
-import type { KeyNode } from "../core/index.js";
+import { isKeyNotFound, type KeyNode, type KeysAPI } from "../core/index.js";
 import type { LeaderEntry } from "./lock.js";
 
 /** The key of etcd that a leadership's key stands for, as etcd itself writes it. */
@@ -8,6 +8,20 @@ export function keyPath(key: string): string {
     .filter(Boolean)
     .map((segment) => `/${segment}`)
     .join("");
+}
+
+/** The node at a key, by quorum; undefined if there is none. */
+export async function readNode(
+  keys: KeysAPI,
+  key: string,
+  signal: AbortSignal | undefined,
+): Promise<KeyNode | undefined> {
+  try {
+    return (await keys.get(key, { quorum: true, signal })).node;
+  } catch (error) {
+    if (isKeyNotFound(error)) return undefined;
+    throw error;
+  }
 }
 
 /** What a key tells of its leader. One that others wrote counts as held, with its whole value as contact info. */

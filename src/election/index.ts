@@ -15,7 +15,7 @@ export {
   type LeaderSession,
   type Lock,
   type LockLimits,
-  type LockMaker,
+  type LockProvider,
   type LockSession,
   type SignalOptions,
 } from "./lock.js";

@@ -99,7 +99,7 @@ export interface Candidate {
 }
 
 /** What makes the locks of one backend, for `createCandidate`. */
-export interface LockMaker {
+export interface LockProvider {
   /** Checks a config. @throws {UsageError} */
   resolve(config: LeadershipConfig): Leadership;
   /** The lock of a leadership. What it rejects with, `participate` rejects with. */

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import net, { type AddressInfo, type Socket } from "node:net";
+import { Transform } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /**
@@ -11,9 +12,10 @@ export type Cut = "refuse" | "hang" | "mute";
 /** A TCP proxy on 127.0.0.1 in front of one server, that can be cut. */
 export class TcpProxy implements AsyncDisposable {
   readonly #server: net.Server;
-  readonly #pairs = new Set<readonly [Socket, Socket]>();
+  readonly #pairs = new Set<readonly [client: Socket, server: Socket, responses: Transform]>();
   #port = 0;
   #cut: Cut | undefined;
+  #slowMs = 0;
 
   /** @param url of the server */
   static async start(url: string): Promise<TcpProxy> {
@@ -33,15 +35,22 @@ export class TcpProxy implements AsyncDisposable {
       }
       const server = net.connect(Number(to.port), to.hostname);
       server.on("error", () => undefined);
-      const pair = [client, server] as const;
+      const responses = new Transform({
+        transform: (chunk: Buffer, _encoding, done) => {
+          if (this.#slowMs === 0) done(null, chunk);
+          else setTimeout(done, this.#slowMs, null, chunk);
+        },
+      });
+      const pair = [client, server, responses] as const;
       this.#pairs.add(pair);
-      for (const [from, other] of [pair, [server, client] as const]) {
+      for (const [from, other] of [[client, server] as const, [server, client] as const]) {
         from.once("close", () => {
           this.#pairs.delete(pair);
           other.destroy();
         });
-        if (this.#cut === undefined || (this.#cut === "mute" && from === client)) from.pipe(other);
       }
+      if (this.#cut === undefined || this.#cut === "mute") client.pipe(server);
+      if (this.#cut === undefined) server.pipe(responses).pipe(client);
     });
   }
 
@@ -54,14 +63,20 @@ export class TcpProxy implements AsyncDisposable {
     return this.#pairs.size;
   }
 
+  /** Delays all responses by this much, in ms; 0 for no more. Requests get through at once. */
+  slow(ms: number): void {
+    this.#slowMs = ms;
+  }
+
   cut(how: Cut): void {
     this.#cut = how;
-    for (const [client, server] of this.#pairs) {
+    for (const [client, server, responses] of this.#pairs) {
       if (how === "refuse") {
         client.destroy();
         continue;
       }
-      server.unpipe(client);
+      server.unpipe(responses);
+      responses.unpipe(client);
       server.pause();
       if (how === "mute") continue;
       client.unpipe(server);

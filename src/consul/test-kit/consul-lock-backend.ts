@@ -48,6 +48,9 @@ export function consulLockBackend({ suffix, start, manyTermsMs, expiryLatenessMs
         heal: () => {
           proxy.heal();
         },
+        slow: (ms) => {
+          proxy.slow(ms);
+        },
         releases: () => seen.releases,
         lastGoodBeatMs: () => seen.lastGoodBeatMs,
         pending: () => seen.pending,

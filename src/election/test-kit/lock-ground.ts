@@ -12,6 +12,8 @@ export interface LockContender {
   readonly candidate: Candidate;
   cut(how: Cut): void;
   heal(): void;
+  /** Delays the backend's responses from now on, in ms. */
+  slow(ms: number): void;
   /** Requests to give up a lock. One that got no answer is asked again when the session is closed. */
   releases(): ReleaseCounts;
   /** When the last beat, or acquire, that was answered well was sent; `performance.now()`. */

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { aborted } from "../../util/bounded.js";
 import { assertCode, newKey, participating, Stalls, Terms, type LockBackend } from "./lock-ground.js";
+import { registerFaults } from "./lock-faults-suite.js";
 import { after, before, describe, test } from "../../test-kit/register.js";
 import { gate } from "../../test-kit/scripted-cluster.js";
 import { until } from "../../test-kit/waiting.js";
@@ -322,5 +323,7 @@ export function lockSuite(name: string, backend: LockBackend): void {
       await assert.rejects(failing, /^Error: no$/);
       assert.equal(a.pending() + b.pending(), 0);
     });
+
+    registerFaults(backend);
   });
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { createCandidate } from "../candidate.js";
+import { untilAnswered } from "../lock-contact.js";
 import { ElectionError } from "../errors.js";
 import {
   resolveLeadership,
@@ -11,7 +12,7 @@ import {
   type LockSession,
 } from "../lock.js";
 import { aborted } from "../../util/bounded.js";
-import { sleep } from "../../util/signals.js";
+import { abortable, sleep } from "../../util/signals.js";
 import type { Cut } from "../../test-kit/tcp-proxy.js";
 
 interface MemorySession {
@@ -118,19 +119,29 @@ export class MemoryConnection {
   lastGoodBeatMs = 0;
   pending = 0;
   #cut: Cut | undefined;
+  #slowMs = 0;
   readonly #calls = new Set<AbortController>();
 
   constructor(server: MemoryLockServer) {
     this.server = server;
     this.candidate = createCandidate({
       resolve: (config) => resolveLeadership(config, { minTtlMs: 50, maxTtlMs: 60_000, maxLockDelayMs: 60_000 }),
-      connect: (leadership) => new MemoryLock(this, leadership),
+      connect: async (leadership, signal) => {
+        const lock = new MemoryLock(this, leadership);
+        await untilAnswered(leadership, signal, () => lock.entry(signal));
+        return lock;
+      },
     });
   }
 
   cut(how: Cut): void {
     this.#cut = how;
     if (how === "refuse") this.#endCalls();
+  }
+
+  /** Delays responses from now on, in ms. */
+  slow(ms: number): void {
+    this.#slowMs = ms;
   }
 
   heal(): void {
@@ -148,6 +159,7 @@ export class MemoryConnection {
     try {
       await this.#pass(off);
       const value = await apply();
+      await sleep(this.#slowMs, off);
       await this.#pass(off);
       return value;
     } finally {
@@ -165,7 +177,7 @@ export class MemoryConnection {
 
   async #pass(signal: AbortSignal): Promise<void> {
     if (this.#cut === "refuse") throw new Error("connection refused");
-    if (this.#cut === "hang") await aborted(signal);
+    if (this.#cut === "hang" || this.#cut === "mute") await aborted(signal);
     await sleep(1, signal);
   }
 
@@ -214,6 +226,7 @@ class MemoryLockSession implements LockSession {
   readonly ttlMs: number;
   readonly #connection: MemoryConnection;
   readonly #leadership: Leadership;
+  #acquiring: Promise<unknown> = Promise.resolve();
 
   constructor(connection: MemoryConnection, leadership: Leadership, id: string) {
     this.id = id;
@@ -223,7 +236,10 @@ class MemoryLockSession implements LockSession {
   }
 
   async tryAcquire(signal: AbortSignal): Promise<Hold | undefined> {
-    const answer = await this.#connection.call(signal, () => this.#server.acquire(this.id));
+    signal.throwIfAborted();
+    const acquiring = this.#connection.call(undefined, () => this.#server.acquire(this.id));
+    this.#acquiring = acquiring.catch(() => undefined);
+    const answer = await abortable(acquiring, signal);
     if (answer === "unknown session") throw new ElectionError("ERR_LOST", "the session is unknown");
     return answer === "held" ? undefined : { fencingToken: String(answer) };
   }
@@ -259,8 +275,10 @@ class MemoryLockSession implements LockSession {
     return wasOurs;
   }
 
-  close(signal: AbortSignal): Promise<void> {
-    return this.#connection.call(signal, () => {
+  async close(signal: AbortSignal): Promise<void> {
+    await abortable(this.#acquiring, signal);
+    await this.#connection.call(signal, () => {
+      this.#server.release(this.id, this.#leadership.key);
       this.#server.endSession(this.id);
     });
   }
