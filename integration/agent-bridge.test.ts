@@ -95,7 +95,7 @@ test("agent, bridge: what the layout cannot hold is refused, what it cannot be i
     { tags: ["blue"] },
     { tags: ["scheme:a", "scheme:b"] },
   ]) {
-    await assert.rejects(agent.register({ ...good, ...fields }), agentError("INVALID_REGISTRATION"));
+    await assert.rejects(agent.register({ ...good, ...fields }), agentError("ERR_INVALID_REGISTRATION"));
   }
   for (const name of ["a/b", "_a", ".."]) {
     await assert.rejects(agent.register({ ...good, name }), { code: "INVALID_NAME" });

@@ -1,3 +1,5 @@
+import type { Checks } from "../util/fields.js";
+import { badArgument, requireSignal, show } from "../util/validate.js";
 import type { Instance, NewInstance } from "./instance.js";
 
 /** What happened to an instance. */
@@ -5,25 +7,31 @@ export type Operation = "add" | "update" | "delete";
 
 const operationCodes = { add: 0, update: 1, delete: 2 } as const satisfies Record<Operation, number>;
 
-/** The number of an operation, as other implementations send it: 0 add, 1 update, 2 delete. */
+/**
+ * The number that stands for an operation in the Go implementation: 0 add, 1 update, 2 delete.
+ *
+ * @throws {UsageError} not an operation
+ */
 export function operationCode(op: Operation): number {
+  if (!Object.hasOwn(operationCodes, op)) badArgument(`op must be "add", "update" or "delete", got ${show(op)}`);
   return operationCodes[op];
 }
 
-/** One change of a service. */
+/** One change of a service. Frozen. */
 export interface InstanceEvent {
   readonly op: Operation;
-  /** As it is now; of a delete, as it was known last. */
+  /** The instance as it is now; for a delete, as it was last known. */
   readonly instance: Instance;
 }
 
 /**
- * Hands out what happens to the instances of one service, in batches. The first batch is the full set as `add` events, and
- * may be empty; later ones never are. Folding all batches gives the present set. To a slow reader the pending events of one
+ * Follows the instances of one service, in batches of events. The first batch is the full set, as `add` events, and may be
+ * empty; later batches never are. Replaying all batches gives the present set. For a slow reader, the pending events of one
  * instance are merged into one. Outages of the backend do not end it.
  *
- * Ends normally by `close`, by `break`, when its signal aborts, and when its agent leaves; throws when the backend refuses
- * for good, for want of rights say. Close it: it shares one poll of the backend with the other watchers of the service.
+ * It ends quietly by `close()`, by `break` and when its agent leaves. It throws the reason when its signal aborts, and the
+ * error when the backend refuses for good, such as for missing rights. Close it when you are done: it shares one poll of the
+ * backend with the other watchers of the service.
  */
 export interface ServiceWatcher
   extends AsyncIterableIterator<readonly InstanceEvent[], undefined, AbortSignal | undefined>, AsyncDisposable {
@@ -31,34 +39,47 @@ export interface ServiceWatcher
    * Waits for the next batch.
    *
    * @throws {UsageError} `ERR_BUSY`: an earlier `next` is still waiting
-   * Rejects with `signal.reason` when aborted; nothing is lost by that.
+   * Rejects with `signal.reason` when this call's signal aborts; nothing is lost by that.
    */
   next(signal?: AbortSignal): Promise<IteratorResult<readonly InstanceEvent[], undefined>>;
+  /** The same as {@link close}; `break` calls it. */
   return(): Promise<IteratorResult<readonly InstanceEvent[], undefined>>;
-  /** Ends it; a waiting `next` resolves as done. Idempotent. */
+  /** Ends it; a waiting `next` resolves as done. Resolves once nothing polls the backend for it. Idempotent. */
   close(): Promise<void>;
-  /** Resolves, never rejects, when it has ended: to the error that ended it, or undefined. */
+  /** Resolves, never rejects, once it has ended: to the backend's error, else to undefined. */
   readonly closed: Promise<unknown>;
   [Symbol.asyncIterator](): ServiceWatcher;
 }
 
 export interface WatchOptions {
-  /** Closes the watcher. */
+  /** Ends the watcher when it aborts: iterating throws its reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A service as it was when it was asked for; one without instances is still a service, and can be watched. */
+/** The checks of {@link WatchOptions}. */
+export const watchChecks: Checks<WatchOptions> = { signal: requireSignal };
+
+/** A snapshot of a service. One without instances is a service, too, and can be watched. Frozen. */
 export interface Service {
   readonly name: string;
-  /** Those that carry all tags that were asked for. */
+  /** The instances that carry all tags of the query. */
   readonly instances: readonly Instance[];
-  /** Watches it, by the same tags. No I/O before the watcher's first `next`. @throws {UsageError} `ERR_CLOSED`: the agent is closed */
+  /**
+   * Watches the service, with the tags of the query. No I/O before this call has returned.
+   *
+   * @throws {UsageError} for a bad option; `ERR_CLOSED`: the agent is closed
+   *
+   * @example
+   * for await (const events of service.watch({ signal })) {
+   *   for (const { op, instance } of events) console.log(op, instance.addr());
+   * }
+   */
   watch(options?: WatchOptions): ServiceWatcher;
 }
 
 export interface RegisterOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Takes the place of an instance that this agent registered under the same id. @default false */
+  /** Replace an instance that this agent holds under the same id. @default false */
   readonly replace?: boolean | undefined;
 }
 
@@ -73,44 +94,53 @@ export interface QueryOptions {
 }
 
 /**
- * Registers the instances that this process runs, and finds those of others; what keeps them is the backend's matter.
- * Every call rejects with `signal.reason` when aborted, with the backend's own errors when it fails, and with `UsageError`
- * for bad arguments and when the agent is closed.
+ * Registers the instances that this process runs, and finds those of others. The backend keeps them.
+ *
+ * Every call rejects with `signal.reason` when aborted, with the backend's own errors when the backend fails, and with a
+ * UsageError for bad arguments and, as `ERR_CLOSED`, once the agent is closed.
  */
 export interface Agent extends AsyncDisposable {
   /**
-   * Registers an instance and keeps it there; resolves to its id once others can see it. An instance with this id that was
-   * left behind by another agent, such as the one of an earlier run, is taken over.
+   * Registers an instance and keeps it registered. Resolves to its id once others can see it. An instance with this id that
+   * another agent left behind, such as one of an earlier run, is taken over.
    *
-   * @throws {AgentError} `INVALID_REGISTRATION`, before any I/O; `ALREADY_REGISTERED`; `ADVERTISE`
+   * @throws {AgentError} `ERR_INVALID_REGISTRATION`, before any I/O; `ERR_ALREADY_REGISTERED`; `ERR_ADVERTISE`
+   *
+   * @example
+   * await agent.register({ name: "web", addr: "10.0.0.1", port: 80, tags: ["blue"] });
    */
   register(instance: NewInstance, options?: RegisterOptions): Promise<string>;
-  /** Takes an instance back. An id that this agent does not hold is no error; one whose removal fails stays held. */
+  /**
+   * Deregisters an instance, and cancels a registration of this id that is in progress. Does nothing for an id that this
+   * agent does not hold. If it rejects, the agent still holds the instance.
+   */
   deregister(id: string, options?: DeregisterOptions): Promise<void>;
-  /** All services that have an instance with those tags, by name. */
+  /** All services that have an instance with these tags, by name. */
   services(options?: QueryOptions): Promise<ReadonlyMap<string, Service>>;
-  /** One service; unknown ones are empty. */
+  /** One service; empty if nobody knows it. */
   service(name: string, options?: QueryOptions): Promise<Service>;
   /**
-   * Takes back all that this agent registered, and ends its watchers; it can be used again.
+   * Deregisters everything that this agent holds and ends its watchers. The agent can be used again.
    *
-   * @throws {AggregateError} of what failed, after all were tried; what could not be taken back stays held
+   * @throws {AggregateError} all failures, after every instance was tried; the agent still holds those that failed
    */
   leave(options?: DeregisterOptions): Promise<void>;
   /** Leaves for good. Idempotent. @throws {AggregateError} as `leave` does */
   close(): Promise<void>;
 }
 
-/** What an agent cannot tell by rejecting: it goes on. */
+/** Something that went wrong in the background; the agent goes on. */
 export interface AgentWarning {
   /**
-   * - `SKIPPED`: an entry of the backend is not an instance, and is left out
-   * - `RETRYING`: the backend failed, and is tried again
-   * - `LEFTOVER`: an old entry could not be removed, and expires
-   * - `RESTORED`: somebody overwrote the entry of an instance of ours; it holds our value again
+   * - `SKIPPED`: an entry of the backend is not an instance and is left out
+   * - `RETRYING`: the backend failed and is tried again
+   * - `LEFTOVER`: an old entry could not be removed; it expires
+   * - `RESTORED`: somebody overwrote the entry of one of our instances; it holds our value again
    * - `TAKEN_OVER`: another process has registered an instance under this id; ours stands by until that one is gone
    */
   readonly code: "SKIPPED" | "RETRYING" | "LEFTOVER" | "RESTORED" | "TAKEN_OVER";
+  /** What happened, in words. Holds no credential. */
   readonly message: string;
+  /** What failed, if something did. */
   readonly cause?: unknown;
 }

@@ -9,7 +9,7 @@ import { createBackendAgent } from "./backend-agent.js";
 import type { InstanceData } from "./instance.js";
 import { LocalBackend } from "./local-agent.js";
 
-/** A backend whose watched state is what the test says. */
+/** A backend whose sources deliver what the test specifies. */
 class ScriptedBackend extends LocalBackend {
   reads = 0;
   polls = 0;
@@ -56,11 +56,11 @@ function data(id: string, port = 1): InstanceData {
   return { id, name: "s", host: "h", port, tags: [] };
 }
 
-test("operations have the numbers of other implementations", () => {
+test("operationCode: the numbers of the Go implementation", () => {
   assert.deepEqual((["add", "update", "delete"] as const).map(operationCode), [0, 1, 2]);
 });
 
-test("all watchers of a service share one source, which ends with the last of them", async () => {
+test("watchers of one service share one source, which ends with the last of them", async () => {
   const backend = new ScriptedBackend();
   await using agent = createBackendAgent(backend);
   const service = await agent.service("s");
@@ -93,7 +93,7 @@ test("all watchers of a service share one source, which ends with the last of th
   assert.equal(backend.polls, 0);
 });
 
-test("what is pending for a slow reader is one event per instance", async () => {
+test("watcher: a slow reader gets one merged event for each instance", async () => {
   const backend = new ScriptedBackend();
   await using agent = createBackendAgent(backend);
   const service = await agent.service("s");
@@ -130,7 +130,7 @@ test("what is pending for a slow reader is one event per instance", async () => 
   ]);
 });
 
-test("a source that fails ends its watchers: what they had is told, then next throws, then it is done", async () => {
+test("watcher: when its source fails, it delivers what is unread, then throws the error, then is done", async () => {
   const backend = new ScriptedBackend();
   await using agent = createBackendAgent(backend);
   const service = await agent.service("s");
@@ -143,13 +143,13 @@ test("a source that fails ends its watchers: what they had is told, then next th
   await assert.rejects(watcher.next(), (error) => error === failure);
   assert.deepEqual(await watcher.next(), { done: true, value: undefined });
   await watcher.close();
-  // another watch begins anew
+  // another watcher starts a new source
   const again = service.watch();
   backend.tell({ kind: "state", instances: [data("x"), data("y")] });
   assert.equal((await again.next()).value?.length, 2);
 });
 
-test("signals: one ends the watcher, one only a next, and no listener is left", async () => {
+test("watcher: one signal ends it, another only one next, and no listener stays", async () => {
   const backend = new ScriptedBackend();
   await using agent = createBackendAgent(backend);
   const [ends, stops] = [new AbortController(), new AbortController()];
@@ -162,13 +162,13 @@ test("signals: one ends the watcher, one only a next, and no listener is left", 
   assert.equal((await watcher.next()).value?.length, 1);
   const last = watcher.next();
   ends.abort();
-  assert.deepEqual(await last, { done: true, value: undefined });
+  await assert.rejects(last, { name: "AbortError" });
   assert.equal(await watcher.closed, undefined);
   assert.equal(backend.polls, 0);
   for (const { signal } of [ends, stops]) assert.equal(getEventListeners(signal, "abort").length, 0);
 });
 
-test("calls for one id take turns", async () => {
+test("agent: calls for one id run one after the other, those for other ids do not wait", async () => {
   const local = new LocalBackend();
   const { opened, open } = gate();
   const log: string[] = [];
@@ -197,14 +197,14 @@ test("calls for one id take turns", async () => {
   await other;
   open();
   await Promise.all([first, third]);
-  await assert.rejects(second, { code: "ALREADY_REGISTERED" });
+  await assert.rejects(second, { code: "ERR_ALREADY_REGISTERED" });
   const removed = agent.deregister("x");
   const again = agent.register({ id: "x", name: "s", addr: "h", port: 5 });
   await Promise.all([removed, again]);
   assert.deepEqual(log, ["add 1", "add 4", "add 3", "remove", "add 5"]);
 });
 
-test("deregistering calls off what is being registered", async () => {
+test("agent: deregistering cancels a registration in progress", async () => {
   const local = new LocalBackend();
   const backend: Backend = {
     add: (_instance, { signal }) =>

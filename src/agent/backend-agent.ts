@@ -1,42 +1,46 @@
 import { randomUUID } from "node:crypto";
 import pLimit from "p-limit";
+import { optional, requireFields, type Checks } from "../util/fields.js";
+import { closedError } from "../util/handle.js";
 import { UsageError } from "../util/errors.js";
-import { abortable, linkSignal } from "../util/signals.js";
-import { badArgument, requireBoolean, requireOptions, requireSignal, requireText } from "../util/validate.js";
-import type {
-  Agent,
-  DeregisterOptions,
-  QueryOptions,
-  RegisterOptions,
-  Service,
-  ServiceWatcher,
-  WatchOptions,
+import { abortable, linkSignal, throwIfAborted } from "../util/signals.js";
+import { badArgument, requireBoolean, requireSignal, requireText } from "../util/validate.js";
+import {
+  watchChecks,
+  type Agent,
+  type DeregisterOptions,
+  type QueryOptions,
+  type RegisterOptions,
+  type Service,
+  type ServiceWatcher,
+  type WatchOptions,
 } from "./agent.js";
-import { checkAgentOptions, checkTags, resolveAdvertised, type AgentOptions } from "./agent-options.js";
+import { requireTags, resolveAdvertised, resolveAgentOptions, type AgentOptions } from "./agent-options.js";
 import type { Backend } from "./backend.js";
 import { AgentError } from "./errors.js";
-import { Feed } from "./feed.js";
 import {
   checkNewInstance,
-  createInstance,
+  freezeInstance,
   hasTags,
   type Instance,
   type InstanceData,
   type NewInstance,
 } from "./instance.js";
-import { QueuedWatcher } from "./queued-watcher.js";
-import { Turns } from "./turns.js";
+import { requireMethods } from "./require-methods.js";
+import { SharedWatch } from "./shared-watch.js";
+import { Slots } from "./slots.js";
 
-/** Deregistrations at once when leaving. */
+/** How many deregistrations run at once when leaving. */
 const leaveWidth = 8;
 
 /**
- * Makes an agent of a backend. What all backends have in common lives here: checks, ids, tags, whose instance is whose,
- * one poll per watched service, leaving.
+ * Makes an agent from a backend. What all backends have in common is done here: checks, ids, tags, which instances are the
+ * agent's own, one poll for each watched service, leaving.
  *
- * @throws {UsageError} for a bad option
+ * @throws {UsageError} for bad arguments
  */
 export function createBackendAgent(backend: Backend, options: AgentOptions = {}): Agent {
+  requireMethods("backend", backend, ["add", "list", "source"]);
   return new BackendAgent(backend, options);
 }
 
@@ -44,27 +48,27 @@ class BackendAgent implements Agent {
   readonly #backend: Backend;
   readonly #advertiseAddress: string | undefined;
   readonly #defaultTags: readonly string[];
-  readonly #turns = new Turns();
-  readonly #feeds = new Map<string, Feed>();
+  readonly #slots = new Slots();
+  readonly #watches = new Map<string, SharedWatch>();
   #closing: Promise<void> | undefined;
 
   constructor(backend: Backend, options: AgentOptions) {
-    ({ advertiseAddress: this.#advertiseAddress, defaultTags: this.#defaultTags } = checkAgentOptions(options));
+    ({ advertiseAddress: this.#advertiseAddress, defaultTags: this.#defaultTags } = resolveAgentOptions(options));
     this.#backend = backend;
   }
 
   async register(newInstance: NewInstance, options: RegisterOptions = {}): Promise<string> {
-    requireOptions("options", options, registerOptionNames);
+    requireFields("options", options, registerChecks);
     const { signal, replace = false } = options;
-    requireBoolean("options.replace", replace);
     const checked = checkNewInstance(newInstance);
     this.#begin(signal);
     const id = checked.id ?? this.#newId(checked);
     const link = linkSignal(signal);
-    const work = this.#turns.take(id, async (slot) => {
+    const work = this.#slots.run(id, async (slot) => {
       const { held, name } = slot;
-      if (held !== undefined && !replace)
-        throw new AgentError("ALREADY_REGISTERED", `this agent has registered an instance "${id}" already`);
+      if (held !== undefined && !replace) {
+        throw new AgentError("ERR_ALREADY_REGISTERED", `this agent has already registered an instance "${id}"`);
+      }
       try {
         const data = await this.#dataOf(id, checked, link.signal);
         link.signal.throwIfAborted();
@@ -77,7 +81,7 @@ class BackendAgent implements Agent {
         slot.adding.delete(link);
       }
     });
-    this.#turns.get(id)?.adding.add(link);
+    this.#slots.get(id)?.adding.add(link);
     try {
       await abortable(work, link.signal);
       return id;
@@ -88,7 +92,7 @@ class BackendAgent implements Agent {
 
   async deregister(id: string, options: DeregisterOptions = {}): Promise<void> {
     requireText("id", id);
-    requireOptions("options", options, deregisterOptionNames);
+    requireFields("options", options, deregisterChecks);
     this.#begin(options.signal);
     await this.#remove(id, options.signal);
   }
@@ -97,7 +101,10 @@ class BackendAgent implements Agent {
     const tags = this.#beginQuery(options);
     const byName = new Map<string, InstanceData[]>();
     for (const data of await this.#backend.list(undefined, options.signal)) {
-      if (hasTags(data, tags)) byName.set(data.name, [...(byName.get(data.name) ?? []), data]);
+      if (!hasTags(data, tags)) continue;
+      const found = byName.get(data.name);
+      if (found === undefined) byName.set(data.name, [data]);
+      else found.push(data);
     }
     return new Map([...byName].map(([name, found]) => [name, this.#serviceOf(name, found, tags)]));
   }
@@ -115,7 +122,7 @@ class BackendAgent implements Agent {
   }
 
   async leave(options: DeregisterOptions = {}): Promise<void> {
-    requireOptions("options", options, deregisterOptionNames);
+    requireFields("options", options, deregisterChecks);
     this.#begin(options.signal);
     await this.#leave(options.signal);
   }
@@ -130,16 +137,15 @@ class BackendAgent implements Agent {
   }
 
   #begin(signal: AbortSignal | undefined): void {
-    requireSignal("options.signal", signal);
-    signal?.throwIfAborted();
-    if (this.#closing !== undefined) throw new UsageError("ERR_CLOSED", "the agent is closed");
+    throwIfAborted(signal);
+    if (this.#closing !== undefined) throw closedError("the agent");
   }
 
+  /** The tags asked for, without repetitions. */
   #beginQuery(options: QueryOptions): readonly string[] {
-    requireOptions("options", options, queryOptionNames);
-    const tags = checkTags("options.tags", options.tags);
+    requireFields("options", options, queryChecks);
     this.#begin(options.signal);
-    return tags;
+    return [...new Set(options.tags)];
   }
 
   #newId({ addr = this.#backend.nodeAddress ?? "" }: NewInstance): string {
@@ -171,64 +177,57 @@ class BackendAgent implements Agent {
   }
 
   #toInstance(data: InstanceData): Instance {
-    return createInstance(data, this.#turns.get(data.id)?.name === data.name);
+    return freezeInstance(data, this.#slots.get(data.id)?.name === data.name);
   }
 
   #watch(name: string, tags: readonly string[], options: WatchOptions): ServiceWatcher {
-    requireOptions("options", options, watchOptionNames);
-    requireSignal("options.signal", options.signal);
-    if (this.#closing !== undefined) throw new UsageError("ERR_CLOSED", "the agent is closed");
-    const watcher = new QueuedWatcher(tags, (ended) => feed.leave(ended));
-    const feed = this.#feeds.get(name) ?? this.#newFeed(name);
-    if (options.signal?.aborted !== true) feed.join(watcher);
-    watcher.follow(options.signal);
-    return watcher;
+    requireFields("options", options, watchChecks);
+    if (this.#closing !== undefined) throw closedError("the agent");
+    const watch = this.#watches.get(name) ?? this.#newWatch(name);
+    return watch.open(tags, options.signal);
   }
 
-  #newFeed(name: string): Feed {
-    const feed: Feed = new Feed(
-      this.#backend.source(name),
-      (data) => this.#toInstance(data),
-      () => {
-        if (this.#feeds.get(name) === feed) this.#feeds.delete(name);
+  #newWatch(name: string): SharedWatch {
+    const watch: SharedWatch = new SharedWatch({
+      source: this.#backend.source(name),
+      toInstance: (data) => this.#toInstance(data),
+      onEnd: () => {
+        if (this.#watches.get(name) === watch) this.#watches.delete(name);
       },
-    );
-    this.#feeds.set(name, feed);
-    return feed;
+    });
+    this.#watches.set(name, watch);
+    return watch;
   }
 
-  /** Calls off what is being registered under the id, then takes out what is held. */
+  /** Cancels the registrations of the id that are in progress, then deregisters what is held. */
   async #remove(id: string, signal: AbortSignal | undefined): Promise<void> {
-    const slot = this.#turns.get(id);
-    if (slot === undefined) return;
-    for (const link of slot.adding)
-      link.abort(new UsageError("ERR_CLOSED", `the instance "${id}" was deregistered while it was being registered`));
-    const work = this.#turns.take(id, async (slot) => {
-      signal?.throwIfAborted();
+    const known = this.#slots.get(id);
+    if (known === undefined) return;
+    const cancelled = new UsageError("ERR_CLOSED", `the instance "${id}" was deregistered during its registration`);
+    for (const link of known.adding) link.abort(cancelled);
+    const work = this.#slots.run(id, async (slot) => {
+      throwIfAborted(signal);
       await slot.held?.remove();
       slot.held = undefined;
       slot.name = undefined;
     });
-    await (signal === undefined ? work : abortable(work, signal));
+    await abortable(work, signal);
   }
 
   async #leave(signal: AbortSignal | undefined): Promise<void> {
-    const ended = [...this.#feeds.values()].flatMap((feed) => feed.watchers().map((watcher) => watcher.close()));
+    const ended = [...this.#watches.values()].map((watch) => watch.close());
     const limit = pLimit(leaveWidth);
-    const ids = this.#turns.ids();
+    const ids = this.#slots.ids();
     const results = await Promise.allSettled(ids.map((id) => limit(() => this.#remove(id, signal))));
     await Promise.all(ended);
-    signal?.throwIfAborted();
+    throwIfAborted(signal);
     const errors = results.flatMap((result) => (result.status === "rejected" ? [result.reason as unknown] : []));
-    if (errors.length > 0)
-      throw new AggregateError(
-        errors,
-        `${String(errors.length)} of ${String(ids.length)} instances could not be deregistered`,
-      );
+    if (errors.length === 0) return;
+    const message = `${String(errors.length)} of ${String(ids.length)} instances could not be deregistered`;
+    throw new AggregateError(errors, message);
   }
 }
 
-const registerOptionNames: ReadonlySet<string> = new Set<keyof RegisterOptions>(["signal", "replace"]);
-const deregisterOptionNames: ReadonlySet<string> = new Set<keyof DeregisterOptions>(["signal"]);
-const queryOptionNames: ReadonlySet<string> = new Set<keyof QueryOptions>(["tags", "signal"]);
-const watchOptionNames: ReadonlySet<string> = new Set<keyof WatchOptions>(["signal"]);
+const registerChecks: Checks<RegisterOptions> = { signal: requireSignal, replace: requireBoolean };
+const deregisterChecks: Checks<DeregisterOptions> = { signal: requireSignal };
+const queryChecks: Checks<QueryOptions> = { signal: requireSignal, tags: optional(requireTags) };

@@ -1,47 +1,52 @@
 import type { InstanceData } from "./instance.js";
 
-/** Where instances are kept: what `createBackendAgent` makes an agent of. */
+/** Keeps instances: what `createBackendAgent` makes an agent of. */
 export interface Backend {
-  /** The host of new instances that give none. @default "" */
+  /** The host of new instances that specify none. @default "" */
   readonly nodeAddress?: string | undefined;
-  /** Makes an id for a new instance that gives none. @default a random UUID */
+  /** Makes an id for a new instance that specifies none. @default a random UUID */
   newId?(host: string): string;
   /**
-   * Writes an instance, over whatever is there, and keeps it until the handle's `remove`. When it rejects, nothing new stays.
+   * Writes an instance, over whatever is there, and keeps it until the handle's `remove`. If it rejects, nothing new stays.
    *
-   * @param options `replaced`: the handle of the same id, which this takes the place of, and which goes on when this rejects
+   * @param options `replaced`: the handle with the same id that this one replaces; it goes on if this rejects
    */
   add(
     instance: InstanceData,
     options: { readonly signal: AbortSignal; readonly replaced?: HeldInstance | undefined },
   ): Promise<HeldInstance>;
-  /** All instances, or those of one service. */
+  /**
+   * Reads instances.
+   *
+   * @param name undefined: those of all services
+   */
   list(name: string | undefined, signal: AbortSignal | undefined): Promise<readonly InstanceData[]>;
   /** Follows one service. No I/O. */
   source(name: string): InstanceSource;
 }
 
-/** An instance that a backend keeps alive. */
+/** An instance that a backend keeps. */
 export interface HeldInstance {
-  /** Takes it out. Called again when it rejected; an instance that is gone already is no error. */
+  /** Deregisters the instance. Called again if it rejects; succeeds if the instance is already gone. */
   remove(): Promise<void>;
 }
 
-/** The instances of one service, pulled. Holds no resource between calls. */
+/** The instances of one service, pulled. It holds no resource between calls. */
 export interface InstanceSource {
   /**
-   * The first call, and the first after `reread`, reads, and resolves to the state; others wait for something to happen.
-   * Outages are its own matter: it tries again until it is told to stop. What it rejects with ends the watchers.
+   * The first call, and the first after `reread`, reads and resolves to the state; others wait for a change. It retries by
+   * itself during outages. What it rejects with, other than the signal's reason, ends the watchers.
    */
   next(signal: AbortSignal): Promise<SourceUpdate>;
   /** Makes the next call read. */
   reread(): void;
 }
 
-/** `state`: the whole set; `changes`: since the last update, in order. */
+/** `state`: the whole set; `changes`: what changed since the last update, in order. */
 export type SourceUpdate =
   | { readonly kind: "state"; readonly instances: readonly InstanceData[] }
   | { readonly kind: "changes"; readonly changes: readonly SourceChange[] };
 
+/** One change of a service's instances. */
 export type SourceChange =
   { readonly type: "set"; readonly instance: InstanceData } | { readonly type: "remove"; readonly id: string };

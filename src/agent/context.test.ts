@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { agentFromContext, bindAgent, runWithAgent } from "./context.js";
 import { createLocalAgent } from "./local-agent.js";
 
-test("agent 44: outside there is one local agent", async () => {
+test("context: outside of all calls there is one local agent (44)", async () => {
   const agent = agentFromContext();
   assert.equal(agentFromContext(), agent);
   await agent.register({ id: "x", name: "s", port: 1 });
@@ -12,7 +12,7 @@ test("agent 44: outside there is one local agent", async () => {
   await agent.leave();
 });
 
-test("agent 45: inside it is the innermost, across awaits and timers, and parallel runs are apart", async () => {
+test("context: inside it is the innermost, across awaits and timers; parallel runs do not mix (45)", async () => {
   const [a, b] = [createLocalAgent(), createLocalAgent()];
   const outer = async (): Promise<string> => {
     assert.equal(agentFromContext(), a);
@@ -42,7 +42,7 @@ test("agent 45: inside it is the innermost, across awaits and timers, and parall
   assert.ok(![a, b].includes(agentFromContext()));
 });
 
-test("agent 46: a bound function takes its agent along", () => {
+test("context: a bound function keeps its agent (46)", () => {
   const agent = createLocalAgent();
   const seen: unknown[] = [];
   const sum = (x: number, y: number): number => {
@@ -56,9 +56,19 @@ test("agent 46: a bound function takes its agent along", () => {
     runWithAgent(createLocalAgent(), () => bound(3, 4)),
     7,
   );
-  // agents look alike: only identity tells
+  // agents look alike: compare identities
   assert.deepEqual(
     seen.map((each) => each === agent),
     [true, true, true],
   );
+});
+
+test("context: bad arguments are refused (FF48)", () => {
+  const agent = createLocalAgent();
+  for (const bad of [undefined, null, {}, "agent"]) {
+    assert.throws(() => runWithAgent(bad as never, () => 1), { name: "UsageError", code: "ERR_ARGUMENT" });
+    assert.throws(() => runWithAgent(agent, bad as never), { name: "UsageError", code: "ERR_ARGUMENT" });
+    assert.throws(() => bindAgent(bad as never), { name: "UsageError", code: "ERR_ARGUMENT" });
+  }
+  assert.throws(() => bindAgent(() => 1, null as never), { name: "UsageError", code: "ERR_ARGUMENT" });
 });

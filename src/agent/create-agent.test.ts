@@ -1,28 +1,28 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { backends, createAgent, registerBackend } from "./create-agent.js";
+import { adapters, createAgent, registerAdapter } from "./create-agent.js";
 import { AgentError } from "./errors.js";
 import { createLocalAgent } from "./local-agent.js";
 
-test("agent 47: the first name of a configuration selects the backend", async () => {
-  await assert.rejects(createAgent({}), agentError("EMPTY_CONFIG"));
-  await assert.rejects(createAgent({ nope: {} }), agentError("UNKNOWN_ADAPTER"));
-  await assert.rejects(createAgent({ toString: {} }), agentError("UNKNOWN_ADAPTER"));
+test("createAgent: the first name of the configuration selects the adapter (47)", async () => {
+  await assert.rejects(createAgent({}), agentError("ERR_EMPTY_CONFIG"));
+  await assert.rejects(createAgent({ nope: {} }), agentError("ERR_UNKNOWN_ADAPTER"));
+  await assert.rejects(createAgent({ toString: {} }), agentError("ERR_UNKNOWN_ADAPTER"));
   const agent = createLocalAgent();
   const given: unknown[] = [];
-  registerBackend("a-backend", (settings) => {
+  registerAdapter("an-adapter", (settings) => {
     given.push(settings);
     return agent;
   });
   assert.throws(() => {
-    registerBackend("a-backend", () => agent);
-  }, agentError("DUPLICATE_ADAPTER"));
-  assert.equal(await createAgent({ "a-backend": { dc: "d" }, nope: {} }), agent);
+    registerAdapter("an-adapter", () => agent);
+  }, agentError("ERR_DUPLICATE_ADAPTER"));
+  assert.equal(await createAgent({ "an-adapter": { dc: "d" }, nope: {} }), agent);
   assert.deepEqual(given, [{ dc: "d" }]);
-  assert.deepEqual(backends(), ["a-backend", "local"]);
+  assert.deepEqual(adapters(), ["an-adapter", "local"]);
 });
 
-test("agent 47: the local backend is there from the start", async () => {
+test("createAgent: the local adapter is known from the start (47)", async () => {
   const agent = await createAgent({ local: { advertiseAddress: "127.0.0.1" } });
   await agent.register({ name: "s", port: 1 });
   assert.equal((await agent.service("s")).instances[0]?.addr(), "127.0.0.1:1");
@@ -30,20 +30,22 @@ test("agent 47: the local backend is there from the start", async () => {
   await createAgent({ local: null });
 });
 
-test("bad arguments are refused", async () => {
+test("createAgent: bad arguments are refused (FF48)", async () => {
   assert.throws(
     () => {
-      registerBackend("", () => createLocalAgent());
+      registerAdapter("", () => createLocalAgent());
     },
     { code: "ERR_ARGUMENT" },
   );
   assert.throws(
     () => {
-      registerBackend("b", undefined as never);
+      registerAdapter("b", undefined as never);
     },
     { code: "ERR_ARGUMENT" },
   );
-  await assert.rejects(createAgent(undefined as never), { code: "ERR_ARGUMENT" });
+  for (const config of [undefined, null, [], "local"]) {
+    await assert.rejects(createAgent(config as never), { code: "ERR_ARGUMENT" });
+  }
 });
 
 function agentError(code: string): (error: unknown) => boolean {

@@ -1,45 +1,56 @@
-import { badArgument, requireText } from "../util/validate.js";
+import { isObject } from "../util/reader.js";
+import { badArgument, kindOf, requireText } from "../util/validate.js";
 import type { Agent } from "./agent.js";
 import { AgentError } from "./errors.js";
 import { createLocalAgent } from "./local-agent.js";
 
-/** Makes an agent of the settings that stand under the backend's name in the configuration. */
-export type BackendFactory = (settings: unknown) => Agent | Promise<Agent>;
+/**
+ * Makes an agent from the settings under the adapter's name in a configuration.
+ *
+ * @param settings as they were decoded: check them. undefined or null if there are none
+ */
+export type AdapterFactory = (settings: unknown) => Agent | Promise<Agent>;
 
-const factories = new Map<string, BackendFactory>([["local", (settings) => createLocalAgent(settings ?? {})]]);
+const factories = new Map<string, AdapterFactory>([["local", (settings) => createLocalAgent(settings ?? {})]]);
 
 /**
- * Makes a backend known to `createAgent`, for the whole process. `local` is known from the start.
+ * Makes a kind of agent known to `createAgent`, for the whole process. `local` is known from the start.
  *
- * @throws {AgentError} `DUPLICATE_ADAPTER`: the name is taken
+ * @throws {AgentError} `ERR_DUPLICATE_ADAPTER`: the name is taken
  * @throws {UsageError} for bad arguments
+ *
+ * @example
+ * registerAdapter("etcd", () => createEtcdAgent({ client }));
  */
-export function registerBackend(name: string, factory: BackendFactory): void {
+export function registerAdapter(name: string, factory: AdapterFactory): void {
   requireText("name", name);
   if (name === "") badArgument('name must not be ""');
-  if (typeof factory !== "function") badArgument("factory must be a function");
-  if (factories.has(name)) throw new AgentError("DUPLICATE_ADAPTER", `there is a backend "${name}" already`);
+  if (typeof factory !== "function") badArgument(`factory must be a function, got ${kindOf(factory)}`);
+  if (factories.has(name)) throw new AgentError("ERR_DUPLICATE_ADAPTER", `there is already an adapter "${name}"`);
   factories.set(name, factory);
 }
 
-/** Names of the known backends, sorted. */
-export function backends(): string[] {
+/** The names of the known adapters, sorted. */
+export function adapters(): string[] {
   return [...factories.keys()].sort();
 }
 
 /**
- * Makes an agent by configuration: `{ name: settings }`, where the first name selects the backend.
+ * Makes an agent by configuration, `{ name: settings }`: the first name selects the adapter.
  *
- * @throws {AgentError} `EMPTY_CONFIG`: no name; `UNKNOWN_ADAPTER`: no such backend
- * @throws {UsageError} for what is no object; and what the backend throws
+ * @throws {AgentError} `ERR_EMPTY_CONFIG`: there is no name; `ERR_UNKNOWN_ADAPTER`: no adapter has this name
+ * @throws {UsageError} `config` is not an object
+ * Rejects with what the adapter throws.
+ *
+ * @example
+ * const agent = await createAgent({ local: { defaultTags: ["test"] } });
  */
 export async function createAgent(config: Readonly<Record<string, unknown>>): Promise<Agent> {
-  if (typeof config !== "object" || (config as unknown) === null) badArgument("config must be an object");
+  if (!isObject(config)) badArgument(`config must be an object, got ${kindOf(config)}`);
   const [first] = Object.entries(config);
-  if (first === undefined) throw new AgentError("EMPTY_CONFIG", "the configuration names no backend");
+  if (first === undefined) throw new AgentError("ERR_EMPTY_CONFIG", "the configuration names no adapter");
   const [name, settings] = first;
   const factory = factories.get(name);
-  if (factory === undefined)
-    throw new AgentError("UNKNOWN_ADAPTER", `there is no backend "${name}"; there are ${backends().join(", ")}`);
-  return factory(settings);
+  if (factory !== undefined) return factory(settings);
+  throw new AgentError("ERR_UNKNOWN_ADAPTER", `there is no adapter "${name}"; there are ${adapters().join(", ")}`);
 }

@@ -15,7 +15,7 @@ function told(events: readonly InstanceEvent[]): string {
 const [alpha, beta] = [instance("alpha"), instance("beta")];
 const states = [[], [alpha], [alpha, beta], [beta], []];
 
-test("agent 28: events lead from state to state", () => {
+test("diff: its events lead from each state to the next (28)", () => {
   const diff = new Diff();
   assert.deepEqual(
     states.map((state) => told(diff.apply(state))),
@@ -23,7 +23,7 @@ test("agent 28: events lead from state to state", () => {
   );
 });
 
-test("agent 29: with emitUnchanged, what is as before is an update", () => {
+test("diff: with emitUnchanged, an unchanged instance is an update (29)", () => {
   const diff = new Diff({ emitUnchanged: true });
   assert.deepEqual(
     states.map((state) => told(diff.apply(state))),
@@ -31,7 +31,7 @@ test("agent 29: with emitUnchanged, what is as before is an update", () => {
   );
 });
 
-test("agent 30: an update carries the new instance, a delete the last one", () => {
+test("diff: an update carries the new instance, a delete the last known one (30)", () => {
   const diff = new Diff();
   diff.apply([alpha]);
   const moved = instance("alpha", { port: 2 });
@@ -39,7 +39,7 @@ test("agent 30: an update carries the new instance, a delete the last one", () =
   assert.deepEqual(diff.apply([]), [{ op: "delete", instance: moved }]);
 });
 
-test("agent 31: the order of tags means nothing, every other difference does", () => {
+test("diff: the order of tags means nothing, every other difference is an update (31)", () => {
   const diff = new Diff();
   diff.apply([instance("x", { tags: ["a", "b"], meta: { k: "v" } })]);
   assert.deepEqual(diff.apply([instance("x", { tags: ["b", "a"], meta: { k: "v" } })]), []);
@@ -57,7 +57,7 @@ test("agent 31: the order of tags means nothing, every other difference does", (
   assert.deepEqual(diff.apply([instance("x", { tags: ["a", "c"], host: "i", name: "t", meta: {} }, true)]), []);
 });
 
-test("agent 32: of one id twice in a state the last counts", () => {
+test("diff: the last of two instances with one id counts (32)", () => {
   const last = instance("alpha", { port: 2 });
   assert.deepEqual(new Diff().apply([alpha, beta, last]), [
     { op: "add", instance: last },
@@ -65,7 +65,7 @@ test("agent 32: of one id twice in a state the last counts", () => {
   ]);
 });
 
-test("agent 33: deletes come in the order of first appearance", () => {
+test("diff: deletions come in the order of first appearance (33)", () => {
   const diff = new Diff();
   diff.apply(["c", "a", "b"].map((id) => instance(id)));
   diff.apply(["b", "a", "c", "d"].map((id) => instance(id, { port: 2 })));
@@ -77,6 +77,43 @@ test("agent 33: deletes come in the order of first appearance", () => {
   assert.deepEqual(diff.snapshot(), []);
 });
 
-test("a bad option is refused", () => {
-  assert.throws(() => new Diff({ emitunchanged: true } as object), { code: "ERR_ARGUMENT" });
+test("diff: an instance that is changed in place is one update, and its deletion carries what was reported (FF50)", () => {
+  const diff = new Diff();
+  const mutable = {
+    id: "x",
+    name: "s",
+    host: "h",
+    port: 1,
+    tags: ["a"],
+    meta: { k: "v" },
+    local: false,
+    addr: () => "h:1",
+  };
+  const [added] = diff.apply([mutable]);
+  mutable.port = 2;
+  mutable.tags.push("b");
+  mutable.meta.k = "w";
+  assert.deepEqual(added?.instance, instance("x", { tags: ["a"], meta: { k: "v" } }));
+  assert.deepEqual(diff.snapshot(), [instance("x", { tags: ["a"], meta: { k: "v" } })]);
+  const changed = instance("x", { port: 2, tags: ["a", "b"], meta: { k: "w" } });
+  assert.deepEqual(diff.apply([mutable]), [{ op: "update", instance: changed }]);
+  mutable.port = 3;
+  assert.deepEqual(diff.apply([]), [{ op: "delete", instance: changed }]);
+});
+
+test("diff: a state that is not instances is refused, and changes nothing (FF48)", () => {
+  const diff = new Diff();
+  diff.apply([alpha]);
+  for (const bad of [undefined, null, 5, [undefined], [beta, null], [{ id: "x" }], [{ ...beta, tags: "a" }]]) {
+    assert.throws(() => diff.apply(bad as never), { name: "UsageError", code: "ERR_ARGUMENT" });
+  }
+  assert.deepEqual(diff.snapshot(), [alpha]);
+});
+
+test("diff: bad options are refused (FF48)", () => {
+  for (const options of [{ emitunchanged: true }, { emitUnchanged: 1 }, null]) {
+    assert.throws(() => new Diff(options as never), { name: "UsageError", code: "ERR_ARGUMENT" });
+  }
+  assert.throws(() => createInstance(undefined as never, true), { code: "ERR_ARGUMENT" });
+  assert.throws(() => createInstance(alpha, undefined as never), { code: "ERR_ARGUMENT" });
 });

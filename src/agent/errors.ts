@@ -1,21 +1,26 @@
+import { brandError } from "../util/brand.js";
 import { SdkError } from "../util/errors.js";
 
-export type AgentErrorCode =
-  | "ALREADY_REGISTERED"
-  | "INVALID_REGISTRATION"
-  | "ADVERTISE"
-  | "EMPTY_CONFIG"
-  | "UNKNOWN_ADAPTER"
-  | "DUPLICATE_ADAPTER";
-
 /**
- * An agent refuses: the id is taken by this agent (`ALREADY_REGISTERED`), the new instance is not well formed
- * (`INVALID_REGISTRATION`), the advertised name does not resolve (`ADVERTISE`), or there is no such backend, or already
- * one, by that name (`EMPTY_CONFIG`, `UNKNOWN_ADAPTER`, `DUPLICATE_ADAPTER`).
+ * - `ERR_ALREADY_REGISTERED`: this agent holds an instance with this id; pass `replace: true` to replace it
+ * - `ERR_INVALID_REGISTRATION`: a field of the new instance is missing or wrong; the message names it
+ * - `ERR_ADVERTISE`: the name in `advertiseAddress` does not resolve; `cause` says why
+ * - `ERR_EMPTY_CONFIG`: the configuration of `createAgent` names no adapter
+ * - `ERR_UNKNOWN_ADAPTER`: no adapter is registered under that name
+ * - `ERR_DUPLICATE_ADAPTER`: an adapter is already registered under that name
  */
+export type AgentErrorCode =
+  | "ERR_ALREADY_REGISTERED"
+  | "ERR_INVALID_REGISTRATION"
+  | "ERR_ADVERTISE"
+  | "ERR_EMPTY_CONFIG"
+  | "ERR_UNKNOWN_ADAPTER"
+  | "ERR_DUPLICATE_ADAPTER";
+
+/** An agent refuses: decide by `code`. Nothing was written. */
 export class AgentError extends SdkError {
   static {
-    Object.defineProperty(this.prototype, "name", { value: "AgentError", configurable: true, writable: true });
+    brandError(this, "AgentError");
   }
   readonly code: AgentErrorCode;
 

@@ -4,36 +4,20 @@ export {
   type AgentWarning,
   type DeregisterOptions,
   type InstanceEvent,
-  type InstanceEvent as AgentEvent,
   type Operation,
   type QueryOptions,
   type RegisterOptions,
   type Service,
   type ServiceWatcher,
-  type ServiceWatcher as Watcher,
   type WatchOptions,
 } from "./agent.js";
 export type { AgentOptions } from "./agent-options.js";
 export type { Backend, HeldInstance, InstanceSource, SourceChange, SourceUpdate } from "./backend.js";
 export { createBackendAgent } from "./backend-agent.js";
 export { agentFromContext, bindAgent, runWithAgent } from "./context.js";
-export {
-  backends,
-  backends as adapters,
-  createAgent,
-  registerBackend,
-  registerBackend as registerAdapter,
-  type BackendFactory,
-  type BackendFactory as AdapterFactory,
-} from "./create-agent.js";
+export { adapters, createAgent, registerAdapter, type AdapterFactory } from "./create-agent.js";
 export { Diff, type DiffOptions } from "./diff.js";
 export { AgentError, type AgentErrorCode } from "./errors.js";
-export {
-  createInstance,
-  type Instance,
-  type InstanceData,
-  type NewInstance,
-  type NewInstance as ServiceRegistration,
-} from "./instance.js";
+export { createInstance, type Instance, type InstanceData, type NewInstance } from "./instance.js";
 export { createLocalAgent } from "./local-agent.js";
 export { resolveAddresses, type AddressUpdate } from "./resolve-addresses.js";

@@ -1,43 +1,62 @@
+import { unknownField } from "../util/fields.js";
+import { isObject, isPort } from "../util/reader.js";
+import { badArgument, kindOf } from "../util/validate.js";
 import { AgentError } from "./errors.js";
 
 /** What a backend keeps of an instance. */
 export interface InstanceData {
   /** Unique within the service. */
   readonly id: string;
-  /** Of the service. */
+  /** The name of the service. */
   readonly name: string;
+  /** Host name or IP address. */
   readonly host: string;
+  /** 0 to 65535. */
   readonly port: number;
+  /** Without repetitions. Their order means nothing. */
   readonly tags: readonly string[];
-  /** Absent: none were given. */
+  /** Absent if none was given. */
   readonly meta?: Readonly<Record<string, string>>;
 }
 
-/** A running copy of a service. Frozen. */
+/** A running copy of a service. Deeply frozen. */
 export interface Instance extends InstanceData {
-  /** Whether it was registered through the agent that tells of it. */
+  /** Whether it was registered through the agent that returned it. */
   readonly local: boolean;
-  /** `host:port`, an IPv6 host in brackets. */
+  /** `host:port`, with an IPv6 host in brackets. */
   addr(): string;
 }
 
-/** What you register. */
+/** An instance to register. */
 export interface NewInstance {
   /** @default a random UUID */
   readonly id?: string | undefined;
-  /** Of the service. */
+  /** The name of the service. */
   readonly name: string;
-  /** Host name or IP address. An agent with an advertised address uses that instead. @default this machine's, as the backend knows it */
+  /** Host name or IP address. Ignored by an agent with an `advertiseAddress`. @default this machine's, as the backend knows it */
   readonly addr?: string | undefined;
   /** 0 to 65535. */
   readonly port: number;
-  /** Added to the agent's default tags; repeated ones count once. @default [] */
+  /** Added to the agent's default tags, without repetitions. @default [] */
   readonly tags?: readonly string[] | undefined;
+  /** Free text for the instance's users. @default none */
   readonly meta?: Readonly<Record<string, string>> | undefined;
 }
 
-/** Makes an instance of what a backend keeps. */
+/**
+ * Makes a frozen instance from what a backend keeps. Copies it.
+ *
+ * @param local see {@link Instance.local}
+ * @throws {UsageError} for data with missing or wrong fields
+ */
 export function createInstance(data: InstanceData, local: boolean): Instance {
+  requireInstanceData("data", data);
+  if (typeof (local as unknown) !== "boolean") badArgument(`local must be true or false, got ${kindOf(local)}`);
+  return freezeInstance(data, local);
+}
+
+/** A frozen copy of data that is known to be good. */
+export function freezeInstance(data: InstanceData, local: boolean): Instance {
   return new FrozenInstance(data, local);
 }
 
@@ -62,12 +81,12 @@ class FrozenInstance implements Instance {
   }
 
   addr(): string {
-    const bare = !this.host.includes(":") || this.host.startsWith("[");
-    return `${bare ? this.host : `[${this.host}]`}:${String(this.port)}`;
+    const isBare = !this.host.includes(":") || this.host.startsWith("[");
+    return `${isBare ? this.host : `[${this.host}]`}:${String(this.port)}`;
   }
 }
 
-/** Whether nothing differs; the order of tags means nothing. */
+/** Whether two instances are equal. The order of tags means nothing. */
 export function sameInstance(a: Instance, b: Instance): boolean {
   return (
     a.local === b.local &&
@@ -79,6 +98,7 @@ export function sameInstance(a: Instance, b: Instance): boolean {
   );
 }
 
+/** Whether an instance carries all of these tags. */
 export function hasTags({ tags }: InstanceData, wanted: readonly string[]): boolean {
   return wanted.every((tag) => tags.includes(tag));
 }
@@ -92,18 +112,29 @@ function sameMeta(a: InstanceData["meta"] = {}, b: InstanceData["meta"] = {}): b
   return names.length === Object.keys(b).length && names.every((name) => Object.hasOwn(b, name) && a[name] === b[name]);
 }
 
-/** A copy of what is to be registered, checked. @throws {AgentError} `INVALID_REGISTRATION` */
-export function checkNewInstance(given: NewInstance): NewInstance {
-  if (typeof given !== "object" || (given as unknown) === null) invalid("an instance must be an object");
-  for (const field in given) {
-    if (!fieldNames.has(field)) invalid(`an instance has no field "${field}"; it knows ${[...fieldNames].join(", ")}`);
+/** Checks data from outside. @throws {UsageError} naming the field */
+export function requireInstanceData(what: string, data: unknown): asserts data is InstanceData {
+  if (!isObject(data)) badArgument(`${what} must be an object with id, name, host, port and tags, got ${kindOf(data)}`);
+  for (const name of ["id", "name", "host"]) {
+    if (!isText(data[name])) badArgument(`${what}.${name} must be a string, got ${kindOf(data[name])}`);
   }
+  if (!isPort(data["port"])) badArgument(`${what}.port must be a whole number from 0 to 65535`);
+  if (!isTextArray(data["tags"])) badArgument(`${what}.tags must be an array of strings`);
+  if (data["meta"] !== undefined && !isTextRecord(data["meta"]))
+    badArgument(`${what}.meta must be an object of strings`);
+}
+
+/** A checked copy of an instance to register. @throws {AgentError} `ERR_INVALID_REGISTRATION` */
+export function checkNewInstance(given: NewInstance): NewInstance {
+  if (!isObject(given)) invalid(`an instance must be an object with name and port, got ${kindOf(given)}`);
+  const unknown = unknownField("an instance", given, fieldNames);
+  if (unknown !== undefined) invalid(unknown);
   const { id, name, addr, port, tags, meta } = given;
   requireFilled("name", name);
   if (id !== undefined) requireFilled("id", id);
   if (addr !== undefined && !isText(addr)) invalid("addr must be a string");
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) invalid("port must be a whole number from 0 to 65535");
-  if (tags !== undefined && !(Array.isArray(tags) && tags.every(isText))) invalid("tags must be an array of strings");
+  if (!isPort(port)) invalid("port must be a whole number from 0 to 65535");
+  if (tags !== undefined && !isTextArray(tags)) invalid("tags must be an array of strings");
   if (meta !== undefined && !isTextRecord(meta)) invalid("meta must be an object of strings");
   return { id, name, addr, port, tags: [...(tags ?? [])], meta: meta === undefined ? undefined : { ...meta } };
 }
@@ -112,18 +143,28 @@ function requireFilled(what: string, value: unknown): void {
   if (!isText(value) || value === "") invalid(`${what} must be a string that is not empty`);
 }
 
-/** Text that UTF-8 can carry. */
+/** A string that UTF-8 can encode. */
 function isText(value: unknown): value is string {
   return typeof value === "string" && value.isWellFormed();
 }
 
-function isTextRecord(value: unknown): boolean {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
-  return Object.entries(value).every(([name, text]) => isText(name) && isText(text));
+function isTextArray(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every(isText);
+}
+
+function isTextRecord(value: unknown): value is Readonly<Record<string, string>> {
+  return isObject(value) && Object.entries(value).every(([name, text]) => isText(name) && isText(text));
 }
 
 function invalid(message: string): never {
-  throw new AgentError("INVALID_REGISTRATION", message);
+  throw new AgentError("ERR_INVALID_REGISTRATION", message);
 }
 
-const fieldNames: ReadonlySet<string> = new Set<keyof NewInstance>(["id", "name", "addr", "port", "tags", "meta"]);
+const fieldNames: readonly string[] = Object.keys({
+  id: true,
+  name: true,
+  addr: true,
+  port: true,
+  tags: true,
+  meta: true,
+} satisfies Record<keyof NewInstance, true>);

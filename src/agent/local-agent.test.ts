@@ -34,15 +34,41 @@ agentSuite("local", () => {
   };
 });
 
-test("local agents know nothing of each other", async () => {
+test("local agent: two of them know nothing of each other", async () => {
   const [a, b] = [createLocalAgent(), createLocalAgent()];
   await a.register({ name: "s", port: 1 });
   assert.equal((await a.service("s")).instances[0]?.host, hostname());
   assert.equal((await b.services()).size, 0);
 });
 
-test("a bad option is refused", () => {
-  for (const options of [{ advertiseAddress: "" }, { defaultTags: [1] }, { ttl: 1 }]) {
-    assert.throws(() => createLocalAgent(options as object), { code: "ERR_ARGUMENT" });
+test("local agent: bad options are refused (FF48)", () => {
+  for (const options of [{ advertiseAddress: "" }, { defaultTags: [1] }, { defaultTags: null }, { ttl: 1 }, null]) {
+    assert.throws(() => createLocalAgent(options as never), { code: "ERR_ARGUMENT" });
   }
+});
+
+test("backend agent: a backend must have the methods of one (FF48)", () => {
+  for (const backend of [undefined, null, {}, { add: 1, list: 2, source: 3 }]) {
+    assert.throws(() => createBackendAgent(backend as never), { name: "UsageError", code: "ERR_ARGUMENT" });
+  }
+});
+
+test("local agent: bad arguments of every method are refused (FF48)", async () => {
+  const agent = createLocalAgent();
+  const service = await agent.service("s");
+  const calls: readonly (() => Promise<unknown>)[] = [
+    () => agent.register({ name: "s", port: 1 }, null as never),
+    () => agent.deregister(undefined as never),
+    () => agent.deregister("x", null as never),
+    () => agent.services(null as never),
+    () => agent.services({ tag: ["a"] } as never),
+    () => agent.service(undefined as never),
+    () => agent.service("s", { tags: "a" } as never),
+    () => agent.leave(null as never),
+  ];
+  for (const call of calls) await assert.rejects(call, { name: "UsageError", code: "ERR_ARGUMENT" });
+  for (const bad of [undefined, null]) {
+    await assert.rejects(agent.register(bad as never), { name: "AgentError", code: "ERR_INVALID_REGISTRATION" });
+  }
+  assert.throws(() => service.watch(null as never), { name: "UsageError", code: "ERR_ARGUMENT" });
 });

@@ -1,5 +1,5 @@
 import { hostname } from "node:os";
-import { onAbort } from "../util/signals.js";
+import { Notifier } from "../util/notifier.js";
 import type { Agent } from "./agent.js";
 import type { AgentOptions } from "./agent-options.js";
 import type { Backend, HeldInstance, InstanceSource, SourceUpdate } from "./backend.js";
@@ -7,10 +7,15 @@ import { createBackendAgent } from "./backend-agent.js";
 import type { InstanceData } from "./instance.js";
 
 /**
- * Makes an agent that is empty, knows what is registered through itself, and ends with the process: for tests, and for
- * programs that run without discovery.
+ * Makes an agent that keeps its instances in this process, and knows no others: for tests, and for programs that run
+ * without discovery.
  *
  * @throws {UsageError} for a bad option
+ *
+ * @example
+ * const agent = createLocalAgent();
+ * await agent.register({ name: "web", port: 80 });
+ * (await agent.service("web")).instances; // one
  */
 export function createLocalAgent(options: AgentOptions = {}): Agent {
   return createBackendAgent(new LocalBackend(), options);
@@ -20,12 +25,12 @@ export function createLocalAgent(options: AgentOptions = {}): Agent {
 export class LocalBackend implements Backend {
   readonly nodeAddress = hostname();
   readonly #instances = new Map<string, InstanceData>();
-  readonly #waiting = new Set<() => void>();
+  readonly #changes = new Notifier();
   #version = 0;
 
   /** How many sources wait for a change. */
   get waiting(): number {
-    return this.#waiting.size;
+    return this.#changes.waiting;
   }
 
   add(instance: InstanceData): Promise<HeldInstance> {
@@ -42,7 +47,7 @@ export class LocalBackend implements Backend {
     let seen: number | undefined;
     return {
       next: async (signal): Promise<SourceUpdate> => {
-        while (seen === this.#version) await this.#change(signal);
+        while (seen === this.#version) await this.#changes.wait(signal);
         seen = this.#version;
         return { kind: "state", instances: this.#read(name) };
       },
@@ -64,21 +69,6 @@ export class LocalBackend implements Backend {
 
   #changed(): void {
     this.#version++;
-    for (const wake of this.#waiting) wake();
-  }
-
-  #change(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const wake = (): void => {
-        this.#waiting.delete(wake);
-        off();
-        resolve();
-      };
-      const off = onAbort(signal, (reason) => {
-        this.#waiting.delete(wake);
-        reject(reason);
-      });
-      if (!signal.aborted) this.#waiting.add(wake);
-    });
+    this.#changes.notify();
   }
 }

@@ -3,7 +3,7 @@ import test from "node:test";
 import { createLocalAgent } from "./local-agent.js";
 import { resolveAddresses, type AddressUpdate } from "./resolve-addresses.js";
 
-test("agent 48: an address that changes twice: the previous one goes, the new one comes", async () => {
+test("addresses: each time an address changes, the previous one is deleted and the new one added (48)", async () => {
   await using agent = createLocalAgent();
   const updates = resolveAddresses(await agent.service("s"));
   assert.deepEqual(await next(updates), []);
@@ -20,7 +20,7 @@ test("agent 48: an address that changes twice: the previous one goes, the new on
   assert.equal((await updates.next()).done, true);
 });
 
-test("an address that two instances share stays until both are gone", async () => {
+test("addresses: an address that two instances share is deleted with the last of them", async () => {
   await using agent = createLocalAgent();
   const controller = new AbortController();
   for (const id of ["x", "y"]) await agent.register({ id, name: "s", addr: "h", port: 1 });
@@ -31,8 +31,22 @@ test("an address that two instances share stays until both are gone", async () =
   assert.deepEqual(await next(updates), ["add h:2"]);
   await agent.deregister("y");
   assert.deepEqual(await next(updates), ["delete h:1"]);
-  controller.abort();
-  assert.equal((await updates.next()).done, true);
+  const reason = new Error("enough");
+  controller.abort(reason);
+  await assert.rejects(updates.next(), (error) => error === reason);
+});
+
+test("addresses: bad arguments are refused at once, and a generator that is never read starts nothing (FF48)", async () => {
+  await using agent = createLocalAgent();
+  const service = await agent.service("s");
+  for (const bad of [undefined, null, {}]) {
+    assert.throws(() => resolveAddresses(bad as never), { name: "UsageError", code: "ERR_ARGUMENT" });
+  }
+  assert.throws(() => resolveAddresses(service, null as never), { code: "ERR_ARGUMENT" });
+  let watched = 0;
+  const counting = { ...service, watch: (): never => assert.fail(`watched ${String(++watched)} times`) };
+  await resolveAddresses(counting).return();
+  assert.equal(watched, 0);
 });
 
 async function next(updates: AsyncGenerator<readonly AddressUpdate[], void>): Promise<readonly string[]> {

@@ -1,36 +1,57 @@
-import type { InstanceEvent, Service, WatchOptions } from "./agent.js";
+import { requireFields } from "../util/fields.js";
+import { watchChecks, type InstanceEvent, type Service, type WatchOptions } from "./agent.js";
+import { requireMethods } from "./require-methods.js";
 
 /** An address that can be used from now on, or no longer. */
 export interface AddressUpdate {
   readonly op: "add" | "delete";
-  /** `host:port`. */
+  /** `host:port`, with an IPv6 host in brackets. */
   readonly addr: string;
 }
 
 /**
- * Watches the addresses of a service, for balancers and name resolvers. The first batch is the full set, and may be empty;
- * later ones never are. An address that several instances share is there until the last of them goes.
+ * Watches the addresses of a service, for load balancers and name resolvers. The first batch is the full set and may be
+ * empty; later batches never are. An address that several instances share is deleted with the last of them.
  *
- * Ends normally on abort and when the agent leaves; throws what the watcher throws.
+ * It ends as the watcher of the service does: quietly by `break` and when the agent leaves; it throws the reason when the
+ * signal aborts, and a UsageError `ERR_CLOSED` if the agent is closed before the first `next`.
+ *
+ * @throws {UsageError} for bad arguments
+ *
+ * @example
+ * for await (const updates of resolveAddresses(await agent.service("web"))) {
+ *   for (const { op, addr } of updates) balancer[op](addr);
+ * }
  */
-export async function* resolveAddresses(
+export function resolveAddresses(
   service: Service,
   options: WatchOptions = {},
 ): AsyncGenerator<readonly AddressUpdate[], void, undefined> {
+  requireMethods("service", service, ["watch"]);
+  requireFields("options", options, watchChecks);
+  return updatesOf(service, options);
+}
+
+/** The watcher begins with the first `next`: a generator that is dropped before could not close it. */
+async function* updatesOf(
+  service: Service,
+  options: WatchOptions,
+): AsyncGenerator<readonly AddressUpdate[], void, undefined> {
   const addresses = new Addresses();
-  let first = true;
+  let isFirst = true;
   for await (const batch of service.watch(options)) {
-    const updates = batch.flatMap((event) => addresses.take(event));
-    if (first || updates.length > 0) yield updates;
-    first = false;
+    const updates = batch.flatMap((event) => addresses.apply(event));
+    if (isFirst || updates.length > 0) yield updates;
+    isFirst = false;
   }
 }
 
+/** The addresses in use, and how many instances use each. */
 class Addresses {
   readonly #byId = new Map<string, string>();
   readonly #users = new Map<string, number>();
 
-  take({ op, instance }: InstanceEvent): readonly AddressUpdate[] {
+  apply({ op, instance }: InstanceEvent): readonly AddressUpdate[] {
     const old = this.#byId.get(instance.id);
     const addr = op === "delete" ? undefined : instance.addr();
     if (addr === old) return [];

@@ -155,5 +155,5 @@ function valuesOf(tags: readonly string[], prefix: string): readonly string[] {
 }
 
 function invalid(message: string): never {
-  throw new AgentError("INVALID_REGISTRATION", message);
+  throw new AgentError("ERR_INVALID_REGISTRATION", message);
 }

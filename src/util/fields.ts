@@ -17,18 +17,18 @@ export type Checks<T> = Readonly<Record<keyof T, Check>>;
  * @throws {UsageError} `ERR_ARGUMENT`; names what is missing, or the nearest name for an unknown field
  */
 export function requireFields<T extends object>(what: string, options: T | undefined, checks: Checks<T>): void {
-  const { byName, required } = tableOf(checks);
+  const { byName, names, required } = tableOf(checks);
   const given: unknown = options;
   if (given === undefined && required.length === 0) return;
   if (typeof given !== "object" || given === null || Array.isArray(given)) {
     const needs = required.length === 0 ? "" : ` with ${required.map((name) => `"${name}"`).join(" and ")}`;
     badArgument(`${what} must be an object${needs}, got ${kindOf(given)}`);
   }
+  const unknown = unknownField(what, given, names);
+  if (unknown !== undefined) badArgument(unknown);
   for (const name in given) {
-    const check = byName.get(name);
     const value: unknown = Reflect.get(given, name);
-    if (check === undefined) refuseName(what, name, [...byName.keys()]);
-    else if (value !== undefined) check(`${what}.${name}`, value);
+    if (value !== undefined) byName.get(name)?.(`${what}.${name}`, value);
   }
   for (const name of required) {
     if (Reflect.get(given, name) === undefined) byName.get(name)?.(`${what}.${name}`, undefined);
@@ -45,18 +45,24 @@ export function optional(check: Check): Check {
 /** For a field that is checked elsewhere, or may be anything. */
 export const anything: Check = () => undefined;
 
-/** Refuses a name that is not known. @throws {UsageError} always */
-function refuseName(what: string, name: string, names: readonly string[]): void {
-  // old libraries add methods to all objects there are
-  if (name in Object.prototype) return;
-  const meant = nearest(name, names);
-  badArgument(
-    `${what} has no field "${name}"${meant === undefined ? `; its fields are ${names.join(", ")}` : `; did you mean "${meant}"?`}`,
-  );
+/**
+ * The first field of an object that is none of these, as a message with the nearest name; undefined if there is none. For
+ * objects that have an error class of their own.
+ */
+export function unknownField(what: string, given: object, names: readonly string[]): string | undefined {
+  for (const name in given) {
+    // old libraries add methods to all objects there are
+    if (names.includes(name) || name in Object.prototype) continue;
+    const meant = nearest(name, names);
+    const hint = meant === undefined ? `; its fields are ${names.join(", ")}` : `; did you mean "${meant}"?`;
+    return `${what} has no field "${name}"${hint}`;
+  }
+  return undefined;
 }
 
 interface Table {
   readonly byName: ReadonlyMap<string, Check>;
+  readonly names: readonly string[];
   /** The fields whose check refuses undefined. */
   readonly required: readonly string[];
 }
@@ -69,7 +75,7 @@ function tableOf(checks: Readonly<Record<string, Check>>): Table {
   if (known !== undefined) return known;
   const entries = Object.entries(checks);
   const required = entries.filter(([name, check]) => refuses(check, name)).map(([name]) => name);
-  const table = { byName: new Map(entries), required };
+  const table = { byName: new Map(entries), names: Object.keys(checks), required };
   tables.set(checks, table);
   return table;
 }

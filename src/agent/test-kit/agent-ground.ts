@@ -3,11 +3,11 @@ import type { TestContext } from "node:test";
 import { AgentError, type Agent, type AgentOptions, type InstanceEvent, type ServiceWatcher } from "../index.js";
 import { test } from "../../test-kit/register.js";
 
-/** One backend, empty, for one test. */
+/** An empty backend for one test. */
 export interface AgentGround {
-  /** A new agent over it; all of them see the same instances. The suite closes it. */
+  /** Makes an agent on it. All of them see the same instances. The suite closes them. */
   create(options?: AgentOptions): Agent;
-  /** Makes removals of that id fail, until the function that it returns is called. */
+  /** Makes deregistrations of an id fail until the returned function is called. */
   failRemoval(id: string): () => void;
   /** Resolves once nothing polls the backend. */
   idle(): Promise<void>;
@@ -19,7 +19,7 @@ export type Check = (
   body: (create: AgentGround["create"], ground: AgentGround) => Promise<void>,
 ) => void;
 
-/** Makes tests that each get a ground of their own, and whose agents are closed at the end. */
+/** Makes a function that declares tests: each gets an empty backend, and its agents are closed at the end. */
 export function checksOn(backend: string, start: StartGround): Check {
   return (title, body) => {
     test(`${title} (${backend})`, { timeout: 240_000 }, async (t) => {
@@ -39,7 +39,7 @@ export function checksOn(backend: string, start: StartGround): Check {
   };
 }
 
-/** A signal for what should come soon. */
+/** A signal for what should happen soon. */
 export function patience(): AbortSignal {
   return AbortSignal.timeout(30_000);
 }
@@ -49,7 +49,7 @@ export async function batch(watcher: ServiceWatcher): Promise<readonly InstanceE
   return value ?? assert.fail("the watcher has ended");
 }
 
-/** All events up to the first batch with one of that id. */
+/** All events up to the first batch that has one with this id. */
 export async function eventsUntil(watcher: ServiceWatcher, id: string): Promise<readonly InstanceEvent[]> {
   const events: InstanceEvent[] = [];
   while (!events.some(({ instance }) => instance.id === id)) events.push(...(await batch(watcher)));

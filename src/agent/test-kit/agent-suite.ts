@@ -4,12 +4,12 @@ import { UsageError } from "../../util/errors.js";
 import { addresses, agentError, batch, checksOn, patience, told, type StartGround } from "./agent-ground.js";
 import { agentWatchSuite } from "./agent-watch-suite.js";
 
-/** What every backend's agent must do: cases 1 to 27 of its specification, and what else they have in common. */
+/** What the agent of every backend must do: cases 1 to 27 of the specification, and what else they have in common. */
 export function agentSuite(backend: string, start: StartGround): void {
   agentWatchSuite(backend, start);
   const check = checksOn(backend, start);
 
-  check("agent 1: an instance without id gets a UUID, and is found", async (create) => {
+  check("agent: an instance without an id gets a UUID and is found (1)", async (create) => {
     const agent = create();
     const id = await agent.register({ name: "s", addr: "h", port: 1 });
     assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
@@ -17,25 +17,28 @@ export function agentSuite(backend: string, start: StartGround): void {
     assert.deepEqual(instances, [createInstance({ id, name: "s", host: "h", port: 1, tags: [] }, true)]);
   });
 
-  check("agent 2: an id is registered once", async (create) => {
+  check("agent: an id that it holds is refused (2)", async (create) => {
     const agent = create();
     assert.equal(await agent.register({ id: "x", name: "s", addr: "h", port: 1 }), "x");
-    await assert.rejects(agent.register({ id: "x", name: "s", addr: "h", port: 2 }), agentError("ALREADY_REGISTERED"));
+    await assert.rejects(
+      agent.register({ id: "x", name: "s", addr: "h", port: 2 }),
+      agentError("ERR_ALREADY_REGISTERED"),
+    );
     assert.deepEqual(await addresses(agent, "s"), ["h:1"]);
   });
 
-  check("agent 4: a service has all its instances", async (create) => {
+  check("agent: a service has all its instances (4)", async (create) => {
     const agent = create();
     await agent.register({ name: "s", addr: "h", port: 1 });
     await agent.register({ name: "s", addr: "h", port: 2 });
     assert.deepEqual(await addresses(agent, "s"), ["h:1", "h:2"]);
   });
 
-  check("agent 5: deregistering an unknown id does nothing", async (create) => {
+  check("agent: deregistering an unknown id does nothing (5)", async (create) => {
     await create().deregister("nobody");
   });
 
-  check("agent 8: all services by name", async (create) => {
+  check("agent: services() returns all services by name (8)", async (create) => {
     const agent = create();
     await agent.register({ name: "s", addr: "h", port: 1 });
     await agent.register({ name: "t", addr: "h", port: 2 });
@@ -52,7 +55,7 @@ export function agentSuite(backend: string, start: StartGround): void {
     );
   });
 
-  check("agent 9: an instance must have all tags that were asked for", async (create) => {
+  check("agent: an instance must have all tags of the query (9)", async (create) => {
     const agent = create();
     await agent.register({ name: "s", addr: "h", port: 1, tags: ["a", "b"] });
     await agent.register({ name: "s", addr: "h", port: 2, tags: ["a"] });
@@ -66,19 +69,19 @@ export function agentSuite(backend: string, start: StartGround): void {
     assert.deepEqual((await agent.service("s", { tags })).instances[0]?.tags, ["a", "b"]);
   });
 
-  check("agent 10: a tag asked for twice is one tag", async (create) => {
+  check("agent: a tag that a query repeats counts once (10)", async (create) => {
     const agent = create();
     await agent.register({ name: "s", addr: "h", port: 1, tags: ["a"] });
     assert.equal((await agent.service("s", { tags: ["a", "a"] })).instances.length, 1);
   });
 
-  check("agent 11: no service has that tag", async (create) => {
+  check("agent: a tag that no instance has finds no service (11)", async (create) => {
     const agent = create();
     await agent.register({ name: "s", addr: "h", port: 1 });
     assert.equal((await agent.services({ tags: ["zzz"] })).size, 0);
   });
 
-  check("agent 19: leave takes all back and ends the watchers", async (create, ground) => {
+  check("agent: leave deregisters everything and ends the watchers quietly (19)", async (create, ground) => {
     const [agent, other] = [create(), create()];
     for (const name of ["s", "s", "t"]) await agent.register({ name, addr: "h", port: 1 });
     const watchers = [(await agent.service("s")).watch(), (await agent.service("t")).watch()];
@@ -95,26 +98,32 @@ export function agentSuite(backend: string, start: StartGround): void {
     assert.deepEqual(await addresses(other, "s"), ["h:2"]);
   });
 
-  check("agent 20: leave twice", async (create) => {
+  check("agent: leave may be called twice, also at once (20)", async (create) => {
     const agent = create();
     await agent.register({ name: "s", addr: "h", port: 1 });
     await Promise.all([agent.leave(), agent.leave()]);
     await agent.leave();
   });
 
-  check("agent 21: leave tries all, and keeps what it could not take back", async (create, ground) => {
-    const [agent, other] = [create(), create()];
-    for (const id of ["a", "b", "c"]) await agent.register({ id, name: "s", addr: id, port: 1 });
-    const mend = ground.failRemoval("b");
-    await assert.rejects(agent.leave(), (error) => error instanceof AggregateError && error.errors.length === 1);
-    assert.deepEqual(await addresses(other, "s"), ["b:1"]);
-    await assert.rejects(agent.register({ id: "b", name: "s", addr: "h", port: 1 }), agentError("ALREADY_REGISTERED"));
-    mend();
-    await agent.leave();
-    assert.deepEqual(await addresses(other, "s"), []);
-  });
+  check(
+    "agent: leave tries every instance and keeps those that it could not deregister (21)",
+    async (create, ground) => {
+      const [agent, other] = [create(), create()];
+      for (const id of ["a", "b", "c"]) await agent.register({ id, name: "s", addr: id, port: 1 });
+      const mend = ground.failRemoval("b");
+      await assert.rejects(agent.leave(), (error) => error instanceof AggregateError && error.errors.length === 1);
+      assert.deepEqual(await addresses(other, "s"), ["b:1"]);
+      await assert.rejects(
+        agent.register({ id: "b", name: "s", addr: "h", port: 1 }),
+        agentError("ERR_ALREADY_REGISTERED"),
+      );
+      mend();
+      await agent.leave();
+      assert.deepEqual(await addresses(other, "s"), []);
+    },
+  );
 
-  check("agent 22: what is not well formed is refused", async (create) => {
+  check("agent: an instance with a wrong field is refused (22)", async (create) => {
     const agent = create();
     const good = { name: "s", addr: "h", port: 1 };
     const bad: readonly unknown[] = [
@@ -127,34 +136,39 @@ export function agentSuite(backend: string, start: StartGround): void {
       null,
     ];
     for (const instance of bad)
-      await assert.rejects(agent.register(instance as NewInstance), agentError("INVALID_REGISTRATION"));
+      await assert.rejects(agent.register(instance as NewInstance), agentError("ERR_INVALID_REGISTRATION"));
     assert.equal((await agent.services()).size, 0);
   });
 
-  check("agent 23: an aborted signal comes first", async (create) => {
-    const agent = create();
-    const reason = new Error("changed my mind");
-    const signal = AbortSignal.abort(reason);
-    const isReason = (error: unknown): boolean => error === reason;
-    await assert.rejects(agent.register({ id: "x", name: "s", addr: "h", port: 1 }, { signal }), isReason);
-    await assert.rejects(agent.services({ signal }), isReason);
-    await assert.rejects(agent.service("s", { signal }), isReason);
-    await assert.rejects(agent.leave({ signal }), isReason);
-    assert.equal((await agent.services()).size, 0);
-    await agent.register({ id: "x", name: "s", addr: "h", port: 1 });
-    await assert.rejects(agent.deregister("x", { signal }), isReason);
-    assert.deepEqual(await addresses(agent, "s"), ["h:1"]);
-    assert.deepEqual(await (await agent.service("s")).watch({ signal }).next(), { done: true, value: undefined });
-  });
+  check(
+    "agent: with a signal that has aborted, every call rejects with its reason and does nothing (23)",
+    async (create) => {
+      const agent = create();
+      const reason = new Error("changed my mind");
+      const signal = AbortSignal.abort(reason);
+      const isReason = (error: unknown): boolean => error === reason;
+      await assert.rejects(agent.register({ id: "x", name: "s", addr: "h", port: 1 }, { signal }), isReason);
+      await assert.rejects(agent.services({ signal }), isReason);
+      await assert.rejects(agent.service("s", { signal }), isReason);
+      await assert.rejects(agent.leave({ signal }), isReason);
+      assert.equal((await agent.services()).size, 0);
+      await agent.register({ id: "x", name: "s", addr: "h", port: 1 });
+      await assert.rejects(agent.deregister("x", { signal }), isReason);
+      assert.deepEqual(await addresses(agent, "s"), ["h:1"]);
+      const watcher = (await agent.service("s")).watch({ signal });
+      await assert.rejects(watcher.next(), isReason);
+      assert.deepEqual(await watcher.next(), { done: true, value: undefined });
+    },
+  );
 
-  check("agent 24: an IPv6 host stands in brackets, port 0 stays", async (create) => {
+  check("agent: addr() puts an IPv6 host in brackets and keeps port 0 (24)", async (create) => {
     const agent = create();
     await agent.register({ name: "six", addr: "::1", port: 80 });
     await agent.register({ name: "zero", addr: "h", port: 0 });
     assert.deepEqual([...(await addresses(agent, "six")), ...(await addresses(agent, "zero"))], ["[::1]:80", "h:0"]);
   });
 
-  check("agent 25: what is handed out cannot be changed, and inputs are copied", async (create) => {
+  check("agent: what it returns is frozen, what it is given is copied (25)", async (create) => {
     const agent = create();
     const tags = ["a"];
     await agent.register({ name: "s", addr: "h", port: 1, tags, meta: { zone: "1" } });
@@ -170,7 +184,7 @@ export function agentSuite(backend: string, start: StartGround): void {
     assert.deepEqual(instance.meta, { zone: "1" });
   });
 
-  check("agent 26: the advertised address stands for all others", async (create) => {
+  check("agent: the advertised address replaces the instance's own (26)", async (create) => {
     const agent = create({ advertiseAddress: "127.0.0.1" });
     await agent.register({ name: "s", addr: "x", port: 1 });
     assert.deepEqual(await addresses(agent, "s"), ["127.0.0.1:1"]);
@@ -179,13 +193,13 @@ export function agentSuite(backend: string, start: StartGround): void {
     assert.match((await addresses(named, "t")).join(), /^(127\.0\.0\.1|\[::1\]):1$/);
   });
 
-  check("agent 27: an advertised name that does not resolve", async (create) => {
+  check("agent: an advertised name that does not resolve is refused (27)", async (create) => {
     const agent = create({ advertiseAddress: "no.such.invalid" });
-    await assert.rejects(agent.register({ id: "x", name: "s", addr: "x", port: 1 }), agentError("ADVERTISE"));
+    await assert.rejects(agent.register({ id: "x", name: "s", addr: "x", port: 1 }), agentError("ERR_ADVERTISE"));
     assert.equal((await agent.services()).size, 0);
   });
 
-  check("agent A10: default tags come first, repeated ones count once", async (create) => {
+  check("agent: default tags come first, repeated ones count once (A10)", async (create) => {
     const defaultTags = ["a", "b"];
     const agent = create({ defaultTags });
     for (const tags of [["c"], ["b", "d", "d"], undefined])
@@ -202,19 +216,22 @@ export function agentSuite(backend: string, start: StartGround): void {
     assert.deepEqual(defaultTags, ["a", "b"]);
   });
 
-  check("agent: closed, it refuses; what was under way ends", async (create, ground) => {
-    const agent = create();
-    await agent.register({ name: "s", addr: "h", port: 1 });
-    const service = await agent.service("s");
-    const watcher = service.watch();
-    await agent.close();
-    await agent.close();
-    assert.equal(await watcher.closed, undefined);
-    const isClosed = (error: unknown): boolean => error instanceof UsageError && error.code === "ERR_CLOSED";
-    await assert.rejects(agent.register({ name: "s", addr: "h", port: 1 }), isClosed);
-    await assert.rejects(agent.service("s"), isClosed);
-    assert.throws(() => service.watch(), isClosed);
-    assert.deepEqual(await addresses(create(), "s"), []);
-    await ground.idle();
-  });
+  check(
+    "agent: close ends its watchers and deregisters everything; then every call is refused",
+    async (create, ground) => {
+      const agent = create();
+      await agent.register({ name: "s", addr: "h", port: 1 });
+      const service = await agent.service("s");
+      const watcher = service.watch();
+      await agent.close();
+      await agent.close();
+      assert.equal(await watcher.closed, undefined);
+      const isClosed = (error: unknown): boolean => error instanceof UsageError && error.code === "ERR_CLOSED";
+      await assert.rejects(agent.register({ name: "s", addr: "h", port: 1 }), isClosed);
+      await assert.rejects(agent.service("s"), isClosed);
+      assert.throws(() => service.watch(), isClosed);
+      assert.deepEqual(await addresses(create(), "s"), []);
+      await ground.idle();
+    },
+  );
 }

@@ -3,22 +3,22 @@ import { createInstance, type Agent, type InstanceEvent } from "../index.js";
 import { UsageError } from "../../util/errors.js";
 import { batch, checksOn, eventsUntil, patience, told, type StartGround } from "./agent-ground.js";
 
-/** The part of the suite that watches. */
+/** The part of the suite that concerns watchers. */
 export function agentWatchSuite(backend: string, start: StartGround): void {
   const check = checksOn(backend, start);
 
-  check("agent 3: replaced, it is one update", async (create) => {
+  check("watcher: replacing an instance is one update (3)", async (create) => {
     const agent = create();
     await agent.register({ id: "x", name: "s", addr: "h", port: 1 });
     const watcher = (await agent.service("s")).watch();
     await watcher.next(patience());
     assert.equal(await agent.register({ id: "x", name: "s", addr: "h", port: 2 }, { replace: true }), "x");
     await agent.register({ id: "mark", name: "s", addr: "h", port: 9 });
-    // of two instances, in any order: a backend may read both changes at once
+    // in any order: a backend may read both changes at once
     assert.deepEqual([...told(await eventsUntil(watcher, "mark"))].sort(), ["add mark h:9", "update x h:2"]);
   });
 
-  check("agent 6: deregistered twice, it is deleted once", async (create) => {
+  check("watcher: an instance that is deregistered twice is deleted once (6)", async (create) => {
     const agent = create();
     await agent.register({ id: "x", name: "s", addr: "h", port: 1 });
     const watcher = (await agent.service("s")).watch();
@@ -29,7 +29,7 @@ export function agentWatchSuite(backend: string, start: StartGround): void {
     assert.deepEqual([...told(await eventsUntil(watcher, "mark"))].sort(), ["add mark h:9", "delete x h:1"]);
   });
 
-  check("agent 7: an unknown service is empty, and can be watched", async (create) => {
+  check("watcher: an unknown service is empty and can be watched (7)", async (create) => {
     const agent = create();
     const service = await agent.service("nope");
     assert.equal(service.name, "nope");
@@ -40,24 +40,24 @@ export function agentWatchSuite(backend: string, start: StartGround): void {
     assert.deepEqual(told(await eventsUntil(watcher, "x")), ["add x h:1"]);
   });
 
-  check("agent 12: the first batch is all instances", async (create) => {
+  check("watcher: the first batch is all instances (12)", async (create) => {
     const agent = create();
     for (const port of [1, 2, 3]) await agent.register({ id: `x${String(port)}`, name: "s", addr: "h", port });
     const service = await agent.service("s");
     const watcher = service.watch();
     assert.deepEqual([...told(await batch(watcher))].sort(), ["add x1 h:1", "add x2 h:2", "add x3 h:3"]);
-    // one that comes later sees what was there when it came, though it shares the poll of the first
+    // a watcher that joins later shares the poll of the first, and still sees what was there when it joined
     await agent.register({ id: "x4", name: "s", addr: "h", port: 4 });
     assert.equal((await batch(service.watch())).length, 4);
     await eventsUntil(watcher, "x4");
     assert.equal((await batch(service.watch())).length, 4);
   });
 
-  check("agent 13: the first batch of an unknown service is empty", async (create) => {
+  check("watcher: the first batch of an unknown service is empty (13)", async (create) => {
     assert.deepEqual(await batch((await create().service("nope")).watch()), []);
   });
 
-  check("agent 14: other services are no events", async (create) => {
+  check("watcher: changes of other services are not reported (14)", async (create) => {
     const agent = create();
     const watcher = (await agent.service("s")).watch();
     await watcher.next(patience());
@@ -66,7 +66,7 @@ export function agentWatchSuite(backend: string, start: StartGround): void {
     assert.deepEqual(told(await eventsUntil(watcher, "mark")), ["add mark h:9"]);
   });
 
-  check("agent 15: a watcher that nobody reads holds nobody up", async (create) => {
+  check("watcher: one that nobody reads delays no registration (15)", async (create) => {
     const agent = create();
     const watcher = (await agent.service("s")).watch();
     await Promise.all(
@@ -77,7 +77,7 @@ export function agentWatchSuite(backend: string, start: StartGround): void {
     assert.equal(present.get("999")?.instance.addr(), "h:999");
   });
 
-  check("agent 16: what came and went before it was read is not told", async (create) => {
+  check("watcher: an instance that came and went unread is not reported (16)", async (create) => {
     const agent = create();
     const service = await agent.service("s");
     const [slow, quick] = [service.watch(), service.watch()];
@@ -89,7 +89,7 @@ export function agentWatchSuite(backend: string, start: StartGround): void {
     assert.deepEqual(told(await batch(slow)), ["add mark h:9"]);
   });
 
-  check("agent 17: close ends a next that waits", async (create, ground) => {
+  check("watcher: close ends a waiting next quietly (17)", async (create, ground) => {
     const watcher = (await create().service("s")).watch();
     await watcher.next(patience());
     const pending = watcher.next();
@@ -102,7 +102,24 @@ export function agentWatchSuite(backend: string, start: StartGround): void {
     await ground.idle();
   });
 
-  check("agent 18: break closes the watcher", async (create, ground) => {
+  check("watcher: aborting its signal ends the iteration by throwing the reason", async (create, ground) => {
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const watcher = (await create().service("s")).watch({ signal: controller.signal });
+    let batches = 0;
+    const loop = async (): Promise<void> => {
+      for await (const _ of watcher) {
+        batches++;
+        controller.abort(reason);
+      }
+    };
+    await assert.rejects(loop(), (error) => error === reason);
+    assert.equal(batches, 1);
+    assert.equal(await watcher.closed, undefined);
+    await ground.idle();
+  });
+
+  check("watcher: break closes it (18)", async (create, ground) => {
     const watcher = (await create().service("s")).watch();
     for await (const events of watcher) {
       assert.deepEqual(events, []);
@@ -112,24 +129,21 @@ export function agentWatchSuite(backend: string, start: StartGround): void {
     await ground.idle();
   });
 
-  check(
-    "agent A8: an instance that another agent left behind is taken over, and watchers see an update",
-    async (create) => {
-      const [former, agent] = [create(), create()];
-      await former.register({ id: "x", name: "s", addr: "h", port: 1 });
-      const watcher = (await agent.service("s")).watch();
-      const [seen] = await batch(watcher);
-      assert.equal(seen?.instance.local, false);
-      await agent.register({ id: "x", name: "s", addr: "h", port: 2 });
-      const [event] = await batch(watcher);
-      assert.deepEqual(event && { ...event }, {
-        op: "update",
-        instance: createInstance({ id: "x", name: "s", host: "h", port: 2, tags: [] }, true),
-      });
-    },
-  );
+  check("watcher: an instance that another agent left behind is taken over as an update (A8)", async (create) => {
+    const [former, agent] = [create(), create()];
+    await former.register({ id: "x", name: "s", addr: "h", port: 1 });
+    const watcher = (await agent.service("s")).watch();
+    const [seen] = await batch(watcher);
+    assert.equal(seen?.instance.local, false);
+    await agent.register({ id: "x", name: "s", addr: "h", port: 2 });
+    const [event] = await batch(watcher);
+    assert.deepEqual(event && { ...event }, {
+      op: "update",
+      instance: createInstance({ id: "x", name: "s", host: "h", port: 2, tags: [] }, true),
+    });
+  });
 
-  check("agent A11: services from one query watch themselves, and by its tags", async (create) => {
+  check("watcher: each service of a query watches itself, with the tags of the query (A11)", async (create) => {
     const agent = create();
     await agent.register({ id: "x", name: "s", addr: "h", port: 1, tags: ["a"] });
     await agent.register({ id: "y", name: "t", addr: "h", port: 2, tags: ["a"] });
@@ -143,7 +157,7 @@ export function agentWatchSuite(backend: string, start: StartGround): void {
     assert.deepEqual(told(await batch(watcher)), ["add z h:4"]);
   });
 
-  check("agent: replaying a watcher gives what a query gives, whatever happened", async (create) => {
+  check("watcher: replaying its events gives what a query returns", async (create) => {
     const agents = [create(), create()];
     const watcher = (await create().service("s")).watch();
     const present = new Map<string, string>();
