@@ -10,7 +10,7 @@ import tseslint from "typescript-eslint";
  */
 const table = [
   ["util/*", []],
-  ["http/*", ["util/*"]],
+  ["http/*", ["type core/call", "util/*"]],
   ["http/got/*", ["http/*", "util/*"]],
   ["http/undici/*", ["http/*", "util/*"]],
   ["core/*", ["core/cluster/*", "core/wire/*", "http/*", "http/got/*", "util/*"]],

@@ -1,6 +1,8 @@
 import { parseEndpoint, type Endpoint } from "./cluster/endpoint.js";
 import { EndpointSelectionMode } from "./cluster/selection.js";
 import type { Exchange, RequestLimits } from "../http/exchange.js";
+import { checkedAgents, type OwnAgents } from "../http/got/own-agents.js";
+import { defaultMaxBodyBytes } from "../http/pending-response.js";
 import { checkedTls, type TlsOptions } from "../http/tls-options.js";
 import {
   badArgument,
@@ -25,6 +27,10 @@ export interface ClientOptions {
   readonly headerTimeoutMs?: number | undefined;
   /** Longest silence inside an answer's body, in ms. Long polls ignore it. @default 30000 */
   readonly bodyIdleTimeoutMs?: number | undefined;
+  /** Longest time from the headers to the end of the body, in ms: ends a body that trickles without end. Long polls ignore it. @default 300000 */
+  readonly bodyTimeoutMs?: number | undefined;
+  /** Largest body of a response, in bytes. A larger one is cut off, and the call rejects with `ERR_BODY_TOO_LARGE`. @default 134217728 (128 MiB) */
+  readonly maxBodyBytes?: number | undefined;
   /** How long a long poll may be silent before it is asked again, on the next endpoint; in ms. @default Infinity */
   readonly watchIdleTimeoutMs?: number | undefined;
   /** What `quorum` of `get` is when it is not said. @default false */
@@ -35,8 +41,14 @@ export interface ClientOptions {
   readonly checkRedirect?: ((via: number, location: URL) => void) | undefined;
   /** Calls at once; others wait their turn. Long polls are not counted. @default 256 */
   readonly maxInFlight?: number | undefined;
+  /** What TLS connections need. Absent: Node's defaults. */
   readonly tls?: TlsOptions | undefined;
-  /** Replaces the transport, and with it what `tls` says; closed with the client. */
+  /**
+   * Node agents for the default transport, for proxies and the like. They keep their own limits, and their owner destroys them.
+   * Absent: the client makes its own, and does not use the environment's proxies.
+   */
+  readonly agent?: OwnAgents | undefined;
+  /** Replaces the transport, and with it what `tls` and `agent` say; closed with the client. */
   readonly transport?: Exchange | undefined;
 }
 
@@ -53,11 +65,13 @@ export interface ResolvedOptions {
   readonly checkRedirect: ((via: number, location: URL) => void) | undefined;
   readonly maxInFlight: number;
   readonly tls: TlsOptions;
+  readonly agent: OwnAgents;
   readonly transport: Exchange | undefined;
 }
 
 const defaultHeaderTimeoutMs = 5_000;
 const defaultBodyIdleTimeoutMs = 30_000;
+const defaultBodyTimeoutMs = 300_000;
 const defaultMaxRedirects = 10;
 const defaultMaxInFlight = 256;
 
@@ -73,12 +87,15 @@ export function resolveClientOptions(options: ClientOptions): ResolvedOptions {
     password = "",
     headerTimeoutMs = defaultHeaderTimeoutMs,
     bodyIdleTimeoutMs = defaultBodyIdleTimeoutMs,
+    bodyTimeoutMs = defaultBodyTimeoutMs,
+    maxBodyBytes = defaultMaxBodyBytes,
     watchIdleTimeoutMs = Infinity,
     quorumReads = false,
     maxRedirects = defaultMaxRedirects,
     checkRedirect,
     maxInFlight = defaultMaxInFlight,
     tls = {},
+    agent = {},
     transport,
   } = options;
   if (!Object.values(EndpointSelectionMode).includes(selectionMode)) {
@@ -86,6 +103,8 @@ export function resolveClientOptions(options: ClientOptions): ResolvedOptions {
   }
   requireMs("options.headerTimeoutMs", headerTimeoutMs);
   requireMs("options.bodyIdleTimeoutMs", bodyIdleTimeoutMs);
+  requireMs("options.bodyTimeoutMs", bodyTimeoutMs);
+  requireCount("options.maxBodyBytes", maxBodyBytes, 1);
   requireMs("options.watchIdleTimeoutMs", watchIdleTimeoutMs);
   requireBoolean("options.quorumReads", quorumReads);
   requireCount("options.maxRedirects", maxRedirects, 0);
@@ -96,13 +115,19 @@ export function resolveClientOptions(options: ClientOptions): ResolvedOptions {
     endpoints: parseEndpoints(endpoints),
     selectionMode,
     authorization: authorizationOf(username, password),
-    requestLimits: { headersMs: headerTimeoutMs, idleMs: bodyIdleTimeoutMs },
-    pollLimits: { headersMs: Infinity, idleMs: watchIdleTimeoutMs },
+    requestLimits: {
+      headersMs: headerTimeoutMs,
+      idleMs: bodyIdleTimeoutMs,
+      bodyMs: bodyTimeoutMs,
+      bodyBytes: maxBodyBytes,
+    },
+    pollLimits: { headersMs: Infinity, idleMs: watchIdleTimeoutMs, bodyBytes: maxBodyBytes },
     quorumReads,
     maxRedirects,
     checkRedirect,
     maxInFlight,
     tls: checkedTls(tls),
+    agent: checkedAgents(agent),
     transport,
   };
 }
@@ -130,11 +155,14 @@ const clientOptionNames: ReadonlySet<string> = new Set<keyof ClientOptions>([
   "password",
   "headerTimeoutMs",
   "bodyIdleTimeoutMs",
+  "bodyTimeoutMs",
+  "maxBodyBytes",
   "watchIdleTimeoutMs",
   "quorumReads",
   "maxRedirects",
   "checkRedirect",
   "maxInFlight",
   "tls",
+  "agent",
   "transport",
 ]);

@@ -38,11 +38,11 @@ export class Client implements Sender, AsyncDisposable {
   /** Does no I/O. @throws {UsageError} for a bad option or endpoint */
   constructor(options: ClientOptions) {
     this.#options = resolveClientOptions(options);
-    const { endpoints, maxInFlight, maxRedirects, checkRedirect, tls, transport } = this.#options;
+    const { endpoints, maxInFlight, maxRedirects, checkRedirect, tls, agent, transport } = this.#options;
     this.#configured = endpoints;
     this.#endpoints = shuffled(endpoints);
     this.#limiter = new Limiter(maxInFlight);
-    this.#transport = transport ?? gotExchange(tls);
+    this.#transport = transport ?? gotExchange(tls, agent);
     const exchange = withRedirects(withTrace(withOwnSignal(this.#transport)), {
       limit: maxRedirects,
       check: checkRedirect,

@@ -1,4 +1,6 @@
-/** A request as a plain value: what to ask, of whichever endpoint it will be. */
+import type { Call } from "../core/call.js";
+
+/** A request as a plain value: what is asked, whichever endpoint it will go to. */
 export interface RequestSpec {
   readonly method: "GET" | "PUT" | "POST" | "DELETE";
   /** Absolute and percent-encoded; an endpoint's base path goes before it. */
@@ -10,8 +12,12 @@ export interface RequestSpec {
   readonly body?: string | undefined;
   /** A body that need not be text, in place of `body`. */
   readonly bytes?: Uint8Array | undefined;
-  /** What curl lines show in place of a body that holds a password. Such a request follows no redirect to a host that is not an endpoint. */
+  /** What curl lines show in place of a body that holds a password. Such a request never follows a redirect to an origin that is not an endpoint. */
   readonly maskedBody?: string | undefined;
+  /** The operation that this request asks for, for a {@link Protocol} that speaks another language. Absent: it has none. */
+  readonly call?: Call | undefined;
+  /** It changes nothing on the server, whatever its method: it may be sent again, and its outcome is `notApplied`. GET requests need not say it. */
+  readonly readOnly?: boolean | undefined;
   /** Sending it twice could mean something else than once: it goes on to another endpoint only when it certainly was not applied. */
   readonly oneShot?: boolean | undefined;
   /** It holds a `prevValue`. etcd's refusal quotes both that and the stored value, so errors withhold it. */
@@ -22,61 +28,88 @@ export interface RequestSpec {
   readonly shared?: boolean | undefined;
   /** How long to wait. The client lowers it to its own limits; from the client on, absent means no limit. */
   readonly limits?: RequestLimits | undefined;
-  /** Told status and headers as soon as they are there, even if no body ever follows. */
-  readonly onHeaders?: ((head: ResponseHead) => void) | undefined;
+  /** Called with status and headers as soon as they arrive, even if no body ever follows. What it throws ends the request. */
+  readonly onHeaders?: ((head: ResponseHead, connection?: ConnectionHold) => void) | undefined;
+  /**
+   * Called with each part of the body, if the status is below 300; the parts are then not kept, and `body` is "". If it
+   * returns true, the exchange ends as `truncated`. What it throws ends the request.
+   */
+  readonly onPart?: ((part: Uint8Array) => boolean) | undefined;
+  /** What the request means, on one line and without secrets: curl lines show it as a comment. */
+  readonly note?: string | undefined;
 }
 
+/** Whether a request under way keeps the process alive, which it does at first. */
+export interface ConnectionHold {
+  ref(): void;
+  unref(): void;
+}
+
+/** How long a request may take, and how much it may bring. */
 export interface RequestLimits {
-  /** From sending, connecting included, to the headers; in ms, `Infinity` for none. Of long polls: does not apply. */
+  /** Time from sending (connecting included) to the headers, in ms; `Infinity` for none. Ignored for long polls. */
   readonly headersMs: number;
-  /** Longest silence inside a body; of a long poll, longest silence at all. In ms, `Infinity` for none. */
+  /** Longest silence inside a body; for a long poll, longest silence at all. In ms, `Infinity` for none. */
   readonly idleMs: number;
+  /** Time from the headers to the end of the body, in ms. Ignored for long polls. @default Infinity */
+  readonly bodyMs?: number | undefined;
+  /** The largest body, in bytes. Does not count what `onPart` gets. @default 134217728 (128 MiB) */
+  readonly bodyBytes?: number | undefined;
 }
 
+/** Status and headers of a response. */
 export interface ResponseHead {
   readonly status: number;
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string | undefined>>;
 }
 
-/** An answer as a plain value. */
+/** A response as a plain value. */
 export interface RawResponse extends ResponseHead {
+  /** Decoded as UTF-8. */
   readonly body: string;
-  /** Who answered, for messages; set by the client. */
+  /** The endpoint that responded, for messages; set by the client. */
   readonly endpoint?: string | undefined;
-  /** An endpoint that was asked before this one may have applied the write; set by the client. */
+  /** An endpoint that was tried before this one may have applied the write; set by the client. */
   readonly maybeApplied?: boolean | undefined;
   /**
-   * A long poll that ended before its answer was whole: the connection was lost after good headers, or it was silent
-   * for `limits.idleMs`. Nothing was lost, the same question may be asked again; `body` is to be ignored.
+   * A long poll that ended before its response was complete: the connection was lost after good headers, or it was silent
+   * for `limits.idleMs`. Nothing was lost, the same request may be sent again; `body` is to be ignored.
    */
   readonly truncated?: boolean | undefined;
 }
 
 /**
- * One request to one server, and its answer, whatever its status: no retry, no redirect, no status that is an error.
+ * One request to one server, and its response, whatever its status: no retry, no redirect, no status that is an error.
  *
  * Rejects with `signal.reason` when aborted, and with an `EndpointError` whose `outcome` is `notApplied` only if the
- * server certainly did not get the request; any other rejection counts as an `EndpointError` of unknown outcome.
- * Write `spec.headers` and `spec.body` (or `spec.bytes`) as they are, keep `spec.limits`, call `spec.onHeaders`, and
- * answer a long poll that ended early with `truncated`.
+ * server certainly did not receive the request; any other rejection counts as an `EndpointError` of unknown outcome.
+ * An implementation writes `spec.headers` and `spec.body` (or `spec.bytes`) as they are, keeps `spec.limits`, calls
+ * `spec.onHeaders` and `spec.onPart`, and resolves a long poll that ended early as `truncated`.
  */
 export interface Exchange {
   (url: URL, spec: RequestSpec, signal: AbortSignal | undefined): Promise<RawResponse>;
-  /** Lets go of idle sockets; called by `Client.close()`. */
+  /** Closes all connections; called by `Client.close()`. */
   close?(): void | Promise<void>;
   /**
-   * It takes off the signal whatever it added to it when a request is over, rejects as soon as the signal aborts, and can be
-   * given one signal for many requests.
-   * Absent: each request gets a signal of its own, which costs a little.
+   * True if the transport removes its abort listeners when a request ends and rejects promptly on abort, so that many
+   * requests may share one signal. Absent: each request gets a signal of its own, which costs a little.
    */
   readonly sharesSignals?: boolean | undefined;
+  /**
+   * True if the transport presents a TLS client certificate to servers that ask for one. Redirects to an https origin
+   * that is not an endpoint are then refused, unless `checkRedirect` allows them. Absent: it does not.
+   */
+  readonly presentsCertificate?: boolean | undefined;
 }
 
-/** What the APIs stand on: sends a spec to a cluster. `Client` is one. */
+/** How a client speaks to its servers: makes an exchange in etcd's v2 language of one that speaks another. */
+export type Protocol = (exchange: Exchange) => Exchange;
+
+/** Sends a request to a cluster. The APIs need nothing else; `Client` is one, a test double takes five lines. */
 export interface Sender {
-  /** Rejects with `signal.reason`, `UsageError` or `ClusterError`; answers below 500 are resolved with, whatever they say. */
+  /** Rejects with `signal.reason`, `UsageError` or `ClusterError`; resolves with any response of a status below 500. */
   send(spec: RequestSpec, signal?: AbortSignal): Promise<RawResponse>;
-  /** What `quorum` of a read is when it is not said. Absent means false. */
+  /** The default of `quorum` for reads. @default false */
   readonly quorumReads?: boolean | undefined;
 }

@@ -2,17 +2,26 @@ import { EndpointError, type EndpointErrorCode, type Outcome } from "../util/err
 import { errorCode, plainCause } from "../util/plain-cause.js";
 import type { RequestSpec } from "./exchange.js";
 
-/** Origin and path of what was asked, for messages; never the query, which may hold a value. */
-function endpointLabel(url: URL, spec: RequestSpec): string {
+/** Origin and base path of the endpoint that got a request, for messages; never the query, which may hold a value. */
+export function endpointLabel(url: URL, spec: RequestSpec): string {
   return url.origin + (url.pathname.endsWith(spec.path) ? url.pathname.slice(0, -spec.path.length) : url.pathname);
 }
 
-/** What is known of a request that failed: reads change nothing, and what was never sent cannot have been applied. */
-function outcomeOf(spec: RequestSpec, sent: boolean): Outcome {
-  return sent && spec.method !== "GET" ? "unknown" : "notApplied";
+/** Whether a request is a read: it changes nothing, so it may be sent again. */
+export function changesNothing({ method, readOnly }: RequestSpec): boolean {
+  return method === "GET" || readOnly === true;
 }
 
-/** An error of ours for one of the network's. `sent` says whether the server may have got the request. */
+/** The outcome of a request that failed: reads change nothing, and what was never sent cannot have been applied. */
+export function outcomeOf(spec: RequestSpec, sent: boolean): Outcome {
+  return sent && !changesNothing(spec) ? "unknown" : "notApplied";
+}
+
+/**
+ * The `EndpointError` for an error of the network.
+ *
+ * @param sent whether the server may have received the request
+ */
 export function networkError(url: URL, spec: RequestSpec, error: unknown, sent: boolean): EndpointError {
   const cause = plainCause(error);
   const hint = hintFor(errorCode(error) ?? "", cause.message, url.protocol === "https:", sent);
@@ -26,18 +35,29 @@ export function networkError(url: URL, spec: RequestSpec, error: unknown, sent: 
   );
 }
 
+/**
+ * The `EndpointError` for a response that took too long.
+ *
+ * @param what what did not come in time: the headers, the rest of the body, or (`idle`) its next part
+ */
 export function timeoutError(
-  code: "ERR_HEADER_TIMEOUT" | "ERR_BODY_TIMEOUT",
+  what: keyof typeof timeouts,
   ms: number,
   url: URL,
   spec: RequestSpec,
   sent: boolean,
 ): EndpointError {
-  const what = code === "ERR_HEADER_TIMEOUT" ? "exceeded header timeout of" : "sent nothing more of its body for";
-  return endpointError(code, `${what} ${String(ms)} ms`, url, spec, outcomeOf(spec, sent));
+  const [code, text] = timeouts[what];
+  return endpointError(code, `${text} ${String(ms)} ms`, url, spec, outcomeOf(spec, sent));
 }
 
-/** Whether the server refused us at the TLS handshake: such an alert comes before it reads any request. Node 22 says SSL/TLS where 20 says SSLV3. */
+const timeouts = {
+  headers: ["ERR_HEADER_TIMEOUT", "exceeded header timeout of"],
+  body: ["ERR_BODY_TIMEOUT", "did not finish its response within"],
+  idle: ["ERR_BODY_TIMEOUT", "sent nothing more of its body for"],
+} as const;
+
+/** Whether it is an alert by which a server refuses a TLS handshake, before it reads any request. Node 22 says SSL/TLS where 20 says SSLV3. */
 export function isHandshakeAlert(error: unknown): boolean {
   return /^ERR_SSL_(?:SSLV3|TLSV1|TLSV13|SSL\/TLS)_(?:ALERT_)?(?:BAD_CERTIFICATE|CERTIFICATE_\w+|UNSUPPORTED_CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED|HANDSHAKE_FAILURE|NO_CERTIFICATE|PROTOCOL_VERSION|INSUFFICIENT_SECURITY|UNRECOGNIZED_NAME|DECRYPT_ERROR)$/.test(
     errorCode(error) ?? "",

@@ -1,12 +1,131 @@
 import assert from "node:assert/strict";
-import test from "node:test";
+import { once } from "node:events";
+import net, { type AddressInfo, type Socket } from "node:net";
+import test, { type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { ClientOptions } from "../core/client-options.js";
+import { KeysAPI } from "../core/keys.js";
 import { ClusterError } from "../util/errors.js";
-import { clusterOf, gate, rejection } from "../test-kit/scripted-cluster.js";
+import { clusterOf, gate, rejection, settled } from "../test-kit/scripted-cluster.js";
+import {
+  clientOf,
+  closeUnanswered,
+  ok,
+  resetUnanswered,
+  ScriptedServer,
+  type Answer,
+} from "../test-kit/scripted-server.js";
 import type { RequestSpec } from "./exchange.js";
-import { ok, resetUnanswered, type Answer } from "../test-kit/scripted-server.js";
 
-test("a read that meets one dying kept connection after the other ends by its one header timeout", async (t) => {
+/** What a balancer that has restarted does to a connection that it no longer knows, when a request comes on it. */
+const deaths: Readonly<Record<string, (connection: Socket) => void>> = {
+  reset: (connection) => connection.resetAndDestroy(),
+  closed: (connection) => connection.end(),
+};
+
+interface Balancer {
+  readonly keys: KeysAPI;
+  /** Opens so many connections, which the client keeps; then the balancer forgets them. */
+  readonly keepAndForget: (count: number) => Promise<void>;
+  /** How many connections it has had. */
+  readonly connections: () => number;
+}
+
+/** A server behind a balancer that forgets its connections. */
+async function balancer(
+  t: TestContext,
+  die: (connection: Socket) => void,
+  options: Partial<ClientOptions> = {},
+): Promise<Balancer> {
+  let [era, connections] = [0, 0];
+  const server = await ScriptedServer.start(ok());
+  const front = net.createServer((connection) => {
+    const born = era;
+    connections++;
+    const back = net.connect(server.port, "127.0.0.1");
+    for (const each of [connection, back]) each.on("error", () => undefined);
+    connection.on("data", (data) => {
+      if (born === era) back.write(data);
+      else die(connection);
+    });
+    back.on("data", (data) => connection.write(data));
+    connection.once("close", () => back.destroy());
+  });
+  front.listen(0, "127.0.0.1");
+  await once(front, "listening");
+  const client = clientOf([`http://127.0.0.1:${String((front.address() as AddressInfo).port)}`], options);
+  t.after(async () => {
+    await client.close();
+    await server.close();
+    front.close();
+  });
+  const keys = new KeysAPI(client);
+  return {
+    keys,
+    connections: () => connections,
+    async keepAndForget(count) {
+      const { opened, open } = gate();
+      server.script((...args) => opened.then(() => ok()(...args)));
+      const before = server.requests.length;
+      const reads = Array.from({ length: count }, () => keys.get("/k"));
+      await server.received(before + count);
+      open();
+      await Promise.all(reads);
+      server.script(ok());
+      era++;
+    },
+  };
+}
+
+for (const [how, die] of Object.entries(deaths)) {
+  for (const count of [1, 3, 4, 10, 50]) {
+    test(`kept connections: of 12 reads none fails when ${String(count)} idle ones are dead, and are ${how} when used (FF15)`, async (t) => {
+      const { keys, keepAndForget, connections } = await balancer(t, die);
+      await keepAndForget(count);
+      for (let i = 0; i < 12; i++) await keys.get("/k");
+      assert.equal(connections(), count + 1);
+    });
+  }
+
+  test(`kept connections: no read fails when as many come at once as idle ones are dead, and are ${how} when used (FF15)`, async (t) => {
+    const { keys, keepAndForget } = await balancer(t, die);
+    await keepAndForget(20);
+    await Promise.all(Array.from({ length: 20 }, () => keys.get("/k")));
+  });
+
+  test(`kept connections: a watch does not fail when all idle ones are dead, and are ${how} when used (FF15)`, async (t) => {
+    const { keys, keepAndForget } = await balancer(t, die);
+    await keepAndForget(4);
+    await keys.watcher("/k").next();
+    await keepAndForget(4);
+    await keys.watcher("/k").next();
+  });
+}
+
+test("kept connections: after one that stays silent, the other idle ones are not used (FF15)", async (t) => {
+  const { keys, keepAndForget } = await balancer(t, () => undefined, { headerTimeoutMs: 2_000 });
+  await keepAndForget(10);
+  assert.ok((await settled(keys.get("/k"))) instanceof ClusterError);
+  for (let i = 0; i < 5; i++) await keys.get("/k");
+});
+
+test("kept connections: a dead one makes a one-shot write's outcome unknown, and the next write uses a new connection (FF15)", async (t) => {
+  const { keys, keepAndForget } = await balancer(t, (connection) => connection.resetAndDestroy());
+  await keepAndForget(10);
+  const { errors, outcome } = await rejection(keys.create("/k", "v"), ClusterError);
+  assert.deepEqual([errors.length, outcome], [1, "unknown"]);
+  await keys.create("/k", "v");
+});
+
+test("kept connections: a server that closes new connections, too, is a failure after one more request (FF15)", async (t) => {
+  const { keys, server, counts } = await clusterOf(t, [[ok()]]);
+  await keys.get("/k");
+  server(0).script(closeUnanswered());
+  assert.equal((await rejection(keys.get("/k"), ClusterError)).outcome, "notApplied");
+  assert.deepEqual(counts(), [3]);
+});
+
+test("kept connections: a read that meets a dying one has one header timeout for both its requests", async (t) => {
   const all = gate();
   const held: Answer = async (...args) => {
     await all.opened;
@@ -17,7 +136,6 @@ test("a read that meets one dying kept connection after the other ends by its on
   await server(0).received(3);
   all.open();
   await Promise.all(reads);
-  // three connections are kept now; each dies while a read waits on it
   server(0).script(async (...args) => {
     await sleep(300);
     resetUnanswered()(...args);

@@ -1,10 +1,14 @@
-import { log } from "../util/log.js";
-import type { Exchange } from "./exchange.js";
+import { isLogLoaded, loadLog, log } from "../util/log.js";
 import { curlLine } from "./curl.js";
+import type { Exchange } from "./exchange.js";
+import { whenLoaded } from "./loading.js";
 
-/** Prints each request: as a curl line to `etcd2:curl`, and with its outcome to `etcd2:http`. Costs two tests when both are off. */
+/**
+ * Logs each request: as a curl line to `etcd2:curl`, and with its outcome to `etcd2:http`. Costs three tests when both are
+ * off. The first request loads the log.
+ */
 export function withTrace(exchange: Exchange): Exchange {
-  return (url, spec, signal) => {
+  const traced: Exchange = (url, spec, signal) => {
     // "%s": debug would take the percent signs of the line itself for formats
     if (log.curl.enabled) log.curl("%s", curlLine(url, spec));
     if (!log.http.enabled) return exchange(url, spec, signal);
@@ -24,14 +28,21 @@ export function withTrace(exchange: Exchange): Exchange {
       },
     );
   };
+  return (url, spec, signal) =>
+    isLogLoaded()
+      ? traced(url, spec, signal)
+      : whenLoaded(loadLog(), url, spec, signal).then(() => traced(url, spec, signal));
 }
 
-/** Prints a curl line for every request from now on, to stderr, as `DEBUG=etcd2:curl` does. Values are in them; passwords are masked. */
+/**
+ * From now on logs a curl line for every request to stderr, as `DEBUG=etcd2:curl` does. The lines contain the values that are
+ * written; passwords and other credentials are shown as `***`.
+ */
 export function enableCurlDebug(): void {
   log.curl.enabled = true;
 }
 
-/** Ends what {@link enableCurlDebug}, or `DEBUG=etcd2:curl`, began. */
+/** Ends what {@link enableCurlDebug} or `DEBUG=etcd2:curl` began. */
 export function disableCurlDebug(): void {
   log.curl.enabled = false;
 }

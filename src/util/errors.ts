@@ -13,7 +13,13 @@ export type EndpointErrorCode =
   | "ERR_SERVER"
   | "ERR_BAD_REDIRECT"
   | "ERR_TOO_MANY_REDIRECTS";
-export type ResponseErrorCode = "ERR_EMPTY_BODY" | "ERR_INVALID_JSON" | "ERR_STATUS";
+/**
+ * - `ERR_EMPTY_BODY`: the response has no body
+ * - `ERR_INVALID_JSON`: the body is not what etcd sends
+ * - `ERR_STATUS`: etcd never sends this status, or sends it with another body
+ * - `ERR_BODY_TOO_LARGE`: the body is longer than `maxBodyBytes`; another endpoint would send the same
+ */
+export type ResponseErrorCode = "ERR_EMPTY_BODY" | "ERR_INVALID_JSON" | "ERR_STATUS" | "ERR_BODY_TOO_LARGE";
 
 /** The parent of every error that this package makes. The class says what the caller can do, `code` what happened. */
 export abstract class SdkError extends Error {

@@ -45,8 +45,10 @@ function sentSpec(
   headers: RequestSpec["headers"],
   limits: RequestLimits,
 ): AllFields<Omit<RequestSpec, "shared" | "comparesValue">> {
-  const { method, path, query, body, bytes, maskedBody, oneShot, longPoll, onHeaders } = spec;
-  return { method, path, query, headers, body, bytes, maskedBody, oneShot, longPoll, limits, onHeaders };
+  const { method, path, query, body, bytes, maskedBody, call, readOnly, oneShot, longPoll, onHeaders, onPart, note } =
+    spec;
+  const facts = { method, path, query, headers, body, bytes, maskedBody, call, readOnly, oneShot, longPoll };
+  return { ...facts, limits, onHeaders, onPart, note };
 }
 
 function from(
@@ -58,5 +60,14 @@ function from(
 
 function tighter(ours: RequestLimits, asked: RequestLimits | undefined): RequestLimits {
   if (asked === undefined) return ours;
-  return { headersMs: Math.min(ours.headersMs, asked.headersMs), idleMs: Math.min(ours.idleMs, asked.idleMs) };
+  return {
+    headersMs: Math.min(ours.headersMs, asked.headersMs),
+    idleMs: Math.min(ours.idleMs, asked.idleMs),
+    bodyMs: lower(ours.bodyMs, asked.bodyMs),
+    bodyBytes: lower(ours.bodyBytes, asked.bodyBytes),
+  };
+}
+
+function lower(ours: number | undefined, asked: number | undefined): number | undefined {
+  return ours === undefined || asked === undefined ? (ours ?? asked) : Math.min(ours, asked);
 }

@@ -1,59 +1,74 @@
-import type { Agent, IncomingMessage } from "node:http";
+import type { Agent } from "node:http";
 import type { Agent as SecureAgent } from "node:https";
+import type { ConnectionOptions } from "node:tls";
 import type { Duplex } from "node:stream";
 import type { Got } from "got";
-import { abortable } from "../../util/signals.js";
+import { lazy } from "../../util/lazy.js";
+import { throwIfAborted } from "../../util/signals.js";
+import { addressTimeoutMs, idleConnectionMs, tcpKeepAliveMs } from "../connection-limits.js";
 import type { Exchange, RawResponse, RequestSpec } from "../exchange.js";
-import { GotFlight } from "./got-flight.js";
-import { idleConnectionMs, maxStaleConnections, tcpKeepAliveMs } from "../kept-connections.js";
-import { isHandshakeAlert } from "../network-error.js";
-import { PendingAnswer } from "../pending-answer.js";
-import { singleHeaders } from "../single-headers.js";
+import { whenLoaded } from "../loading.js";
 import { nodeTlsOptions, type TlsOptions } from "../tls-options.js";
+import { sendByGot, type GotRequest } from "./got-request.js";
+import type { OwnAgents } from "./own-agents.js";
 
 /**
- * The default transport: one request to one URL through got's stream form (only it tells when the headers are there),
- * with got's retries, redirects, timeouts and status errors off. Long polls have an agent of their own. got, and what it
- * stands on, is loaded at the first request.
+ * The default transport: one request to one URL through got's stream form (only that reports the headers as they arrive),
+ * with got's retries, redirects, timeouts and status errors off. Long polls have agents of their own. got, and what it
+ * depends on, is loaded with the first request.
  */
-export function gotExchange(tls: TlsOptions = {}): Exchange {
-  let loading: Promise<Loaded> | undefined;
-  let loaded: Loaded | undefined;
+export function gotExchange(tls: TlsOptions = {}, ownAgents: OwnAgents = {}): Exchange {
+  const loading = lazy(() => load(nodeTlsOptions(tls), ownAgents));
+  let transport: GotTransport | undefined;
   const exchange = async (url: URL, spec: RequestSpec, signal: AbortSignal | undefined): Promise<RawResponse> => {
-    loaded ??= await abortable((loading ??= load(tls)), signal);
-    signal?.throwIfAborted();
-    return once(loaded, url, spec, signal, maxStaleConnections);
+    transport ??= await whenLoaded(loading(), url, spec, signal);
+    throwIfAborted(signal);
+    return sendByGot(transport, url, spec, signal, performance.now());
   };
   const close = (): void => {
-    for (const agent of loaded?.agents ?? []) agent.destroy();
+    transport?.close();
   };
-  return Object.assign(exchange, { close, sharesSignals: true });
+  return Object.assign(exchange, { close, sharesSignals: true, presentsCertificate: tls.cert !== undefined });
 }
 
-interface Loaded {
-  readonly request: Instances;
-  readonly longPoll: Instances;
-  readonly agents: readonly Agent[];
-  /** Whose request the next call of an instance is. */
-  starting: GotFlight | undefined;
+/** got, prepared: what is loaded, and the agents that keep the connections. */
+export interface GotTransport {
+  /** Starts a request. got calls its handlers at once, so that the request reaches ours without an options object. */
+  start(request: GotRequest, url: URL, spec: RequestSpec): Duplex;
+  /** Closes the idle connections to the origin of that URL. */
+  dropIdle(url: URL): void;
+  /** Closes all connections. */
+  close(): void;
 }
 
-/** One per method, with all that does not change: options of a call cost more than the call's own work. */
+interface Agents {
+  readonly http: Agent;
+  readonly https: SecureAgent;
+}
+
+/** One for each method, with all that does not change: options of a call cost more than the call's own work. */
 type Instances = Readonly<Record<RequestSpec["method"], Got>>;
 
-async function load(tls: TlsOptions): Promise<Loaded> {
-  const [{ got }, { leanRequestOptions, requestForGot }, { quickReuse }, http, https] = await Promise.all([
-    import("got"),
-    import("./lean-request-options.js"),
-    import("./quick-reuse.js"),
-    import("node:http"),
-    import("node:https"),
-  ]);
-  const keepAlive = { keepAlive: true, keepAliveMsecs: tcpKeepAliveMs };
-  const newAgents = (): { http: Agent; https: SecureAgent } => ({
+async function load(tls: ConnectionOptions, ownAgents: OwnAgents): Promise<GotTransport> {
+  const [{ got }, { leanRequestOptions, requestForGot }, { quickReuse, dropIdleSockets }, http, https] =
+    await Promise.all([
+      import("got"),
+      import("./lean-request-options.js"),
+      import("./quick-reuse.js"),
+      import("node:http"),
+      import("node:https"),
+    ]);
+  const keepAlive = {
+    keepAlive: true,
+    keepAliveMsecs: tcpKeepAliveMs,
+    autoSelectFamilyAttemptTimeout: addressTimeoutMs,
+  };
+  const newAgents = (): Agents => ({
     http: quickReuse(new http.Agent(keepAlive), idleConnectionMs),
-    https: quickReuse(new https.Agent({ ...keepAlive, ...nodeTlsOptions(tls) }), idleConnectionMs),
+    https: quickReuse(new https.Agent({ ...keepAlive, ...tls }), idleConnectionMs),
   });
+  /** The request that the next call of an instance is for. */
+  let starting: GotRequest | undefined;
   const base = got.extend({
     isStream: true,
     // empty lists: got copies them for every request
@@ -61,74 +76,50 @@ async function load(tls: TlsOptions): Promise<Loaded> {
     followRedirect: false,
     throwHttpErrors: false,
     decompress: false,
-    headers: { "user-agent": "etcd2" },
+    headers: { "user-agent": "etcd2", "accept-encoding": "identity" },
     request: requestForGot,
     handlers: [
       (options, next) => {
-        const flight = loaded.starting;
-        flight?.fill(options);
-        leanRequestOptions(options, flight?.send);
+        starting?.fill(options);
+        leanRequestOptions(options, starting?.send, ownAgents.https && tls);
         return next(options);
       },
     ],
   });
-  const perMethod = (agent: ReturnType<typeof newAgents>): Instances => ({
-    GET: base.extend({ agent, method: "GET" }),
-    PUT: base.extend({ agent, method: "PUT" }),
-    POST: base.extend({ agent, method: "POST" }),
-    DELETE: base.extend({ agent, method: "DELETE" }),
-  });
-  const [requests, longPolls] = [newAgents(), newAgents()];
-  const agents = [...Object.values(requests), ...Object.values(longPolls)];
-  const loaded: Loaded = { request: perMethod(requests), longPoll: perMethod(longPolls), agents, starting: undefined };
-  return loaded;
-}
-
-function once(
-  loaded: Loaded,
-  url: URL,
-  spec: RequestSpec,
-  signal: AbortSignal | undefined,
-  staleSockets: number,
-  sinceMs = performance.now(),
-): Promise<RawResponse> {
-  return new Promise((resolve, reject) => {
-    const flight = new GotFlight(spec, resolve, reject);
-    const stream = start(loaded, flight, url, spec);
-    const answer = new PendingAnswer(url, spec, signal, flight, sinceMs);
-    stream.on("response", ({ statusCode: status = 0, headers }: IncomingMessage) => {
-      answer.begin({ status, headers: singleHeaders(headers) });
-    });
-    stream.on("data", (chunk: Buffer) => {
-      answer.take(chunk);
-    });
-    stream.on("end", () => {
-      flight.letGo();
-      answer.end();
-    });
-    // stays on for the stream's life: an error without a listener would end the process
-    stream.on("error", (error: Error) => {
-      // on a kept connection the handshake is long over
-      if (isHandshakeAlert(error) && !flight.reused) flight.sent = false;
-      answer.fail(
-        error,
-        staleSockets > 0 ? () => once(loaded, url, spec, signal, staleSockets - 1, sinceMs) : undefined,
-      );
-    });
-  });
-}
-
-/** got's handlers run within the call, so that the flight can be handed to ours without an options object. */
-function start(loaded: Loaded, flight: GotFlight, url: URL, spec: RequestSpec): Duplex {
-  loaded.starting = flight;
-  try {
-    const stream = loaded[spec.longPoll === true ? "longPoll" : "request"][spec.method](url);
-    if (!isStream(stream)) throw new TypeError("got gave no stream");
-    flight.follow(stream);
-    return stream;
-  } finally {
-    loaded.starting = undefined;
-  }
+  const perMethod = (agents: Agents): Instances => {
+    const agent = {
+      http: ownAgents.http ?? agents.http,
+      https: ownAgents.https ?? agents.https,
+    };
+    return {
+      GET: base.extend({ agent, method: "GET" }),
+      PUT: base.extend({ agent, method: "PUT" }),
+      POST: base.extend({ agent, method: "POST" }),
+      DELETE: base.extend({ agent, method: "DELETE" }),
+    };
+  };
+  const made = [newAgents(), newAgents()] as const;
+  const [requests, longPolls] = [perMethod(made[0]), perMethod(made[1])];
+  const ours = made.flatMap((agents): Agent[] => [agents.http, agents.https]);
+  const all = [...ours, ownAgents.http, ownAgents.https].filter((agent) => agent !== undefined);
+  return {
+    start(request, url, spec) {
+      starting = request;
+      try {
+        const stream = (spec.longPoll === true ? longPolls : requests)[spec.method](url);
+        if (!isStream(stream)) throw new TypeError("got returned no stream");
+        return stream;
+      } finally {
+        starting = undefined;
+      }
+    },
+    dropIdle(url) {
+      for (const agent of all) dropIdleSockets(agent, url);
+    },
+    close() {
+      for (const agent of ours) agent.destroy();
+    },
+  };
 }
 
 function isStream(made: object): made is Duplex {

@@ -1,12 +1,15 @@
 import type { Agent, ClientRequest, IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 
+import { hostOf } from "../host.js";
+
 /**
- * Has a keep-alive agent of Node's hand out its idle sockets without the bookkeeping, which copies the options of each request
- * twice, into objects of the slowest kind: a third of what a small request costs on Node 20 (see bench/). New connections, TLS
- * and the end of all stay Node's. An agent whose inside is not as expected is left as it is: it works, only slower.
+ * Makes a keep-alive agent of Node reuse its idle sockets without Node's bookkeeping, which copies the options of each request
+ * twice, into objects of the slowest kind: a third of what a small request costs on Node 20 (see bench/). Node still makes new
+ * connections, does TLS and destroys the agent. An agent whose inside is not as expected is left as it is: it works, only
+ * slower.
  *
- * @param idleMs how long a socket may be idle before it is dropped; less where the server says so
+ * @param idleMs how long a socket may be idle before it is closed, in ms; less where the server says so
  */
 export function quickReuse<T extends Agent>(agent: T, idleMs: number): T {
   const inside: AgentInside = agent;
@@ -17,6 +20,7 @@ export function quickReuse<T extends Agent>(agent: T, idleMs: number): T {
     return agent;
   }
   const idle = new IdleSockets(idleMs);
+  idleSocketsOf.set(agent, idle);
   inside.addRequest = (request, options) => {
     const socket = idle.take(nameOf(request, options));
     if (socket === undefined) {
@@ -35,7 +39,19 @@ export function quickReuse<T extends Agent>(agent: T, idleMs: number): T {
   return agent;
 }
 
-/** What Node's agent has beyond its documentation, in 20 to 24. */
+/** Closes the idle sockets that an agent, whoever made it, keeps for the origin of a URL. */
+export function dropIdleSockets(agent: Agent, { protocol, hostname, port }: URL): void {
+  const address = `${hostOf(hostname)}:${port === "" ? (protocol === "https:" ? "443" : "80") : port}`;
+  idleSocketsOf.get(agent)?.drop(address);
+  const { freeSockets } = agent as { readonly freeSockets?: Agent["freeSockets"] };
+  for (const [name, sockets = []] of Object.entries(freeSockets ?? {})) {
+    if (name.startsWith(`${address}:`)) for (const socket of [...sockets]) socket.destroy();
+  }
+}
+
+const idleSocketsOf = new WeakMap<Agent, IdleSockets>();
+
+/** What Node's agent has beyond its documentation, in Node 20 to 24. */
 interface AgentInside extends Agent {
   addRequest?: (request: ClientRequest, options: Address) => void;
   options?: { timeout?: number | undefined };
@@ -48,14 +64,14 @@ interface Address {
 
 interface SocketInside extends Socket {
   /** The request that it carries, or carried last. */
-  _httpMessage?: AnsweredRequest | null;
+  _httpMessage?: FinishedRequest | null;
 }
 
-type AnsweredRequest = ClientRequest & { readonly res?: IncomingMessage | null | undefined };
+type FinishedRequest = ClientRequest & { readonly res?: IncomingMessage | null | undefined };
 
 interface Kept {
   readonly socket: SocketInside;
-  /** Where it waits while it is idle, with the others of its name. */
+  /** The idle sockets of the same name; this one is in it while it is idle. */
   readonly stack: Kept[];
   idle: boolean;
 }
@@ -69,7 +85,7 @@ class IdleSockets {
     this.#idleMs = idleMs;
   }
 
-  /** The one that was last let go. */
+  /** The socket that was released last. */
   take(name: string): Socket | undefined {
     const stack = this.#byName.get(name);
     for (let kept = stack?.pop(); kept !== undefined; kept = stack?.pop()) {
@@ -79,14 +95,21 @@ class IdleSockets {
     return undefined;
   }
 
-  add(socket: SocketInside, request: AnsweredRequest, address: Address): void {
+  /** Closes those to an address, `host:port`. */
+  drop(address: string): void {
+    for (const [name, stack] of this.#byName) {
+      if (name.startsWith(`${address} `)) for (const { socket } of [...stack]) socket.destroy();
+    }
+  }
+
+  add(socket: SocketInside, request: FinishedRequest, address: Address): void {
     const ms = Math.min(this.#idleMs, serverLimitMs(request.res));
     if (ms <= 0) {
       socket.destroy();
       return;
     }
     const kept = this.#kept.get(socket) ?? this.#keep(socket, nameOf(request, address));
-    // runs anew from every byte, also of the requests to come
+    // restarts with every byte, also of the requests to come
     if (socket.timeout !== ms) socket.setTimeout(ms);
     socket._httpMessage = null;
     kept.idle = true;
@@ -94,7 +117,7 @@ class IdleSockets {
     socket.unref();
   }
 
-  /** Listeners for the socket's life: to add and remove them for each request would cost as much as Node's way. */
+  /** The listeners stay for the socket's life: adding and removing them for each request would cost as much as Node's way. */
   #keep(socket: SocketInside, name: string): Kept {
     const stack = this.#stackOf(name);
     const kept: Kept = { socket, stack, idle: false };
@@ -103,9 +126,9 @@ class IdleSockets {
       if (kept.idle) socket.destroy();
     };
     socket.on("timeout", drop);
-    // an answer that nobody asked for: the next request would take it for its own
+    // a response to no request: the next request would take it for its own
     socket.on("data", drop);
-    // while idle, nobody else listens
+    // nothing else listens to an idle socket
     socket.on("error", drop);
     socket.once("close", () => {
       if (kept.idle) stack.splice(stack.indexOf(kept), 1);
@@ -123,14 +146,14 @@ class IdleSockets {
   }
 }
 
-/** Where it goes, and the name by which a certificate was checked there: Node takes that from the host header. */
+/** Its address, and the name that its certificate was checked for: Node takes that from the host header. */
 function nameOf(request: ClientRequest, { host, port }: Address): string {
   return `${host ?? ""}:${String(port ?? "")} ${String(request.getHeader("host") ?? "")}`;
 }
 
-/** How long the server says that it keeps the connection, less a second for what is under way by then; in ms, `Infinity` for no word. */
-function serverLimitMs(answer: IncomingMessage | null | undefined): number {
-  const said = String(answer?.headers["keep-alive"] ?? "");
-  const seconds = said === "" ? undefined : /\btimeout=(\d+)/.exec(said)?.[1];
+/** The server's Keep-Alive timeout minus 1 s, since a request may be on its way when it runs out; in ms, `Infinity` if it sends none. */
+function serverLimitMs(response: IncomingMessage | null | undefined): number {
+  const keepAlive = String(response?.headers["keep-alive"] ?? "");
+  const seconds = keepAlive === "" ? undefined : /\btimeout=(\d+)/.exec(keepAlive)?.[1];
   return seconds === undefined ? Infinity : Number(seconds) * 1_000 - 1_000;
 }

@@ -1,12 +1,18 @@
 import { isIP, connect as connectPlain, type Socket } from "node:net";
 import { connect as connectSecure, type ConnectionOptions } from "node:tls";
-import { Client, type buildConnector } from "undici";
-import { idleConnectionMs, tcpKeepAliveMs } from "../kept-connections.js";
+import type { buildConnector } from "undici";
+import { addressTimeoutMs } from "../connection-limits.js";
+import { hostOf } from "../host.js";
+import { Connection } from "./connection.js";
 
-/** Connections, each with at most one request at a time, kept open for the next one. */
+/**
+ * Connections, each with at most one request at a time, kept open for the next one. Long polls have connections of their own,
+ * so that calls keep theirs when many watches have taken all the file descriptors.
+ */
 export class Connections {
   readonly #tls: ConnectionOptions;
-  readonly #idle = new Map<string, Connection[]>();
+  /** By origin, and whether for long polls. */
+  readonly #idle = { calls: new Map<string, Connection[]>(), longPolls: new Map<string, Connection[]>() };
   readonly #all = new Set<Connection>();
   /** By host: spares the next connection half a handshake. */
   readonly #sessions = new Map<string, Buffer>();
@@ -15,20 +21,29 @@ export class Connections {
     this.#tls = tls;
   }
 
-  /** The connection that was last let go, else a new one. It is the caller's until it is kept or dropped. */
-  take(origin: string): Connection {
-    const connection = this.#idle.get(origin)?.pop() ?? this.#open(origin);
+  /** The connection that was released last, or else a new one. It is the caller's until it is kept or dropped. */
+  take(origin: string, longPoll: boolean): Connection {
+    const pool = longPoll ? this.#idle.longPolls : this.#idle.calls;
+    const connection = pool.get(origin)?.pop() ?? this.#open(origin, pool);
     connection.claim();
     return connection;
   }
 
-  /** Ends every connection, those in use too. */
+  /** Closes the idle connections to an origin. */
+  dropIdle(origin: string): void {
+    for (const pool of Object.values(this.#idle)) {
+      for (const connection of [...(pool.get(origin) ?? [])]) connection.drop();
+    }
+  }
+
+  /** Closes every connection, those in use, too. New ones can be opened afterwards. */
   close(): void {
     for (const connection of this.#all) connection.drop();
   }
 
-  #open(origin: string): Connection {
-    const idle = this.#idleOf(origin);
+  #open(origin: string, pool: Map<string, Connection[]>): Connection {
+    const idle = pool.get(origin) ?? [];
+    pool.set(origin, idle);
     const connection: Connection = new Connection(origin, {
       connect: (options) => this.#connect(options),
       onFree: () => idle.push(connection),
@@ -42,21 +57,17 @@ export class Connections {
     return connection;
   }
 
-  #idleOf(origin: string): Connection[] {
-    const idle = this.#idle.get(origin) ?? [];
-    this.#idle.set(origin, idle);
-    return idle;
-  }
-
   #connect({ hostname, port, protocol }: buildConnector.Options): Socket {
-    if (protocol !== "https:") return connectPlain({ host: hostname, port: portOf(port, 80) });
-    const key = `${hostname}:${port}`;
+    const host = hostOf(hostname);
+    const address = { host, autoSelectFamilyAttemptTimeout: addressTimeoutMs };
+    if (protocol !== "https:") return connectPlain({ ...address, port: portOf(port, 80) });
+    const key = `${host}:${port}`;
     const session = this.#sessions.get(key);
-    // an address is no name that a server could choose its certificate by
-    const servername = this.#tls.servername ?? (isIP(hostname) === 0 ? hostname : "");
+    // a server cannot choose its certificate by an address
+    const servername = this.#tls.servername ?? (isIP(host) === 0 ? host : "");
     const options = {
       ...this.#tls,
-      host: hostname,
+      ...address,
       port: portOf(port, 443),
       servername,
       ALPNProtocols: ["http/1.1"],
@@ -65,98 +76,6 @@ export class Connections {
     return connectSecure(options)
       .on("session", (next: Buffer) => this.#sessions.set(key, next))
       .on("error", () => this.#sessions.delete(key));
-  }
-}
-
-interface ConnectionHooks {
-  readonly connect: (options: buildConnector.Options) => Socket;
-  readonly onFree: () => void;
-  readonly onDrop: () => void;
-}
-
-/** An undici client of one connection. It connects when it is first used, and again when the server closed it meanwhile. */
-export class Connection {
-  readonly client: Client;
-  readonly #hooks: ConnectionHooks;
-  #socket: Socket | undefined;
-  #failure: Error | undefined;
-  #fresh = true;
-  #free = false;
-  #dropped = false;
-
-  constructor(origin: string, hooks: ConnectionHooks) {
-    this.#hooks = hooks;
-    this.client = new Client(origin, {
-      pipelining: 1,
-      // limits are ours: a silent watch is no failure
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      keepAliveTimeout: idleConnectionMs,
-      keepAliveMaxTimeout: idleConnectionMs,
-      connect: (options, callback) => {
-        this.#connect(options, callback);
-      },
-    });
-    this.client.on("disconnect", () => {
-      if (this.#free) this.drop();
-    });
-  }
-
-  /** The first thing that went wrong: a server's TLS alert, where undici tells only that the connection was closed after it. */
-  get failure(): Error | undefined {
-    return this.#failure;
-  }
-
-  /** Whether we ended it ourselves. */
-  get dropped(): boolean {
-    return this.#dropped;
-  }
-
-  claim(): void {
-    this.#free = false;
-  }
-
-  /** To be called when a request is written: whether the connection had carried another one before. */
-  use(): boolean {
-    const reused = !this.#fresh;
-    this.#fresh = false;
-    return reused;
-  }
-
-  /** The answer is whole: the next request may have it. */
-  keep(): void {
-    if (this.#dropped) return;
-    this.#free = true;
-    this.#hooks.onFree();
-  }
-
-  /** Ends it, also while it connects. */
-  drop(): void {
-    if (this.#dropped) return;
-    this.#dropped = true;
-    this.#hooks.onDrop();
-    void this.client.destroy();
-    this.#socket?.destroy();
-  }
-
-  #connect(options: buildConnector.Options, callback: buildConnector.Callback): void {
-    const socket = this.#hooks.connect(options);
-    this.#socket = socket;
-    this.#failure = undefined;
-    this.#fresh = true;
-    socket.setNoDelay(true).setKeepAlive(true, tcpKeepAliveMs);
-    let connecting = true;
-    const connected = "secureConnecting" in socket ? "secureConnect" : "connect";
-    socket.once(connected, () => {
-      connecting = false;
-      callback(null, socket);
-    });
-    // stays on for the socket's life: an error without a listener would end the process
-    socket.on("error", (error) => {
-      this.#failure ??= error;
-      if (connecting) callback(error, null);
-      connecting = false;
-    });
   }
 }
 

@@ -6,16 +6,7 @@ import { EndpointError, UsageError } from "../../util/errors.js";
 import type { RequestSpec } from "../exchange.js";
 import { startChild } from "../../test-kit/child.js";
 import { rejection } from "../../test-kit/scripted-cluster.js";
-import {
-  closeUnanswered,
-  event,
-  headersOnly,
-  ok,
-  reply,
-  ScriptedServer,
-  silence,
-  type Answer,
-} from "../../test-kit/scripted-server.js";
+import { event, headersOnly, ok, reply, ScriptedServer, silence, type Answer } from "../../test-kit/scripted-server.js";
 import { undiciExchange, type UndiciExchangeOptions } from "./index.js";
 
 // what this transport has in common with the other is tested by that one's own tests, which run over both
@@ -123,32 +114,6 @@ test("a kept connection that the server closes is seen to be closed: a write goe
   await server.connectionsDownTo(0);
   assert.equal((await ask(server.url, write)).status, 200);
   assert.equal(server.requests.length, 2);
-});
-
-test("a read meets at most two dying kept connections; a write none, and its outcome is unknown", async (t) => {
-  await using server = await ScriptedServer.start();
-  const ask = over(t);
-  /** Opens that many connections, and keeps them. */
-  const keep = async (count: number): Promise<void> => {
-    const before = server.requests.length;
-    const held: (() => void)[] = [];
-    server.script((...args) => new Promise<void>((resolve) => held.push(resolve)).then(() => ok()(...args)));
-    const calls = Array.from({ length: count }, () => ask(server.url, read));
-    await server.received(before + count);
-    for (const letGo of held) letGo();
-    await Promise.all(calls);
-  };
-  await keep(2);
-  server.script(closeUnanswered(), closeUnanswered(), ok());
-  assert.equal((await ask(server.url, read)).status, 200);
-  await keep(3);
-  server.script(closeUnanswered());
-  assert.equal((await rejection(ask(server.url, read), EndpointError)).code, "ERR_NETWORK");
-  await keep(1);
-  server.script(closeUnanswered());
-  const { message, outcome } = await rejection(ask(server.url, write), EndpointError);
-  assert.equal(outcome, "unknown");
-  assert.match(message, /socket hang up/);
 });
 
 test("a repeated header is joined, an informational answer is none, bytes go as they are", async (t) => {

@@ -1,88 +1,143 @@
 import type { Dispatcher } from "undici";
+import { throwIfAborted } from "../../util/signals.js";
+import { badArgument, requireOptions } from "../../util/validate.js";
 import type { Exchange, RawResponse, RequestSpec } from "../exchange.js";
-import { maxStaleConnections } from "../kept-connections.js";
 import { isHandshakeAlert } from "../network-error.js";
-import { PendingAnswer, type Flight } from "../pending-answer.js";
+import { PendingResponse, type RequestInFlight } from "../pending-response.js";
 import { singleHeaders } from "../single-headers.js";
 import { checkedTls, nodeTlsOptions, type TlsOptions } from "../tls-options.js";
-import { requireOptions } from "../../util/validate.js";
-import { Connections, type Connection } from "./connections.js";
-import { asNodeSays } from "./node-words.js";
+import type { Connection } from "./connection.js";
+import { Connections } from "./connections.js";
+import { sendByDispatcher } from "./dispatched-request.js";
+import { headersOf } from "./headers.js";
+import { asNodeError } from "./socket-error.js";
 
+/** Options of {@link undiciExchange}. */
 export interface UndiciExchangeOptions {
-  /** What `tls` of the client is for the default transport: the client's own does not reach one that it is given. */
+  /** What the client's `tls` is for the default transport: the client's own option does not reach a transport that it is given. */
   readonly tls?: TlsOptions | undefined;
+  /**
+   * A dispatcher of the package `undici`, version 7, that carries the requests: a `ProxyAgent`, an `Agent`, a `MockAgent`. It
+   * has its own TLS options and connections, and its owner closes it. Absent: the transport makes its own connections.
+   */
+  readonly dispatcher?: Dispatcher | undefined;
 }
 
 /**
  * The fast transport: `new Client({ endpoints, transport: undiciExchange() })`. It keeps every promise of the default one,
  * for much less CPU time, and needs the package `undici`, version 7, beside this one. One for each client, which closes it.
  *
- * @throws {UsageError} for bad options
+ * @throws {UsageError} a bad option
  */
 export function undiciExchange(options: UndiciExchangeOptions = {}): Exchange {
   requireOptions("options", options, optionNames);
-  const connections = new Connections(nodeTlsOptions(checkedTls(options.tls ?? {})));
+  const { dispatcher } = options;
+  if (dispatcher !== undefined) return overDispatcher(dispatcher, options.tls);
+  const tls = checkedTls(options.tls ?? {});
+  const connections = new Connections(nodeTlsOptions(tls));
   const exchange = (url: URL, spec: RequestSpec, signal: AbortSignal | undefined): Promise<RawResponse> =>
-    once(connections, url, spec, signal, maxStaleConnections);
+    send(connections, url, spec, signal, performance.now());
   const close = (): void => {
     connections.close();
   };
-  return Object.assign(exchange, { close, sharesSignals: true });
+  return Object.assign(exchange, { close, sharesSignals: true, presentsCertificate: tls.cert !== undefined });
 }
 
-const optionNames: ReadonlySet<string> = new Set<keyof UndiciExchangeOptions>(["tls"]);
+const optionNames: ReadonlySet<string> = new Set<keyof UndiciExchangeOptions>(["tls", "dispatcher"]);
 
-function once(
+function overDispatcher(dispatcher: Dispatcher, tls: TlsOptions | undefined): Exchange {
+  const given: unknown = dispatcher;
+  if (typeof given !== "object" || given === null || !("dispatch" in given) || typeof given.dispatch !== "function") {
+    badArgument("options.dispatcher must be a Dispatcher of undici");
+  }
+  if (tls !== undefined)
+    badArgument("options.tls has no effect on options.dispatcher: pass it to the dispatcher itself");
+  const exchange = (url: URL, spec: RequestSpec, signal: AbortSignal | undefined): Promise<RawResponse> =>
+    sendByDispatcher(dispatcher, url, spec, signal);
+  return Object.assign(exchange, { sharesSignals: true });
+}
+
+function send(
   connections: Connections,
   url: URL,
   spec: RequestSpec,
   signal: AbortSignal | undefined,
-  stale: number,
-  sinceMs = performance.now(),
+  sinceMs: number,
 ): Promise<RawResponse> {
   return new Promise((resolve, reject) => {
-    signal?.throwIfAborted();
-    const connection = connections.take(url.origin);
-    const again =
-      stale > 0 ? (): Promise<RawResponse> => once(connections, url, spec, signal, stale - 1, sinceMs) : undefined;
-    const handler = new Handler(connection, again, resolve, reject);
-    handler.answer = new PendingAnswer(url, spec, signal, handler, sinceMs);
-    const body = spec.body ?? spec.bytes ?? null;
-    connection.client.dispatch(
-      { path: url.pathname + url.search, method: spec.method, headers: headersOf(spec), body },
-      handler,
-    );
+    throwIfAborted(signal);
+    new UndiciRequest(connections, url, spec, signal, sinceMs, resolve, reject).start();
   });
 }
 
-/** What undici tells of one request, handed on. */
-class Handler implements Flight, Dispatcher.DispatchHandler {
-  readonly resolve: Flight["resolve"];
-  readonly reject: Flight["reject"];
-  answer: PendingAnswer | undefined;
+/** One request in flight through undici, on a connection of its own. */
+class UndiciRequest implements RequestInFlight, Dispatcher.DispatchHandler {
   sent = false;
   reused = false;
+  readonly resolve: RequestInFlight["resolve"];
+  readonly reject: RequestInFlight["reject"];
+  readonly #connections: Connections;
   readonly #connection: Connection;
-  readonly #again: (() => Promise<RawResponse>) | undefined;
+  readonly #url: URL;
+  readonly #spec: RequestSpec;
+  readonly #signal: AbortSignal | undefined;
+  readonly #sinceMs: number;
+  #response: PendingResponse | undefined;
+  /** Whether the connection was closed by us. */
+  #closed = false;
 
   constructor(
-    connection: Connection,
-    again: (() => Promise<RawResponse>) | undefined,
-    resolve: Flight["resolve"],
-    reject: Flight["reject"],
+    connections: Connections,
+    url: URL,
+    spec: RequestSpec,
+    signal: AbortSignal | undefined,
+    sinceMs: number,
+    resolve: RequestInFlight["resolve"],
+    reject: RequestInFlight["reject"],
   ) {
-    this.#connection = connection;
-    this.#again = again;
+    this.#connections = connections;
+    this.#connection = connections.take(url.origin, spec.longPoll === true);
+    this.#url = url;
+    this.#spec = spec;
+    this.#signal = signal;
+    this.#sinceMs = sinceMs;
     this.resolve = resolve;
     this.reject = reject;
+  }
+
+  /** To be called once. */
+  start(): void {
+    const { pathname, search } = this.#url;
+    const { method, body, bytes } = this.#spec;
+    this.#response = new PendingResponse(this.#url, this.#spec, this.#signal, this, this.#sinceMs);
+    this.#connection.client.dispatch(
+      { path: pathname + search, method, headers: headersOf(this.#spec), body: body ?? bytes ?? null },
+      this,
+    );
   }
 
   cancel(): void {
     this.#connection.drop();
   }
 
-  /** The connection is there, with TLS its handshake; what follows is the writing. */
+  dropIdle(): void {
+    this.#connections.dropIdle(this.#url.origin);
+  }
+
+  resend(): Promise<RawResponse> | undefined {
+    if (this.#closed) return undefined;
+    return send(this.#connections, this.#url, this.#spec, this.#signal, this.#sinceMs);
+  }
+
+  ref(): void {
+    this.#connection.ref();
+  }
+
+  unref(): void {
+    this.#connection.unref();
+  }
+
+  /** The connection is established, with TLS its handshake; the request is written next. */
   onRequestStart(): void {
     this.sent = true;
     this.reused = this.#connection.use();
@@ -93,30 +148,25 @@ class Handler implements Flight, Dispatcher.DispatchHandler {
     status: number,
     headers: Readonly<Record<string, string | string[] | undefined>>,
   ): void {
-    // 1xx come before the answer
-    if (status >= 200) this.answer?.begin({ status, headers: singleHeaders(headers) });
+    // informational responses come before the final one
+    if (status >= 200) this.#response?.begin({ status, headers: singleHeaders(headers) });
   }
 
-  onResponseData(_controller: unknown, chunk: Buffer): void {
-    this.answer?.take(chunk);
+  onResponseData(_controller: unknown, part: Buffer): void {
+    this.#response?.take(part);
   }
 
   onResponseEnd(): void {
     this.#connection.keep();
-    this.answer?.end();
+    this.#response?.end();
   }
 
   onResponseError(_controller: unknown, error: Error): void {
     const { dropped, failure = error } = this.#connection;
+    this.#closed = dropped;
     this.#connection.drop();
-    // on a kept connection the handshake is long over
+    // on a kept connection the handshake was over long ago
     if (isHandshakeAlert(failure) && !this.reused) this.sent = false;
-    this.answer?.fail(asNodeSays(failure), dropped ? undefined : this.#again);
+    this.#response?.fail(asNodeError(failure));
   }
-}
-
-function headersOf({ headers }: RequestSpec): string[] {
-  const list = ["user-agent", "etcd2"];
-  for (const name in headers) list.push(name, headers[name] ?? "");
-  return list;
 }

@@ -1,0 +1,41 @@
+import { closeSync, openSync } from "node:fs";
+import { devNull } from "node:os";
+
+/** Loads modules with the first call, and keeps them. A load that failed is tried again with the next call. */
+export function lazy<T>(load: () => Promise<T>): () => Promise<T> {
+  let loading: Promise<T> | undefined;
+  return () => {
+    if (loading === undefined) {
+      loading = attempt(load);
+      loading.catch(() => (loading = undefined));
+    }
+    return loading;
+  };
+}
+
+async function attempt<T>(load: () => Promise<T>): Promise<T> {
+  requireDescriptors();
+  try {
+    return await load();
+  } catch (error) {
+    // they may have run out meanwhile: Node then reports that the module does not exist
+    requireDescriptors();
+    throw error;
+  }
+}
+
+/** What `import("got")` opens at the same time, with some to spare (Node 20 needs 20 of them, later lines need one). */
+const descriptorsNeeded = 24;
+
+/**
+ * Throws `EMFILE` when there are not enough file descriptors to load a module. Node 20 would remember for good that the module
+ * could not be found.
+ */
+function requireDescriptors(): void {
+  const opened: number[] = [];
+  try {
+    while (opened.length < descriptorsNeeded) opened.push(openSync(devNull, "r"));
+  } finally {
+    for (const descriptor of opened) closeSync(descriptor);
+  }
+}
