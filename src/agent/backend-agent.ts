@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
-import pLimit from "p-limit";
 import { optional, requireFields, type Checks } from "../util/fields.js";
 import { closedError } from "../util/handle.js";
 import { UsageError } from "../util/errors.js";
+import { Limiter } from "../util/limiter.js";
 import { abortable, linkSignal, throwIfAborted } from "../util/signals.js";
 import { badArgument, requireBoolean, requireSignal, requireText } from "../util/validate.js";
 import {
@@ -216,9 +216,9 @@ class BackendAgent implements Agent {
 
   async #leave(signal: AbortSignal | undefined): Promise<void> {
     const ended = [...this.#watches.values()].map((watch) => watch.close());
-    const limit = pLimit(leaveWidth);
+    const limiter = new Limiter(leaveWidth);
     const ids = this.#slots.ids();
-    const results = await Promise.allSettled(ids.map((id) => limit(() => this.#remove(id, signal))));
+    const results = await Promise.allSettled(ids.map((id) => limiter.run(() => this.#remove(id, signal), signal)));
     await Promise.all(ended);
     throwIfAborted(signal);
     const errors = results.flatMap((result) => (result.status === "rejected" ? [result.reason as unknown] : []));

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { agentFromContext, bindAgent, runWithAgent } from "./context.js";
 import { createLocalAgent } from "./local-agent.js";
 
-test("context: outside of all calls there is one local agent (44)", async () => {
+test("context: outside of all calls there is one local agent (agent 44)", async () => {
   const agent = agentFromContext();
   assert.equal(agentFromContext(), agent);
   await agent.register({ id: "x", name: "s", port: 1 });
@@ -12,7 +12,7 @@ test("context: outside of all calls there is one local agent (44)", async () => 
   await agent.leave();
 });
 
-test("context: inside it is the innermost, across awaits and timers; parallel runs do not mix (45)", async () => {
+test("context: inside it is the innermost, across awaits and timers; parallel runs do not mix (agent 45)", async () => {
   const [a, b] = [createLocalAgent(), createLocalAgent()];
   const outer = async (): Promise<string> => {
     assert.equal(agentFromContext(), a);
@@ -42,7 +42,7 @@ test("context: inside it is the innermost, across awaits and timers; parallel ru
   assert.ok(![a, b].includes(agentFromContext()));
 });
 
-test("context: a bound function keeps its agent (46)", () => {
+test("context: a bound function keeps its agent (agent 46)", () => {
   const agent = createLocalAgent();
   const seen: unknown[] = [];
   const sum = (x: number, y: number): number => {

@@ -4,7 +4,7 @@ import { adapters, createAgent, registerAdapter } from "./create-agent.js";
 import { AgentError } from "./errors.js";
 import { createLocalAgent } from "./local-agent.js";
 
-test("createAgent: the first name of the configuration selects the adapter (47)", async () => {
+test("createAgent: the first name of the configuration selects the adapter (agent 47)", async () => {
   await assert.rejects(createAgent({}), agentError("ERR_EMPTY_CONFIG"));
   await assert.rejects(createAgent({ nope: {} }), agentError("ERR_UNKNOWN_ADAPTER"));
   await assert.rejects(createAgent({ toString: {} }), agentError("ERR_UNKNOWN_ADAPTER"));
@@ -22,7 +22,7 @@ test("createAgent: the first name of the configuration selects the adapter (47)"
   assert.deepEqual(adapters(), ["an-adapter", "local"]);
 });
 
-test("createAgent: the local adapter is known from the start (47)", async () => {
+test("createAgent: the local adapter is known from the start (agent 47)", async () => {
   const agent = await createAgent({ local: { advertiseAddress: "127.0.0.1" } });
   await agent.register({ name: "s", port: 1 });
   assert.equal((await agent.service("s")).instances[0]?.addr(), "127.0.0.1:1");

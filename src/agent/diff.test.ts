@@ -15,7 +15,7 @@ function told(events: readonly InstanceEvent[]): string {
 const [alpha, beta] = [instance("alpha"), instance("beta")];
 const states = [[], [alpha], [alpha, beta], [beta], []];
 
-test("diff: its events lead from each state to the next (28)", () => {
+test("diff: its events lead from each state to the next (agent 28)", () => {
   const diff = new Diff();
   assert.deepEqual(
     states.map((state) => told(diff.apply(state))),
@@ -23,7 +23,7 @@ test("diff: its events lead from each state to the next (28)", () => {
   );
 });
 
-test("diff: with emitUnchanged, an unchanged instance is an update (29)", () => {
+test("diff: with emitUnchanged, an unchanged instance is an update (agent 29)", () => {
   const diff = new Diff({ emitUnchanged: true });
   assert.deepEqual(
     states.map((state) => told(diff.apply(state))),
@@ -31,7 +31,7 @@ test("diff: with emitUnchanged, an unchanged instance is an update (29)", () => 
   );
 });
 
-test("diff: an update carries the new instance, a delete the last known one (30)", () => {
+test("diff: an update carries the new instance, a delete the last known one (agent 30)", () => {
   const diff = new Diff();
   diff.apply([alpha]);
   const moved = instance("alpha", { port: 2 });
@@ -39,7 +39,7 @@ test("diff: an update carries the new instance, a delete the last known one (30)
   assert.deepEqual(diff.apply([]), [{ op: "delete", instance: moved }]);
 });
 
-test("diff: the order of tags means nothing, every other difference is an update (31)", () => {
+test("diff: the order of tags means nothing, every other difference is an update (agent 31)", () => {
   const diff = new Diff();
   diff.apply([instance("x", { tags: ["a", "b"], meta: { k: "v" } })]);
   assert.deepEqual(diff.apply([instance("x", { tags: ["b", "a"], meta: { k: "v" } })]), []);
@@ -57,7 +57,7 @@ test("diff: the order of tags means nothing, every other difference is an update
   assert.deepEqual(diff.apply([instance("x", { tags: ["a", "c"], host: "i", name: "t", meta: {} }, true)]), []);
 });
 
-test("diff: the last of two instances with one id counts (32)", () => {
+test("diff: the last of two instances with one id counts (agent 32)", () => {
   const last = instance("alpha", { port: 2 });
   assert.deepEqual(new Diff().apply([alpha, beta, last]), [
     { op: "add", instance: last },
@@ -65,7 +65,7 @@ test("diff: the last of two instances with one id counts (32)", () => {
   ]);
 });
 
-test("diff: deletions come in the order of first appearance (33)", () => {
+test("diff: deletions come in the order of first appearance (agent 33)", () => {
   const diff = new Diff();
   diff.apply(["c", "a", "b"].map((id) => instance(id)));
   diff.apply(["b", "a", "c", "d"].map((id) => instance(id, { port: 2 })));

@@ -3,7 +3,7 @@ import test from "node:test";
 import { createLocalAgent } from "./local-agent.js";
 import { resolveAddresses, type AddressUpdate } from "./resolve-addresses.js";
 
-test("addresses: each time an address changes, the previous one is deleted and the new one added (48)", async () => {
+test("addresses: each time an address changes, the previous one is deleted and the new one added (agent 48)", async () => {
   await using agent = createLocalAgent();
   const updates = resolveAddresses(await agent.service("s"));
   assert.deepEqual(await next(updates), []);

@@ -1,4 +1,4 @@
-import pLimit, { type LimitFunction } from "p-limit";
+import { Limiter } from "../util/limiter.js";
 import type { Link } from "../util/signals.js";
 import type { HeldInstance } from "./backend.js";
 
@@ -12,7 +12,7 @@ export interface Slot {
 }
 
 interface OpenSlot extends Slot {
-  readonly oneAtATime: LimitFunction;
+  readonly oneAtATime: Limiter;
   /** How many calls run or wait. */
   calls: number;
 }
@@ -35,7 +35,7 @@ export class Slots {
     const slot = this.#slots.get(id) ?? this.#open(id);
     slot.calls++;
     try {
-      return await slot.oneAtATime(() => work(slot));
+      return await slot.oneAtATime.run(() => work(slot), undefined);
     } finally {
       slot.calls--;
       if (slot.calls === 0 && slot.held === undefined) this.#slots.delete(id);
@@ -43,7 +43,13 @@ export class Slots {
   }
 
   #open(id: string): OpenSlot {
-    const slot: OpenSlot = { held: undefined, name: undefined, adding: new Set(), oneAtATime: pLimit(1), calls: 0 };
+    const slot: OpenSlot = {
+      held: undefined,
+      name: undefined,
+      adding: new Set(),
+      oneAtATime: new Limiter(1),
+      calls: 0,
+    };
     this.#slots.set(id, slot);
     return slot;
   }

@@ -9,7 +9,7 @@ export function agentSuite(backend: string, start: StartGround): void {
   agentWatchSuite(backend, start);
   const check = checksOn(backend, start);
 
-  check("agent: an instance without an id gets a UUID and is found (1)", async (create) => {
+  check("agent: an instance without an id gets a UUID and is found (agent 1)", async (create) => {
     const agent = create();
     const id = await agent.register({ name: "s", addr: "h", port: 1 });
     assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
@@ -17,7 +17,7 @@ export function agentSuite(backend: string, start: StartGround): void {
     assert.deepEqual(instances, [createInstance({ id, name: "s", host: "h", port: 1, tags: [] }, true)]);
   });
 
-  check("agent: an id that it holds is refused (2)", async (create) => {
+  check("agent: an id that it holds is refused (agent 2)", async (create) => {
     const agent = create();
     assert.equal(await agent.register({ id: "x", name: "s", addr: "h", port: 1 }), "x");
     await assert.rejects(
@@ -27,18 +27,18 @@ export function agentSuite(backend: string, start: StartGround): void {
     assert.deepEqual(await addresses(agent, "s"), ["h:1"]);
   });
 
-  check("agent: a service has all its instances (4)", async (create) => {
+  check("agent: a service has all its instances (agent 4)", async (create) => {
     const agent = create();
     await agent.register({ name: "s", addr: "h", port: 1 });
     await agent.register({ name: "s", addr: "h", port: 2 });
     assert.deepEqual(await addresses(agent, "s"), ["h:1", "h:2"]);
   });
 
-  check("agent: deregistering an unknown id does nothing (5)", async (create) => {
+  check("agent: deregistering an unknown id does nothing (agent 5)", async (create) => {
     await create().deregister("nobody");
   });
 
-  check("agent: services() returns all services by name (8)", async (create) => {
+  check("agent: services() returns all services by name (agent 8)", async (create) => {
     const agent = create();
     await agent.register({ name: "s", addr: "h", port: 1 });
     await agent.register({ name: "t", addr: "h", port: 2 });
@@ -55,7 +55,7 @@ export function agentSuite(backend: string, start: StartGround): void {
     );
   });
 
-  check("agent: an instance must have all tags of the query (9)", async (create) => {
+  check("agent: an instance must have all tags of the query (agent 9)", async (create) => {
     const agent = create();
     await agent.register({ name: "s", addr: "h", port: 1, tags: ["a", "b"] });
     await agent.register({ name: "s", addr: "h", port: 2, tags: ["a"] });
@@ -69,19 +69,19 @@ export function agentSuite(backend: string, start: StartGround): void {
     assert.deepEqual((await agent.service("s", { tags })).instances[0]?.tags, ["a", "b"]);
   });
 
-  check("agent: a tag that a query repeats counts once (10)", async (create) => {
+  check("agent: a tag that a query repeats counts once (agent 10)", async (create) => {
     const agent = create();
     await agent.register({ name: "s", addr: "h", port: 1, tags: ["a"] });
     assert.equal((await agent.service("s", { tags: ["a", "a"] })).instances.length, 1);
   });
 
-  check("agent: a tag that no instance has finds no service (11)", async (create) => {
+  check("agent: a tag that no instance has finds no service (agent 11)", async (create) => {
     const agent = create();
     await agent.register({ name: "s", addr: "h", port: 1 });
     assert.equal((await agent.services({ tags: ["zzz"] })).size, 0);
   });
 
-  check("agent: leave deregisters everything and ends the watchers quietly (19)", async (create, ground) => {
+  check("agent: leave deregisters everything and ends the watchers quietly (agent 19)", async (create, ground) => {
     const [agent, other] = [create(), create()];
     for (const name of ["s", "s", "t"]) await agent.register({ name, addr: "h", port: 1 });
     const watchers = [(await agent.service("s")).watch(), (await agent.service("t")).watch()];
@@ -98,7 +98,7 @@ export function agentSuite(backend: string, start: StartGround): void {
     assert.deepEqual(await addresses(other, "s"), ["h:2"]);
   });
 
-  check("agent: leave may be called twice, also at once (20)", async (create) => {
+  check("agent: leave may be called twice, also at once (agent 20)", async (create) => {
     const agent = create();
     await agent.register({ name: "s", addr: "h", port: 1 });
     await Promise.all([agent.leave(), agent.leave()]);
@@ -106,7 +106,7 @@ export function agentSuite(backend: string, start: StartGround): void {
   });
 
   check(
-    "agent: leave tries every instance and keeps those that it could not deregister (21)",
+    "agent: leave tries every instance and keeps those that it could not deregister (agent 21)",
     async (create, ground) => {
       const [agent, other] = [create(), create()];
       for (const id of ["a", "b", "c"]) await agent.register({ id, name: "s", addr: id, port: 1 });
@@ -123,7 +123,7 @@ export function agentSuite(backend: string, start: StartGround): void {
     },
   );
 
-  check("agent: an instance with a wrong field is refused (22)", async (create) => {
+  check("agent: an instance with a wrong field is refused (agent 22)", async (create) => {
     const agent = create();
     const good = { name: "s", addr: "h", port: 1 };
     const bad: readonly unknown[] = [
@@ -141,7 +141,7 @@ export function agentSuite(backend: string, start: StartGround): void {
   });
 
   check(
-    "agent: with a signal that has aborted, every call rejects with its reason and does nothing (23)",
+    "agent: with a signal that has aborted, every call rejects with its reason and does nothing (agent 23)",
     async (create) => {
       const agent = create();
       const reason = new Error("changed my mind");
@@ -161,14 +161,14 @@ export function agentSuite(backend: string, start: StartGround): void {
     },
   );
 
-  check("agent: addr() puts an IPv6 host in brackets and keeps port 0 (24)", async (create) => {
+  check("agent: addr() puts an IPv6 host in brackets and keeps port 0 (agent 24)", async (create) => {
     const agent = create();
     await agent.register({ name: "six", addr: "::1", port: 80 });
     await agent.register({ name: "zero", addr: "h", port: 0 });
     assert.deepEqual([...(await addresses(agent, "six")), ...(await addresses(agent, "zero"))], ["[::1]:80", "h:0"]);
   });
 
-  check("agent: what it returns is frozen, what it is given is copied (25)", async (create) => {
+  check("agent: what it returns is frozen, what it is given is copied (agent 25)", async (create) => {
     const agent = create();
     const tags = ["a"];
     await agent.register({ name: "s", addr: "h", port: 1, tags, meta: { zone: "1" } });
@@ -184,7 +184,7 @@ export function agentSuite(backend: string, start: StartGround): void {
     assert.deepEqual(instance.meta, { zone: "1" });
   });
 
-  check("agent: the advertised address replaces the instance's own (26)", async (create) => {
+  check("agent: the advertised address replaces the instance's own (agent 26)", async (create) => {
     const agent = create({ advertiseAddress: "127.0.0.1" });
     await agent.register({ name: "s", addr: "x", port: 1 });
     assert.deepEqual(await addresses(agent, "s"), ["127.0.0.1:1"]);
@@ -193,13 +193,13 @@ export function agentSuite(backend: string, start: StartGround): void {
     assert.match((await addresses(named, "t")).join(), /^(127\.0\.0\.1|\[::1\]):1$/);
   });
 
-  check("agent: an advertised name that does not resolve is refused (27)", async (create) => {
+  check("agent: an advertised name that does not resolve is refused (agent 27)", async (create) => {
     const agent = create({ advertiseAddress: "no.such.invalid" });
     await assert.rejects(agent.register({ id: "x", name: "s", addr: "x", port: 1 }), agentError("ERR_ADVERTISE"));
     assert.equal((await agent.services()).size, 0);
   });
 
-  check("agent: default tags come first, repeated ones count once (A10)", async (create) => {
+  check("agent: default tags come first, repeated ones count once (agent A10)", async (create) => {
     const defaultTags = ["a", "b"];
     const agent = create({ defaultTags });
     for (const tags of [["c"], ["b", "d", "d"], undefined])

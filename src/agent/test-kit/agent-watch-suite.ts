@@ -7,7 +7,7 @@ import { batch, checksOn, eventsUntil, patience, told, type StartGround } from "
 export function agentWatchSuite(backend: string, start: StartGround): void {
   const check = checksOn(backend, start);
 
-  check("watcher: replacing an instance is one update (3)", async (create) => {
+  check("watcher: replacing an instance is one update (agent 3)", async (create) => {
     const agent = create();
     await agent.register({ id: "x", name: "s", addr: "h", port: 1 });
     const watcher = (await agent.service("s")).watch();
@@ -18,7 +18,7 @@ export function agentWatchSuite(backend: string, start: StartGround): void {
     assert.deepEqual([...told(await eventsUntil(watcher, "mark"))].sort(), ["add mark h:9", "update x h:2"]);
   });
 
-  check("watcher: an instance that is deregistered twice is deleted once (6)", async (create) => {
+  check("watcher: an instance that is deregistered twice is deleted once (agent 6)", async (create) => {
     const agent = create();
     await agent.register({ id: "x", name: "s", addr: "h", port: 1 });
     const watcher = (await agent.service("s")).watch();
@@ -29,7 +29,7 @@ export function agentWatchSuite(backend: string, start: StartGround): void {
     assert.deepEqual([...told(await eventsUntil(watcher, "mark"))].sort(), ["add mark h:9", "delete x h:1"]);
   });
 
-  check("watcher: an unknown service is empty and can be watched (7)", async (create) => {
+  check("watcher: an unknown service is empty and can be watched (agent 7)", async (create) => {
     const agent = create();
     const service = await agent.service("nope");
     assert.equal(service.name, "nope");
@@ -40,7 +40,7 @@ export function agentWatchSuite(backend: string, start: StartGround): void {
     assert.deepEqual(told(await eventsUntil(watcher, "x")), ["add x h:1"]);
   });
 
-  check("watcher: the first batch is all instances (12)", async (create) => {
+  check("watcher: the first batch is all instances (agent 12)", async (create) => {
     const agent = create();
     for (const port of [1, 2, 3]) await agent.register({ id: `x${String(port)}`, name: "s", addr: "h", port });
     const service = await agent.service("s");
@@ -53,11 +53,11 @@ export function agentWatchSuite(backend: string, start: StartGround): void {
     assert.equal((await batch(service.watch())).length, 4);
   });
 
-  check("watcher: the first batch of an unknown service is empty (13)", async (create) => {
+  check("watcher: the first batch of an unknown service is empty (agent 13)", async (create) => {
     assert.deepEqual(await batch((await create().service("nope")).watch()), []);
   });
 
-  check("watcher: changes of other services are not reported (14)", async (create) => {
+  check("watcher: changes of other services are not reported (agent 14)", async (create) => {
     const agent = create();
     const watcher = (await agent.service("s")).watch();
     await watcher.next(patience());
@@ -66,7 +66,7 @@ export function agentWatchSuite(backend: string, start: StartGround): void {
     assert.deepEqual(told(await eventsUntil(watcher, "mark")), ["add mark h:9"]);
   });
 
-  check("watcher: one that nobody reads delays no registration (15)", async (create) => {
+  check("watcher: one that nobody reads delays no registration (agent 15)", async (create) => {
     const agent = create();
     const watcher = (await agent.service("s")).watch();
     await Promise.all(
@@ -77,7 +77,7 @@ export function agentWatchSuite(backend: string, start: StartGround): void {
     assert.equal(present.get("999")?.instance.addr(), "h:999");
   });
 
-  check("watcher: an instance that came and went unread is not reported (16)", async (create) => {
+  check("watcher: an instance that came and went unread is not reported (agent 16)", async (create) => {
     const agent = create();
     const service = await agent.service("s");
     const [slow, quick] = [service.watch(), service.watch()];
@@ -89,7 +89,7 @@ export function agentWatchSuite(backend: string, start: StartGround): void {
     assert.deepEqual(told(await batch(slow)), ["add mark h:9"]);
   });
 
-  check("watcher: close ends a waiting next quietly (17)", async (create, ground) => {
+  check("watcher: close ends a waiting next quietly (agent 17)", async (create, ground) => {
     const watcher = (await create().service("s")).watch();
     await watcher.next(patience());
     const pending = watcher.next();
@@ -119,7 +119,7 @@ export function agentWatchSuite(backend: string, start: StartGround): void {
     await ground.idle();
   });
 
-  check("watcher: break closes it (18)", async (create, ground) => {
+  check("watcher: break closes it (agent 18)", async (create, ground) => {
     const watcher = (await create().service("s")).watch();
     for await (const events of watcher) {
       assert.deepEqual(events, []);
@@ -129,7 +129,7 @@ export function agentWatchSuite(backend: string, start: StartGround): void {
     await ground.idle();
   });
 
-  check("watcher: an instance that another agent left behind is taken over as an update (A8)", async (create) => {
+  check("watcher: an instance that another agent left behind is taken over as an update (agent A8)", async (create) => {
     const [former, agent] = [create(), create()];
     await former.register({ id: "x", name: "s", addr: "h", port: 1 });
     const watcher = (await agent.service("s")).watch();
@@ -143,7 +143,7 @@ export function agentWatchSuite(backend: string, start: StartGround): void {
     });
   });
 
-  check("watcher: each service of a query watches itself, with the tags of the query (A11)", async (create) => {
+  check("watcher: each service of a query watches itself, with the tags of the query (agent A11)", async (create) => {
     const agent = create();
     await agent.register({ id: "x", name: "s", addr: "h", port: 1, tags: ["a"] });
     await agent.register({ id: "y", name: "t", addr: "h", port: 2, tags: ["a"] });
