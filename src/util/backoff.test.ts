@@ -6,7 +6,7 @@ for (const [luck, expected] of [
   [0, [100, 200, 400, 500, 500]],
   [1, [50, 100, 200, 250, 250]],
 ] as const) {
-  test(`delays double up to the maximum, cut by ${String(luck * 50)} %`, (t) => {
+  test(`backoff: pauses double up to the maximum, shortened by ${String(luck * 50)} %`, (t) => {
     t.mock.method(Math, "random", () => luck);
     const backoff = new Backoff(100, 500);
     const next = (): number[] => expected.map(() => backoff.next());

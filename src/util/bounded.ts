@@ -1,6 +1,13 @@
-import { abortable, linkSignal, onAbort, sleep } from "./signals.js";
+import { abortable, linkSignal, maxTimerMs, onAbort, sleep } from "./signals.js";
 
-/** Calls with a signal that follows the parent's and aborts after that many ms, and waits no longer even for a call that ignores it. */
+/**
+ * Gives a call a limit in time. Its signal follows `parent` and aborts after `ms`. The limit holds even if the call ignores
+ * its signal.
+ *
+ * @param ms `Infinity` for no limit
+ * @param tooLate makes the error to reject with when the time is over
+ * Rejects with the reason of `parent` when that aborts; without a call if it had aborted before.
+ */
 export async function bounded<T>(
   ms: number,
   parent: AbortSignal | undefined,
@@ -8,9 +15,10 @@ export async function bounded<T>(
   call: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const link = linkSignal(parent);
-  const timer = setTimeout(() => {
+  const expire = (): void => {
     link.abort(tooLate());
-  }, ms);
+  };
+  const timer = ms > maxTimerMs ? undefined : setTimeout(expire, ms);
   try {
     link.signal.throwIfAborted();
     return await abortable(call(link.signal), link.signal);
@@ -20,11 +28,11 @@ export async function bounded<T>(
   }
 }
 
-/** Waits for a promise, which must not reject, but not longer than that. */
+/** Waits for a promise, but not longer than `ms`. The promise must not reject. */
 export async function settledWithin(ms: number, promise: Promise<unknown>): Promise<void> {
-  const link = linkSignal(undefined);
-  await Promise.race([promise, sleep(ms, link.signal).catch(() => undefined)]);
-  link.abort(undefined);
+  const over = new AbortController();
+  await Promise.race([promise, sleep(ms, over.signal).catch(() => undefined)]);
+  over.abort();
 }
 
 /** Resolves when the signal aborts. */

@@ -4,7 +4,7 @@ import { Deadline } from "./deadline.js";
 
 const late = new Error("too late");
 
-void test("aborts at its moment, not before", async () => {
+test("deadline: aborts at its time, not before", async () => {
   const far = new Deadline(performance.now() + 60_000, () => late);
   assert.equal(far.signal.aborted, false);
   far.signal.throwIfAborted();
@@ -18,7 +18,7 @@ void test("aborts at its moment, not before", async () => {
   assert.equal(signal.reason, late);
 });
 
-void test("tells the truth from the clock before its timer had a chance, and aborts then", () => {
+test("deadline: aborted looks at the clock before the timer can fire, and aborts the signal", () => {
   const atMs = performance.now() + 5;
   const { signal } = new Deadline(atMs, () => late);
   const heard: unknown[] = [];
@@ -32,7 +32,7 @@ void test("tells the truth from the clock before its timer had a chance, and abo
   }, late);
 });
 
-void test("throwIfAborted and AbortSignal.any look at the clock too", async () => {
+test("deadline: throwIfAborted and AbortSignal.any look at the clock, too", async () => {
   const first = new Deadline(performance.now() + 5, () => late);
   const second = new Deadline(performance.now() + 5, () => late);
   const end = performance.now() + 6;
@@ -44,7 +44,7 @@ void test("throwIfAborted and AbortSignal.any look at the clock too", async () =
   await assert.rejects(fetch("http://127.0.0.1:1", { signal: second.signal }), late);
 });
 
-void test("can be put off, and forward, until it has aborted", async () => {
+test("deadline: can be moved both ways until it has aborted", async () => {
   const deadline = new Deadline(performance.now() + 10_000, () => late);
   const atMs = performance.now() + 20;
   deadline.moveTo(atMs);
@@ -55,7 +55,7 @@ void test("can be put off, and forward, until it has aborted", async () => {
   assert.equal(deadline.signal.aborted, true);
 });
 
-void test("abort() ends it with another reason, and leaves no timer", () => {
+test("deadline: abort() gives it another reason and leaves no timer", () => {
   const deadline = new Deadline(performance.now() + 60_000, () => late);
   const reason = new Error("enough");
   deadline.abort(reason);

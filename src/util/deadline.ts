@@ -1,20 +1,24 @@
 import { maxTimerMs } from "./signals.js";
 
 /**
- * A signal that aborts at a moment of the monotonic clock (`performance.now()`), which may be put off until then.
+ * A signal that aborts at a `performance.now()` time, which can be moved until it fires.
  *
- * A timer is late in a process that was stopped (SIGSTOP, a long pause) or is busy: what was waiting to be read is
- * handled before it. So `signal.aborted` and `signal.throwIfAborted()` look at the clock themselves whenever they are
- * asked, and abort the signal if it is past the deadline; its listeners then hear of it before the asker does.
+ * A timer is late in a process that was stopped (SIGSTOP, a long pause) or is busy: Node first handles what arrived
+ * meanwhile. So `signal.aborted` and `signal.throwIfAborted()` look at the clock themselves, and abort the signal if the
+ * time is over. Its listeners are called before they return.
  */
 export class Deadline {
+  /** Aborts at the deadline. */
   readonly signal: AbortSignal;
   readonly #controller = new AbortController();
   readonly #reason: () => unknown;
   #atMs: number;
   #timer: NodeJS.Timeout | undefined;
 
-  /** @param reason makes what the signal aborts with when the time has come */
+  /**
+   * @param atMs the deadline, by `performance.now()`
+   * @param reason makes what the signal aborts with at the deadline
+   */
   constructor(atMs: number, reason: () => unknown) {
     this.#atMs = atMs;
     this.#reason = reason;
@@ -31,13 +35,13 @@ export class Deadline {
     this.#arm();
   }
 
-  /** Puts the moment off, or forward. Once aborted, the signal stays so. */
+  /** Moves the deadline. Does nothing once the signal has aborted. */
   moveTo(atMs: number): void {
     this.#atMs = atMs;
     if (!this.#hasAborted()) this.#arm();
   }
 
-  /** Aborts now, unless it has; the timer is gone then. */
+  /** Aborts the signal now, and clears the timer. */
   abort(reason: unknown): void {
     clearTimeout(this.#timer);
     this.#controller.abort(reason);
@@ -45,7 +49,7 @@ export class Deadline {
 
   #arm(): void {
     clearTimeout(this.#timer);
-    // a timer may also fire a fraction of a millisecond early: it looks at the clock like anybody else
+    // a timer may fire a fraction of a millisecond early, so it looks at the clock, too
     this.#timer = setTimeout(
       () => {
         if (!this.#isOver()) this.#arm();
@@ -61,7 +65,7 @@ export class Deadline {
     return true;
   }
 
-  /** What the signal says of itself, without a look at the clock. */
+  /** The state of the signal itself, without a look at the clock. */
   #hasAborted(): boolean {
     return Reflect.get(AbortSignal.prototype, "aborted", this.signal);
   }

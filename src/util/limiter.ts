@@ -1,9 +1,10 @@
 import type * as PLimit from "p-limit";
+import { lazy } from "./lazy.js";
 import { abortable, onAbort } from "./signals.js";
 
 /**
- * Runs so many calls at once; the others wait in the order in which they came. This is p-limit, loaded with the first call,
- * as got is: at import it would take longer than all of our own code.
+ * Runs at most so many calls at once; the others wait, in order. This is p-limit, loaded with the first call, as got is:
+ * loading it at import would take longer than all of our own code.
  */
 export class Limiter {
   readonly #max: number;
@@ -15,10 +16,10 @@ export class Limiter {
   }
 
   /**
-   * Runs `work` as soon as it may, and settles with its result.
+   * Runs `work` when a slot is free, and settles with its result.
    *
-   * If the signal aborts while the call waits, it rejects at once with the signal's reason, `work` never runs, and nothing
-   * holds it any longer. Once `work` runs, ending it is its own matter.
+   * If the signal aborts while the call waits, it rejects at once with the signal's reason, `work` never runs and can be
+   * collected. Once `work` runs, it must watch the signal itself.
    */
   async run<T>(work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     const limit = this.#limit ?? (await abortable(this.#load(), signal));
@@ -33,18 +34,9 @@ export class Limiter {
   }
 }
 
-let loading: Promise<typeof PLimit> | undefined;
+const load = lazy((): Promise<typeof PLimit> => import("p-limit"));
 
-function load(): Promise<typeof PLimit> {
-  loading ??= import("p-limit").catch((error: unknown) => {
-    // the next call tries again: without a free file descriptor a module cannot be loaded, for a while
-    loading = undefined;
-    throw error;
-  });
-  return loading;
-}
-
-/** `work` for p-limit's queue, from which nothing can be removed: once aborted, this no longer holds `work`, and does nothing. */
+/** Wraps `work` for p-limit's queue, which cannot remove an entry: once aborted, the entry no longer holds `work` and does nothing. */
 function queued<T>(work: () => Promise<T>, signal: AbortSignal | undefined): () => Promise<T> {
   let waiting: (() => Promise<T>) | undefined = work;
   const off = onAbort(signal, () => (waiting = undefined));

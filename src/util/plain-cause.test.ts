@@ -10,7 +10,7 @@ class RequestError extends Error {
   readonly options = { password: "secret" };
 }
 
-test("name, message and code are kept of a foreign error, and nothing else", () => {
+test("plain cause: keeps name, message and code of a foreign error, and nothing else", () => {
   const foreign = new RequestError("read ECONNRESET", { cause: new Error("secret") });
   const cause = plainCause(foreign);
   assert.ok(cause instanceof Error && !(cause instanceof RequestError));
@@ -23,12 +23,12 @@ test("name, message and code are kept of a foreign error, and nothing else", () 
 });
 
 for (const thrown of [undefined, null, "secret", { message: "secret" }]) {
-  test(`${inspect(thrown)} becomes an error without it`, () => {
+  test(`plain cause: ${inspect(thrown)} becomes an error that does not quote it`, () => {
     assert.equal(plainCause(thrown).message, "something that is not an error was thrown");
   });
 }
 
-test("errorCode: text only, of errors only", () => {
+test("errorCode: strings only, of errors only", () => {
   const coded = (code: unknown): Error => Object.assign(new Error("m"), { code });
   assert.deepEqual([coded("EPIPE"), coded(5), new Error("m"), { code: "EPIPE" }, undefined].map(errorCode), [
     "EPIPE",
@@ -39,7 +39,7 @@ test("errorCode: text only, of errors only", () => {
   ]);
 });
 
-test("an error of another realm keeps its text and code (FF38)", () => {
+test("plain cause: an error of another realm keeps its message and code (FF38)", () => {
   const foreign: unknown = runInNewContext(
     'Object.assign(new Error("connect ECONNREFUSED 127.0.0.1:2379"), { code: "ECONNREFUSED", options: "secret" })',
   );

@@ -3,7 +3,7 @@ import { getEventListeners } from "node:events";
 import test from "node:test";
 import { SharedLinks } from "./shared-links.js";
 
-test("shared links: all calls with one signal follow it by one listener, which goes with the last of them", () => {
+test("shared links: all calls with one signal share one listener on it, which is removed with the last of them", () => {
   const [end, parent] = [new AbortController(), new AbortController()];
   const links = new SharedLinks(end.signal);
   const taken = Array.from({ length: 20 }, () => links.take(parent.signal));
@@ -21,7 +21,7 @@ test("shared links: all calls with one signal follow it by one listener, which g
   );
 });
 
-test("shared links: a link that was let go follows again when it is taken again", () => {
+test("shared links: a released link follows again when it is taken again", () => {
   const [end, parent] = [new AbortController(), new AbortController()];
   const links = new SharedLinks(end.signal);
   links.take(parent.signal).release();
@@ -41,7 +41,7 @@ test("shared links: a released link does not follow", () => {
   assert.equal(link.signal.aborted, false);
 });
 
-test("shared links: the end of all ends each; other signals have other links", () => {
+test("shared links: the end of all calls aborts each link; other signals have other links", () => {
   const [end, one, other] = [new AbortController(), new AbortController(), new AbortController()];
   const links = new SharedLinks(end.signal);
   const [a, b] = [links.take(one.signal), links.take(other.signal)];
@@ -52,7 +52,7 @@ test("shared links: the end of all ends each; other signals have other links", (
   assert.equal(a.signal.reason, one.signal.reason);
 });
 
-test("shared links: without a parent the end's own signal is given, and releasing it changes nothing", () => {
+test("shared links: without a parent the signal is the end's own, and releasing it changes nothing", () => {
   const end = new AbortController();
   const links = new SharedLinks(end.signal);
   const taken = links.take(undefined);

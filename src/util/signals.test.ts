@@ -1,7 +1,16 @@
 import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import test from "node:test";
-import { abortable, linkSignal, maxTimerMs, onAbort, sleep } from "./signals.js";
+import {
+  abortable,
+  linkSignal,
+  maxTimerMs,
+  onAbort,
+  rejectWhenAborted,
+  sleep,
+  throwIfAborted,
+  untilAborted,
+} from "./signals.js";
 
 function listeners(signal: AbortSignal): number {
   return getEventListeners(signal, "abort").length;
@@ -9,7 +18,7 @@ function listeners(signal: AbortSignal): number {
 
 const reason = new Error("the reason");
 
-test("many links share one listener, which goes with the last of them", () => {
+test("link: many links share one listener, which is removed with the last of them", () => {
   const { signal } = new AbortController();
   const links = Array.from({ length: 1_000 }, () => linkSignal(signal));
   assert.equal(listeners(signal), 1);
@@ -24,7 +33,7 @@ test("many links share one listener, which goes with the last of them", () => {
   assert.equal(listeners(signal), 0);
 });
 
-test("a link made after the last one went is followed again", () => {
+test("link: a link made after the last one was removed follows its parent again", () => {
   const controller = new AbortController();
   linkSignal(controller.signal).unlink();
   const link = linkSignal(controller.signal);
@@ -32,7 +41,7 @@ test("a link made after the last one went is followed again", () => {
   assert.equal(link.signal.reason, reason);
 });
 
-test("an abort reaches exactly the links that are still there, with its own reason", () => {
+test("link: an abort reaches the links that are still linked, and no others, with its reason", () => {
   const controller = new AbortController();
   const links = Array.from({ length: 5 }, () => linkSignal(controller.signal));
   for (const i of [0, 2, 4]) links[i]?.unlink();
@@ -46,7 +55,7 @@ test("an abort reaches exactly the links that are still there, with its own reas
   assert.equal(listeners(controller.signal), 0);
 });
 
-test("the abort of a link reaches neither its parent nor the others; the first reason stays", () => {
+test("link: aborting one reaches neither its parent nor other links; the first reason stays", () => {
   const controller = new AbortController();
   const [one, other] = [linkSignal(controller.signal), linkSignal(controller.signal)];
   one.abort(reason);
@@ -55,7 +64,7 @@ test("the abort of a link reaches neither its parent nor the others; the first r
   assert.deepEqual([one.signal.reason, other.signal.reason], [reason, "later"]);
 });
 
-test("a link of an aborted signal is aborted, of none it is a signal of its own; neither listens", () => {
+test("link: one of an aborted signal is aborted, one without parents is free; neither leaves a listener", () => {
   const aborted = AbortSignal.abort(reason);
   const link = linkSignal(aborted);
   assert.deepEqual([link.signal.reason, listeners(aborted)], [reason, 0]);
@@ -66,7 +75,7 @@ test("a link of an aborted signal is aborted, of none it is a signal of its own;
   alone.unlink();
 });
 
-test("onAbort: at once when aborted already, once on abort, never after it was undone, also from inside a callback", () => {
+test("onAbort: calls back at once if aborted already, once on abort, never after its removal, also inside a callback", () => {
   const heard: unknown[] = [];
   onAbort(AbortSignal.abort("before"), (why) => heard.push(why));
   onAbort(undefined, () => heard.push("never"))();
@@ -85,14 +94,14 @@ test("onAbort: at once when aborted already, once on abort, never after it was u
   assert.equal(listeners(controller.signal), 0);
 });
 
-test("abortable settles as its promise does, and lets go of the signal", async () => {
+test("abortable: settles as its promise does and leaves no listener", async () => {
   const { signal } = new AbortController();
   assert.equal(await abortable(Promise.resolve(5), signal), 5);
   await assert.rejects(abortable(Promise.reject(reason), signal), reason);
   assert.equal(listeners(signal), 0);
 });
 
-test("abortable rejects with the reason at once, and swallows what its promise does later", async () => {
+test("abortable: rejects with the reason at once; a later rejection of its promise is handled", async () => {
   const controller = new AbortController();
   let fail: (error: Error) => void = () => undefined;
   const late = new Promise<never>((_resolve, reject) => (fail = reject));
@@ -109,7 +118,7 @@ for (const [asked, given] of [
   [1_000, 1_000],
   [Infinity, maxTimerMs],
 ] as const) {
-  test(`sleep(${String(asked)}) is a timer of ${String(given)} ms, and no listener when it rang`, async (t) => {
+  test(`sleep: ${String(asked)} ms is a timer of ${String(given)} ms; no listener stays when it fires`, async (t) => {
     const timers: { readonly ring: () => void; readonly ms: number | undefined }[] = [];
     t.mock.method(globalThis, "setTimeout", (ring: () => void, ms?: number) => timers.push({ ring, ms }));
     const { signal } = new AbortController();
@@ -121,7 +130,7 @@ for (const [asked, given] of [
   });
 }
 
-test("sleep rejects with the reason and leaves no timer", async () => {
+test("sleep: rejects with the reason and leaves no timer", async () => {
   const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length;
   const before = timers();
   const controller = new AbortController();
@@ -132,4 +141,45 @@ test("sleep rejects with the reason and leaves no timer", async () => {
   await assert.rejects(sleep(1e9, AbortSignal.abort(reason)), reason);
   assert.deepEqual([timers(), listeners(controller.signal)], [before, 0]);
   await sleep(0, undefined);
+});
+
+test("untilAborted resolves and rejectWhenAborted rejects when the signal aborts, also if it had aborted before", async () => {
+  const controller = new AbortController();
+  const [until, rejects] = [untilAborted(controller.signal), rejectWhenAborted(controller.signal)];
+  controller.abort(reason);
+  await until;
+  await assert.rejects(rejects, reason);
+  await untilAborted(controller.signal);
+  await assert.rejects(rejectWhenAborted(controller.signal), reason);
+  assert.equal(listeners(controller.signal), 0);
+});
+
+test("throwIfAborted: takes signals without a method of that name, as jsdom's are", () => {
+  throwIfAborted(undefined);
+  throwIfAborted(new AbortController().signal);
+  assert.throws(() => {
+    throwIfAborted(AbortSignal.abort(reason));
+  }, reason);
+  assert.throws(() => {
+    throwIfAborted({ aborted: true, reason, addEventListener: () => undefined } as never);
+  }, reason);
+});
+
+test("link: follows a polyfill's signal that has neither a reason nor throwIfAborted", async () => {
+  const target = new EventTarget();
+  const old = Object.assign(target, { aborted: false }) as never as AbortSignal & { aborted: boolean };
+  const link = linkSignal(old);
+  const call = abortable(new Promise(() => undefined), old);
+  old.aborted = true;
+  target.dispatchEvent(new Event("abort"));
+  await assert.rejects(call, { name: "AbortError" });
+  assert.equal(link.signal.aborted, true);
+  assert.throws(
+    () => {
+      throwIfAborted(old);
+    },
+    { name: "AbortError" },
+  );
+  link.unlink();
+  assert.equal(getEventListeners(target, "abort").length, 0);
 });

@@ -1,14 +1,15 @@
-/** A signal of one's own that follows others until unlinked. */
+/** A signal of our own that follows other signals until it is unlinked. */
 export interface Link {
   readonly signal: AbortSignal;
+  /** Aborts the signal, but not those that it follows. */
   readonly abort: (reason: unknown) => void;
-  /** Lets go of the parents; to be called in `finally`. */
+  /** Stops following. Call it in `finally`: otherwise a listener stays on the parents. */
   readonly unlink: () => void;
 }
 
 /**
- * Derives a signal. All links of one parent share a single listener on it, which goes with the last of them: a parent
- * may live long and serve thousands of calls at once.
+ * Derives a signal that aborts when the first of its parents does, with the same reason. All links of one parent share a
+ * single listener, which is removed with the last of them: a parent may live long and serve thousands of calls at once.
  */
 export function linkSignal(...parents: readonly (AbortSignal | undefined)[]): Link {
   const controller = new AbortController();
@@ -25,15 +26,20 @@ export function linkSignal(...parents: readonly (AbortSignal | undefined)[]): Li
   };
 }
 
-/** Calls `onAbort` when the signal aborts, at once if it has; returns what undoes it. Shares listeners as {@link linkSignal} does. */
+/**
+ * Calls back when the signal aborts; at once, before it returns, if the signal has aborted already. Shares listeners as
+ * {@link linkSignal} does.
+ *
+ * @returns removes the callback; may be called at any time
+ */
 export function onAbort(signal: AbortSignal | undefined, callback: (reason: unknown) => void): () => void {
   if (signal === undefined) return noop;
   if (!signal.aborted) return follow(signal, callback);
-  callback(signal.reason);
+  callback(reasonOf(signal));
   return noop;
 }
 
-/** Rejects with the signal's reason as soon as it aborts; else settles as the promise does. */
+/** Settles as the promise does, but rejects with the signal's reason as soon as that aborts. */
 export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   return new Promise((resolve, reject) => {
     const off = onAbort(signal, reject);
@@ -50,9 +56,14 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefine
   });
 }
 
-/** Throws the reason of a signal that has aborted. Also for signals without the method of this name, as jsdom's are. */
+/** Throws the reason of a signal that has aborted. Use it on callers' signals: jsdom's have no method of this name. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted === true) throw signal.reason;
+  if (signal?.aborted === true) throw reasonOf(signal);
+}
+
+/** Why a signal has aborted. Old polyfills have no reason. */
+function reasonOf(signal: AbortSignal): unknown {
+  return (signal.reason as unknown) ?? new DOMException("This operation was aborted", "AbortError");
 }
 
 /** Resolves when the signal aborts. For signals of our own: it leaves a listener until then. */
@@ -71,10 +82,15 @@ export function rejectWhenAborted(signal: AbortSignal): Promise<never> {
   });
 }
 
-/** The longest delay that Node's timers take, in ms; above it they fire at once. */
+/** The longest delay of Node's timers, in ms. With a longer one they fire at once. */
 export const maxTimerMs = 2 ** 31 - 1;
 
-/** Waits, in ms. Rejects with the signal's reason. */
+/**
+ * Waits.
+ *
+ * @param ms from {@link maxTimerMs} on, `Infinity` included, that long
+ * Rejects with the signal's reason when it aborts.
+ */
 export function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     const done = (): void => {
@@ -95,7 +111,7 @@ interface Follower {
   next: Follower | undefined;
 }
 
-/** A linked list: followers come and go once per request, and a set costs half as much again as the request (measured). */
+/** The callbacks on one signal: a linked list. They come and go with each request, and a Set would add half of its cost (measured). */
 interface Hub {
   first: Follower | undefined;
   readonly listener: () => void;
@@ -115,7 +131,7 @@ function follow(parent: AbortSignal, callback: (reason: unknown) => void): () =>
     if (follower.previous !== undefined) follower.previous.next = follower.next;
     else if (hub.first === follower) hub.first = follower.next;
     if (follower.next !== undefined) follower.next.previous = follower.previous;
-    // what was promoted to the old generation would keep its neighbours of then alive, and they theirs: every request until the next full collection
+    // a follower in the old generation would keep its neighbours alive, and they theirs: all requests until the next full collection
     follower.previous = follower.next = undefined;
     if (hub.first === undefined) dropHub(parent, hub);
   };
@@ -127,7 +143,8 @@ function newHub(parent: AbortSignal): Hub {
     listener: () => {
       const followers: Follower[] = [];
       for (let follower = hub.first; follower !== undefined; follower = follower.next) followers.push(follower);
-      for (const follower of followers) follower.callback(parent.reason);
+      const reason = reasonOf(parent);
+      for (const follower of followers) follower.callback(reason);
     },
   };
   hubs.set(parent, hub);

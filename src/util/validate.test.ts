@@ -29,7 +29,12 @@ const table: readonly (readonly [string, Check, readonly unknown[], readonly unk
     "requireSignal",
     requireSignal,
     // the last is another realm's or a polyfill's
-    [undefined, AbortSignal.abort(), new AbortController().signal, { aborted: false, addEventListener: nobody }],
+    [
+      undefined,
+      AbortSignal.abort(),
+      new AbortController().signal,
+      { aborted: false, addEventListener: nobody, removeEventListener: nobody },
+    ],
     [null, {}, new AbortController(), { aborted: false }],
   ],
   ["requireIndex", requireIndex, [0, 1, 2 ** 53 - 1], [undefined, -1, 0.5, NaN, Infinity, 2 ** 53, "5", 5n]],
@@ -55,7 +60,7 @@ const table: readonly (readonly [string, Check, readonly unknown[], readonly unk
 ];
 
 for (const [name, check, good, bad] of table) {
-  test(`${name} takes what is right and refuses the rest, by name`, () => {
+  test(`${name}: accepts good values and refuses others by name, never quoting them`, () => {
     for (const value of good) check("options.it", value);
     for (const value of bad) {
       assert.throws(
@@ -74,7 +79,7 @@ for (const [name, check, good, bad] of table) {
   });
 }
 
-test("a misspelt option is told with the ones that exist", () => {
+test("requireOptions: an unknown option is refused with those that exist", () => {
   assert.throws(
     () => {
       requireOptions("options", { prevvalue: "secret" }, new Set(["prevValue", "ttl"]));

@@ -1,12 +1,12 @@
 import { UsageError } from "./errors.js";
 import { maxTimerMs } from "./signals.js";
 
-/** Refuses with a {@link UsageError}. */
+/** Refuses an argument. @throws {UsageError} `ERR_ARGUMENT`, always */
 export function badArgument(message: string): never {
   throw new UsageError("ERR_ARGUMENT", message);
 }
 
-/** An options object must be one, and hold no name that we do not know: a misspelt condition would be no condition. */
+/** Refuses what is not an object, or has an unknown field. Rooms that use `requireFields` do not need it. */
 export function requireOptions(what: string, options: unknown, names: ReadonlySet<string>): void {
   if (options === undefined) return;
   if (typeof options !== "object" || options === null) badArgument(`${what} must be an object, got ${kindOf(options)}`);
@@ -15,23 +15,25 @@ export function requireOptions(what: string, options: unknown, names: ReadonlySe
   }
 }
 
-/** Text that UTF-8 can carry: lone surrogates would reach etcd as U+FFFD. The text itself is never quoted, it may be secret. */
+/** A string that UTF-8 can encode: a lone surrogate would reach etcd as U+FFFD. It is never quoted, since it may be secret. */
 export function requireText(what: string, text: unknown): asserts text is string {
   if (typeof text !== "string") badArgument(`${what} must be a string, got ${kindOf(text)}`);
   if (!text.isWellFormed()) badArgument(`${what} contains a lone surrogate, which UTF-8 cannot encode`);
 }
 
+/** A boolean, or undefined. */
 export function requireBoolean(what: string, value: unknown): asserts value is boolean | undefined {
   if (value !== undefined && typeof value !== "boolean")
     badArgument(`${what} must be true or false, got ${kindOf(value)}`);
 }
 
+/** A function, or undefined. */
 export function requireFunction(what: string, value: unknown): void {
   if (value !== undefined && typeof value !== "function")
     badArgument(`${what} must be a function, got ${kindOf(value)}`);
 }
 
-/** A name that is one segment of a path: servers take no other, and an empty one would address all of them. */
+/** A name that is one segment of a path. Servers accept no other, and an empty one would address all of them. */
 export function requireName(what: string, name: unknown): asserts name is string {
   requireText(what, name);
   if (name === "" || name === "." || name === ".." || name.includes("/")) {
@@ -39,22 +41,22 @@ export function requireName(what: string, name: unknown): asserts name is string
   }
 }
 
-/** A client, or anything else with a `send`. */
+/** A client, or anything else with a `send` method. */
 export function requireSender(what: string, sender: unknown): void {
   if (typeof sender !== "object" || sender === null || !("send" in sender) || typeof sender.send !== "function") {
     badArgument(`${what} must have a send method, as a Client does, got ${kindOf(sender)}`);
   }
 }
 
+/** A signal, or undefined. Signals of other realms and of polyfills count. */
 export function requireSignal(what: string, value: unknown): asserts value is AbortSignal | undefined {
   if (value !== undefined && !isSignal(value)) badArgument(`${what} must be an AbortSignal, got ${kindOf(value)}`);
 }
 
-/** Whether it can be used as a signal, whichever realm or library made it. */
 function isSignal(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
   if (!("aborted" in value) || typeof value.aborted !== "boolean") return false;
-  return "addEventListener" in value && typeof value.addEventListener === "function";
+  return ["addEventListener", "removeEventListener"].every((name) => typeof Reflect.get(value, name) === "function");
 }
 
 /** An etcd index: a whole number that a double holds exactly. */
@@ -63,10 +65,10 @@ export function requireIndex(what: string, value: unknown): asserts value is num
     badArgument(`${what} must be a whole number from 0 to 2^53-1, got ${show(value)}`);
 }
 
-/** 7e9 s, about 222 years: above ~7.4e9 the server's arithmetic overflows and the key is permanent, or gone at once. */
+/** In seconds, about 222 years. Above ~7.4e9 the server's arithmetic overflows: the key is permanent, or gone at once. */
 const maxTtl = 7e9;
 
-/** Seconds, above 0; etcd takes `ttl=0` as "expire now". */
+/** A TTL in seconds, above 0: etcd takes `ttl=0` as "expire now". */
 export function requireTtl(what: string, value: unknown): asserts value is number {
   if (typeof value !== "number" || !(value > 0 && value <= maxTtl)) {
     badArgument(
@@ -82,7 +84,7 @@ export function requireTtlMs(what: string, value: unknown): asserts value is num
   }
 }
 
-/** A duration for a timer, in ms. */
+/** A duration for a timer, in ms; `Infinity` for no limit. */
 export function requireMs(what: string, value: unknown): asserts value is number {
   if (value === Infinity) return;
   if (typeof value !== "number" || !(value > 0 && value <= maxTimerMs)) {
@@ -90,21 +92,21 @@ export function requireMs(what: string, value: unknown): asserts value is number
   }
 }
 
-/** A count. */
+/** A whole number of at least `min`; `Infinity` for no limit. */
 export function requireCount(what: string, value: unknown, min: number): asserts value is number {
   if (value === Infinity) return;
   if (!Number.isSafeInteger(value) || Number(value) < min)
     badArgument(`${what} must be a whole number from ${String(min)}, or Infinity, got ${show(value)}`);
 }
 
-/** A value to quote in a message: numbers and short words as they are, all else by its kind. */
+/** A value as a message may show it: numbers and booleans as they are, everything else by its kind. */
 export function show(value: unknown): string {
   return typeof value === "number" || typeof value === "bigint" || typeof value === "boolean"
     ? String(value)
     : kindOf(value);
 }
 
-/** What kind of value it is, for a message: it is never quoted. */
+/** The kind of a value, for a message that must not quote it. */
 export function kindOf(value: unknown): string {
   if (value === null) return "null";
   return Array.isArray(value) ? "an array" : typeof value;
