@@ -49,10 +49,10 @@ const one: readonly (readonly [SdkError, string, string])[] = [
 ];
 
 for (const [error, name, code] of one) {
-  test(`${name}: its name, code, class and stack`, () => {
+  test(`errors: name, code, class and stack of a ${name}`, () => {
     assert.ok(error instanceof SdkError && error instanceof Error);
     assert.deepEqual([error.name, error.code, error.constructor.name], [name, code, name]);
-    // an EndpointError's is that line alone: it comes out of an event of the network
+    // that of an EndpointError is one line: it is created inside a socket event
     assert.equal(error.stack?.split("\n    at ", 1)[0], `${name}: ${error.message}`);
     assert.equal(error.stack.includes("\n    at "), !(error instanceof EndpointError));
     assert.ok(!Object.keys(error).includes("name"), "the name is on the prototype");
@@ -61,7 +61,7 @@ for (const [error, name, code] of one) {
   });
 }
 
-test("A42: the text of an EtcdError", () => {
+test("errors: the message of an EtcdError (A42)", () => {
   assert.equal(etcdError().message, "100: Key not found (/foo) [18]");
   assert.equal(etcdError({ serverCause: "", index: 0 }).message, "100: Key not found () [0]");
   assert.equal(
@@ -70,7 +70,7 @@ test("A42: the text of an EtcdError", () => {
   );
 });
 
-test("the text of a ClusterError names every attempt, in order", () => {
+test("errors: the message of a ClusterError names every attempt, in order", () => {
   const unavailable = "client: etcd cluster is unavailable or misconfigured";
   assert.equal(new ClusterError("ERR_NO_ENDPOINTS").message, "client: no endpoints available");
   assert.equal(new ClusterError("ERR_NO_LEADER_ENDPOINT").message, "client: no leader endpoint available");
@@ -80,7 +80,7 @@ test("the text of a ClusterError names every attempt, in order", () => {
   );
 });
 
-test("a ClusterError copies its errors, and its cause is the first", () => {
+test("errors: a ClusterError copies its errors, and its cause is the first", () => {
   const errors = [endpointError("notApplied"), endpointError("unknown")];
   const error = new ClusterError("ERR_CLUSTER_UNAVAILABLE", errors);
   assert.equal(error.cause, errors[0]);
@@ -97,7 +97,7 @@ for (const [outcomes, expected] of [
   [["unknown", "notApplied"], "unknown"],
   [["notApplied", "unknown"], "unknown"],
 ] as const) {
-  test(`the outcome of a ClusterError over [${outcomes.join(", ")}] is ${expected}`, () => {
+  test(`errors: the outcome of a ClusterError over [${outcomes.join(", ")}] is ${expected}`, () => {
     assert.equal(
       new ClusterError(
         "ERR_CLUSTER_UNAVAILABLE",
@@ -108,7 +108,7 @@ for (const [outcomes, expected] of [
   });
 }
 
-test("a ClusterError over a ResponseError, or a nested ClusterError, takes over its outcome", () => {
+test("errors: a ClusterError takes over the outcome of a ResponseError or a nested ClusterError", () => {
   const strange = new ResponseError("ERR_STATUS", "m", { status: 202, outcome: "unknown" });
   const nested = new ClusterError("ERR_CLUSTER_UNAVAILABLE", [strange]);
   assert.deepEqual(
@@ -118,7 +118,7 @@ test("a ClusterError over a ResponseError, or a nested ClusterError, takes over 
   assert.equal(new ClusterError("ERR_NO_LEADER_ENDPOINT", [etcdError()]).outcome, "notApplied");
 });
 
-test("toJSON: all fields, plain causes, nested errors", () => {
+test("errors: toJSON has all fields, plain causes and nested errors", () => {
   const cause = Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET", options: { password: "secret" } });
   const json: unknown = JSON.parse(
     JSON.stringify(
@@ -176,7 +176,7 @@ test("toJSON: all fields, plain causes, nested errors", () => {
   });
 });
 
-test("inspect shows no field that an EndpointError does not have", () => {
+test("errors: inspect shows no field that an EndpointError does not have", () => {
   const text = inspect(endpointError("unknown"));
   assert.doesNotMatch(text, /status|errorCode|serverCause/);
   assert.match(text, /outcome: 'unknown'/);
@@ -235,8 +235,8 @@ const guards: readonly (readonly [
 ];
 
 for (const [guard, yes, no] of guards) {
-  const id = guard === isUserNotFound || guard === isRoleNotFound ? "A60: " : "";
-  test(`${id}${guard.name} looks at the error, and inside a ClusterError`, () => {
+  const id = guard === isUserNotFound || guard === isRoleNotFound ? " (A60)" : "";
+  test(`errors: ${guard.name} looks at the error, and inside a ClusterError${id}`, () => {
     for (const [list, expected] of [
       [yes, true],
       [no, false],
@@ -273,7 +273,7 @@ for (const [guard, yes, no] of guards) {
   });
 }
 
-test("EtcdErrorCode has every code of the servers", () => {
+test("errors: EtcdErrorCode has every number of the servers", () => {
   assert.deepEqual(
     Object.values(EtcdErrorCode),
     [100, 101, 102, 104, 105, 107, 108, 110, 201, 202, 203, 209, 210, 211, 212, 300, 301, 400, 401],

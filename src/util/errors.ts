@@ -1,11 +1,29 @@
 import { brandError } from "./brand.js";
 import { asErrorLike } from "./error-like.js";
 
-/** What is known of a write that got no answer: `notApplied` is certain, `unknown` may have been, or may yet be, applied. */
+/** What is known of a write that failed: `notApplied` is certain; `unknown`: it may have been applied, or may be yet. */
 export type Outcome = "notApplied" | "unknown";
 
+/**
+ * - `ERR_ARGUMENT`: an argument or option is missing or wrong; the message names it
+ * - `ERR_BUSY`: an earlier `next` of this watcher or mirror is still waiting
+ * - `ERR_CLOSED`: the client or handle was closed, before the call or during it
+ */
 export type UsageErrorCode = "ERR_ARGUMENT" | "ERR_BUSY" | "ERR_CLOSED";
+/**
+ * - `ERR_CLUSTER_UNAVAILABLE`: no endpoint answered; `errors` holds one error for each attempt
+ * - `ERR_NO_ENDPOINTS`: the members advertise no usable client URL
+ * - `ERR_NO_LEADER_ENDPOINT`: the leader cannot be determined, or advertises no usable client URL
+ */
 export type ClusterErrorCode = "ERR_NO_ENDPOINTS" | "ERR_CLUSTER_UNAVAILABLE" | "ERR_NO_LEADER_ENDPOINT";
+/**
+ * - `ERR_NETWORK`: the connection failed or broke; `cause` has Node's error
+ * - `ERR_HEADER_TIMEOUT`: no response within `headerTimeoutMs`
+ * - `ERR_BODY_TIMEOUT`: the body paused for `bodyIdleTimeoutMs`, or took longer than `bodyTimeoutMs`
+ * - `ERR_SERVER`: status 5xx
+ * - `ERR_BAD_REDIRECT`: a redirect without a usable `Location`, or to an origin that is not allowed
+ * - `ERR_TOO_MANY_REDIRECTS`: more redirects than `maxRedirects`
+ */
 export type EndpointErrorCode =
   | "ERR_NETWORK"
   | "ERR_HEADER_TIMEOUT"
@@ -21,14 +39,14 @@ export type EndpointErrorCode =
  */
 export type ResponseErrorCode = "ERR_EMPTY_BODY" | "ERR_INVALID_JSON" | "ERR_STATUS" | "ERR_BODY_TOO_LARGE";
 
-/** The parent of every error that this package makes. The class says what the caller can do, `code` what happened. */
+/** The parent of all errors of this package. The class says what the caller can do, `code` what happened. */
 export abstract class SdkError extends Error {
   static {
     brandError(this, "SdkError");
   }
   abstract readonly code: string;
 
-  /** What a JSON logger prints: name, code, message and the error's own fields; never a credential or a stored value. */
+  /** For JSON loggers: name, code, message and the fields of the error. Never a credential or a stored value. */
   toJSON(): Record<string, unknown> {
     const fields: Record<string, unknown> = { name: this.name, message: this.message };
     Object.assign(fields, this);
@@ -38,7 +56,7 @@ export abstract class SdkError extends Error {
   }
 }
 
-/** The program must be mended; thrown before any I/O. `ERR_CLOSED` also ends the calls in flight when a handle is closed. */
+/** The program is wrong: fix it. Thrown before any I/O; `ERR_CLOSED` also ends the calls in progress on close. */
 export class UsageError extends SdkError {
   static {
     brandError(this, "UsageError");
@@ -52,23 +70,23 @@ export class UsageError extends SdkError {
 }
 
 export interface EtcdErrorFields {
-  /** HTTP status of the answer. */
+  /** HTTP status of the response. */
   readonly status: number;
-  /** etcd's own number, see `EtcdErrorCode`; 0 where the server sends none (members and auth). */
+  /** etcd's own number, see {@link EtcdErrorCode}; 0 where the server sends none (members and auth). */
   readonly errorCode: number;
-  /** The server's words, alone. */
+  /** The server's message. */
   readonly serverMessage: string;
-  /** The server's `cause`, "" when it sent none; withheld where it would quote a stored value. */
+  /** The server's `cause`; "" if it sent none. Withheld where it would quote a stored value. */
   readonly serverCause: string;
   /** etcd's index when it refused; 0 where it sends none. */
   readonly index: number;
-  /** `unknown` when an endpoint that was asked before, in the same call, may have applied the write. @default "notApplied" */
+  /** `unknown` if an endpoint tried earlier in the same call may have applied the write. @default "notApplied" */
   readonly outcome?: Outcome | undefined;
   /** How long the server asks to wait before the next request (`Retry-After`), in ms; absent if it does not. */
   readonly retryAfterMs?: number | undefined;
 }
 
-/** The server understood and said no: decide by `errorCode`, or by the guards. */
+/** etcd understood the request and refused it: decide by `errorCode`, or by the guards. */
 export class EtcdError extends SdkError implements EtcdErrorFields {
   static {
     brandError(this, "EtcdError");
@@ -100,21 +118,21 @@ export class EtcdError extends SdkError implements EtcdErrorFields {
 }
 
 export interface EndpointErrorFields {
-  /** The endpoint that was asked, without its query. */
+  /** The endpoint that the request was sent to. */
   readonly endpoint: string;
-  /** See {@link Outcome}; reads change nothing and are always `notApplied`. */
+  /** Always `notApplied` for reads: they change nothing. */
   readonly outcome: Outcome;
-  /** HTTP status, when there was an answer. */
+  /** HTTP status; absent if there was no response. */
   readonly status?: number | undefined;
-  /** etcd's own number, when the answer carried one (300: raft refused or timed out). */
+  /** etcd's own number; absent if the response has none (300: raft refused or timed out). */
   readonly errorCode?: number | undefined;
-  /** The server's `cause`, when the answer carried one. */
+  /** The server's `cause`; absent if the response has none. */
   readonly serverCause?: string | undefined;
   /** How long the server asks to wait before the next request (`Retry-After`), in ms; absent if it does not. */
   readonly retryAfterMs?: number | undefined;
 }
 
-/** One endpoint failed; read it inside {@link ClusterError.errors}. */
+/** One endpoint failed. Found in {@link ClusterError.errors}. */
 export class EndpointError extends SdkError implements EndpointErrorFields {
   static {
     brandError(this, "EndpointError");
@@ -129,7 +147,7 @@ export class EndpointError extends SdkError implements EndpointErrorFields {
 
   constructor(code: EndpointErrorCode, message: string, fields: EndpointErrorFields, options?: ErrorOptions) {
     super(message, options);
-    // it is made inside an event of the network: where, helps nobody, and a ClusterError prints several of these
+    // created inside a socket event: the stack would show Node internals only, and a ClusterError prints several
     this.stack = `${this.name}: ${message}`;
     this.code = code;
     this.endpoint = fields.endpoint;
@@ -147,15 +165,15 @@ const clusterText = {
   ERR_NO_LEADER_ENDPOINT: "client: no leader endpoint available",
 } as const satisfies Record<ClusterErrorCode, string>;
 
-/** No endpoint gave an answer: try later, and look at `outcome` before repeating a write. */
+/** No endpoint answered: try later, and look at `outcome` before repeating a write. */
 export class ClusterError extends SdkError {
   static {
     brandError(this, "ClusterError");
   }
   readonly code: ClusterErrorCode;
-  /** One error per attempt, in order; a call that must not be sent twice may have made only one. `cause` is the first. */
+  /** One error for each attempt, in order. A write that must not be sent twice may have made only one. `cause` is the first. */
   readonly errors: readonly SdkError[];
-  /** `unknown` as soon as one attempt's is. */
+  /** `unknown` if that of any attempt is. */
   readonly outcome: Outcome;
 
   constructor(code: ClusterErrorCode, errors: readonly SdkError[] = []) {
@@ -169,15 +187,15 @@ export class ClusterError extends SdkError {
 }
 
 export interface ResponseErrorFields {
-  /** HTTP status of the answer. */
+  /** HTTP status of the response. */
   readonly status: number;
-  /** Of a write: `notApplied` only when the answer proves it, as a server without the v2 API does. */
+  /** For a write, `notApplied` only if the response proves it, as that of a server without the v2 API does. */
   readonly outcome: Outcome;
   /** How long the server asks to wait before the next request (`Retry-After`), in ms; absent if it does not. */
   readonly retryAfterMs?: number | undefined;
 }
 
-/** The answer is not etcd's: that URL is no etcd, its v2 API is off, or a proxy is in between. */
+/** The response is not etcd's: the URL is not an etcd, its v2 API is off, or a proxy is in between. */
 export class ResponseError extends SdkError implements ResponseErrorFields {
   static {
     brandError(this, "ResponseError");
@@ -196,7 +214,7 @@ export class ResponseError extends SdkError implements ResponseErrorFields {
   }
 }
 
-/** etcd's error numbers of the v2 API, as servers 2.0 to 3.5 send them. */
+/** The error numbers of etcd's v2 API, as servers 2.0 to 3.5 send them. */
 export const EtcdErrorCode = {
   keyNotFound: 100,
   compareFailed: 101,
@@ -218,41 +236,42 @@ export const EtcdErrorCode = {
   watcherCleared: 400,
   eventIndexCleared: 401,
 } as const;
+/** One of the error numbers. */
 export type EtcdErrorCode = (typeof EtcdErrorCode)[keyof typeof EtcdErrorCode];
 
-/** Whether the key, or a directory above it, does not exist (100). Like every guard, looks inside a {@link ClusterError} too. */
+/** Whether the key, or a directory above it, does not exist (100). Like every guard, looks inside a {@link ClusterError}, too. */
 export function isKeyNotFound(error: unknown): boolean {
   return hasErrorCode(error, EtcdErrorCode.keyNotFound);
 }
 
-/** Whether the key exists already (105). */
+/** Whether the key already exists (105). */
 export function isNodeExist(error: unknown): boolean {
   return hasErrorCode(error, EtcdErrorCode.nodeExist);
 }
 
-/** Whether a compare-and-swap or compare-and-delete found something else (101). */
+/** Whether a compare-and-swap or compare-and-delete found another value or index (101). */
 export function isCompareFailed(error: unknown): boolean {
   return hasErrorCode(error, EtcdErrorCode.compareFailed);
 }
 
-/** Whether the history a watcher asked for is gone (401), or its server lost its watchers (400): read again, then watch from there. */
+/** Whether the history that a watcher needs is gone (401), or the server dropped its watchers (400): read again, then watch. */
 export function isIndexCleared(error: unknown): boolean {
   return hasErrorCode(error, EtcdErrorCode.eventIndexCleared) || hasErrorCode(error, EtcdErrorCode.watcherCleared);
 }
 
-/** Whether the credentials were missing, wrong or not enough (110 on keys, status 401 elsewhere). */
+/** Whether credentials are missing, wrong or lack a permission (110 on keys, status 401 elsewhere). */
 export function isUnauthorized(error: unknown): boolean {
   return etcdErrors(error).some(
     (e) => e.errorCode === EtcdErrorCode.unauthorized || (e.errorCode === 0 && e.status === 401),
   );
 }
 
-/** Whether an auth call named a user that does not exist. etcd words it in two ways and gives it no number. */
+/** Whether the user of an auth call does not exist. etcd has two messages for that and no number. */
 export function isUserNotFound(error: unknown): boolean {
   return etcdErrors(error).some((e) => e.status === 404 && /^auth: User .* does not exist\.?$/s.test(e.serverMessage));
 }
 
-/** Whether an auth call named a role that does not exist. etcd words it in two ways and gives it no number. */
+/** Whether the role of an auth call does not exist. etcd has two messages for that and no number. */
 export function isRoleNotFound(error: unknown): boolean {
   return etcdErrors(error).some(
     (e) => e.status === 404 && /^auth: Role .* (does not|doesn't) exist\.?$/s.test(e.serverMessage),
