@@ -38,6 +38,7 @@ export class Connection implements Sender, AsyncDisposable {
       limit: maxRedirects,
       check: undefined,
       trusts: (url) => url.origin === address.origin,
+      presentsCertificate: this.#transport.presentsCertificate,
     });
   }
 

@@ -47,6 +47,7 @@ export class Client implements Sender, AsyncDisposable {
       limit: maxRedirects,
       check: checkRedirect,
       trusts: (url) => this.#endpoints.trusts(url),
+      presentsCertificate: this.#transport.presentsCertificate,
     });
     this.#attempt = attemptsThrough(exchange, this.#options);
     this.#anonymousAttempt = attemptsThrough(exchange, { ...this.#options, authorization: undefined });

@@ -1,23 +1,32 @@
 import { EndpointError } from "../util/errors.js";
+import { isSecret } from "./curl.js";
 import type { Exchange, RawResponse, RequestSpec } from "./exchange.js";
 
+/** The rules by which redirects are followed. */
 export interface RedirectOptions {
-  /** How many redirects to follow; one more ends in `ERR_TOO_MANY_REDIRECTS`. */
+  /** How many redirects to follow, at most 100; one more ends in `ERR_TOO_MANY_REDIRECTS`. */
   readonly limit: number;
-  /** The user's own say: throws to refuse. `via` counts the requests already made. */
+  /** The user's own rule: throws to refuse. `via` counts the requests already made. Absent: nothing but safe redirects. */
   readonly check: ((via: number, location: URL) => void) | undefined;
-  /** Whether that host may see credentials. */
+  /** Whether credentials and values may go there: it is the origin of an endpoint. */
   readonly trusts: (url: URL) => boolean;
+  /** Whether the transport presents a TLS client certificate. @default false */
+  readonly presentsCertificate?: boolean | undefined;
 }
+
+/** More redirects are never followed, whatever the limit: a loop would not end. */
+const maxHops = 100;
 
 /**
  * Follows 301, 302, 307 and 308, keeping method and body: etcd itself answers 301 with a relative location to any method.
  * Each hop is one exchange, with limits of its own. Every server on the way refused, so nothing was applied when it fails.
+ *
+ * To an origin that is not an endpoint it follows with a GET without credentials only, unless `check` allows more.
  */
 export function withRedirects(exchange: Exchange, options: RedirectOptions): Exchange {
   return (url, spec, signal) =>
     exchange(url, spec, signal).then((first) =>
-      // the common case, and all that is done for it
+      // nothing else is done in the common case
       redirectStatuses.has(first.status) ? follow(exchange, options, first, url, spec, signal) : first,
     );
 }
@@ -30,8 +39,12 @@ async function follow(
   spec: RequestSpec,
   signal: AbortSignal | undefined,
 ): Promise<RawResponse> {
-  // who was asked in the first place stays trusted, even if the endpoints have been replaced meanwhile
-  const rules = { ...options, trusts: (to: URL) => to.origin === url.origin || options.trusts(to) };
+  const rules: RedirectOptions = {
+    ...options,
+    limit: Math.min(options.limit, maxHops),
+    // the origin of the first request stays trusted, even if the endpoints have been replaced meanwhile
+    trusts: (to) => to.origin === url.origin || options.trusts(to),
+  };
   for (let via = 1, here = url, raw = first; ; via++) {
     const { status } = raw;
     here = nextHop(here, raw, via, spec, rules);
@@ -44,13 +57,8 @@ async function follow(
 
 const redirectStatuses: ReadonlySet<number> = new Set([301, 302, 307, 308]);
 
-function nextHop(
-  from: URL,
-  raw: RawResponse,
-  via: number,
-  spec: RequestSpec,
-  { limit, check, trusts }: RedirectOptions,
-): URL {
+function nextHop(from: URL, raw: RawResponse, via: number, spec: RequestSpec, rules: RedirectOptions): URL {
+  const { limit, check } = rules;
   const fields = { endpoint: from.origin + from.pathname, outcome: "notApplied", status: raw.status } as const;
   const refuse = (why: string, cause?: unknown): EndpointError =>
     new EndpointError(
@@ -64,7 +72,7 @@ function nextHop(
   if (location === undefined || location === "") throw refuse("location header not set");
   if (!URL.canParse(location, from.href)) throw refuse("location header not valid URL");
   const to = new URL(location, from.href);
-  // the caller may look at the location, and print it: credentials in it are not ours to pass on
+  // the user's check may print the location: credentials in it are not ours to pass on
   to.username = to.password = to.hash = "";
   if (via > limit) {
     throw new EndpointError(
@@ -80,12 +88,27 @@ function nextHop(
   }
   if (to.protocol !== "http:" && to.protocol !== "https:") throw refuse(`cannot follow to ${to.protocol}`);
   if (from.protocol === "https:" && to.protocol === "http:") throw refuse(`will not follow from https to ${to.origin}`);
-  if (spec.maskedBody !== undefined && !trusts(to))
-    throw refuse(`will not send a password to ${to.origin}, which is no endpoint`);
+  const secret = rules.trusts(to) ? undefined : withheld(to, spec, rules);
+  if (secret !== undefined) throw refuse(`will not send ${secret} to ${to.origin}, which is not an endpoint`);
   return to;
 }
 
-/** What became of a redirected request: `status` tells that the endpoint did answer, so something was sent. */
+/** What a request carries that does not go to an origin that is not an endpoint. */
+function withheld(
+  to: URL,
+  { method, headers = {}, body, bytes, maskedBody }: RequestSpec,
+  { check, presentsCertificate }: RedirectOptions,
+): string | undefined {
+  // not even when it is allowed
+  if (maskedBody !== undefined) return "a password";
+  if (check !== undefined) return undefined;
+  if (body !== undefined || bytes !== undefined) return "a value";
+  if (method !== "GET") return `a ${method}`;
+  if (Object.keys(headers).some(isSecret)) return "credentials";
+  return presentsCertificate === true && to.protocol === "https:" ? "the client certificate" : undefined;
+}
+
+/** What became of a redirected request. `status` tells that the endpoint did answer, so something was sent. */
 function afterRedirect(asked: URL, status: number, error: EndpointError): EndpointError {
   const message = `${asked.origin} answered ${String(status)}, and then: ${error.message}`;
   return new EndpointError(
@@ -96,8 +119,9 @@ function afterRedirect(asked: URL, status: number, error: EndpointError): Endpoi
   );
 }
 
+/** The request without credentials, where they may not go. */
 function specFor(url: URL, spec: RequestSpec, { trusts }: RedirectOptions): RequestSpec {
-  if (spec.headers?.["authorization"] === undefined || trusts(url)) return spec;
-  const { authorization: _, ...headers } = spec.headers;
-  return { ...spec, headers };
+  const { headers } = spec;
+  if (headers === undefined || trusts(url) || !Object.keys(headers).some(isSecret)) return spec;
+  return { ...spec, headers: Object.fromEntries(Object.entries(headers).filter(([name]) => !isSecret(name))) };
 }
