@@ -1,4 +1,4 @@
-import { errorCode } from "../util/plain-cause.js";
+import { isOutOfDescriptors } from "../util/lazy.js";
 import { abortable } from "../util/signals.js";
 import type { RequestSpec } from "./exchange.js";
 import { networkError } from "./network-error.js";
@@ -17,10 +17,7 @@ export async function whenLoaded<T>(
   try {
     return await abortable(module, signal);
   } catch (error) {
-    if (signal?.aborted !== true && descriptorCodes.has(errorCode(error) ?? ""))
-      throw networkError(url, spec, error, false);
+    if (signal?.aborted !== true && isOutOfDescriptors(error)) throw networkError(url, spec, error, false);
     throw error;
   }
 }
-
-const descriptorCodes: ReadonlySet<string> = new Set(["EMFILE", "ENFILE"]);

@@ -14,17 +14,28 @@ export interface Child {
   readonly ended: Promise<Ended>;
 }
 
+/** How {@link startChild} runs a program. */
+export interface ChildOptions {
+  /** Added to this process' own. */
+  readonly env?: NodeJS.ProcessEnv;
+  /** For Node, before the program. */
+  readonly nodeArgs?: readonly string[];
+  /** How many file descriptors it may have. Absent: as many as this process. */
+  readonly descriptors?: number;
+}
+
 /** Runs a program beside this file in a Node process of its own; killed when the test ends before it. */
 export function startChild(
   t: TestContext,
   program: string,
   args: readonly string[] = [],
-  { env = {}, nodeArgs = [] }: { readonly env?: NodeJS.ProcessEnv; readonly nodeArgs?: readonly string[] } = {},
+  { env = {}, nodeArgs = [], descriptors }: ChildOptions = {},
 ): Child {
   const { DEBUG: _debug, NODE_TEST_CONTEXT: _context, ...inherited } = process.env;
-  const child = spawn(process.execPath, [...nodeArgs, fileURLToPath(new URL(program, import.meta.url)), ...args], {
-    env: { ...inherited, ...env },
-  });
+  const command = [process.execPath, ...nodeArgs, fileURLToPath(new URL(program, import.meta.url)), ...args];
+  const limited = descriptors === undefined ? [] : ["sh", "-c", `ulimit -n ${String(descriptors)}; exec "$@"`, "sh"];
+  const [file = "", ...rest] = [...limited, ...command];
+  const child = spawn(file, rest, { env: { ...inherited, ...env } });
   t.after(() => child.kill("SIGKILL"));
   const [stdout, stderr]: [string[], string[]] = [[], []];
   child.stdout.setEncoding("utf8").on("data", (text: string) => stdout.push(text));

@@ -1,5 +1,6 @@
 import { closeSync, openSync } from "node:fs";
 import { devNull } from "node:os";
+import { errorCode } from "./plain-cause.js";
 
 /** Loads modules with the first call, and keeps them. A load that failed is tried again with the next call. */
 export function lazy<T>(load: () => Promise<T>): () => Promise<T> {
@@ -11,6 +12,12 @@ export function lazy<T>(load: () => Promise<T>): () => Promise<T> {
     }
     return loading;
   };
+}
+
+/** Whether a module could not be loaded because the process, or the system, has no file descriptor left. */
+export function isOutOfDescriptors(error: unknown): boolean {
+  const code = errorCode(error);
+  return code === "EMFILE" || code === "ENFILE";
 }
 
 async function attempt<T>(load: () => Promise<T>): Promise<T> {

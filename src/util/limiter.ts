@@ -1,5 +1,5 @@
 import type * as PLimit from "p-limit";
-import { lazy } from "./lazy.js";
+import { isOutOfDescriptors, lazy } from "./lazy.js";
 import { abortable, onAbort } from "./signals.js";
 
 /**
@@ -22,14 +22,20 @@ export class Limiter {
    * collected. Once `work` runs, it must watch the signal itself.
    */
   async run<T>(work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-    const limit = this.#limit ?? (await abortable(this.#load(), signal));
+    const limit = this.#limit ?? (await this.#load(signal));
+    // without a file descriptor it cannot be loaded; the work needs one, too, and reports that better
+    if (limit === undefined) return work();
     return limit.activeCount < limit.concurrency ? limit(work) : abortable(limit(queued(work, signal)), signal);
   }
 
   /** Calls that come while it is loaded go on in their order. */
-  async #load(): Promise<PLimit.LimitFunction> {
-    const { default: pLimit } = await load();
-    this.#limit ??= pLimit(this.#max);
+  async #load(signal: AbortSignal | undefined): Promise<PLimit.LimitFunction | undefined> {
+    try {
+      const { default: pLimit } = await abortable(load(), signal);
+      this.#limit ??= pLimit(this.#max);
+    } catch (error) {
+      if (signal?.aborted === true || !isOutOfDescriptors(error)) throw error;
+    }
     return this.#limit;
   }
 }

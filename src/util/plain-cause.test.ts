@@ -48,3 +48,21 @@ test("plain cause: an error of another realm keeps its message and code (FF38)",
   assert.equal(errorCode(cause), "ECONNREFUSED");
   assert.doesNotMatch(JSON.stringify(Object.entries(cause)), /secret/);
 });
+
+test("an AggregateError without a message gets those of its errors, and their code (FF14)", () => {
+  const refused = (address: string): Error =>
+    Object.assign(new Error(`connect ECONNREFUSED ${address}`), { code: "ECONNREFUSED" });
+  const several = new AggregateError([refused("::1:9"), refused("127.0.0.1:9")]);
+  const wrapped = Object.assign(new Error("", { cause: several }), { name: "RequestError" });
+  for (const error of [several, wrapped]) {
+    const cause = plainCause(error);
+    assert.equal(cause.message, "connect ECONNREFUSED ::1:9, connect ECONNREFUSED 127.0.0.1:9");
+    assert.equal(errorCode(cause), "ECONNREFUSED");
+    assert.match(cause.stack ?? "", /127\.0\.0\.1:9/);
+  }
+});
+
+test("an AggregateError with a message keeps it; one that says nothing at all stays empty (FF14)", () => {
+  assert.equal(plainCause(new AggregateError([new Error("a")], "several")).message, "several");
+  assert.equal(plainCause(new AggregateError([])).message, "");
+});

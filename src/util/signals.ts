@@ -88,7 +88,7 @@ export const maxTimerMs = 2 ** 31 - 1;
 /**
  * Waits.
  *
- * @param ms from {@link maxTimerMs} on, `Infinity` included, that long
+ * @param ms not at all for a time that is over; from {@link maxTimerMs} on, `Infinity` included, that long
  * Rejects with the signal's reason when it aborts.
  */
 export function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
@@ -97,7 +97,7 @@ export function sleep(ms: number, signal: AbortSignal | undefined): Promise<void
       off();
       resolve();
     };
-    const timer = setTimeout(done, Math.min(ms, maxTimerMs));
+    const timer = setTimeout(done, Math.min(Math.max(0, ms), maxTimerMs));
     const off = onAbort(signal, (reason) => {
       clearTimeout(timer);
       reject(reason);
