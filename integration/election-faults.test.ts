@@ -144,6 +144,52 @@ describe("elections on etcd", { concurrency: true }, () => {
     }
   });
 
+  test("election: a wrong port is reported once per client by a process warning (FF20)", async (t) => {
+    const client = clientFor(t, "http://127.0.0.1:9");
+    const warnings: (Error & { readonly code?: string })[] = [];
+    const hear = (warning: Error): void => void warnings.push(warning);
+    process.on("warning", hear);
+    t.after(() => process.off("warning", hear));
+    const stop = new AbortController();
+    const candidate = createEtcdCandidate({ client });
+    const beginnings = [1, 2].map(() =>
+      candidate.participate({ ...config, key: newKey() }, untilOver, { signal: stop.signal }),
+    );
+    const run = candidate.run({ ...config, key: newKey() }, () => undefined, { signal: stop.signal });
+    const ours = (): typeof warnings => warnings.filter(({ message }) => message.includes("127.0.0.1:9 "));
+    const startedMs = performance.now();
+    const [warning] = await until("a warning", () => ours().length > 0 && ours());
+    assert.ok(performance.now() - startedMs < 5_000 + noiseMs);
+    assert.equal(warning?.code, "ETCD2_STALLED");
+    assert.match(warning.message, /ECONNREFUSED/);
+    await sleep(1_000);
+    assert.equal(ours().length, 1);
+    stop.abort();
+    for (const beginning of [...beginnings, run]) {
+      await assert.rejects(beginning, (error) => error === stop.signal.reason);
+    }
+  });
+
+  test("election: an outage is reported in changes() to who waits for the lead, with no warning (FF20)", async (t) => {
+    const proxy = await TcpProxy.start(endpoint());
+    t.after(() => proxy.close());
+    const key = newKey();
+    await cluster.keys.set(key, "somebody");
+    const session = await candidateFor(t, proxy.url).participate({ ...config, key }, untilOver);
+    t.after(() => session.close());
+    const changes = session.changes();
+    await until("it waits", () => proxy.connections > 1);
+    proxy.cut("refuse");
+    for await (const { type, error } of changes) {
+      if (type !== "error") continue;
+      assert.match(error?.message ?? "", /unavailable/);
+      break;
+    }
+    await cluster.keys.delete(key);
+    proxy.heal();
+    await until("it leads", () => session.isLeader);
+  });
+
   test("election: participate waits until etcd answers, however late it comes (FF20)", async (t) => {
     const proxy = await TcpProxy.start(endpoint());
     t.after(() => proxy.close());

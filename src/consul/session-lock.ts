@@ -1,14 +1,6 @@
-import {
-  ElectionError,
-  requestMs,
-  resolveLeadership,
-  type Hold,
-  type LeaderEntry,
-  type Leadership,
-  type Lock,
-  type LockProvider,
-  type LockSession,
-} from "../election/lock.js";
+import { lost, type ElectionError } from "../election/errors.js";
+import { requestMs, resolveLeadership } from "../election/lock-config.js";
+import type { Hold, LeaderEntry, Leadership, Lock, LockProvider, LockSession } from "../election/lock.js";
 import { untilReleased } from "../election/lock-release.js";
 import type { RawResponse, RequestSpec, Sender } from "../http/exchange.js";
 import { abortable } from "../util/signals.js";
@@ -42,6 +34,7 @@ const maxWaitMs = 60_000;
 /** Locks on Consul: a key that is held by a session, which goes when its holder does not renew it. */
 export function sessionLocks(sender: Sender): LockProvider {
   return {
+    owner: sender,
     resolve: (config) => {
       const leadership = resolveLeadership(config, limits);
       keyPath(leadership.key);
@@ -177,7 +170,7 @@ class ConsulLockSession implements LockSession {
 
   #lost(why: string): ElectionError {
     this.#mayHold = false;
-    return new ElectionError("ERR_LOST", why);
+    return lost(why);
   }
 }
 

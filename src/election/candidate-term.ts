@@ -1,12 +1,6 @@
 import { Deadline } from "../util/deadline.js";
+import { deferred } from "../util/deferred.js";
 import { ElectionError } from "./errors.js";
-
-/** How long a session is safe: `ttlMs` from the moment at which the last successful heartbeat was sent. */
-export interface Lease {
-  /** By `performance.now()`. */
-  sentMs: number;
-  ttlMs: number;
-}
 
 /** One term of a leader. */
 export interface Term {
@@ -18,10 +12,9 @@ export interface Term {
   readonly release: (wasOurs: boolean) => void;
 }
 
-/** @param endMs when the lease runs out, by `performance.now()` */
+/** @param endMs until when the lock is ours without another heartbeat, by `performance.now()` */
 export function newTerm(endMs: number): Term {
+  const { promise, resolve } = deferred<boolean>();
   const deadline = new Deadline(endMs, () => new ElectionError("ERR_EXPIRED", "no heartbeat succeeded in time"));
-  let release: Term["release"] = () => undefined;
-  const released = new Promise<boolean>((resolve) => (release = resolve));
-  return { deadline, released, release };
+  return { deadline, released: promise, release: resolve };
 }

@@ -1,8 +1,10 @@
-import { aborted } from "../util/bounded.js";
-import { badArgument } from "../util/validate.js";
+import { deferred, noop } from "../util/deferred.js";
+import { throwIfAborted, untilAborted } from "../util/signals.js";
+import { badArgument, kindOf } from "../util/validate.js";
 import { Participation } from "./candidate-loop.js";
 import { resigned } from "./errors.js";
-import { checkedSignal, type Candidate, type LeaderContext, type LockProvider } from "./lock.js";
+import { checkedSignal } from "./lock-config.js";
+import type { Candidate, LeaderContext, LockProvider } from "./lock.js";
 
 /**
  * Makes a candidate on any backend.
@@ -14,11 +16,12 @@ export function createCandidate(provider: LockProvider): Candidate {
     const { signal } = checkedSignal(options);
     const leadership = provider.resolve(config);
     requireCallback("asLeader", asLeader);
-    signal?.throwIfAborted();
+    throwIfAborted(signal);
     const lock = await provider.connect(leadership, signal);
-    signal?.throwIfAborted();
-    const participation = new Participation(lock, leadership, asLeader, signal);
-    await participation.begun;
+    throwIfAborted(signal);
+    const participation = new Participation({ owner: provider.owner, lock, config: leadership, asLeader, signal });
+    // if it ends before, `closed` has the reason
+    await participation.begun.catch(noop);
     if (signal?.aborted !== true) return participation;
     await participation.close();
     throw signal.reason;
@@ -38,31 +41,33 @@ export function createCandidate(provider: LockProvider): Candidate {
 }
 
 function requireCallback(what: string, callback: unknown): void {
-  if (typeof callback !== "function") badArgument(`${what} must be a function`);
+  if (typeof callback !== "function") badArgument(`${what} must be a function, got ${kindOf(callback)}`);
 }
 
 /** The one term of `run`, and what came of it. */
 class OnlyTerm<T> {
-  /** Resolves when the callback has settled. */
-  readonly worked: Promise<void>;
+  readonly #worked = deferred<undefined>();
   readonly #work: (signal: AbortSignal, context: LeaderContext) => Promise<T> | T;
   readonly #signal: AbortSignal | undefined;
   #working: Promise<void> | undefined;
   #result: (() => T) | undefined;
-  #end = (): void => undefined;
 
   constructor(work: (signal: AbortSignal, context: LeaderContext) => Promise<T> | T, signal: AbortSignal | undefined) {
     this.#work = work;
     this.#signal = signal;
-    this.worked = new Promise((resolve) => (this.#end = resolve));
+  }
+
+  /** Resolves when the callback has settled. */
+  get worked(): Promise<unknown> {
+    return this.#worked.promise;
   }
 
   /** The callback of the participation. It lasts until the participation is closed, so that there is no second term. */
   async lead(context: LeaderContext): Promise<void> {
     this.#working = this.#settle(context);
     await this.#working;
-    this.#end();
-    await aborted(context.signal);
+    this.#worked.resolve(undefined);
+    await untilAborted(context.signal);
   }
 
   /** Resolves when the callback has settled, at once if it was never called. */

@@ -1,4 +1,6 @@
-import { SdkError } from "../util/errors.js";
+import { brandError } from "../util/brand.js";
+import { asErrorLike } from "../util/error-like.js";
+import { SdkError, UsageError } from "../util/errors.js";
 import { plainCause } from "../util/plain-cause.js";
 
 /**
@@ -11,13 +13,14 @@ import { plainCause } from "../util/plain-cause.js";
  * - `ERR_CALLBACK`: the callback threw something that is not an error
  */
 export type ElectionErrorCode =
-  "ERR_DIRECTORY" | "ERR_LOST" | "ERR_EXPIRED" | "ERR_RESIGNED" | "ERR_FINISHED" | "ERR_TIMEOUT" | "ERR_CALLBACK";
+  "ERR_LOST" | "ERR_EXPIRED" | "ERR_RESIGNED" | "ERR_FINISHED" | "ERR_TIMEOUT" | "ERR_DIRECTORY" | "ERR_CALLBACK";
 
-/** Why a term ended (the reason of its signal), or a step of an election failed. */
+/** Why a term ended (the reason of its signal), or why a step of an election failed. */
 export class ElectionError extends SdkError {
   static {
-    Object.defineProperty(this.prototype, "name", { value: "ElectionError", configurable: true, writable: true });
+    brandError(this, "ElectionError");
   }
+  /** What happened. */
   readonly code: ElectionErrorCode;
 
   constructor(code: ElectionErrorCode, message: string, options?: ErrorOptions) {
@@ -26,21 +29,45 @@ export class ElectionError extends SdkError {
   }
 }
 
-/** Whether a backend said that the lock, or the session it hangs on, is gone: what a `LockSession` rejects with then. */
+/** Whether a backend reports that the lock, or the session it belongs to, is gone: what a `LockSession` rejects with then. */
 export function isLost(error: unknown): error is ElectionError {
   return error instanceof ElectionError && error.code === "ERR_LOST";
 }
 
+/** Whether trying again is pointless: bad arguments, a closed client, an error of the program. */
+export function isFinal(error: unknown): boolean {
+  return error instanceof UsageError || programErrors.has(asErrorLike(error)?.name ?? "");
+}
+
+const programErrors: ReadonlySet<string> = new Set([
+  "TypeError",
+  "ReferenceError",
+  "RangeError",
+  "SyntaxError",
+  "EvalError",
+  "URIError",
+]);
+
 /** What was thrown, as an error. */
 export function asError(thrown: unknown): Error {
-  return thrown instanceof Error
+  return isError(thrown)
     ? thrown
     : new ElectionError("ERR_CALLBACK", "the callback threw something that is not an error", {
         cause: plainCause(thrown),
       });
 }
 
+/** Whichever realm or library made it. */
+export function isError(value: unknown): value is Error {
+  return asErrorLike(value) !== undefined;
+}
+
 /** Why a term ends that was given up on purpose. */
 export function resigned(): ElectionError {
-  return new ElectionError("ERR_RESIGNED", "the leadership was given up");
+  return new ElectionError("ERR_RESIGNED", "the lock was given up");
+}
+
+/** Why a session ends at the server. */
+export function lost(why: string): ElectionError {
+  return new ElectionError("ERR_LOST", why);
 }

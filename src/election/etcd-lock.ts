@@ -1,18 +1,11 @@
 import { KeysAPI, keysOf, type KeysClient, type Sender } from "../core/index.js";
 import { maxTimerMs } from "../util/signals.js";
-import { requireOptions } from "../util/validate.js";
+import { requireFields, type Checks } from "../util/fields.js";
 import { createCandidate } from "./candidate.js";
 import { entryOf, keyPath, readNode } from "./etcd-entry.js";
 import { EtcdSession } from "./etcd-session.js";
-import {
-  requestMs,
-  resolveLeadership,
-  type Candidate,
-  type LeaderEntry,
-  type Leadership,
-  type Lock,
-  type LockSession,
-} from "./lock.js";
+import { requestMs, resolveLeadership } from "./lock-config.js";
+import { type Candidate, type LeaderEntry, type Leadership, type Lock, type LockSession } from "./lock.js";
 import { untilAnswered } from "./lock-contact.js";
 import { observe } from "./observe.js";
 
@@ -34,10 +27,10 @@ const limits = { minTtlMs: 1, maxTtlMs: maxTimerMs, maxLockDelayMs: maxTimerMs }
 
 /** @throws {UsageError} for bad options */
 export function createEtcdCandidate(options: EtcdCandidateOptions): EtcdCandidate {
-  requireOptions("options", options, optionNames);
+  requireFields("options", options, checks);
   const { client } = options;
-  keysOf(client);
   const candidate = createCandidate({
+    owner: client,
     resolve: (config) => {
       const leadership = resolveLeadership(config, limits);
       keysOf(client).watcher(keyPath(leadership.key));
@@ -46,7 +39,7 @@ export function createEtcdCandidate(options: EtcdCandidateOptions): EtcdCandidat
     },
     connect: async (leadership, signal) => {
       const lock = new EtcdLock(client, leadership);
-      await untilAnswered(leadership, signal, () => lock.entry(signal));
+      await untilAnswered({ ...leadership, owner: client, signal }, (each) => lock.entry(each));
       return lock;
     },
   });
@@ -85,4 +78,8 @@ function impatient(client: Sender, ttlMs: number): Sender {
   };
 }
 
-const optionNames: ReadonlySet<string> = new Set<keyof EtcdCandidateOptions>(["client"]);
+const checks: Checks<EtcdCandidateOptions> = {
+  client: (_what, client) => {
+    keysOf(client as KeysClient);
+  },
+};

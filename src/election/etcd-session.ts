@@ -13,10 +13,10 @@ import {
 } from "../core/index.js";
 import { bounded } from "../util/bounded.js";
 import { abortable } from "../util/signals.js";
-import { ElectionError } from "./errors.js";
+import { ElectionError, lost } from "./errors.js";
 import { keyPath, readNode } from "./etcd-entry.js";
 import { untilReleased } from "./lock-release.js";
-import type { Hold, Leadership, LockSession } from "./lock.js";
+import type { Hold, Leadership, LockSession, OnFailure } from "./lock.js";
 
 /** Our key, as we know it. */
 interface Held {
@@ -59,7 +59,7 @@ export class EtcdSession implements LockSession {
 
   async tryAcquire(signal: AbortSignal): Promise<Hold | undefined> {
     signal.throwIfAborted();
-    if (this.#robbed) throw lost();
+    if (this.#robbed) throw keyLost();
     // never cut short: a delete that overtakes the create would leave the key behind
     const acquiring = bounded(
       this.#ttlMs / 2,
@@ -79,18 +79,18 @@ export class EtcdSession implements LockSession {
     } catch (error) {
       // gone, but by our own hand
       if (this.#held !== held) return undefined;
-      if (isKeyNotFound(error)) throw lost();
+      if (isKeyNotFound(error)) throw keyLost();
       if (!isCompareFailed(error)) throw error;
       // somebody else's, or an earlier heartbeat was applied whose response was lost
       const node = await readNode(this.#keys, this.#key, signal);
-      if (node?.value !== this.#value || node.createdIndex !== held.createdIndex) throw lost();
+      if (node?.value !== this.#value || node.createdIndex !== held.createdIndex) throw keyLost();
       held.modifiedIndex = (await this.#refresh(node.modifiedIndex, signal)).modifiedIndex;
     }
     return this.#ttlMs;
   }
 
-  async untilFree(signal: AbortSignal): Promise<number> {
-    this.#waiting ??= this.#mirror();
+  async untilFree(signal: AbortSignal, onFailure: OnFailure): Promise<number> {
+    this.#waiting ??= this.#mirror(onFailure);
     for (;;) {
       const { changes } = await this.#waiting.next(signal);
       if (this.#waiting.nodes.has(this.#key)) continue;
@@ -102,9 +102,9 @@ export class EtcdSession implements LockSession {
     }
   }
 
-  async untilLost(signal: AbortSignal): Promise<void> {
+  async untilLost(signal: AbortSignal, onFailure: OnFailure): Promise<void> {
     const held = this.#held;
-    const mirror = this.#mirror();
+    const mirror = this.#mirror(onFailure);
     for (;;) {
       const update: MirrorUpdate = await mirror.next(signal);
       // a member that lags does not know our key yet
@@ -215,9 +215,9 @@ export class EtcdSession implements LockSession {
     this.#late = { count, untilMs: count === 0 ? 0 : this.#late.untilMs };
   }
 
-  /** Failures that may pass are the mirror's own affair, and its pauses are short: somebody waits for a leader. */
-  #mirror(): Mirror {
-    return new Mirror(this.#keys, this.#key, { maxRetryMs: Math.min(1_000, this.#ttlMs / 2) });
+  /** It retries by itself, with short pauses: somebody waits for a leader. */
+  #mirror(onError: OnFailure): Mirror {
+    return new Mirror(this.#keys, this.#key, { onError, maxRetryMs: Math.min(1_000, this.#ttlMs / 2) });
   }
 }
 
@@ -235,6 +235,7 @@ function isPrompt({ code, status }: EndpointError): boolean {
   return code === "ERR_SERVER" ? status !== 500 && status !== 504 : code !== "ERR_HEADER_TIMEOUT";
 }
 
-function lost(): ElectionError {
-  return new ElectionError("ERR_LOST", "the key is somebody else's, or gone");
+/** Why a session on etcd ends. */
+function keyLost(): ElectionError {
+  return lost("the key was removed, or somebody else has it");
 }

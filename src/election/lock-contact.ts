@@ -1,30 +1,51 @@
 import { Backoff } from "../util/backoff.js";
-import { ClusterError } from "../util/errors.js";
-import { sleep } from "../util/signals.js";
-import type { Leadership } from "./lock.js";
+import { retry } from "../util/retry.js";
+import { StalledWarning } from "../util/stalled-warning.js";
+import { isTransient } from "../util/transient.js";
 
 const minRetryMs = 50;
 const maxRetryMs = 3_000;
 
 /**
- * First contact: asks until the backend answers. A refusal is an answer, too: the election meets it again, and reports it.
+ * The pauses between attempts of an election.
+ *
+ * @param ttlMs of the lock
+ */
+export function backoffFor(ttlMs: number): Backoff {
+  return new Backoff(minRetryMs, Math.max(minRetryMs, Math.min(maxRetryMs, ttlMs / 5)));
+}
+
+/** What {@link untilAnswered} contacts, and for whom. */
+export interface Contact {
+  /** See `LockProvider.owner`. */
+  readonly owner: object;
+  /** Of the lock. */
+  readonly key: string;
+  /** Of the lock, in ms. */
+  readonly ttlMs: number;
+  /** Ends it. */
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * First contact: calls `ask` until the backend answers. A refusal is an answer, too: the election meets it again, and
+ * reports it. Warns after 5 s, since nobody can listen yet.
  *
  * Rejects with `signal.reason` when aborted.
  */
 export async function untilAnswered(
-  { ttlMs }: Leadership,
-  signal: AbortSignal | undefined,
-  ask: () => Promise<unknown>,
+  { owner, key, ttlMs, signal }: Contact,
+  ask: (signal: AbortSignal | undefined) => Promise<unknown>,
 ): Promise<void> {
-  const backoff = new Backoff(minRetryMs, Math.max(minRetryMs, Math.min(maxRetryMs, ttlMs / 5)));
-  for (;;) {
+  const hint = "it is tried again until it succeeds, or until its signal aborts";
+  const stalled = new StalledWarning({ owner, what: `the first contact for the lock "${key}"`, hint, isHeard: false });
+  stalled.start();
+  const attempt = async (): Promise<void> => {
     try {
-      await ask();
-      return;
+      await ask(signal);
     } catch (error) {
-      signal?.throwIfAborted();
-      if (!(error instanceof ClusterError)) return;
-      await sleep(backoff.next(), signal);
+      if (isTransient(error)) throw error;
     }
-  }
+  };
+  await retry(attempt, { signal, backoff: backoffFor(ttlMs), stalled });
 }

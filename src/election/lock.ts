@@ -1,95 +1,132 @@
-import { badArgument, requireMs, requireOptions, requireSignal, requireText, show } from "../util/validate.js";
+import type { Reader } from "../util/queue.js";
 
 /** What a backend rejects with is part of the port. */
 export { ElectionError, type ElectionErrorCode } from "./errors.js";
 
-/** What is contested, and how. Durations are milliseconds. */
+/** The leadership that candidates contest, and how. */
 export interface LeadershipConfig {
-  /** Everybody who contests the same leadership names the same key. A leading `/` makes no difference. */
+  /** Names the leadership: all its candidates use the same key. A leading `/` makes no difference. */
   readonly key: string;
-  /** What others learn of the leader, from `current()`; e.g. its address. May be "". */
+  /** What others learn about the leader by `current()`, such as its address. May be "". */
   readonly contactInfo: string;
-  /** A name for people; Consul shows it as the session's. @default "default-leader-session" */
+  /** A name for people. Consul shows it as the name of the session, etcd does not. @default "default-leader-session" */
   readonly description?: string | undefined;
   /**
-   * How long the lock stays free after a leader was lost without resigning, in ms: time for it to notice. With etcd it
-   * is the contenders who keep it, with Consul the server. @default 15000
+   * How long the lock stays free after a leader was lost without resigning, in ms: time for it to notice. With etcd the
+   * candidates observe it, with Consul the server does. @default 15000
    */
   readonly lockDelayMs?: number | undefined;
-  /** How long a leader that is heard of no more keeps the lock, in ms. etcd counts whole seconds: rounded up. @default 15000 */
+  /**
+   * How long a leader that is not heard of keeps the lock, in ms. etcd counts whole seconds: rounded up. Consul accepts
+   * 10 s to 24 h, and may take twice as long. @default 15000
+   */
   readonly ttlMs?: number | undefined;
-  /** How long before the server could give the lock away the leader counts itself out, in ms; below half of `ttlMs`. @default a tenth of `ttlMs`, at most 1000 */
+  /**
+   * How long before the server could give the lock away a leader stops leading, in ms; at most half of `ttlMs`.
+   * @default a tenth of `ttlMs`, at most 1000
+   */
   readonly marginMs?: number | undefined;
-  /** Pause before contesting again after a term, in ms; doubles up to 30 s while the callback rejects within 1 s. @default 1000 */
+  /** Pause between a term and the next attempt, in ms. Doubles, up to 30 s, while the callback rejects within 1 s. @default 1000 */
   readonly cooldownMs?: number | undefined;
-  /** How long the callback may go on after its signal has aborted, before the lock is given up all the same, in ms. @default 5000 */
+  /** How long the callback may run after its signal has aborted, before the lock is released nevertheless, in ms. @default 5000 */
   readonly stepDownTimeoutMs?: number | undefined;
-  /** Consul's datacenter; etcd knows none. Absent: the agent's own. */
+  /** Consul's datacenter. Absent: the agent's own. Ignored by etcd. */
   readonly dc?: string | undefined;
 }
 
-/** What a leader is given. */
+/** What the callback of a leader is given. */
 export interface LeaderContext {
   /**
-   * Aborts when the term ends, for whatever reason, and at the latest before the lock could be somebody else's:
-   * `signal.aborted` looks at the clock itself when it is asked. Its reason is an `ElectionError`, or the caller's own.
+   * Aborts when the term ends, for whatever reason, and always before the lock could be somebody else's: `signal.aborted`
+   * itself looks at the clock. Its reason is an {@link ElectionError}, or the reason of the caller's own signal.
    */
   readonly signal: AbortSignal;
-  /** A whole number in decimal digits that grows with every new leader: for stores that refuse writes of older ones. Compare it as a number. */
+  /**
+   * A whole number in decimal digits that grows with every new leader, so that a store can refuse writes of earlier ones.
+   * Compare it as a number. It starts again if the servers lose their data or are restored from a backup.
+   */
   readonly fencingToken: string;
 }
 
-/** Called at the start of each term; the term ends when it settles. */
+/** Called at the start of each term. The term ends when it returns, or when its promise settles. */
 export type AsLeader = (context: LeaderContext) => Promise<void> | void;
 
-/** `error`: what the callback rejected with, or a failure that is tried again; `session`: a new session with the backend. */
+/** Something that happened in an election. */
 export interface LeadershipChange {
+  /**
+   * - `elected`, `lost`: a term begins or ends
+   * - `session`: there is a new session with the backend
+   * - `error`: the callback failed, or the backend did; the election goes on
+   */
   readonly type: "elected" | "lost" | "session" | "error";
+  /** The failure, or why the term ended. Absent for `elected` and `session`. */
   readonly error?: Error;
 }
 
+/** Options of calls that can only be aborted. */
 export interface SignalOptions {
+  /** Aborts the call, which then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** One participation in an election. `close()` ends it. */
+/** One participation in an election, until `close()`. */
 export interface LeaderSession extends AsyncDisposable {
   /**
-   * Steps down: aborts the term's signal, gives up the lock once the callback has settled (or `stepDownTimeoutMs` is
-   * over), and contests again after the cooldown. Resolves once that is done, to whether there was a lock to give up;
-   * false also when the release failed, and the lock is left to expire. The callback itself must not await it.
+   * Steps down: aborts the signal of the term, releases the lock once the callback has settled, or after
+   * `stepDownTimeoutMs`, and contests again after the cooldown. The callback itself must not await it.
+   *
+   * @returns whether a lock was released; false if this candidate does not lead, and if the release failed, so that the
+   * lock is left to expire
    */
   abdicate(): Promise<boolean>;
-  /** The contact info of whoever leads, asked of the backend; undefined when nobody does. */
+  /** Asks the backend for the contact info of the leader; undefined if nobody leads. Rejects with `signal.reason`. */
   current(options?: SignalOptions): Promise<string | undefined>;
-  /** The entry as it is stored; undefined when there is none. */
+  /** Asks the backend for the entry as it is stored; undefined if there is none. Rejects with `signal.reason`. */
   currentEntry(options?: SignalOptions): Promise<LeaderEntry | undefined>;
-  /** Absent while there is none. */
+  /** The id of the session with the backend; undefined while there is none. */
   readonly sessionId: string | undefined;
-  /** Whether a term is running and its signal has not aborted, by the clock, now. */
+  /** Whether this candidate leads now: a term is running and its signal has not aborted. Looks at the clock. */
   readonly isLeader: boolean;
-  /** What happens from now on; ends with the handle, or by throwing the signal's reason. */
-  changes(options?: SignalOptions): AsyncGenerator<LeadershipChange, void, undefined>;
-  /** Steps down, ends the session and contests no more. Waits for the callback, up to `stepDownTimeoutMs`. Idempotent. */
+  /**
+   * What happens from now on. Ends with the participation, or throws the reason of the signal. While nobody has called it,
+   * failures that last are reported by `process.emitWarning`.
+   */
+  changes(options?: SignalOptions): Reader<LeadershipChange>;
+  /**
+   * Steps down, ends the session and stops contesting. Waits for the callback, up to `stepDownTimeoutMs`, and until the
+   * lock is released: also a lock whose request was still on its way. Never rejects. Idempotent.
+   */
   close(): Promise<void>;
-  /** Resolves when all has ended: to what ended it, or to undefined after `close()` or an abort. */
-  readonly closed: Promise<Error | undefined>;
+  /** Resolves when everything is over: to the error that ended the participation, to undefined after `close()` or an abort. */
+  readonly closed: Promise<unknown>;
 }
 
+/** Contests leaderships. */
 export interface Candidate {
   /**
-   * Contests a leadership until closed, term after term.
+   * Contests a leadership until closed, term after term. Resolves when the backend has answered for the first time; with
+   * etcd it waits for that as long as it takes.
    *
-   * @param options `signal` closes the handle too
+   * @param asLeader called at the start of each term
+   * @param options `signal` also closes the participation later
    * @throws {UsageError} for a bad config, before any I/O
-   * Rejects with `signal.reason` when aborted meanwhile. Failures of the backend are tried again, see `changes()`.
+   * Rejects with `signal.reason` when aborted before it resolves.
+   * @example
+   * const session = await candidate.participate({ key: "jobs/leader", contactInfo: "10.0.0.1:80" }, async ({ signal }) => {
+   *   while (!signal.aborted) await work(signal);
+   * });
    */
   participate(config: LeadershipConfig, asLeader: AsLeader, options?: SignalOptions): Promise<LeaderSession>;
   /**
-   * Waits for one term, works, and gives the leadership up; settles as `work` does.
+   * Waits until it leads, calls `work`, and releases the lock. Settles when `work` has settled and the lock is released:
+   * as `work` did, unless the term had ended before.
    *
+   * @param work called once, as the leader
    * @throws {UsageError} for a bad config, before any I/O
+   * @throws {ElectionError} why the term ended, if that was before `work` returned: the result does not count
    * Rejects with `signal.reason` when aborted before `work` has settled.
+   * @example
+   * await candidate.run({ key: "jobs/nightly", contactInfo: "" }, (signal) => backUp(signal));
    */
   run<T>(
     config: LeadershipConfig,
@@ -98,160 +135,106 @@ export interface Candidate {
   ): Promise<T>;
 }
 
-/** What makes the locks of one backend, for `createCandidate`. */
+/** Makes the locks of one backend, for `createCandidate`. */
 export interface LockProvider {
-  /** Checks a config. @throws {UsageError} */
+  /** The client. If an election gets nowhere and nobody listens, there is one process warning for each client. */
+  readonly owner: object;
+  /** Checks a config and adds the defaults. @throws {UsageError} */
   resolve(config: LeadershipConfig): Leadership;
-  /** The lock of a leadership. What it rejects with, `participate` rejects with. */
+  /** The lock of a leadership. `participate` rejects with what this rejects with. */
   connect(leadership: Leadership, signal: AbortSignal | undefined): Lock | Promise<Lock>;
 }
 
 /** A {@link LeadershipConfig}, checked and with its defaults. */
 export interface Leadership {
-  /** Without leading `/`. */
+  /** Without a leading `/`. */
   readonly key: string;
+  /** See {@link LeadershipConfig.contactInfo}. */
   readonly contactInfo: string;
+  /** See {@link LeadershipConfig.description}. */
   readonly description: string;
+  /** In ms. */
   readonly lockDelayMs: number;
+  /** In ms. */
   readonly ttlMs: number;
+  /** In ms. */
   readonly marginMs: number;
+  /** In ms. */
   readonly cooldownMs: number;
+  /** In ms. */
   readonly stepDownTimeoutMs: number;
+  /** See {@link LeadershipConfig.dc}. */
   readonly dc: string | undefined;
 }
 
-/** What a backend accepts, in ms; both ends included. */
-export interface LockLimits {
-  readonly minTtlMs: number;
-  readonly maxTtlMs: number;
-  readonly maxLockDelayMs: number;
-}
-
-/** Who holds a lock, as the backend has it. */
+/** Who holds a lock, as the backend stores it. */
 export interface LeaderEntry {
+  /** As the backend writes it. */
   readonly key: string;
-  /** The leader's, as plain text. */
+  /** The leader's contact info, as plain text. */
   readonly contactInfo: string;
   /** What is stored, as it is. */
   readonly value: string;
-  /** Whether anybody holds the lock: Consul keeps the last leader's entry. */
+  /** Whether anybody holds the lock: Consul keeps the entry of the last leader. */
   readonly held: boolean;
-  /** The holder's session; absent when nobody holds the lock, and where the entry is not of our making. */
+  /** The holder's session. Absent if nobody holds the lock, and if another program wrote the entry. */
   readonly sessionId?: string | undefined;
-  /** See `LeaderContext.fencingToken`. */
+  /** See {@link LeaderContext.fencingToken}. */
   readonly fencingToken: string;
+  /** The backend's index of the write that created the entry. */
   readonly createdIndex: number;
+  /** The backend's index of the last write. */
   readonly modifiedIndex: number;
 }
 
-/** What a backend gives to an election: one lock, that many contend for. */
+/** What a backend provides: one lock that many contend for. */
 export interface Lock {
-  /** How often a session is kept per TTL. */
+  /** How many heartbeats are sent in each TTL. */
   readonly beatsPerTtl: number;
   /**
-   * Begins a session. One that fails is tried again, with pauses. Like every call here it ends in bounded time, with
-   * {@link requestMs} for each request, and rejects with `signal.reason` when aborted.
+   * Begins a session. If it fails it is tried again. Like every call here, it ends in bounded time, with
+   * `requestMs(ttlMs)` for each request, and rejects with `signal.reason` when aborted.
    */
   open(signal: AbortSignal): Promise<LockSession>;
-  /** Who holds the lock; undefined when there is no entry. */
+  /** Who holds the lock; undefined if there is no entry. */
   entry(signal: AbortSignal | undefined): Promise<LeaderEntry | undefined>;
 }
 
+/** Reports a failure that the backend itself tries again. */
+export type OnFailure = (error: unknown) => void;
+
 /**
- * One contender's claim. Calls come one at a time, but for `keep`, `untilLost` and `release`, which may overlap.
- * Whatever shows that the session is gone rejects with an `ElectionError` `ERR_LOST`; a new one is opened then.
- * Any other rejection is a failure that may pass, and is tried again, but for `UsageError`, which ends the election.
+ * One contender's claim on a lock. Calls do not overlap, except for `keep`, `untilLost` and `release`.
+ *
+ * Rejects with an {@link ElectionError} `ERR_LOST` when the session has ended at the server; the election then opens a new
+ * one. Other failures are tried again, but a `UsageError`, or an error of the program such as a TypeError, ends the election.
  */
 export interface LockSession {
+  /** Unique among all sessions. */
   readonly id: string;
-  /** How long the session outlives the sending of `open`, in ms. Absent where a session lives only while the lock is held. */
+  /** How long the session is valid from the moment of sending `open`, in ms. Absent if it needs no heartbeat while it does not hold the lock. */
   readonly ttlMs?: number | undefined;
-  /** Takes the lock if it is free, or ours already; undefined if it is not to be had now. */
+  /**
+   * Takes the lock if it is free or ours; undefined if it cannot be had now. When aborted it rejects at once, but what it
+   * has sent is not cancelled: `close` waits for it.
+   */
   tryAcquire(signal: AbortSignal): Promise<Hold | undefined>;
-  /** One beat. Resolves to how long, counted from the sending, the session is safe now, in ms; to undefined when nothing is held that needs it. */
+  /** Sends one heartbeat. Resolves to how long the session stays valid, in ms from the moment of sending; undefined if there is nothing to keep. */
   keep(signal: AbortSignal): Promise<number | undefined>;
-  /** Waits until it makes sense to try again; resolves to how long to pause before, in ms. Has no time limit. */
-  untilFree(signal: AbortSignal): Promise<number>;
-  /** Waits until the lock, which is ours, is seen not to be. Has no time limit. */
-  untilLost(signal: AbortSignal): Promise<void>;
-  /** Gives the lock up if it is still ours; whether it was. After a rejection the session is closed: the release may be applied late. */
+  /** Waits, without a limit, until another `tryAcquire` makes sense. Resolves to the pause before it, in ms. */
+  untilFree(signal: AbortSignal, onFailure: OnFailure): Promise<number>;
+  /** Waits, without a limit, until the lock that we hold turns out not to be ours any more. */
+  untilLost(signal: AbortSignal, onFailure: OnFailure): Promise<void>;
+  /** Releases the lock if it is ours; whether it was. After a rejection the session is closed, since the release may be applied late. */
   release(signal: AbortSignal): Promise<boolean>;
-  /** Ends the session, and gives up what it may hold. */
+  /** Ends the session. Once it has resolved, the session neither holds the lock nor can get it, whatever was sent before. */
   close(signal: AbortSignal): Promise<void>;
 }
 
 /** A lock that was taken. */
 export interface Hold {
-  /** Grows with every new holder of the lock. */
+  /** See {@link LeaderContext.fencingToken}. */
   readonly fencingToken: string;
-  /** How long it is safe, counted from the sending, in ms. Absent where the session's time counts, which this did not renew. */
+  /** How long it is valid, in ms from the moment of sending. Absent if it is valid as long as the session. */
   readonly ttlMs?: number | undefined;
 }
-
-/** Longest that a backend waits for one request of an election: short enough for several tries before the TTL is over. */
-export function requestMs(ttlMs: number): number {
-  return Math.min(ttlMs / 4, Math.max(ttlMs / 6, 500));
-}
-
-const defaultTtlMs = 15_000;
-const defaultLockDelayMs = 15_000;
-const maxDefaultMarginMs = 1_000;
-const defaultCooldownMs = 1_000;
-const defaultStepDownTimeoutMs = 5_000;
-
-/** Checks all there is to check, and says every default once. @throws {UsageError} */
-export function resolveLeadership(config: LeadershipConfig, limits: LockLimits): Leadership {
-  if ((config as LeadershipConfig | undefined) === undefined)
-    badArgument("an election needs its config: { key, contactInfo, ... }");
-  requireOptions("config", config, configNames);
-  const {
-    contactInfo,
-    dc,
-    description = "default-leader-session",
-    lockDelayMs = defaultLockDelayMs,
-    ttlMs = defaultTtlMs,
-  } = config;
-  requireText("config.key", config.key);
-  const key = config.key.replace(/^\/+/, "");
-  if (key === "") badArgument("config.key must not be empty");
-  requireText("config.contactInfo", contactInfo);
-  requireText("config.description", description);
-  if (dc !== undefined) requireText("config.dc", dc);
-  requireRange("config.lockDelayMs", lockDelayMs, 0, limits.maxLockDelayMs);
-  requireRange("config.ttlMs", ttlMs, limits.minTtlMs, limits.maxTtlMs);
-  const {
-    marginMs = Math.min(ttlMs / 10, maxDefaultMarginMs),
-    cooldownMs = defaultCooldownMs,
-    stepDownTimeoutMs = defaultStepDownTimeoutMs,
-  } = config;
-  requireRange("config.marginMs", marginMs, 0, ttlMs / 2);
-  requireMs("config.cooldownMs", cooldownMs);
-  requireMs("config.stepDownTimeoutMs", stepDownTimeoutMs);
-  return { key, contactInfo, description, lockDelayMs, ttlMs, marginMs, cooldownMs, stepDownTimeoutMs, dc };
-}
-
-/** Options that hold a signal and nothing else. @throws {UsageError} */
-export function checkedSignal(options: SignalOptions): SignalOptions {
-  requireOptions("options", options, signalOptionNames);
-  requireSignal("options.signal", options.signal);
-  return options;
-}
-
-function requireRange(what: string, value: unknown, min: number, max: number): void {
-  if (typeof value !== "number" || !(value >= min && value <= max)) {
-    badArgument(`${what} must be a number of milliseconds from ${String(min)} to ${String(max)}, got ${show(value)}`);
-  }
-}
-
-const signalOptionNames: ReadonlySet<string> = new Set<keyof SignalOptions>(["signal"]);
-const configNames: ReadonlySet<string> = new Set<keyof LeadershipConfig>([
-  "key",
-  "contactInfo",
-  "description",
-  "lockDelayMs",
-  "ttlMs",
-  "marginMs",
-  "cooldownMs",
-  "stepDownTimeoutMs",
-  "dc",
-]);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { aborted } from "../../util/bounded.js";
+import { untilAborted } from "../../util/signals.js";
 import { test } from "../../test-kit/register.js";
 import { gate } from "../../test-kit/scripted-cluster.js";
 import { noiseMs, until } from "../../test-kit/waiting.js";
@@ -40,7 +40,7 @@ export function registerFaults(backend: LockBackend): void {
     const stop = new AbortController();
     const reason = new Error("enough");
     const config = { ...long, key, contactInfo: "a" };
-    const begin = a.candidate.participate(config, ({ signal }) => aborted(signal), { signal: stop.signal });
+    const begin = a.candidate.participate(config, ({ signal }) => untilAborted(signal), { signal: stop.signal });
     const beginning = begin.then(
       (session) => session,
       (error: unknown) => {
@@ -119,7 +119,7 @@ export function registerFaults(backend: LockBackend): void {
           { ...long, key, contactInfo: "a" },
           async (signal) => {
             begun.open();
-            await aborted(signal);
+            await untilAborted(signal);
             await goOn.opened;
             if (outcome === "throws") throw new Error("interrupted");
             return "half done";
@@ -145,7 +145,7 @@ export function registerFaults(backend: LockBackend): void {
     const a = await backend.contender(t);
     const running = a.candidate.run({ ...backend.config, key, contactInfo: "" }, async (signal) => {
       a.cut("refuse");
-      await aborted(signal);
+      await untilAborted(signal);
       return "half done";
     });
     await assert.rejects(running, { name: "ElectionError", code: "ERR_EXPIRED" });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
-import { aborted } from "../../util/bounded.js";
+import { untilAborted } from "../../util/signals.js";
 import { assertCode, newKey, participating, Stalls, Terms, type LockBackend } from "./lock-ground.js";
 import { registerFaults } from "./lock-faults-suite.js";
 import { after, before, describe, test } from "../../test-kit/register.js";
@@ -32,7 +32,7 @@ export function lockSuite(name: string, backend: LockBackend): void {
             running++;
             assert.equal(running, 1, "two callbacks run");
             terms[i] = (terms[i] ?? 0) + 1;
-            await aborted(signal);
+            await untilAborted(signal);
             running--;
           }),
         ),
@@ -157,7 +157,7 @@ export function lockSuite(name: string, backend: LockBackend): void {
           const id = session.sessionId ?? assert.fail("there is a session");
           await backend.endSession(key, id);
           const endedMs = performance.now();
-          await aborted(term.signal);
+          await untilAborted(term.signal);
           tookMs.push(performance.now() - endedMs);
           assertCode(term.signal.reason, "ERR_LOST");
           term.end();
@@ -200,7 +200,7 @@ export function lockSuite(name: string, backend: LockBackend): void {
           using stalls = new Stalls();
           a.cut(how);
           const cutMs = performance.now();
-          const abortedMs = await aborted(term.signal).then(() => performance.now());
+          const abortedMs = await untilAborted(term.signal).then(() => performance.now());
           const afterMs = abortedMs - a.lastGoodBeatMs();
           assert.ok(
             afterMs - stalls.worstMs <= ttlMs,

@@ -1,18 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { createCandidate } from "../candidate.js";
 import { untilAnswered } from "../lock-contact.js";
-import { ElectionError } from "../errors.js";
-import {
-  resolveLeadership,
-  type Candidate,
-  type Hold,
-  type LeaderEntry,
-  type Leadership,
-  type Lock,
-  type LockSession,
-} from "../lock.js";
-import { aborted } from "../../util/bounded.js";
-import { abortable, sleep } from "../../util/signals.js";
+import { lost } from "../errors.js";
+import { resolveLeadership } from "../lock-config.js";
+import type { Candidate, Hold, LeaderEntry, Leadership, Lock, LockSession } from "../lock.js";
+import { EndpointError } from "../../util/errors.js";
+import { abortable, sleep, untilAborted } from "../../util/signals.js";
 import type { Cut } from "../../test-kit/tcp-proxy.js";
 
 interface MemorySession {
@@ -99,7 +92,7 @@ export class MemoryLockServer {
     let wake = (): void => undefined;
     const woken = new Promise<void>((resolve) => (wake = resolve));
     this.#watchers.add(wake);
-    await Promise.race([woken, aborted(signal)]);
+    await Promise.race([woken, untilAborted(signal)]);
     this.#watchers.delete(wake);
     signal.throwIfAborted();
   }
@@ -125,10 +118,11 @@ export class MemoryConnection {
   constructor(server: MemoryLockServer) {
     this.server = server;
     this.candidate = createCandidate({
+      owner: this,
       resolve: (config) => resolveLeadership(config, { minTtlMs: 50, maxTtlMs: 60_000, maxLockDelayMs: 60_000 }),
       connect: async (leadership, signal) => {
         const lock = new MemoryLock(this, leadership);
-        await untilAnswered(leadership, signal, () => lock.entry(signal));
+        await untilAnswered({ ...leadership, owner: server, signal }, (each) => lock.entry(each));
         return lock;
       },
     });
@@ -176,13 +170,13 @@ export class MemoryConnection {
   }
 
   async #pass(signal: AbortSignal): Promise<void> {
-    if (this.#cut === "refuse") throw new Error("connection refused");
-    if (this.#cut === "hang" || this.#cut === "mute") await aborted(signal);
+    if (this.#cut === "refuse") throw refused("connection refused");
+    if (this.#cut === "hang" || this.#cut === "mute") await untilAborted(signal);
     await sleep(1, signal);
   }
 
   #endCalls(): void {
-    for (const call of this.#calls) call.abort(new Error("connection reset"));
+    for (const call of this.#calls) call.abort(refused("connection reset"));
   }
 }
 
@@ -240,13 +234,13 @@ class MemoryLockSession implements LockSession {
     const acquiring = this.#connection.call(undefined, () => this.#server.acquire(this.id));
     this.#acquiring = acquiring.catch(() => undefined);
     const answer = await abortable(acquiring, signal);
-    if (answer === "unknown session") throw new ElectionError("ERR_LOST", "the session is unknown");
+    if (answer === "unknown session") throw lost("the session is unknown");
     return answer === "held" ? undefined : { fencingToken: String(answer) };
   }
 
   async keep(signal: AbortSignal): Promise<number> {
     const known = await this.#connection.beat(signal, () => this.#server.renew(this.id));
-    if (!known) throw new ElectionError("ERR_LOST", "the session is unknown");
+    if (!known) throw lost("the session is unknown");
     return this.ttlMs;
   }
 
@@ -286,4 +280,8 @@ class MemoryLockSession implements LockSession {
   get #server(): MemoryLockServer {
     return this.#connection.server;
   }
+}
+
+function refused(message: string): EndpointError {
+  return new EndpointError("ERR_NETWORK", message, { endpoint: "memory", outcome: "unknown" });
 }
