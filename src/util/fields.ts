@@ -1,4 +1,5 @@
 import { nearest } from "./nearest.js";
+import { isObject } from "./reader.js";
 import { badArgument, kindOf } from "./validate.js";
 
 /** Refuses a value by throwing a UsageError that begins with `what`. Gets undefined for a field that is absent. */
@@ -20,18 +21,22 @@ export function requireFields<T extends object>(what: string, options: T | undef
   const { byName, names, required } = tableOf(checks);
   const given: unknown = options;
   if (given === undefined && required.length === 0) return;
-  if (typeof given !== "object" || given === null || Array.isArray(given)) {
+  if (!isObject(given)) {
     const needs = required.length === 0 ? "" : ` with ${required.map((name) => `"${name}"`).join(" and ")}`;
     badArgument(`${what} must be an object${needs}, got ${kindOf(given)}`);
   }
-  const unknown = unknownField(what, given, names);
-  if (unknown !== undefined) badArgument(unknown);
   for (const name in given) {
-    const value: unknown = Reflect.get(given, name);
-    if (value !== undefined) byName.get(name)?.(`${what}.${name}`, value);
+    const check = byName.get(name);
+    if (check === undefined) {
+      const unknown = unknownField(what, given, names);
+      if (unknown !== undefined) badArgument(unknown);
+      continue;
+    }
+    const value = given[name];
+    if (value !== undefined) check(`${what}.${name}`, value);
   }
   for (const name of required) {
-    if (Reflect.get(given, name) === undefined) byName.get(name)?.(`${what}.${name}`, undefined);
+    if (given[name] === undefined) byName.get(name)?.(`${what}.${name}`, undefined);
   }
 }
 

@@ -56,7 +56,8 @@ export function requireSignal(what: string, value: unknown): asserts value is Ab
 function isSignal(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
   if (!("aborted" in value) || typeof value.aborted !== "boolean") return false;
-  return ["addEventListener", "removeEventListener"].every((name) => typeof Reflect.get(value, name) === "function");
+  if (!("addEventListener" in value) || typeof value.addEventListener !== "function") return false;
+  return "removeEventListener" in value && typeof value.removeEventListener === "function";
 }
 
 /** An etcd index: a whole number that a double holds exactly. */
