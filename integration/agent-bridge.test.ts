@@ -98,8 +98,8 @@ test("agent, bridge: what the layout cannot hold is refused, what it cannot be i
     await assert.rejects(agent.register({ ...good, ...fields }), agentError("ERR_INVALID_REGISTRATION"));
   }
   for (const name of ["a/b", "_a", ".."]) {
-    await assert.rejects(agent.register({ ...good, name }), { code: "INVALID_NAME" });
-    await assert.rejects(agent.service(name), { code: "INVALID_NAME" });
+    await assert.rejects(agent.register({ ...good, name }), { code: "ERR_INVALID_NAME" });
+    await assert.rejects(agent.service(name), { code: "ERR_INVALID_NAME" });
   }
   assert.equal((await agent.services()).size, 0);
   await ground.keys.set("/services/web/bad", "{");

@@ -81,7 +81,7 @@ test("discovery 23: metadata that cannot be read change nothing, the next ones t
   await using a = await registered(all, service, publicHost("a"));
   await cluster.keys.set(`/services_infos/${service}`, "{");
   const warning = await all.warned("METADATA_INVALID");
-  assert.ok(warning.error instanceof Error && "code" in warning.error && warning.error.code === "DECODE");
+  assert.ok(warning.error instanceof Error && "code" in warning.error && warning.error.code === "ERR_DECODE");
   assert.deepEqual([a.credentials(), await storedUser(a)], [{ user: "ua", password: "pa" }, "ua"]);
   await cluster.keys.set(
     `/services_infos/${service}`,

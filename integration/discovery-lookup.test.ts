@@ -34,9 +34,9 @@ test("discovery 25, 26: a service that nobody registered has its name, and no ho
   assert.deepEqual([found.name, found.public, found.hostname, found.ports], [service, false, undefined, {}]);
   assert.equal(await discovery.get(service).err(), undefined);
   assert.deepEqual(await discovery.get(service).all(), []);
-  await assert.rejects(discovery.get(service).all({ requireHosts: true }), { code: "SERVICE_NOT_FOUND" });
-  await assert.rejects(discovery.get(service).one().host(), { code: "SERVICE_NOT_FOUND" });
-  await assert.rejects(found.url("http"), { code: "SERVICE_NOT_FOUND" });
+  await assert.rejects(discovery.get(service).all({ requireHosts: true }), { code: "ERR_SERVICE_NOT_FOUND" });
+  await assert.rejects(discovery.get(service).one().host(), { code: "ERR_SERVICE_NOT_FOUND" });
+  await assert.rejects(found.url("http"), { code: "ERR_SERVICE_NOT_FOUND" });
 });
 
 test("discovery 27: a service whose hosts have all stopped has none", async () => {
@@ -46,7 +46,7 @@ test("discovery 27: a service whose hosts have all stopped has none", async () =
   await registration.waitRegistration();
   await registration.close();
   assert.deepEqual(await discovery.get(service).all(), []);
-  await assert.rejects(discovery.get(service).first().host(), { code: "NO_HOST" });
+  await assert.rejects(discovery.get(service).first().host(), { code: "ERR_NO_HOST" });
   assert.equal((await discovery.get(service).first().err())?.name, "DiscoveryError");
 });
 
@@ -70,7 +70,7 @@ test("discovery 29, 30: a public service's URL is its own, by one request", asyn
   assert.equal(await discovery.get(service).url("http", "/path"), "http://user:password@public.dev:80/path");
   assert.equal(recorder.specs.length, 1);
   assert.equal(await discovery.get(service).url(), "http://user:password@public.dev:80");
-  await assert.rejects(discovery.get(service).url("htjp", "/path"), { code: "UNKNOWN_SCHEME" });
+  await assert.rejects(discovery.get(service).url("htjp", "/path"), { code: "ERR_UNKNOWN_SCHEME" });
   const response = discovery.get(service);
   assert.equal(await response.service(), await response.service());
   assert.equal(recorder.specs.length, 4);
@@ -105,7 +105,7 @@ test("discovery 35: what is no host is left out, and said, unless strict", async
     warnings.map(({ code, key }) => [code, key]),
     [["HOST_INVALID", `/services/${service}/bad`]],
   );
-  await assert.rejects(discovery.get(service).all({ strict: true }), { code: "DECODE" });
+  await assert.rejects(discovery.get(service).all({ strict: true }), { code: "ERR_DECODE" });
 });
 
 test("discovery 36: metadata without a name, or that cannot be read, are of the service that was asked for", async () => {
@@ -126,21 +126,21 @@ test("discovery 36: metadata without a name, or that cannot be read, are of the 
     warnings.map(({ code }) => code),
     ["METADATA_INVALID"],
   );
-  assert.equal(((await discovery.get(service, { strict: true }).err()) as DiscoveryError).code, "DECODE");
+  assert.equal(((await discovery.get(service, { strict: true }).err()) as DiscoveryError).code, "ERR_DECODE");
 });
 
 test("discovery 47: names that would be other keys, or hidden, are refused", async () => {
   const recorder = new Recorder(cluster.client);
   const { discovery } = observed(recorder);
   for (const name of ["", "a/b", "..", ".", "_x", "a\n", "\ud800"]) {
-    assert.throws(() => discovery.register(name, { hostname: "h" }), { code: "INVALID_NAME" });
-    assert.throws(() => discovery.subscribe(name), { code: "INVALID_NAME" });
-    assert.throws(() => discovery.subscribeNew(name), { code: "INVALID_NAME" });
-    assert.throws(() => discovery.subscribeDown(name), { code: "INVALID_NAME" });
-    await assert.rejects(discovery.get(name).all(), { code: "INVALID_NAME" });
-    await assert.rejects(discovery.getForShard(name, "s").url(), { code: "INVALID_NAME" });
+    assert.throws(() => discovery.register(name, { hostname: "h" }), { code: "ERR_INVALID_NAME" });
+    assert.throws(() => discovery.subscribe(name), { code: "ERR_INVALID_NAME" });
+    assert.throws(() => discovery.subscribeNew(name), { code: "ERR_INVALID_NAME" });
+    assert.throws(() => discovery.subscribeDown(name), { code: "ERR_INVALID_NAME" });
+    await assert.rejects(discovery.get(name).all(), { code: "ERR_INVALID_NAME" });
+    await assert.rejects(discovery.getForShard(name, "s").url(), { code: "ERR_INVALID_NAME" });
     const error = await discovery.get(name).err();
-    assert.ok(error instanceof DiscoveryError && error.code === "INVALID_NAME");
+    assert.ok(error instanceof DiscoveryError && error.code === "ERR_INVALID_NAME");
   }
   assert.deepEqual(recorder.specs, []);
 });
@@ -154,7 +154,7 @@ test("names with a slash are taken when allowed, and are services of their own",
   assert.equal(String(await discovery.get(`${outer}-x/in ner%2F`).all()), "h2");
   assert.deepEqual(await discovery.get(`${outer}-x`).all(), []);
   for (const name of ["a//b", "/a", "a/../b", "a/_b", "a/"])
-    assert.throws(() => discovery.register(name, { hostname: "h" }), { code: "INVALID_NAME" });
+    assert.throws(() => discovery.register(name, { hostname: "h" }), { code: "ERR_INVALID_NAME" });
 });
 
 test("discovery 48: the hosts of a shard, also of a public service", async () => {
@@ -177,7 +177,7 @@ test("discovery 48: the hosts of a shard, also of a public service", async () =>
   assert.equal((await discovery.getForShard(service, "").all()).length, 2);
   assert.equal((await discovery.get(service).all({ shard: "s0" })).length, 1);
   assert.deepEqual(await discovery.getForShard(service, "s9").all(), []);
-  await assert.rejects(discovery.getForShard(service, "s9").url("http", "/p"), { code: "NO_HOST_ON_SHARD" });
+  await assert.rejects(discovery.getForShard(service, "s9").url("http", "/p"), { code: "ERR_NO_HOST_ON_SHARD" });
   assert.ok(!(await cluster.keys.get(`/services_infos/${service}`)).node.value.includes("shard"));
   await Promise.all(registrations.map((each) => each.close()));
 });

@@ -173,11 +173,11 @@ test("discovery 15: without etcd, a registration gives up in its time", async ()
   assert.ok(
     error instanceof Error &&
       "code" in error &&
-      error.code === "REGISTRATION_TIMEOUT" &&
+      error.code === "ERR_REGISTRATION_TIMEOUT" &&
       error.cause instanceof ClusterError,
     String(error),
   );
-  assert.throws(() => registration.credentials(), { code: "NOT_READY" });
+  assert.throws(() => registration.credentials(), { code: "ERR_NOT_READY" });
   assert.equal(await registration.closed, error);
   assert.deepEqual([registration.state, registration.ready(), warnings[0]?.code], ["closed", false, "RETRY"]);
 });

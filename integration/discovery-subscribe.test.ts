@@ -110,25 +110,47 @@ test("discovery 42: what is no host is left out of the new ones, and said", asyn
   assert.deepEqual(uuidsOf(await take(subscription, 2)), ["good", "bad"]);
 });
 
-test("discovery 43: an abort ends the loop without a throw, and the poll", async () => {
+test("subscription: an abort ends the loop by throwing its reason, and the poll (43)", async () => {
   const service = serviceName();
   const recorder = new Recorder(cluster.client);
   const { discovery } = observed(recorder);
   const abort = new AbortController();
+  const reason = new Error("enough");
   const subscription = discovery.subscribeNew(service, { signal: abort.signal });
   await subscription.ready;
   await until("the poll is open", () => recorder.polls === 1);
   const hosts: Host[] = [];
   setImmediate(() => {
-    abort.abort();
+    abort.abort(reason);
   });
-  for await (const host of subscription) hosts.push(host);
+  const loop = async (): Promise<void> => {
+    for await (const host of subscription) hosts.push(host);
+  };
+  await assert.rejects(loop(), reason);
   assert.equal(await subscription.closed, undefined);
   assert.deepEqual([hosts, recorder.polls], [[], 0]);
   const never = discovery.subscribe(service, { signal: abort.signal });
-  await assert.rejects(never.ready, { name: "AbortError" });
-  for await (const event of never) assert.fail(event.action);
+  await assert.rejects(never.ready, reason);
+  await assert.rejects(never.next(), reason);
   await never.close();
+});
+
+test("subscription: next() takes a signal of its own, and nothing is lost by its abort", async () => {
+  const service = serviceName();
+  const { discovery } = observed(cluster.client);
+  await using subscription = discovery.subscribeNew(service);
+  await subscription.ready;
+  const abort = new AbortController();
+  const waiting = subscription.next(abort.signal);
+  await assert.rejects(subscription.next(), { code: "ERR_BUSY" });
+  abort.abort(new Error("not now"));
+  await assert.rejects(waiting, { message: "not now" });
+  await putHost(service, "a");
+  const { value } = await subscription.next();
+  assert.equal(value?.uuid, "a");
+  const last = subscription.next();
+  await subscription.close();
+  assert.deepEqual(await last, { done: true, value: undefined });
 });
 
 test("every event is handed out in order, with what it was", async () => {

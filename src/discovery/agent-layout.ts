@@ -1,7 +1,8 @@
 import type { InstanceData } from "../agent/index.js";
 import type { KeyNode } from "../core/index.js";
+import { JsonReader, port, text } from "../util/reader.js";
 
-/** Text as one segment of a key: safe from `/`, from `.` and `..`, and from a leading `_`, which etcd hides. */
+/** Encodes any text as one segment of a key: without `/`, never `.` or `..`, and without a leading `_`, which etcd hides. */
 export function encodeSegment(text: string): string {
   if (text === "." || text === "..") return text.replaceAll(".", "%2E");
   return encodeURIComponent(text)
@@ -9,7 +10,7 @@ export function encodeSegment(text: string): string {
     .replace(/^_/, "%5F");
 }
 
-/** Where instances are kept: `<prefix>/<name>/<id>`. */
+/** The keys and values of instances: `<prefix>/<name>/<id>`. */
 export class AgentLayout {
   /** "" for the root. */
   readonly #prefix: string;
@@ -32,16 +33,17 @@ export class AgentLayout {
     return `${this.#prefix}/${encodeSegment(name)}`;
   }
 
+  /** The key of one instance. */
   instanceKey({ name, id }: Pick<InstanceData, "name" | "id">): string {
     return `${this.serviceKey(name)}/${encodeSegment(id)}`;
   }
 
-  /** What is stored. */
+  /** The value of an instance's key. */
   valueOf({ id, name, host, port, tags, meta }: InstanceData): string {
     return JSON.stringify({ id, name, host, port, tags, meta });
   }
 
-  /** The instance in a file, or in words why there is none. The words quote nothing of the value. */
+  /** The instance in a file, or the reason why it is not one, which does not quote the value. */
   instanceOf({ key, value }: KeyNode): InstanceData | string {
     const segments = key.slice(this.#prefix.length + 1).split("/");
     const [name, id] = segments.map(decodeSegment);
@@ -60,37 +62,23 @@ function decodeSegment(segment: string): string | undefined {
   }
 }
 
-function instanceIn(text: string): InstanceData | undefined {
-  const value = parse(text);
-  if (typeof value !== "object" || value === null) return undefined;
-  const { id, name, host, port, tags, meta } = value as Readonly<Record<string, unknown>>;
-  if (typeof id !== "string" || typeof name !== "string" || typeof host !== "string") return undefined;
-  if (typeof port !== "number" || !Number.isInteger(port) || port < 0 || port > 65_535) return undefined;
-  if (
-    !(tags === undefined || tags === null || isTextArray(tags)) ||
-    !(meta === undefined || meta === null || isTextRecord(meta))
-  )
-    return undefined;
-  return { id, name, host, port, tags: tags ?? [], ...(meta !== undefined && meta !== null && { meta }) };
-}
-
-function parse(text: string): unknown {
+function instanceIn(value: string): InstanceData | undefined {
+  const error = (problem: string): NotAnInstance => new NotAnInstance(problem);
   try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
+    const fields = JsonReader.parse(value, { error });
+    const meta = fields.record("meta", text);
+    return {
+      id: fields.require("id", text),
+      name: fields.require("name", text),
+      host: fields.require("host", text),
+      port: fields.require("port", port),
+      tags: fields.list("tags", text) ?? [],
+      ...(meta !== undefined && { meta }),
+    };
+  } catch (reason) {
+    if (reason instanceof NotAnInstance) return undefined;
+    throw reason;
   }
 }
 
-function isTextArray(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.every((item) => typeof item === "string");
-}
-
-function isTextRecord(value: unknown): value is Readonly<Record<string, string>> {
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    !Array.isArray(value) &&
-    Object.values(value).every((item) => typeof item === "string")
-  );
-}
+class NotAnInstance extends Error {}

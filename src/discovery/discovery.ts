@@ -1,14 +1,17 @@
 import { hostname as osHostname } from "node:os";
 import { keysOf, type KeysAPI, type KeysClient } from "../core/index.js";
-import { requireBoolean, requireFunction, requireOptions, requireText } from "../util/validate.js";
-import { decodedHost, etcdSource } from "./etcd-source.js";
-import { kapi } from "./from-env.js";
-import { decodeHost, newHost, type Host, type HostInit } from "./host.js";
+import { messageOf } from "../util/error-like.js";
+import { optional, requireFields, type Checks } from "../util/fields.js";
+import { StalledWarning } from "../util/stalled-warning.js";
+import { requireBoolean, requireFunction, requireKeysClient, requireText } from "../util/validate.js";
+import { etcdLookup, hostOf } from "./etcd-lookup.js";
+import { client, kapi } from "./from-env.js";
+import { newHost, readHost, type Host, type HostInit } from "./host.js";
 import { childOf, hostsKey, requireServiceName } from "./layout.js";
 import { lookUp, type GetOptions, type ServiceResponse, type ServiceSource } from "./lookup.js";
 import { startRegistration, type RegisterOptions } from "./register.js";
 import type { Registration } from "./registration.js";
-import { EtcdFeed, type Feed } from "./service-feed.js";
+import { SharedMirror } from "./shared-mirror.js";
 import {
   LiveSubscription,
   requireSubscribeOptions,
@@ -17,72 +20,83 @@ import {
   type SubscribeOptions,
   type Subscription,
 } from "./subscribe.js";
-import { warner, wordsOf, type DiscoveryWarning, type Warn } from "./warning.js";
+import { warner, type DiscoveryWarning, type Warn } from "./warning.js";
 
 /** Registers hosts, looks them up, and follows them. */
 export interface Discovery {
   /**
-   * Starts to register a host, and returns at once; what becomes of it is told by the handle.
+   * Starts to register a host, and returns at once; the handle tells what becomes of it.
    *
-   * @throws {DiscoveryError} `INVALID_NAME`, `CONFIG`
+   * @throws {DiscoveryError} `ERR_INVALID_NAME`, `ERR_CONFIG`
    * @throws {UsageError} for a bad host or option
    */
   register(service: string, host: HostInit, options?: RegisterOptions): Registration;
-  /** Never throws: what is wrong, the calls of the answer reject with. */
+  /** A lazy lookup: etcd is queried on the first call of a method. Never throws: its methods reject with what is wrong. */
   get(service: string, options?: GetOptions): ServiceResponse;
   /** The same for the hosts of one shard; "" for all. */
   getForShard(service: string, shard: string, options?: GetOptions): ServiceResponse;
-  /** Every change below the service's directory. @throws {DiscoveryError} `INVALID_NAME`, `CONFIG` @throws {UsageError} for bad options */
+  /** Every change below the service's directory. @throws {DiscoveryError} `ERR_INVALID_NAME`, `ERR_CONFIG` @throws {UsageError} for bad options */
   subscribe(service: string, options?: SubscribeOptions): Subscription<KeyEvent>;
-  /** Each host that comes, once. @throws {DiscoveryError} `INVALID_NAME`, `CONFIG` @throws {UsageError} for bad options */
+  /** Each host that comes, once. @throws {DiscoveryError} `ERR_INVALID_NAME`, `ERR_CONFIG` @throws {UsageError} for bad options */
   subscribeNew(service: string, options?: SubscribeOptions): Subscription<Host>;
-  /** The `uuid` of each host that goes. @throws {DiscoveryError} `INVALID_NAME`, `CONFIG` @throws {UsageError} for bad options */
+  /** The `uuid` of each host that goes. @throws {DiscoveryError} `ERR_INVALID_NAME`, `ERR_CONFIG` @throws {UsageError} for bad options */
   subscribeDown(service: string, options?: SubscribeOptions): Subscription<string>;
 }
 
+/** How to discover. */
 export interface DiscoveryOptions {
   /** @default the one that the environment describes, see `client`; made when it is first needed */
   readonly client?: KeysClient | undefined;
   /** The name of this machine. @default the environment's HOSTNAME, else the operating system's name */
   readonly hostname?: string | undefined;
-  /** Let services have names with "/" in them. @default false */
+  /** Whether the names of services may contain "/". @default false */
   readonly allowNested?: boolean | undefined;
-  /** Told of what was handled, but should be known. What it throws is logged and dropped. */
+  /** Called with what the discovery has dealt with, but its user should know. */
   readonly onWarning?: ((warning: DiscoveryWarning) => void) | undefined;
-  /** From 0 to below 1; for `one`. @default Math.random */
+  /** A random number from 0 to below 1, to choose `one` host. @default Math.random */
   readonly random?: (() => number) | undefined;
 }
 
 /** As it was when the module was loaded, like the Go library. */
 const machineName = process.env["HOSTNAME"] ?? "";
 
-/** Services in etcd, in the layout and with the bytes of the Go library. @throws {UsageError} for bad options */
+/**
+ * Makes a discovery of services in etcd, in the layout and with the bytes of the Go library.
+ *
+ * @example
+ * const discovery = createDiscovery({ client });
+ * const registration = discovery.register("api", { hostname: "10.0.0.1", ports: { http: "8080" } });
+ * await registration.waitRegistration();
+ * const url = await discovery.get("api").url("http", "/health");
+ * @throws {UsageError} for bad options
+ */
 export function createDiscovery(options: DiscoveryOptions = {}): Discovery {
   return new EtcdDiscovery(options);
 }
 
-/** For this folder; others see a {@link Discovery}. */
+/** A discovery of this room; others see a {@link Discovery}. */
 export class EtcdDiscovery implements Discovery {
   readonly #keys: () => KeysAPI;
+  /** The client as the caller gave it: warnings are counted by it. */
+  readonly #owner: () => KeysClient;
   readonly #hostname: string;
   readonly #allowNested: boolean;
+  readonly #isHeard: boolean;
   readonly #warn: Warn;
-  readonly #source: ServiceSource;
-  readonly #feeds = new Map<string, Feed>();
+  readonly #lookup: ServiceSource;
+  readonly #mirrors = new Map<string, SharedMirror>();
 
   constructor(options: DiscoveryOptions) {
-    requireOptions("options", options, discoveryOptionNames);
-    const { client, hostname = ownHostname(), allowNested = false, onWarning, random = Math.random } = options;
-    requireText("options.hostname", hostname);
-    requireBoolean("options.allowNested", allowNested);
-    requireFunction("options.onWarning", onWarning);
-    requireFunction("options.random", random);
-    const keys = client && keysOf(client);
+    requireFields("options", options, discoveryChecks);
+    const { hostname = ownHostname(), allowNested = false, onWarning, random = Math.random } = options;
+    const keys = options.client && keysOf(options.client);
     this.#keys = () => keys ?? kapi();
+    this.#owner = () => options.client ?? client();
     this.#hostname = hostname;
     this.#allowNested = allowNested;
+    this.#isHeard = onWarning !== undefined;
     this.#warn = warner(onWarning);
-    this.#source = etcdSource(this.#keys, this.#warn, allowNested, random);
+    this.#lookup = etcdLookup(this.#keys, this.#warn, allowNested, random);
   }
 
   get keys(): KeysAPI {
@@ -101,18 +115,28 @@ export class EtcdDiscovery implements Discovery {
     this.#warn(warning);
   };
 
+  /** Warns once per client if nobody listens and it gets nowhere. */
+  stalledWarning(what: string): StalledWarning {
+    return new StalledWarning({
+      owner: this.#owner(),
+      what,
+      hint: "pass onWarning to createDiscovery to handle this",
+      isHeard: this.#isHeard,
+    });
+  }
+
   register(service: string, init: HostInit, options?: RegisterOptions): Registration {
     requireServiceName(service, this.#allowNested);
     const host = newHost(service, init, this.#hostname);
-    return startRegistration(this.#keys(), service, host, this.#warn, options);
+    return startRegistration(this, service, host, options);
   }
 
-  get(service: string, options: GetOptions = {}): ServiceResponse {
-    return lookUp(this.#source, service, "", options);
+  get(service: string, options?: GetOptions): ServiceResponse {
+    return lookUp(this.#lookup, service, "", options);
   }
 
-  getForShard(service: string, shard: string, options: GetOptions = {}): ServiceResponse {
-    return lookUp(this.#source, service, shard, options);
+  getForShard(service: string, shard: string, options?: GetOptions): ServiceResponse {
+    return lookUp(this.#lookup, service, shard, options);
   }
 
   subscribe(service: string, options: SubscribeOptions = {}): Subscription<KeyEvent> {
@@ -130,37 +154,38 @@ export class EtcdDiscovery implements Discovery {
   #subscription<T>(service: string, options: SubscribeOptions, pick: (change: KeyEvent) => Picked<T>): Subscription<T> {
     requireServiceName(service, this.#allowNested);
     requireSubscribeOptions(options);
-    return new LiveSubscription(this.#feedOf(service), pick, options);
+    return new LiveSubscription(this.#mirrorOf(service), pick, options);
   }
 
-  #feedOf(service: string): Feed {
-    const known = this.#feeds.get(service);
+  #mirrorOf(service: string): SharedMirror {
+    const known = this.#mirrors.get(service);
     if (known !== undefined) return known;
     const dir = hostsKey(service);
-    const feed = new EtcdFeed({
-      keys: this.#keys(),
+    const mirror = new SharedMirror({
+      keys: this.keys,
       dir,
+      stalled: this.stalledWarning(`the subscription to service ${JSON.stringify(service)}`),
       onError: (error) => {
-        this.#warn({ code: "RETRY", service, key: dir, message: wordsOf(error), error });
+        this.#warn({ code: "RETRY", service, key: dir, message: messageOf(error), error });
       },
       onEnd: () => {
-        if (this.#feeds.get(service) === feed) this.#feeds.delete(service);
+        if (this.#mirrors.get(service) === mirror) this.#mirrors.delete(service);
       },
     });
-    this.#feeds.set(service, feed);
-    return feed;
+    this.#mirrors.set(service, mirror);
+    return mirror;
   }
 }
 
-/** A host is new when its key was not there before, or held what was no host. */
+/** A host is new if its key was not there before, or did not hold a host. */
 export function pickNew(service: string, { type, node, prevNode }: KeyEvent, warn: Warn): Picked<Host> {
   if (type === "remove") return { replaces: true };
   if (prevNode !== undefined && (prevNode.value === node.value || isHost(prevNode.value))) return {};
-  const host = decodedHost(service, hostsKey(service), node, false, warn);
+  const host = hostOf(service, node, false, warn);
   return host === undefined ? {} : { item: host };
 }
 
-/** One that is back before anybody read that it went, did not go. */
+/** A host that is back before anybody has read that it went is not reported. */
 export function pickDown(service: string, { type, node, prevNode }: KeyEvent): Picked<string> {
   const uuid = childOf(hostsKey(service), node.key);
   if (type === "set" || uuid === undefined) return { replaces: type === "set" && prevNode === undefined };
@@ -169,7 +194,7 @@ export function pickDown(service: string, { type, node, prevNode }: KeyEvent): P
 
 function isHost(value: string): boolean {
   try {
-    decodeHost("", value);
+    readHost("", value);
     return true;
   } catch {
     return false;
@@ -180,10 +205,10 @@ function ownHostname(): string {
   return machineName === "" ? osHostname() : machineName;
 }
 
-const discoveryOptionNames: ReadonlySet<string> = new Set<keyof DiscoveryOptions>([
-  "client",
-  "hostname",
-  "allowNested",
-  "onWarning",
-  "random",
-]);
+const discoveryChecks: Checks<DiscoveryOptions> = {
+  client: optional(requireKeysClient),
+  hostname: optional(requireText),
+  allowNested: requireBoolean,
+  onWarning: requireFunction,
+  random: requireFunction,
+};

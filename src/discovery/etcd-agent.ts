@@ -9,31 +9,28 @@ import {
   type InstanceData,
   type InstanceSource,
 } from "../agent/index.js";
-import {
-  EtcdError,
-  isKeyNotFound,
-  keysOf,
-  Mirror,
-  ResponseError,
-  type KeyNode,
-  type KeysAPI,
-  type KeysClient,
-} from "../core/index.js";
-import { log } from "../util/log.js";
+import { isKeyNotFound, keysOf, Mirror, type KeyNode, type KeysAPI, type KeysClient } from "../core/index.js";
+import { safeCallback } from "../util/callback.js";
+import { deferred, noop } from "../util/deferred.js";
+import { anything, optional, requireFields, type Checks } from "../util/fields.js";
 import { abortable } from "../util/signals.js";
-import { requireFunction, requireOptions, requireText, requireTtlMs } from "../util/validate.js";
+import { StalledWarning } from "../util/stalled-warning.js";
+import { isTransient } from "../util/transient.js";
+import { requireFunction, requireKeysClient, requireText, requireTtlMs } from "../util/validate.js";
 import { AgentLayout } from "./agent-layout.js";
 import { KeptKey } from "./kept-key.js";
 import { filesOf, MirrorSource } from "./mirror-source.js";
-import { conflictMessages } from "./warning.js";
+import { conflictWarnings } from "./warning.js";
 
+/** How an agent on etcd works. */
 export interface EtcdAgentOptions extends AgentOptions {
+  /** The client of the cluster, or its keys. */
   readonly client: KeysClient;
   /** The directory of all services. @default "/disco" */
   readonly prefix?: string | undefined;
   /** How long an instance stays after its process died, in ms; at least 1000, rounded up to whole seconds. Heartbeats come every third of it. @default 15000 */
   readonly ttlMs?: number | undefined;
-  /** Told of what the agent lives with: entries that it does not understand, and failures that it tries again. What it throws is logged and dropped. */
+  /** Called with what the agent lives with: entries that are not instances, and failures that are tried again. */
   readonly onWarning?: ((warning: AgentWarning) => void) | undefined;
 }
 
@@ -41,26 +38,43 @@ export interface EtcdAgentOptions extends AgentOptions {
  * Makes an agent that keeps instances in etcd, each under `<prefix>/<name>/<id>` with a TTL. All watchers of one service
  * share one long poll.
  *
+ * @example
+ * await using agent = createEtcdAgent({ client });
+ * await agent.register({ name: "web", addr: "10.0.0.1", port: 8080 });
+ * for await (const batch of (await agent.service("web")).watch()) console.log(batch);
  * @throws {UsageError} for a bad option
  */
 export function createEtcdAgent(options: EtcdAgentOptions): Agent {
-  requireOptions("options", options, etcdAgentOptionNames);
+  requireFields("options", options, etcdAgentChecks);
   const { client, prefix = "/disco", ttlMs = 15_000, onWarning, ...rest } = options;
-  requireText("options.prefix", prefix);
-  requireTtlMs("options.ttlMs", ttlMs);
-  requireFunction("options.onWarning", onWarning);
   const keys = keysOf(client);
   const layout = new AgentLayout(prefix);
   // checks the prefix
   keys.watcher(layout.root);
-  return createBackendAgent(new EtcdBackend({ keys, layout, ttlMs, warn: guarded(onWarning) }), rest);
+  const setting: Setting = {
+    keys,
+    layout,
+    ttlMs,
+    warn: safeCallback("options.onWarning", onWarning),
+    stalledWarning: (what) =>
+      new StalledWarning({
+        owner: client,
+        what,
+        hint: "pass onWarning to createEtcdAgent to handle this",
+        isHeard: onWarning !== undefined,
+      }),
+  };
+  return createBackendAgent(new EtcdBackend(setting), rest);
 }
 
+/** What all parts of one agent share. */
 interface Setting {
   readonly keys: KeysAPI;
   readonly layout: AgentLayout;
   readonly ttlMs: number;
+  /** Never throws. */
   readonly warn: (warning: AgentWarning) => void;
+  readonly stalledWarning: (what: string) => StalledWarning;
 }
 
 class EtcdBackend implements Backend {
@@ -84,7 +98,7 @@ class EtcdBackend implements Backend {
     await before?.remove().catch((cause: unknown) => {
       this.#setting.warn({
         code: "LEFTOVER",
-        message: `${before.key} was replaced but could not be deleted: it expires`,
+        message: `${before.key} was replaced, but could not be deleted; it expires`,
         cause,
       });
     });
@@ -107,12 +121,14 @@ class EtcdBackend implements Backend {
   }
 
   source(name: string): InstanceSource {
-    const { keys, layout, warn } = this.#setting;
+    const { keys, layout, warn, stalledWarning } = this.#setting;
     const key = layout.serviceKey(name);
+    const stalled = stalledWarning(`the watch of ${key}`);
     const onError = (cause: unknown): void => {
+      stalled.failed(cause);
       warn({ code: "RETRYING", message: `the watch of ${key} was interrupted`, cause });
     };
-    return new MirrorSource(new Mirror(keys, key, { onError }), (node) => decode(this.#setting, node));
+    return new MirrorSource(new Mirror(keys, key, { onError }), stalled, (node) => decode(this.#setting, node));
   }
 }
 
@@ -125,35 +141,34 @@ class HeldKey implements HeldInstance {
   #removing = false;
   #refuse: (error: unknown) => void = noop;
 
-  /** Resolves when it is written. Rejected: nothing of it stays, unless etcd cannot be reached any more; then it expires. */
+  /** Resolves when the instance is written. If it rejects nothing stays, unless etcd cannot be reached; then it expires. */
   static async write(setting: Setting, instance: InstanceData, signal: AbortSignal): Promise<HeldKey> {
     const held = new HeldKey(setting, instance);
     try {
       await held.#settled(held.#kept.written, signal);
       return held;
     } catch (error) {
-      // what we reject with tells more than what may go wrong here
+      // the first failure says more than one of the removal
       await held.remove().catch(noop);
       throw error;
     }
   }
 
   private constructor(setting: Setting, instance: InstanceData) {
-    const { keys, layout, ttlMs, warn } = setting;
+    const { keys, layout, ttlMs, warn, stalledWarning } = setting;
     this.#setting = setting;
     this.key = layout.instanceKey(instance);
     this.#value = layout.valueOf(instance);
     this.#kept = new KeptKey(keys, this.key, this.#value, {
       ttlMs,
+      stalled: stalledWarning(`the registration of ${this.key}`),
       onConflict: (conflict) => {
-        warn({
-          code: conflict === "restored" ? "RESTORED" : "TAKEN_OVER",
-          message: `${this.key}: ${conflictMessages[conflict]}`,
-        });
+        const { code, message } = conflictWarnings[conflict];
+        warn({ code, message: `${this.key}: ${message}` });
       },
       onError: (cause) => {
         warn({ code: "RETRYING", message: `${this.key} could not be kept alive`, cause });
-        if (isRefusal(cause)) this.#refuse(cause);
+        if (!isTransient(cause)) this.#refuse(cause);
       },
     });
   }
@@ -162,7 +177,7 @@ class HeldKey implements HeldInstance {
     return !this.#removing && this.key === this.#setting.layout.instanceKey(instance);
   }
 
-  /** Rejected: the value that was there before is, or will be, there again. */
+  /** If it rejects, the value from before is kept, or comes back. */
   async change(instance: InstanceData, signal: AbortSignal): Promise<void> {
     const value = this.#setting.layout.valueOf(instance);
     try {
@@ -179,11 +194,12 @@ class HeldKey implements HeldInstance {
     return this.#kept.close();
   }
 
-  /** Refusals end the wait: the key would be tried for ever. */
+  /** Waits for a write. A refusal ends the wait: the write would be tried for ever. */
   async #settled(written: Promise<void>, signal: AbortSignal): Promise<void> {
-    const refused = new Promise<never>((_resolve, reject) => (this.#refuse = reject));
+    const refused = deferred<never>();
+    this.#refuse = refused.reject;
     try {
-      await abortable(Promise.race([written, refused]), signal);
+      await abortable(Promise.race([written, refused.promise]), signal);
     } finally {
       this.#refuse = noop;
     }
@@ -197,30 +213,12 @@ function decode({ layout, warn }: Setting, node: KeyNode): readonly InstanceData
   return [];
 }
 
-/** What trying again does not mend. */
-function isRefusal(error: unknown): boolean {
-  return error instanceof EtcdError || (error instanceof ResponseError && error.status >= 400 && error.status < 500);
-}
-
-function guarded(onWarning: EtcdAgentOptions["onWarning"]): Setting["warn"] {
-  return (warning) => {
-    try {
-      onWarning?.(warning);
-    } catch (error) {
-      log.discovery("onWarning threw: %s", error instanceof Error ? error.message : "");
-    }
-  };
-}
-
-function noop(): void {
-  // nobody waits, or nobody cares
-}
-
-const etcdAgentOptionNames: ReadonlySet<string> = new Set<keyof EtcdAgentOptions>([
-  "client",
-  "prefix",
-  "ttlMs",
-  "onWarning",
-  "advertiseAddress",
-  "defaultTags",
-]);
+const etcdAgentChecks: Checks<EtcdAgentOptions> = {
+  // checked by the agent itself
+  advertiseAddress: anything,
+  defaultTags: anything,
+  client: requireKeysClient,
+  prefix: optional(requireText),
+  ttlMs: optional(requireTtlMs),
+  onWarning: requireFunction,
+};

@@ -10,33 +10,37 @@ import {
   type InstanceSource,
 } from "../agent/index.js";
 import { isKeyNotFound, Mirror, type KeyNode } from "../core/index.js";
+import { messageOf } from "../util/error-like.js";
+import { anything, requireFields, type Checks } from "../util/fields.js";
 import { abortable } from "../util/signals.js";
 import { badArgument } from "../util/validate.js";
 import { EtcdDiscovery, type Discovery } from "./discovery.js";
-import { decodedHost } from "./etcd-source.js";
+import { hostOf } from "./etcd-lookup.js";
 import { newHost, type HostInit } from "./host.js";
 import { hostsKey, isServiceName, requireServiceName } from "./layout.js";
 import { filesOf, MirrorSource } from "./mirror-source.js";
 import { startRegistration } from "./register.js";
-import { wordsOf } from "./warning.js";
 
+/** How an agent over the layout of the Go library works. */
 export interface EtcdDiscoveryAgentOptions extends AgentOptions {
-  /** Made by `createDiscovery`; its `onWarning` is told of what the agent lives with. */
+  /** Made by `createDiscovery`; its `onWarning` is called with what the agent lives with. */
   readonly discovery: Discovery;
 }
 
 /**
- * Makes an agent over the layout of the Go library, so that programs with an `Agent` and those with a `Discovery` meet.
+ * Makes an agent over the layout of the Go library, so that programs with an `Agent` and those with a `Discovery` find
+ * each other.
  *
- * A host is one instance per port, with the tags `scheme:<scheme>` and, if it has a shard, `shard:<shard>`. What is
- * registered becomes a private host with one port; it may carry these tags and no others, and no `meta`; without a scheme
- * it is `http`. The id is the host's uuid; of a host with several ports `<uuid>/<scheme>`. Services are created by
- * registering; to replace an instance is to take it out and register it anew. Removals never fail: a key that cannot be
- * deleted expires, and the discovery warns.
+ * A host is one instance per port, with the tags `scheme:<scheme>` and, if it has a shard, `shard:<shard>`. An instance
+ * that is registered becomes a private host with one port. It may carry these tags and no others, and no `meta`; without
+ * a scheme it is `http`. Its id is the host's uuid; that of a host with several ports is `<uuid>/<scheme>`. Replacing an
+ * instance removes it and registers it again. Removals never fail: a key that cannot be deleted expires, and the
+ * discovery warns.
  *
  * @throws {UsageError} for a bad option
  */
 export function createEtcdDiscoveryAgent(options: EtcdDiscoveryAgentOptions): Agent {
+  requireFields("options", options, discoveryAgentChecks);
   const { discovery, ...rest } = options;
   if (!(discovery instanceof EtcdDiscovery)) badArgument("options.discovery must be made by createDiscovery");
   return createBackendAgent(new DiscoveryBackend(discovery), rest);
@@ -59,13 +63,13 @@ class DiscoveryBackend implements Backend {
     instance: InstanceData,
     { signal, replaced }: { readonly signal: AbortSignal; readonly replaced?: HeldInstance | undefined },
   ): Promise<HeldInstance> {
-    const { keys, warn, hostname, allowNested } = this.#discovery;
+    const { hostname, allowNested } = this.#discovery;
     const { name, id } = instance;
     requireServiceName(name, allowNested);
-    const host = newHost(name, hostOf(instance), hostname).as(id);
-    // two that beat on one key would never come to rest
+    const host = newHost(name, initOf(instance), hostname).as(id);
+    // two registrations of one key would stand in each other's way
     await replaced?.remove();
-    const registration = startRegistration(keys, name, host, warn, {}, !isUnique(id));
+    const registration = startRegistration(this.#discovery, name, host, {}, !isUnique(id));
     try {
       await abortable(registration.waitRegistration(), signal);
     } catch (error) {
@@ -93,17 +97,19 @@ class DiscoveryBackend implements Backend {
   source(name: string): InstanceSource {
     const { keys, warn } = this.#discovery;
     const key = hostsKey(name);
+    const stalled = this.#discovery.stalledWarning(`the watch of ${key}`);
     const onError = (error: unknown): void => {
-      warn({ code: "RETRY", service: name, key, message: wordsOf(error), error });
+      stalled.failed(error);
+      warn({ code: "RETRY", service: name, key, message: messageOf(error), error });
     };
-    return new MirrorSource(new Mirror(keys, key, { onError }), (node) => this.#decode(name, node));
+    return new MirrorSource(new Mirror(keys, key, { onError }), stalled, (node) => this.#decode(name, node));
   }
 
-  /** The name of the service is that of the directory: what is in the value may be missing, or another's. */
+  /** The service is the directory: the name in the value may be missing, or another. */
   #decode(name: string, node: KeyNode): readonly InstanceData[] {
     const { warn, allowNested } = this.#discovery;
     if (!isServiceName(name, allowNested)) return [];
-    const host = decodedHost(name, hostsKey(name), node, false, warn);
+    const host = hostOf(name, node, false, warn);
     if (host === undefined) return [];
     const uuid = node.key.slice(node.key.lastIndexOf("/") + 1);
     const ports = Object.entries(host.ports).sort(([a], [b]) => (a < b ? -1 : 1));
@@ -114,7 +120,7 @@ class DiscoveryBackend implements Backend {
           code: "HOST_INVALID",
           service: name,
           key: node.key,
-          message: `its port of scheme ${JSON.stringify(scheme)} is no number from 0 to 65535`,
+          message: `its port for ${JSON.stringify(scheme)} is not a number from 0 to 65535`,
         });
         return [];
       }
@@ -137,13 +143,13 @@ function serviceOf({ key }: KeyNode): string {
   return key.slice(servicesKey.length + 1, Math.max(key.lastIndexOf("/"), 0));
 }
 
-function hostOf({ id, host, port, tags, meta }: InstanceData): HostInit {
+function initOf({ id, host, port, tags, meta }: InstanceData): HostInit {
   if (id.includes("/") || id.startsWith("_") || id === "." || id === "..")
-    invalid('an id is a segment of a key here: it must not hold "/", begin with "_", or be "." or ".."');
-  if (meta !== undefined) invalid("this layout has no place for meta");
+    invalid('an id must not contain "/", begin with "_", or be "." or "..": it becomes a segment of a key');
+  if (meta !== undefined) invalid("this layout cannot store meta");
   const other = tags.find((tag) => !tag.startsWith(schemeTag) && !tag.startsWith(shardTag));
   if (other !== undefined)
-    invalid(`this layout has no place for the tag "${other}", only for "${schemeTag}..." and "${shardTag}..."`);
+    invalid(`this layout cannot store the tag "${other}", only "${schemeTag}..." and "${shardTag}..."`);
   const [scheme = "http", secondScheme] = valuesOf(tags, schemeTag);
   const [shard, secondShard] = valuesOf(tags, shardTag);
   if (secondScheme !== undefined || secondShard !== undefined) invalid("an instance has one scheme and one shard");
@@ -157,3 +163,13 @@ function valuesOf(tags: readonly string[], prefix: string): readonly string[] {
 function invalid(message: string): never {
   throw new AgentError("ERR_INVALID_REGISTRATION", message);
 }
+
+const discoveryAgentChecks: Checks<EtcdDiscoveryAgentOptions> = {
+  // checked by the agent itself
+  advertiseAddress: anything,
+  defaultTags: anything,
+  // checked below, by its class
+  discovery: (what, value) => {
+    if (value === undefined) badArgument(`${what} must be made by createDiscovery`);
+  },
+};

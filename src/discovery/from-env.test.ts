@@ -67,5 +67,5 @@ test("what cannot be meant is a CONFIG error", () => {
     { ETCD_HOSTS: " , " },
     { ETCD_HOST: "ftp://a:1" },
   ];
-  for (const env of bad) assert.throws(() => clientFromEnv(env), { code: "CONFIG" }, JSON.stringify(env));
+  for (const env of bad) assert.throws(() => clientFromEnv(env), { code: "ERR_CONFIG" }, JSON.stringify(env));
 });

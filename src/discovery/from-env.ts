@@ -6,23 +6,25 @@ import { DiscoveryError } from "./errors.js";
 type Env = Readonly<Record<string, string | undefined>>;
 
 /**
- * A client of the etcd that the environment describes, as for the Go library: ETCD_HOSTS, else ETCD_HOST, else a docker
- * link, else http://localhost:2379; ETCD_CACERT, ETCD_TLS_CERT and ETCD_TLS_KEY, files or, with ETCD_TLS_INMEMORY=true,
- * base64 of PEM. Empty is unset.
+ * Makes a client of the etcd that the environment describes, as the Go library does. Endpoints: ETCD_HOSTS, else ETCD_HOST,
+ * else a Docker link, else http://localhost:2379. TLS: ETCD_CACERT, ETCD_TLS_CERT and ETCD_TLS_KEY, paths of files or, with
+ * ETCD_TLS_INMEMORY=true, PEM in base64. An empty variable counts as unset.
  *
- * @param env @default process.env
- * @throws {DiscoveryError} `CONFIG`
+ * @param env default: `process.env`
+ * @throws {DiscoveryError} `ERR_CONFIG`
  */
 export function clientFromEnv(env: Env = process.env): Client {
   const options = clientOptionsFromEnv(env);
   try {
     return new Client(options);
   } catch (error) {
-    throw new DiscoveryError("CONFIG", "the environment gives no usable etcd endpoints", { cause: plainCause(error) });
+    throw new DiscoveryError("ERR_CONFIG", "the environment does not describe usable etcd endpoints", {
+      cause: plainCause(error),
+    });
   }
 }
 
-/** What {@link clientFromEnv} makes its client with; to be changed first. @throws {DiscoveryError} `CONFIG` */
+/** The options that {@link clientFromEnv} makes its client with, to change them first. @throws {DiscoveryError} `ERR_CONFIG` */
 export function clientOptionsFromEnv(env: Env = process.env): ClientOptions {
   const tls = tlsOf(env);
   const endpoints = hostsOf(env).map((host) => (tls === undefined ? host : host.replace(/^http:\/\//i, "https://")));
@@ -31,12 +33,12 @@ export function clientOptionsFromEnv(env: Env = process.env): ClientOptions {
 
 let shared: Client | undefined;
 
-/** The client that the process's environment describes; made at the first call, the same ever after. @throws {DiscoveryError} `CONFIG` */
+/** The client that the environment of the process describes: made by the first call, and the same from then on. @throws {DiscoveryError} `ERR_CONFIG` */
 export function client(): Client {
   return (shared ??= clientFromEnv());
 }
 
-/** The keys of {@link client}. @throws {DiscoveryError} `CONFIG` */
+/** The keys of {@link client}. @throws {DiscoveryError} `ERR_CONFIG` */
 export function kapi(): KeysAPI {
   return keysOf(client());
 }
@@ -49,18 +51,18 @@ function hostsOf(env: Env): readonly string[] {
     valueOf(env, "ETCD_HOST") ?? link ?? "http://localhost:2379",
   ];
   const trimmed = hosts.map((host) => host.trim()).filter((host) => host !== "");
-  if (trimmed.length === 0) throw new DiscoveryError("CONFIG", "ETCD_HOSTS or ETCD_HOST holds no endpoint");
+  if (trimmed.length === 0) throw new DiscoveryError("ERR_CONFIG", "ETCD_HOSTS or ETCD_HOST contains no endpoint");
   return trimmed.map((host) => (/^[a-z][a-z\d+.-]*:\/\//i.test(host) ? host : `http://${host}`));
 }
 
-/** undefined for plain HTTP, which it is only where nothing asks for TLS. */
+/** undefined for plain HTTP: no variable for TLS is set. */
 function tlsOf(env: Env): TlsOptions | undefined {
   const inMemory = env["ETCD_TLS_INMEMORY"] === "true";
   const ca = pemOf(env, "ETCD_CACERT", inMemory);
   const cert = pemOf(env, "ETCD_TLS_CERT", inMemory);
   const key = pemOf(env, "ETCD_TLS_KEY", inMemory);
   if ((cert === undefined) !== (key === undefined))
-    throw new DiscoveryError("CONFIG", "ETCD_TLS_CERT and ETCD_TLS_KEY go together, and one is not set");
+    throw new DiscoveryError("ERR_CONFIG", "ETCD_TLS_CERT and ETCD_TLS_KEY must both be set, or neither");
   if (cert === undefined && ca === undefined) return undefined;
   return { ca, cert, key };
 }
@@ -70,13 +72,13 @@ function pemOf(env: Env, name: string, inMemory: boolean): string | undefined {
   if (value === undefined) return undefined;
   if (inMemory) {
     const pem = Buffer.from(value, "base64").toString();
-    if (!pem.includes("-----BEGIN ")) throw new DiscoveryError("CONFIG", `${name} is not base64 of PEM text`);
+    if (!pem.includes("-----BEGIN ")) throw new DiscoveryError("ERR_CONFIG", `${name} is not PEM in base64`);
     return pem;
   }
   try {
     return readFileSync(value, "utf8");
   } catch (error) {
-    throw new DiscoveryError("CONFIG", `the file that ${name} names cannot be read`, { cause: plainCause(error) });
+    throw new DiscoveryError("ERR_CONFIG", `the file named by ${name} cannot be read`, { cause: plainCause(error) });
   }
 }
 

@@ -1,3 +1,4 @@
+import { isObject, JsonReader, type Read } from "../util/reader.js";
 import { DiscoveryError } from "./errors.js";
 
 /** An object as Go's encoding/json writes it, field by field, in the order given. A Map becomes an object. */
@@ -26,77 +27,30 @@ function goString(text: string): string {
 }
 
 /**
- * The fields of a JSON object, read as Go reads them into a struct: a name counts in any case, the exact one before
- * others, and null is absent.
+ * Reads a JSON object as Go reads it into a struct: a field counts in any case, the exact name first, and null is absent.
+ *
+ * @param what names the object in messages; the text is never quoted, since it may contain a password
+ * @throws {DiscoveryError} `ERR_DECODE`: the text is not a JSON object; later, a field is not what it should be
  */
-export class GoFields {
-  readonly #what: string;
-  readonly #fields: ReadonlyMap<string, unknown>;
-  readonly #taken = new Set<string>();
-
-  /** @param what what it is, for messages. @throws {DiscoveryError} `DECODE`: no JSON object. The text is not quoted: it may hold a password */
-  constructor(what: string, text: string) {
-    this.#what = what;
-    this.#fields = new Map(Object.entries(parseObject(what, text)));
-  }
-
-  /** "" where absent. */
-  text(name: string): string {
-    const value = this.#take(name);
-    return value === undefined ? "" : this.#textOf(name, value);
-  }
-
-  /** False where absent. */
-  flag(name: string): boolean {
-    const value = this.#take(name) ?? false;
-    if (typeof value !== "boolean") this.#refuse(name, "true or false");
-    return value;
-  }
-
-  /** undefined where absent. Numbers, which Go refuses, are taken for their text. */
-  texts(name: string): Record<string, string> | undefined {
-    const value = this.#take(name);
-    if (value === undefined) return undefined;
-    if (typeof value !== "object" || value === null || Array.isArray(value)) this.#refuse(name, "an object");
-    return Object.fromEntries(
-      Object.entries(value)
-        .filter(([, each]) => each !== null)
-        .map(([key, each]) => [key.toWellFormed(), this.#textOf(name, typeof each === "number" ? String(each) : each)]),
-    );
-  }
-
-  /** The fields that were not asked for, to be kept when the object is written again. */
-  rest(): readonly (readonly [string, unknown])[] {
-    return [...this.#fields].filter(([name]) => !this.#taken.has(name.toLowerCase()));
-  }
-
-  #take(name: string): unknown {
-    this.#taken.add(name);
-    const found = this.#fields.has(name)
-      ? name
-      : [...this.#fields.keys()].findLast((each) => each.toLowerCase() === name);
-    return found === undefined ? undefined : (this.#fields.get(found) ?? undefined);
-  }
-
-  #textOf(name: string, value: unknown): string {
-    if (typeof value !== "string") this.#refuse(name, "text");
-    return value.toWellFormed();
-  }
-
-  #refuse(name: string, wanted: string): never {
-    throw new DiscoveryError("DECODE", `${this.#what}: field "${name}" is not ${wanted}`);
-  }
+export function readGoObject(what: string, text: string): JsonReader {
+  return JsonReader.parse(text, {
+    error: (problem) => new DiscoveryError("ERR_DECODE", `${what}: ${problem}`),
+    anyCase: true,
+  });
 }
 
-function parseObject(what: string, text: string): object {
-  let value: unknown;
-  try {
-    value = JSON.parse(text) as unknown;
-  } catch {
-    // the parser's message quotes the text
-    throw new DiscoveryError("DECODE", `${what} is not JSON`);
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw new DiscoveryError("DECODE", `${what} is not a JSON object`);
-  return value;
-}
+/** A string that UTF-8 can encode. */
+export const goText: Read<string> = (value, place) =>
+  typeof value === "string" ? value.toWellFormed() : place.refuse("is not a string");
+
+/** The map of a host's ports. A port that is a number, which Go refuses, is read as its text; null is left out. */
+export const goPorts: Read<Record<string, string>> = (value, place) => {
+  if (!isObject(value)) return place.refuse("is not an object");
+  const fields = Object.entries(value).filter(([, port]) => port !== null);
+  return Object.fromEntries(
+    fields.map(([scheme, port]) => [
+      scheme.toWellFormed(),
+      goText(typeof port === "number" ? String(port) : port, place.at(scheme)),
+    ]),
+  );
+};

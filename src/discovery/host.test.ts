@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { UsageError } from "../core/index.js";
 import { DiscoveryError } from "./errors.js";
-import { decodeHost, encodeHost, hostList, newHost, type HostInit } from "./host.js";
+import { readHost, encodeHost, hostList, newHost, type HostInit } from "./host.js";
 import { decodeInfo, encodeInfo, infoOf } from "./service-info.js";
 
 const uuid = "2d28921b-b38c-4953-a3c4-2435f02652a7-node-1.internal.dev";
@@ -19,9 +19,9 @@ const goInfos = [
 ];
 
 test("discovery 9: what the Go library wrote decodes to the same values and encodes to the same bytes", () => {
-  for (const text of goHosts) assert.equal(encodeHost(decodeHost("k", text)), text);
+  for (const text of goHosts) assert.equal(encodeHost(readHost("k", text)), text);
   for (const text of goInfos) assert.equal(encodeInfo(decodeInfo("k", text)), text);
-  const host = decodeHost("k", goHosts[0] ?? "");
+  const host = readHost("k", goHosts[0] ?? "");
   assert.deepEqual(Object.fromEntries(Object.entries(host)), {
     hostname: "public-domain.dev",
     name: "my-service",
@@ -49,23 +49,23 @@ test("map keys are sorted by their bytes, whatever an object does to its own ord
 test("discovery 8: < > & and line separators are escaped as Go does, and read back", () => {
   const host = newHost("a", { hostname: "h", user: "u<&>é\u2028\u2029" }, "box");
   assert.ok(encodeHost(host).includes('"user":"u\\u003c\\u0026\\u003eé\\u2028\\u2029"'));
-  assert.equal(decodeHost("k", encodeHost(host)).user, "u<&>é\u2028\u2029");
+  assert.equal(readHost("k", encodeHost(host)).user, "u<&>é\u2028\u2029");
 });
 
 test("discovery 10: field names count in any case, the exact one first", () => {
-  assert.equal(decodeHost("k", '{"User":"x","name":"h","ports":{}}').user, "x");
-  assert.equal(decodeHost("k", '{"USER":"y","user":"x","User":"z","name":"h"}').user, "x");
+  assert.equal(readHost("k", '{"User":"x","name":"h","ports":{}}').user, "x");
+  assert.equal(readHost("k", '{"USER":"y","user":"x","User":"z","name":"h"}').user, "x");
 });
 
 test("fields that we do not know are kept", () => {
   const text = '{"name":"h","service_name":"a","ports":{},"zone":{"b":1,"a":[null,"<"]},"weight":3}';
-  assert.equal(encodeHost(decodeHost("k", text).with({ user: "", password: "" })), text.replace("<", "\\u003c"));
+  assert.equal(encodeHost(readHost("k", text).with({ user: "", password: "" })), text.replace("<", "\\u003c"));
   const info = '{"name":"a","critical":false,"zone":"z"}';
   assert.equal(encodeInfo(decodeInfo("k", info)), info);
 });
 
 test("null is absent, a port may be a number", () => {
-  const host = decodeHost("k", '{"name":"h","user":null,"public":null,"ports":{"http":80,"none":null}}');
+  const host = readHost("k", '{"name":"h","user":null,"public":null,"ports":{"http":80,"none":null}}');
   assert.deepEqual([host.user, host.public, host.ports], [undefined, false, { http: "80" }]);
 });
 
@@ -81,10 +81,10 @@ test("what is no host is refused, and not quoted", () => {
     '{"ports":{"http":true}}',
   ]) {
     assert.throws(
-      () => decodeHost("/services/a/b", text),
+      () => readHost("/services/a/b", text),
       (error: unknown) =>
         error instanceof DiscoveryError &&
-        error.code === "DECODE" &&
+        error.code === "ERR_DECODE" &&
         !error.message.includes("secret") &&
         error.cause === undefined,
     );
@@ -133,8 +133,10 @@ test("discovery 31: an empty scheme is http, else https", () => {
   const url = (ports: Record<string, string>): string => newHost("a", { hostname: "h", ports }, "box").url("", "/path");
   assert.equal(url({ https: "443", http: "80" }), "http://h:80/path");
   assert.equal(url({ https: "443", tcp: "1" }), "https://h:443/path");
-  assert.throws(() => url({ tcp: "1" }), { code: "UNKNOWN_SCHEME" });
-  assert.throws(() => newHost("a", { hostname: "h", ports: {} }, "box").url("toString"), { code: "UNKNOWN_SCHEME" });
+  assert.throws(() => url({ tcp: "1" }), { code: "ERR_UNKNOWN_SCHEME" });
+  assert.throws(() => newHost("a", { hostname: "h", ports: {} }, "box").url("toString"), {
+    code: "ERR_UNKNOWN_SCHEME",
+  });
 });
 
 test("discovery 32: credentials are escaped, unless raw", () => {
@@ -165,13 +167,13 @@ test("the private URL has the private names, or those of the public one where th
     "box",
   );
   assert.equal(host.privateUrl("tcp"), "tcp://p:2");
-  assert.throws(() => host.privateUrl(), { code: "UNKNOWN_SCHEME" });
-  assert.equal(decodeHost("k", '{"name":"h1","ports":{"http":"1"}}').privateUrl("http", "/p"), "http://h1:1/p");
+  assert.throws(() => host.privateUrl(), { code: "ERR_UNKNOWN_SCHEME" });
+  assert.equal(readHost("k", '{"name":"h1","ports":{"http":"1"}}').privateUrl("http", "/p"), "http://h1:1/p");
 });
 
 test("discovery 49: hosts name themselves", () => {
   const hosts = hostList([
-    decodeHost("k", '{"name":"public.dev"}'),
+    readHost("k", '{"name":"public.dev"}'),
     newHost("a", { hostname: "x", privateHostname: "test-private.dev" }, "box"),
   ]);
   assert.equal(hosts.toString(), "public.dev, test-private.dev");

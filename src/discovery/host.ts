@@ -1,52 +1,62 @@
 import { randomUUID } from "node:crypto";
-import { badArgument, requireBoolean, requireOptions, requireText } from "../util/validate.js";
-import { goObject, GoFields, sortedByBytes } from "./go-json.js";
+import { optional, requireFields, anything, type Check, type Checks } from "../util/fields.js";
+import { flag, isObject } from "../util/reader.js";
+import { badArgument, requireBoolean, requireText } from "../util/validate.js";
+import { goObject, goPorts, goText, readGoObject, sortedByBytes } from "./go-json.js";
 import { urlOf, type Ports, type UrlOptions } from "./url.js";
 
-/** What a host says of itself when it registers. */
+/** What a host registers with. */
 export interface HostInit {
-  /** Where it is reached: from anywhere if public, else from the private network. */
+  /** Where the host is reached: from anywhere if public, else from the private network. */
   readonly hostname: string;
+  /** Which port speaks which scheme. Absent: none. */
   readonly ports?: Ports | undefined;
   /** Absent: no credentials in URLs. */
   readonly user?: string | undefined;
+  /** Absent: an empty one. */
   readonly password?: string | undefined;
-  /** Reachable from anywhere, and with credentials that all hosts of the service share. @default false */
+  /** Whether it is reachable from anywhere, with credentials that all hosts of the service share. @default false */
   readonly public?: boolean | undefined;
-  /** @default `hostname` if private, else the machine's name */
+  /** The host's name on the private network. @default `hostname` if private, else the machine's name */
   readonly privateHostname?: string | undefined;
-  /** @default `ports` */
+  /** Which port speaks which scheme on the private network. @default `ports` */
   readonly privatePorts?: Ports | undefined;
-  /** @default false */
+  /** Whether the service is critical; only stored. @default false */
   readonly critical?: boolean | undefined;
-  /** A group of hosts inside the service. */
+  /** A group of hosts within the service. Absent: none. */
   readonly shard?: string | undefined;
 }
 
-/** One running host of a service, as etcd holds it. */
+/** One running host of a service, as etcd holds it. Frozen. */
 export interface Host extends HostInit {
-  /** Of the service; "" in data of libraries before 5.0. */
+  /** The name of the service; "" in data of libraries before 5.0. */
   readonly name: string;
-  /** The last segment of its key; absent in data of libraries before 5.0. */
+  /** The last segment of the host's key; absent in data of libraries before 5.0. */
   readonly uuid?: string;
   readonly ports: Ports;
   readonly public: boolean;
   readonly critical: boolean;
-  /** @param scheme one of `ports`; absent or "": http, else https. @throws {DiscoveryError} `UNKNOWN_SCHEME` */
+  /**
+   * A URL of the host.
+   *
+   * @param scheme one of `ports`; absent or "": http, else https
+   * @param path a "/" is put before it where it is missing
+   * @throws {DiscoveryError} `ERR_UNKNOWN_SCHEME`
+   */
   url(scheme?: string, path?: string, options?: UrlOptions): string;
-  /** The same on the private network; without a private hostname the same as `url`. @throws {DiscoveryError} `UNKNOWN_SCHEME` */
+  /** The same on the private network; without a private hostname the same as {@link url}. @throws {DiscoveryError} `ERR_UNKNOWN_SCHEME` */
   privateUrl(scheme?: string, path?: string, options?: UrlOptions): string;
-  /** The object that etcd holds, with the names and the order of the Go library. */
+  /** The object that etcd holds, with the names and in the order of the Go library. */
   toJSON(): Record<string, unknown>;
 }
 
-/** Hosts, in the order of their keys. */
+/** Hosts in the order of their keys. Frozen. */
 export interface Hosts extends ReadonlyArray<Host> {
-  /** Their private hostnames, or their hostnames, with ", " between. */
+  /** Their private hostnames, else their hostnames, separated by ", ". */
   toString(): string;
 }
 
-/** All that is stored, in the words of this package; "" and false are absent. `ports` may be null on the wire. */
+/** Everything that is stored, by the names of this package; "" and false are absent on the wire, undefined `ports` are null. */
 interface HostFields {
   readonly hostname: string;
   readonly name: string;
@@ -62,7 +72,7 @@ interface HostFields {
   readonly rest: readonly (readonly [string, unknown])[];
 }
 
-/** For this folder; others see a {@link Host}. */
+/** A host of this room; others see a {@link Host}. */
 export class StoredHost implements Host {
   readonly hostname: string;
   readonly name: string;
@@ -134,33 +144,73 @@ export class StoredHost implements Host {
   }
 }
 
-/** The bytes that the Go library would write. */
+/** The value of a host's key: the bytes that the Go library would write. */
 export function encodeHost(host: Host): string {
   return goObject(
     Object.entries(host.toJSON()).map(([name, value]) => [
       name,
-      name.endsWith("ports") && isRecord(value) ? sortedByBytes(value) : value,
+      name.endsWith("ports") && isObject(value) ? sortedByBytes(value) : value,
     ]),
   );
 }
 
-/** @param key for messages. @throws {DiscoveryError} `DECODE` */
-export function decodeHost(key: string, text: string): StoredHost {
-  const fields = new GoFields(`host ${JSON.stringify(key)}`, text);
+/**
+ * Reads a host.
+ *
+ * @param key names it in messages
+ * @throws {DiscoveryError} `ERR_DECODE`
+ */
+export function readHost(key: string, text: string): StoredHost {
+  const fields = readGoObject(`host ${JSON.stringify(key)}`, text);
   return new StoredHost({
-    hostname: fields.text("name"),
-    name: fields.text("service_name"),
-    ports: fields.texts("ports"),
-    user: fields.text("user"),
-    password: fields.text("password"),
-    public: fields.flag("public"),
-    privateHostname: fields.text("private_hostname"),
-    privatePorts: fields.texts("private_ports") ?? {},
-    critical: fields.flag("critical"),
-    shard: fields.text("shard"),
-    uuid: fields.text("uuid"),
+    hostname: fields.get("name", goText) ?? "",
+    name: fields.get("service_name", goText) ?? "",
+    ports: fields.get("ports", goPorts),
+    user: fields.get("user", goText) ?? "",
+    password: fields.get("password", goText) ?? "",
+    public: fields.get("public", flag) ?? false,
+    privateHostname: fields.get("private_hostname", goText) ?? "",
+    privatePorts: fields.get("private_ports", goPorts) ?? {},
+    critical: fields.get("critical", flag) ?? false,
+    shard: fields.get("shard", goText) ?? "",
+    uuid: fields.get("uuid", goText) ?? "",
     rest: fields.rest(),
   });
+}
+
+/**
+ * Reads the value of a host's key, as the Go library writes it.
+ *
+ * @example
+ * const host = decodeHost((await keys.get("/services/api/1")).node.value);
+ * @throws {DiscoveryError} `ERR_DECODE`; the message does not quote the text
+ * @throws {UsageError} `text` is not a string
+ */
+export function decodeHost(text: string): Host {
+  requireText("text", text);
+  return readHost("", text);
+}
+
+/** How {@link createHost} fills in what is not given. */
+export interface CreateHostOptions {
+  /** The last segment of the key. @default a random UUID, "-", and the private hostname */
+  readonly uuid?: string | undefined;
+  /** The name of the machine: the default of a public host's private hostname. @default "" */
+  readonly machineName?: string | undefined;
+}
+
+/**
+ * Makes a host without registering it, for tests, and for programs that write hosts themselves: `encodeHost` makes the
+ * value of its key.
+ *
+ * @param service the name of the service
+ * @throws {UsageError} for a bad field
+ */
+export function createHost(service: string, init: HostInit, options: CreateHostOptions = {}): Host {
+  requireText("service", service);
+  requireFields("options", options, createHostChecks);
+  const host = newHost(service, init, options.machineName ?? "");
+  return options.uuid === undefined ? host : host.as(options.uuid);
 }
 
 /** The host that a registration writes. @throws {UsageError} for a bad field */
@@ -171,7 +221,7 @@ export function newHost(service: string, init: HostInit, machineName: string): S
   const privateHostname =
     [init.privateHostname ?? "", isPublic ? "" : hostname, machineName].find((name) => name !== "") ?? "";
   if (/[/\p{Cc}]/u.test(privateHostname))
-    badArgument('host.privateHostname becomes part of a key and must not hold a "/" or control characters');
+    badArgument('host.privateHostname becomes part of a key and must not contain a "/" or control characters');
   const privatePorts = isEmpty(init.privatePorts ?? {}) ? ports : init.privatePorts;
   return new StoredHost({
     hostname,
@@ -199,52 +249,40 @@ export function hostList(hosts: readonly Host[]): Hosts {
 }
 
 function requireHostInit(init: HostInit): void {
-  if ((init as HostInit | undefined) === undefined) badArgument("host must be an object");
-  requireOptions("host", init, hostNames);
-  const { hostname, ports, privatePorts, user, password, privateHostname, shard } = init;
-  for (const [name, text] of Object.entries({
-    hostname,
-    user: user ?? "",
-    password: password ?? "",
-    privateHostname: privateHostname ?? "",
-    shard: shard ?? "",
-  })) {
-    requireText(`host.${name}`, text);
-  }
-  requireBoolean("host.public", init.public);
-  requireBoolean("host.critical", init.critical);
-  requirePorts("host.ports", ports);
-  requirePorts("host.privatePorts", privatePorts);
+  requireFields("host", init, hostChecks);
 }
 
-function requirePorts(what: string, ports: unknown): void {
-  if (ports === undefined) return;
-  if (!isRecord(ports)) badArgument(`${what} must be an object of scheme: port`);
+const requirePorts: Check = (what, ports) => {
+  if (!isObject(ports)) badArgument(`${what} must be an object of scheme: port`);
   for (const [scheme, port] of Object.entries(ports)) {
     requireText(`a scheme of ${what}`, scheme);
     requireText(`${what}.${scheme}`, port);
   }
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
+};
 
 function isEmpty(ports: Ports): boolean {
   return Object.keys(ports).length === 0;
 }
 
-/** Those of a host that was read are known too, so that it can be registered elsewhere; what they say is made anew. */
-const hostNames: ReadonlySet<string> = new Set<keyof Host>([
-  "hostname",
-  "ports",
-  "user",
-  "password",
-  "public",
-  "privateHostname",
-  "privatePorts",
-  "critical",
-  "shard",
-  "name",
-  "uuid",
-]);
+/** Also the fields of a host that was read, so that it can be registered elsewhere: name and uuid are made anew. */
+const hostChecks: Checks<Host> = {
+  hostname: requireText,
+  ports: optional(requirePorts),
+  user: optional(requireText),
+  password: optional(requireText),
+  public: requireBoolean,
+  privateHostname: optional(requireText),
+  privatePorts: optional(requirePorts),
+  critical: requireBoolean,
+  shard: optional(requireText),
+  name: anything,
+  uuid: anything,
+  url: anything,
+  privateUrl: anything,
+  toJSON: anything,
+};
+
+const createHostChecks: Checks<CreateHostOptions> = {
+  uuid: optional(requireText),
+  machineName: optional(requireText),
+};

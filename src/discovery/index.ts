@@ -4,7 +4,15 @@ export { DiscoveryError, type DiscoveryErrorCode } from "./errors.js";
 export { createEtcdAgent, type EtcdAgentOptions } from "./etcd-agent.js";
 export { createEtcdDiscoveryAgent, type EtcdDiscoveryAgentOptions } from "./etcd-discovery-agent.js";
 export { client, clientFromEnv, clientOptionsFromEnv, kapi } from "./from-env.js";
-export type { Host, HostInit, Hosts } from "./host.js";
+export {
+  createHost,
+  decodeHost,
+  encodeHost,
+  type CreateHostOptions,
+  type Host,
+  type HostInit,
+  type Hosts,
+} from "./host.js";
 export type { KeepAliveMode } from "./owned-key.js";
 export type { GetOptions, HostResponse, QueryOptions, Service, ServiceResponse } from "./lookup.js";
 export { HEARTBEAT_DURATION, type RegisterOptions } from "./register.js";

@@ -1,16 +1,12 @@
-import {
-  badArgument,
-  requireFunction,
-  requireMs,
-  requireOptions,
-  requireSignal,
-  requireTtlMs,
-} from "../util/validate.js";
+import { anything, choice, optional, requireFields, type Checks } from "../util/fields.js";
+import type { StalledWarning } from "../util/stalled-warning.js";
+import { requireFunction, requireMs, requireSignal, requireTtlMs } from "../util/validate.js";
 import type { KeepAliveMode, KeyConflict } from "./owned-key.js";
 
 /** `degraded`: it was written, and the last heartbeat failed or found the key taken over; the key may have expired. */
 export type KeepAliveState = "registered" | "degraded";
 
+/** How to keep a key alive. */
 export interface KeptKeyOptions {
   /** How long the key lives without a heartbeat, in ms; at least 1000, rounded up to whole seconds. */
   readonly ttlMs: number;
@@ -28,31 +24,26 @@ export interface KeptKeyOptions {
   readonly onError?: ((error: unknown) => void) | undefined;
   /** Called when somebody else has written the key. */
   readonly onConflict?: ((conflict: KeyConflict) => void) | undefined;
+  /** Warns if nobody listens and it gets nowhere. Absent: nothing does. */
+  readonly stalled?: StalledWarning | undefined;
   /** Ends it as `close` does. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /** @throws {UsageError} for a bad option */
 export function requireKeptKeyOptions(options: KeptKeyOptions): void {
-  requireOptions("options", options, keptKeyOptionNames);
-  requireTtlMs("options.ttlMs", options.ttlMs);
-  if (options.beatMs !== undefined) requireMs("options.beatMs", options.beatMs);
-  if (options.retryMs !== undefined) requireMs("options.retryMs", options.retryMs);
-  if (!["refresh", "set", undefined].includes(options.mode)) badArgument('options.mode must be "refresh" or "set"');
-  requireFunction("options.onState", options.onState);
-  requireFunction("options.onError", options.onError);
-  requireFunction("options.onConflict", options.onConflict);
-  requireSignal("options.signal", options.signal);
+  requireFields("options", options, keptKeyChecks);
 }
 
-const keptKeyOptionNames: ReadonlySet<string> = new Set<keyof KeptKeyOptions>([
-  "ttlMs",
-  "beatMs",
-  "mode",
-  "retryMs",
-  "removal",
-  "onState",
-  "onError",
-  "onConflict",
-  "signal",
-]);
+const keptKeyChecks: Checks<KeptKeyOptions> = {
+  ttlMs: requireTtlMs,
+  beatMs: optional(requireMs),
+  mode: choice("refresh", "set"),
+  retryMs: optional(requireMs),
+  removal: choice("compare", "read"),
+  onState: requireFunction,
+  onError: requireFunction,
+  onConflict: requireFunction,
+  stalled: anything,
+  signal: requireSignal,
+};

@@ -1,11 +1,16 @@
 import { SdkError, UsageError, type KeysAPI } from "../core/index.js";
 import { Backoff } from "../util/backoff.js";
 import { bounded } from "../util/bounded.js";
+import { safeCallback } from "../util/callback.js";
+import { noop } from "../util/deferred.js";
+import { messageOf } from "../util/error-like.js";
+import { closedError, Handle } from "../util/handle.js";
 import { log } from "../util/log.js";
 import { linkSignal, onAbort, sleep, type Link } from "../util/signals.js";
+import type { StalledWarning } from "../util/stalled-warning.js";
+import { retryAfterOf } from "../util/transient.js";
 import { requireText } from "../util/validate.js";
 import { DiscoveryError } from "./errors.js";
-import { wordsOf } from "./warning.js";
 import { requireKeptKeyOptions, type KeepAliveState, type KeptKeyOptions } from "./kept-key-options.js";
 import { OwnedKey } from "./owned-key.js";
 
@@ -24,20 +29,19 @@ export class KeptKey implements AsyncDisposable {
   readonly key: string;
   /** Resolves with the first successful write. Rejects with the abort reason, or a `UsageError` `ERR_CLOSED`, if it ends before. */
   readonly written: Promise<void>;
-  /** Resolves when all is over, the removal included: to undefined after `close` or an abort, else to the error, such as a closed client or a removal that failed. */
-  readonly closed: Promise<unknown>;
+  readonly #handle: Handle;
+  readonly #what: string;
   readonly #owned: OwnedKey;
-  readonly #options: KeptKeyOptions;
+  readonly #onState: (state: KeepAliveState) => void;
+  readonly #onError: (error: unknown) => void;
+  readonly #stalled: StalledWarning | undefined;
   readonly #ttlMs: number;
   readonly #beatMs: number;
   readonly #backoff: Backoff;
   /** Longest wait for one endpoint, in ms; grows while none responds in time. */
   #limitMs: number;
-  /** Aborted when it ends, with what `written` and `setValue` reject with. */
-  readonly #ending = new AbortController();
-  /** For the requests of the loop, which may outlive `#ending` for a while. */
+  /** For the requests of the loop, which may outlive the handle's signal for a while. */
   readonly #requests = new AbortController();
-  readonly #unfollow: () => void;
   #waiters: readonly Waiter[] = [];
   #pausing: Link | undefined;
   /** A value arrived after the last write began: skip or cut short the next pause. */
@@ -48,47 +52,49 @@ export class KeptKey implements AsyncDisposable {
   #version = 1;
   #writtenVersion = 0;
   #state: KeepAliveState | undefined;
-  #removal: Promise<void>;
-  #removalFailed = false;
+  #removalFailure: { readonly error: unknown } | undefined;
 
-  /** Starts in the next microtask. @throws {UsageError} for bad arguments */
+  /** Starts after the caller has it. @throws {UsageError} for bad arguments */
   constructor(keys: KeysAPI, key: string, value: string, options: KeptKeyOptions) {
     requireKeptKeyOptions(options);
     requireText("value", value);
-    const { mode = "refresh", retryMs = 1_000, removal = "compare", signal } = options;
+    const { mode = "refresh", retryMs = 1_000, removal = "compare" } = options;
     const ttl = Math.ceil(options.ttlMs / 1_000);
     // checks the key
     keys.watcher(key);
     this.key = key;
+    this.#what = `the registration of ${JSON.stringify(key)}`;
     this.#value = value;
-    this.#options = options;
+    this.#onState = safeCallback("options.onState", options.onState);
+    this.#onError = safeCallback("options.onError", options.onError);
+    this.#stalled = options.stalled;
     this.#ttlMs = ttl * 1_000;
     this.#beatMs = options.beatMs ?? this.#ttlMs / 3;
     this.#limitMs = this.#firstLimitMs();
     this.#backoff = new Backoff(Math.min(firstRetryMs, retryMs), retryMs);
-    this.#owned = new OwnedKey(
-      keys.withLimits(() => ({ headersMs: this.#limitMs, idleMs: this.#limitMs })),
-      key,
-      {
-        ttl,
-        mode,
-        removal,
-        onConflict: (conflict) => {
-          log.discovery("%s: %s", key, conflict);
-          guarded(() => options.onConflict?.(conflict));
-        },
-      },
-    );
+    const limited = keys.withLimits(() => ({ headersMs: this.#limitMs, idleMs: this.#limitMs }));
+    const onConflict = safeCallback("options.onConflict", options.onConflict);
+    this.#owned = new OwnedKey(limited, key, { ttl, mode, removal, onConflict });
     this.written = this.#writtenAt(1);
-    this.#unfollow = onAbort(signal, (reason) => {
+    this.#handle = new Handle(this.#what, {
+      signal: options.signal,
+      run: async ({ signal }) => {
+        this.#stalled?.start();
+        while (!signal.aborted) await this.#pause(await this.#step(signal), signal);
+      },
+      release: () => {
+        this.#stalled?.end();
+        return this.#remove();
+      },
+    });
+    onAbort(this.#handle.signal, (reason) => {
       this.#end(reason);
     });
-    const loop = this.#run();
-    this.#removal = loop.then(
-      () => this.#remove(),
-      () => this.#remove(),
-    );
-    this.closed = this.#ended(loop);
+  }
+
+  /** Resolves when everything is over, the removal included: to undefined after `close()` or an abort, else to the error, such as a closed client or a removal that failed. */
+  get closed(): Promise<unknown> {
+    return this.#handle.closed;
   }
 
   /**
@@ -100,7 +106,7 @@ export class KeptKey implements AsyncDisposable {
    */
   async setValue(value: string): Promise<void> {
     requireText("value", value);
-    if (this.#ending.signal.aborted) throw closedError(this.key);
+    if (this.#handle.signal.aborted) throw closedError(this.#what);
     this.#value = value;
     this.#version++;
     this.#hurried = true;
@@ -115,48 +121,36 @@ export class KeptKey implements AsyncDisposable {
    * @throws {ClusterError | EtcdError | ResponseError | DiscoveryError} the key could not be removed
    */
   async close(): Promise<void> {
-    this.#end(closedError(this.key));
-    if (this.#removalFailed) this.#removal = this.#remove();
-    await this.#removal;
+    const isAgain = this.#removalFailure !== undefined;
+    await this.#handle.close();
+    if (isAgain) await this.#remove();
+    else if (this.#removalFailure !== undefined) throw this.#removalFailure.error;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  async #run(): Promise<void> {
-    try {
-      await Promise.resolve();
-      while (!this.#ending.signal.aborted) await this.#pause(await this.#step());
-    } catch (error) {
-      this.#end(error);
-      throw error;
-    } finally {
-      this.#unfollow();
-      clearTimeout(this.#createTimer);
-      for (const { reject } of this.#waiters) reject(this.#ending.signal.reason);
-      this.#waiters = [];
-    }
-  }
-
   /** One heartbeat; resolves to how long to pause after it, in ms. */
-  async #step(): Promise<number> {
+  async #step(ending: AbortSignal): Promise<number> {
     const sentMs = performance.now();
     let isOurs: boolean;
     try {
       isOurs = await this.#beat();
     } catch (error) {
-      if (this.#ending.signal.aborted) return 0;
+      if (ending.aborted) return 0;
       // the client is closed, or this is a fault of the program: nothing will ever be written
       if (error instanceof UsageError || !(error instanceof SdkError)) throw error;
       this.#limitMs = Math.min(this.#limitMs * 2, Math.max(this.#ttlMs / 2, slowServerMs));
       log.discovery("keeping %s: %s", this.key, error.message);
-      guarded(() => this.#options.onError?.(error));
+      this.#stalled?.failed(error);
+      this.#onError(error);
       if (this.#state !== undefined) this.#enter("degraded");
-      return this.#backoff.next();
+      return Math.max(this.#backoff.next(), retryAfterOf(error));
     }
     // a server that needs as long as the first limit keeps the longer one
     if (performance.now() - sentMs < this.#firstLimitMs()) this.#limitMs = this.#firstLimitMs();
+    this.#stalled?.end();
     this.#backoff.reset();
     this.#enter(isOurs ? "registered" : "degraded");
     return sentMs + this.#beatMs * (1 - Math.random() / 10) - performance.now();
@@ -180,9 +174,9 @@ export class KeptKey implements AsyncDisposable {
     return spareMs * 0.4;
   }
 
-  async #pause(ms: number): Promise<void> {
-    if (ms <= 0 || this.#hurried || this.#ending.signal.aborted) return;
-    const pausing = linkSignal(this.#ending.signal);
+  async #pause(ms: number, ending: AbortSignal): Promise<void> {
+    if (ms <= 0 || this.#hurried || ending.aborted) return;
+    const pausing = linkSignal(ending);
     this.#pausing = pausing;
     try {
       await sleep(ms, pausing.signal);
@@ -196,8 +190,8 @@ export class KeptKey implements AsyncDisposable {
 
   /** Only a create can bring the key back after its removal: it gets time to be answered. All other requests are given up at once. */
   #end(reason: unknown): void {
-    if (this.#ending.signal.aborted) return;
-    this.#ending.abort(reason);
+    for (const { reject } of this.#waiters) reject(reason);
+    this.#waiters = [];
     const giveUp = (): void => {
       this.#requests.abort(reason);
     };
@@ -210,45 +204,31 @@ export class KeptKey implements AsyncDisposable {
       this.#waiters = [...this.#waiters, { version, resolve, reject }];
     });
     // nobody has to wait for it
-    promise.catch(() => undefined);
+    promise.catch(noop);
     return promise;
   }
 
   #enter(state: KeepAliveState): void {
     if (this.#state === state) return;
     this.#state = state;
-    guarded(() => this.#options.onState?.(state));
+    this.#onState(state);
   }
 
   async #remove(): Promise<void> {
+    clearTimeout(this.#createTimer);
     const tooLate = (): DiscoveryError =>
       new DiscoveryError(
-        "CLOSE_TIMEOUT",
+        "ERR_CLOSE_TIMEOUT",
         `etcd did not confirm within ${String(closeTimeoutMs)} ms that ${JSON.stringify(this.key)} is removed`,
       );
     try {
-      this.#removalFailed = false;
+      this.#removalFailure = undefined;
       await bounded(closeTimeoutMs, undefined, tooLate, (signal) => this.#owned.remove(signal));
     } catch (error) {
-      this.#removalFailed = true;
-      log.discovery("%s could not be removed, it will expire: %s", this.key, wordsOf(error));
+      this.#removalFailure = { error };
+      log.discovery("%s could not be removed, it will expire: %s", this.key, messageOf(error));
       throw error;
     }
-  }
-
-  async #ended(loop: Promise<void>): Promise<unknown> {
-    let ended: unknown;
-    try {
-      await loop;
-    } catch (error) {
-      ended = error;
-    }
-    try {
-      await this.#removal;
-    } catch (error) {
-      ended ??= error;
-    }
-    return ended;
   }
 }
 
@@ -256,16 +236,4 @@ interface Waiter {
   readonly version: number;
   readonly resolve: () => void;
   readonly reject: (reason: unknown) => void;
-}
-
-function guarded(handler: () => void): void {
-  try {
-    handler();
-  } catch (error) {
-    log.discovery("a handler threw: %s", wordsOf(error));
-  }
-}
-
-function closedError(key: string): UsageError {
-  return new UsageError("ERR_CLOSED", `the registration of ${JSON.stringify(key)} is closed`);
 }

@@ -1,59 +1,75 @@
-import { abortable } from "../util/signals.js";
-import { requireBoolean, requireOptions, requireSignal } from "../util/validate.js";
+import { asErrorLike } from "../util/error-like.js";
+import { optional, requireFields, type Checks } from "../util/fields.js";
+import { abortable, throwIfAborted } from "../util/signals.js";
+import { requireBoolean, requireSignal, requireText } from "../util/validate.js";
 import { DiscoveryError, type DiscoveryErrorCode } from "./errors.js";
 import { hostList, type Host, type Hosts } from "./host.js";
 import type { ServiceInfo } from "./service-info.js";
 import { urlOf, type Ports, type UrlOptions } from "./url.js";
 
+/** How to look a service up. */
 export interface GetOptions {
+  /** Aborts the requests of the lookup; its calls reject with the reason. */
   readonly signal?: AbortSignal | undefined;
-  /** Reject with `DECODE` when the service's metadata cannot be read, not only warn. @default false */
+  /** Reject with `ERR_DECODE` if the service's metadata cannot be read, instead of only warning. @default false */
   readonly strict?: boolean | undefined;
 }
 
+/** Which hosts to find. */
 export interface QueryOptions {
   /** Only hosts of this shard. Absent or "": all. */
   readonly shard?: string | undefined;
+  /** Aborts the request; the call rejects with the reason. @default the signal of the lookup */
   readonly signal?: AbortSignal | undefined;
-  /** Reject where there is no host. @default false, an empty list */
+  /** Reject if there is no host. @default false, an empty list */
   readonly requireHosts?: boolean | undefined;
-  /** Reject with `DECODE` when a host cannot be read, not only warn. @default false */
+  /** Reject with `ERR_DECODE` if a host cannot be read, instead of only warning. @default false */
   readonly strict?: boolean | undefined;
 }
 
 /** A service as its metadata describes it. */
 export interface Service {
+  /** The name of the service. */
   readonly name: string;
+  /** Whether it is critical, as its hosts say. */
   readonly critical: boolean;
+  /** Where a public service is reached; absent for private ones. */
   readonly hostname?: string;
+  /** Absent: no credentials in URLs. */
   readonly user?: string;
+  /** Absent: an empty one. */
   readonly password?: string;
+  /** Which port speaks which scheme; empty for private services. */
   readonly ports: Ports;
+  /** Whether it is reachable from anywhere, with credentials that all its hosts share. */
   readonly public: boolean;
-  /** @throws {DiscoveryError} `DECODE` if strict; `SERVICE_NOT_FOUND`, `NO_HOST`, `NO_HOST_ON_SHARD` with `requireHosts` */
+  /** Its hosts. @throws {DiscoveryError} `ERR_DECODE` if strict; `ERR_SERVICE_NOT_FOUND`, `ERR_NO_HOST`, `ERR_NO_HOST_ON_SHARD` with `requireHosts` */
   all(options?: QueryOptions): Promise<Hosts>;
-  /** The first by key. @throws {DiscoveryError} `SERVICE_NOT_FOUND`, `NO_HOST`, `NO_HOST_ON_SHARD` */
+  /** The first by key. @throws {DiscoveryError} `ERR_SERVICE_NOT_FOUND`, `ERR_NO_HOST`, `ERR_NO_HOST_ON_SHARD` */
   first(options?: QueryOptions): Promise<Host>;
-  /** One at random. @throws {DiscoveryError} `SERVICE_NOT_FOUND`, `NO_HOST`, `NO_HOST_ON_SHARD` */
+  /** One at random. @throws {DiscoveryError} `ERR_SERVICE_NOT_FOUND`, `ERR_NO_HOST`, `ERR_NO_HOST_ON_SHARD` */
   one(options?: QueryOptions): Promise<Host>;
-  /** Of a public service its own; else, or with a shard, of one host at random. @throws {DiscoveryError} `UNKNOWN_SCHEME`, and what `one` throws */
+  /** A URL: of a public service its own; else, or with a shard, that of one host at random. @throws {DiscoveryError} `ERR_UNKNOWN_SCHEME`, and what `one` throws */
   url(scheme?: string, path?: string, options?: QueryOptions & UrlOptions): Promise<string>;
 }
 
-/** One host, asked for when one of these is called, and only once. */
+/** A lazy lookup of one host: etcd is queried on the first call of a method, and only once. */
 export interface HostResponse {
-  /** What the others would reject with. */
+  /** What the others would reject with; undefined if nothing is wrong. */
   err(): Promise<Error | undefined>;
+  /** The host. */
   host(): Promise<Host>;
+  /** See {@link Host.url}. */
   url(scheme?: string, path?: string, options?: UrlOptions): Promise<string>;
+  /** See {@link Host.privateUrl}. */
   privateUrl(scheme?: string, path?: string, options?: UrlOptions): Promise<string>;
 }
 
-/** A service, asked for when one of these is called, and only once. Made and dropped, it costs nothing. */
+/** A lazy lookup of a service: etcd is queried on the first call of a method, and the metadata only once. */
 export interface ServiceResponse {
-  /** What `service` would reject with. */
+  /** What `service` would reject with; undefined if nothing is wrong. */
   err(): Promise<Error | undefined>;
-  /** Of one that nobody registered: its name, and nothing else. */
+  /** The service; if nobody has registered it, its name and nothing else. */
   service(): Promise<Service>;
   /** See {@link Service.all}. */
   all(options?: QueryOptions): Promise<Hosts>;
@@ -67,21 +83,22 @@ export interface ServiceResponse {
 
 /** Where services are looked up. */
 export interface ServiceSource {
+  /** The metadata of a service, an empty one if it was never registered. */
   info(service: string, options: GetOptions): Promise<ServiceInfo>;
-  /** undefined where no host was ever registered. */
+  /** The hosts of a service; undefined if no host was ever registered. */
   hosts(service: string, options: GetOptions): Promise<readonly Host[] | undefined>;
-  /** From 0 to below 1. */
+  /** A random number from 0 to below 1. */
   random(): number;
 }
 
-/** The name is checked by the source, when it is asked. */
-export function lookUp(source: ServiceSource, name: string, shard: string, options: GetOptions): ServiceResponse {
+/** Makes a lazy lookup. The arguments are checked when it is used: it must not throw. */
+export function lookUp(source: ServiceSource, name: string, shard: string, options: GetOptions = {}): ServiceResponse {
   let found: Promise<Service> | undefined;
   const service = (): Promise<Service> => (found ??= find(source, name, shard, options));
   const ask = async <T>(query: QueryOptions, next: (service: Service) => Promise<T>): Promise<T> => {
     requireQuery(query);
     const { signal = options.signal } = query;
-    signal?.throwIfAborted();
+    throwIfAborted(signal);
     return next(await (signal === undefined ? service() : abortable(service(), signal)));
   };
   return {
@@ -95,10 +112,8 @@ export function lookUp(source: ServiceSource, name: string, shard: string, optio
 }
 
 async function find(source: ServiceSource, name: string, shard: string, options: GetOptions): Promise<Service> {
-  requireOptions("options", options, getOptionNames);
-  requireSignal("options.signal", options.signal);
-  requireBoolean("options.strict", options.strict);
-  options.signal?.throwIfAborted();
+  requireFields("options", options, getChecks);
+  throwIfAborted(options.signal);
   return new FoundService(source, await source.info(name, options), { shard, signal: options.signal });
 }
 
@@ -134,13 +149,13 @@ class FoundService implements Service {
       strict,
       requireHosts = false,
     } = { ...options, shard: this.#shardOf(options) };
-    signal?.throwIfAborted();
+    throwIfAborted(signal);
     const known = await this.#source.hosts(this.name, { signal, strict });
     const hosts = (known ?? []).filter((host) => shard === "" || host.shard === shard);
     if (requireHosts && hosts.length === 0) {
-      if (known === undefined) this.#refuse("SERVICE_NOT_FOUND", "was never registered");
-      if (known.length === 0) this.#refuse("NO_HOST", "has no host now");
-      this.#refuse("NO_HOST_ON_SHARD", `has no host on shard ${JSON.stringify(shard)}`);
+      if (known === undefined) this.#refuse("ERR_SERVICE_NOT_FOUND", "was never registered");
+      if (known.length === 0) this.#refuse("ERR_NO_HOST", "has no host now");
+      this.#refuse("ERR_NO_HOST_ON_SHARD", `has no host on shard ${JSON.stringify(shard)}`);
     }
     return hostList(hosts);
   }
@@ -157,7 +172,6 @@ class FoundService implements Service {
   async url(scheme = "", path = "", options: QueryOptions & UrlOptions = {}): Promise<string> {
     requireQuery(options);
     const { raw, ...query } = options;
-    requireBoolean("options.raw", raw);
     if (!this.public || this.#shardOf(query) !== "") return (await this.one(query)).url(scheme, path, { raw });
     const { hostname = "", ports, user, password } = this;
     return urlOf({ hostname, ports, user, password }, scheme, path, { raw });
@@ -168,7 +182,7 @@ class FoundService implements Service {
   }
 
   #at(hosts: Hosts, i: number): Host {
-    return hosts[i] ?? this.#refuse("NO_HOST", "has no host now");
+    return hosts[i] ?? this.#refuse("ERR_NO_HOST", "has no host now");
   }
 
   #refuse(code: DiscoveryErrorCode, problem: string): never {
@@ -187,28 +201,28 @@ function hostResponse(ask: () => Promise<Host>): HostResponse {
   };
 }
 
-/** An abort may give any reason; what is no error is wrapped. */
+/** The error that a promise rejects with. The reason of an abort may be anything: what is not an error is wrapped. */
 async function errorOf(promise: Promise<unknown>): Promise<Error | undefined> {
   try {
     await promise;
     return undefined;
   } catch (error) {
-    return error instanceof Error ? error : new DiscoveryError("ABORTED", "the call was aborted");
+    // errors of other realms count
+    return asErrorLike(error) === undefined
+      ? new DiscoveryError("ERR_ABORTED", "the call was aborted")
+      : (error as Error);
   }
 }
 
 function requireQuery(options: QueryOptions): void {
-  requireOptions("options", options, queryOptionNames);
-  requireSignal("options.signal", options.signal);
-  requireBoolean("options.requireHosts", options.requireHosts);
-  requireBoolean("options.strict", options.strict);
+  requireFields("options", options, queryChecks);
 }
 
-const getOptionNames: ReadonlySet<string> = new Set<keyof GetOptions>(["signal", "strict"]);
-const queryOptionNames: ReadonlySet<string> = new Set<keyof (QueryOptions & UrlOptions)>([
-  "shard",
-  "signal",
-  "requireHosts",
-  "strict",
-  "raw",
-]);
+const getChecks: Checks<GetOptions> = { signal: requireSignal, strict: requireBoolean };
+const queryChecks: Checks<QueryOptions & UrlOptions> = {
+  shard: optional(requireText),
+  signal: requireSignal,
+  requireHosts: requireBoolean,
+  strict: requireBoolean,
+  raw: requireBoolean,
+};

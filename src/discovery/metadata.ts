@@ -1,11 +1,23 @@
-import { isCompareFailed, isKeyNotFound, isNodeExist, Mirror, type KeyNode, type KeysAPI } from "../core/index.js";
+import {
+  isCompareFailed,
+  isKeyNotFound,
+  isNodeExist,
+  Mirror,
+  SdkError,
+  UsageError,
+  type KeyNode,
+  type KeysAPI,
+} from "../core/index.js";
+import { Backoff } from "../util/backoff.js";
+import { messageOf } from "../util/error-like.js";
+import { retry } from "../util/retry.js";
 import { DiscoveryError } from "./errors.js";
 import { infoKey } from "./layout.js";
-import { retry } from "./retry.js";
 import type { Credentials } from "./registration.js";
 import { decodeInfo, encodeInfo, type ServiceInfo } from "./service-info.js";
-import { wordsOf, type Warn } from "./warning.js";
+import type { Warn } from "./warning.js";
 
+/** What all steps of a registration need. */
 export interface MetadataContext {
   readonly keys: KeysAPI;
   readonly service: string;
@@ -13,37 +25,35 @@ export interface MetadataContext {
   readonly warn: Warn;
 }
 
-/** Metadata as a registration wrote it. */
+/** The metadata as a registration wrote it. */
 export interface Announced {
   readonly info: ServiceInfo;
   /** etcd's index of that write. */
   readonly index: number;
 }
 
-/** One attempt of a public host to write its service's metadata, whoever wrote it before. */
-export async function impose(
-  { keys, service }: MetadataContext,
-  info: ServiceInfo,
+/**
+ * One attempt of a public host to write its service's metadata, whoever wrote it before. It compares with what it has
+ * read: a plain set that is stuck in a frozen member would undo what a later host has written.
+ *
+ * @param adopts keep the credentials that the service has, if it is public
+ * @throws {EtcdError} another host came between: see {@link isRace}
+ */
+export async function announcePublic(
+  context: MetadataContext,
+  own: ServiceInfo,
+  adopts: boolean,
   signal: AbortSignal,
 ): Promise<Announced> {
-  const { node } = await keys.set(infoKey(service), encodeInfo(info), { signal });
-  return { info, index: node.modifiedIndex };
-}
-
-/** The same, but with the credentials that the service has, if it has any. */
-export async function adopt(context: MetadataContext, info: ServiceInfo, signal: AbortSignal): Promise<Announced> {
-  const { keys, service } = context;
   const stored = await read(context, signal);
-  const { user, password } = stored?.info?.public === true ? stored.info : info;
-  const adopted = { ...info, user, password };
-  const { node } = await keys.set(infoKey(service), encodeInfo(adopted), {
-    ...(stored === undefined ? { prevExist: false } : { prevIndex: stored.node.modifiedIndex }),
-    signal,
-  });
-  return { info: adopted, index: node.modifiedIndex };
+  const { user, password } = adopts && stored?.info?.public === true ? stored.info : own;
+  const info = { ...own, user, password };
+  const value = encodeInfo(info);
+  if (stored?.node.value === value) return { info, index: stored.node.modifiedIndex };
+  return { info, index: await write(context, value, stored?.node, signal) };
 }
 
-/** One attempt of a private host, which leaves a public service's metadata alone: its peers would lose their credentials. */
+/** One attempt of a private host. It leaves the metadata of a public service alone: the other hosts would lose their credentials. */
 export async function announcePrivate(context: MetadataContext, info: ServiceInfo, signal: AbortSignal): Promise<void> {
   const { keys, service, warn } = context;
   const key = infoKey(service);
@@ -60,27 +70,43 @@ export async function announcePrivate(context: MetadataContext, info: ServiceInf
       code: "MIXED_VISIBILITY",
       service,
       key,
-      message: "the service is public: its metadata stays as it is, though a private host registers",
+      message: "a private host registers for a public service, and leaves its metadata as it is",
     });
   } else if (stored?.node.value !== value) {
-    await keys.set(key, value, {
-      ...(stored === undefined ? { prevExist: false } : { prevIndex: stored.node.modifiedIndex }),
-      signal,
-    });
+    await write(context, value, stored?.node, signal);
   }
 }
 
-/** Whether a write lost against another one: to be tried again, and nothing to be told. */
+/** Writes over what was read, if it is still there. Resolves to etcd's index of the write. */
+async function write(
+  { keys, service }: MetadataContext,
+  value: string,
+  over: KeyNode | undefined,
+  signal: AbortSignal,
+): Promise<number> {
+  const condition = over === undefined ? { prevExist: false } : { prevIndex: over.modifiedIndex };
+  return (await keys.set(infoKey(service), value, { ...condition, signal })).node.modifiedIndex;
+}
+
+/** Whether a write failed since another one came before it: to be tried again without a warning. */
 export function isRace(error: unknown): boolean {
   return isCompareFailed(error) || isNodeExist(error) || isKeyNotFound(error);
 }
 
 /**
- * Follows the credentials of a public service until the signal aborts; rejects with its reason. What was announced
- * comes back only when somebody changes it.
+ * Whether a registration goes on after a failure, a refusal by etcd included: rights may be granted later. Only a closed
+ * client, a bad argument and a fault of the program end it.
+ */
+export function isSurvivable(error: unknown): boolean {
+  return error instanceof SdkError && !(error instanceof UsageError);
+}
+
+/**
+ * Follows the credentials of a public service until the signal aborts; rejects with its reason.
  *
- * @param current what the metadata should be, should it be gone
- * @param apply told of each new pair, one after the other
+ * @param announced what was written; only later changes count
+ * @param current what to write if the metadata is gone
+ * @param apply called with each new pair, one after the other
  */
 export async function followCredentials(
   context: MetadataContext,
@@ -92,18 +118,25 @@ export async function followCredentials(
   const { keys, service, warn, retryMs } = context;
   const key = infoKey(service);
   const onError = (error: unknown): void => {
-    warn({ code: "RETRY", service, key, message: wordsOf(error), error });
+    warn({ code: "RETRY", service, key, message: messageOf(error), error });
   };
-  const mirror = new Mirror(keys, key, { onError, maxRetryMs: retryMs, minRetryMs: Math.min(100, retryMs) });
+  const minRetryMs = Math.min(100, retryMs);
+  const mirror = new Mirror(keys, key, { onError, maxRetryMs: retryMs, minRetryMs });
+  const persist = {
+    signal,
+    backoff: new Backoff(minRetryMs, retryMs),
+    isTransient: isSurvivable,
+    onFailure: onError,
+  };
   let seen: KeyNode | undefined;
   for (let first = true; ; first = false) {
-    const { index } = await retry(() => mirror.next(signal), { retryMs, onError, signal });
-    // a member that lags behind our own write; the watch goes on from there and comes upon it
+    const { index } = await retry(() => mirror.next(signal), persist);
+    // a member that lags behind our own write; the watch goes on from there and reaches it
     if (first && index < announced.index) continue;
     const node = mirror.nodes.get(key);
     if (node === undefined) {
-      warn({ code: "METADATA_DELETED", service, key, message: "the metadata is gone: writing it again" });
-      await retry(() => restore(keys, key, encodeInfo(current()), signal), { retryMs, onError, signal });
+      warn({ code: "METADATA_DELETED", service, key, message: "the metadata is gone, and is written again" });
+      await retry(() => restore(keys, key, encodeInfo(current()), signal), persist);
     } else if (node.modifiedIndex !== seen?.modifiedIndex) {
       seen = node;
       const pair = credentialsOf(context, node);
@@ -112,7 +145,7 @@ export async function followCredentials(
   }
 }
 
-/** undefined, and a warning, where the metadata gives none: a private host, or garbage, must not take ours away. */
+/** undefined with a warning if the metadata has none: a private host, or garbage, must not take ours away. */
 function credentialsOf({ service, warn }: MetadataContext, { key, value }: KeyNode): Credentials | undefined {
   try {
     const info = decodeInfo(key, value);
@@ -121,7 +154,7 @@ function credentialsOf({ service, warn }: MetadataContext, { key, value }: KeyNo
       code: "MIXED_VISIBILITY",
       service,
       key,
-      message: "the metadata became private: the credentials stay as they are",
+      message: "the metadata of the public service became private; the credentials stay as they are",
     });
   } catch (error) {
     if (!(error instanceof DiscoveryError)) throw error;
@@ -134,12 +167,12 @@ async function restore(keys: KeysAPI, key: string, value: string, signal: AbortS
   try {
     await keys.create(key, value, { signal });
   } catch (error) {
-    // a peer was faster
+    // another host was faster
     if (!isNodeExist(error)) throw error;
   }
 }
 
-/** What is stored; `info` is absent where it cannot be read. */
+/** The metadata as it is stored, undefined if there is none; `info` is absent if it cannot be read. */
 async function read(
   { keys, service }: MetadataContext,
   signal: AbortSignal,

@@ -1,19 +1,35 @@
 import type { InstanceData, InstanceSource, SourceChange, SourceUpdate } from "../agent/index.js";
 import type { KeyNode, Mirror, MirrorChange } from "../core/index.js";
+import type { StalledWarning } from "../util/stalled-warning.js";
 
-/** The instances of one service, by a mirror of its directory. */
+/** Follows the instances of one service by a mirror of its directory. */
 export class MirrorSource implements InstanceSource {
   readonly #mirror: Mirror;
+  readonly #stalled: StalledWarning;
   readonly #decode: (node: KeyNode) => readonly InstanceData[];
   readonly #byKey = new Map<string, readonly InstanceData[]>();
 
-  /** @param decode the instances in a file; warns of what it leaves out */
-  constructor(mirror: Mirror, decode: (node: KeyNode) => readonly InstanceData[]) {
+  /**
+   * @param stalled warns if nobody listens and the first list does not come
+   * @param decode the instances in a file; warns of what it leaves out
+   */
+  constructor(mirror: Mirror, stalled: StalledWarning, decode: (node: KeyNode) => readonly InstanceData[]) {
     this.#mirror = mirror;
+    this.#stalled = stalled;
     this.#decode = decode;
   }
 
   async next(signal: AbortSignal): Promise<SourceUpdate> {
+    try {
+      // the first call lists; later ones are long polls
+      if (this.#mirror.index === 0) this.#stalled.start();
+      return await this.#next(signal);
+    } finally {
+      this.#stalled.end();
+    }
+  }
+
+  async #next(signal: AbortSignal): Promise<SourceUpdate> {
     for (;;) {
       const update = await this.#mirror.next(signal);
       const changes = update.changes.flatMap((change) => this.#take(change));

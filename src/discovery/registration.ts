@@ -1,102 +1,120 @@
-import { UsageError } from "../core/index.js";
-import { abortable, linkSignal, onAbort, type Link } from "../util/signals.js";
-import { requireOptions, requireSignal, requireText } from "../util/validate.js";
+import { noop } from "../util/deferred.js";
+import { requireFields, type Checks } from "../util/fields.js";
+import { Handle } from "../util/handle.js";
+import { Latest } from "../util/latest.js";
+import type { Reader } from "../util/queue.js";
+import { abortable, rejectWhenAborted } from "../util/signals.js";
+import { requireSignal, requireText } from "../util/validate.js";
 import { DiscoveryError } from "./errors.js";
-import { decodeHost, type Host } from "./host.js";
-import { Latest } from "./latest.js";
+import { readHost, type Host } from "./host.js";
 
+/** What the users of a service authenticate with. */
 export interface Credentials {
+  /** "" for a private service. */
   readonly user: string;
+  /** "" for a private service. */
   readonly password: string;
 }
 
-/** `pending`: not written yet; `degraded`: written, but the last heartbeat failed; `closed`: over. */
+/**
+ * - `pending`: not written yet
+ * - `registered`: written, and the last heartbeat went well
+ * - `degraded`: written, but the last heartbeat failed, or found that another process has taken the key over
+ * - `closed`: over
+ */
 export type RegistrationState = "pending" | "registered" | "degraded" | "closed";
 
+/** How to wait, or to follow changes. */
 export interface WaitOptions {
+  /** Ends the wait by rejecting with its reason, an iteration by throwing it. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /** A host that is kept registered until it is closed. */
 export interface Registration extends AsyncDisposable {
+  /** The last segment of the host's key. */
   readonly uuid: string;
-  /** As it is stored now, with the credentials that hold now. */
+  /** The host as it is stored now, with the current credentials. */
   readonly host: Host;
+  /** What is known of it now. */
   readonly state: RegistrationState;
   /** Whether it was registered; stays true through outages, until it is closed. */
   ready(): boolean;
   /**
-   * Resolves when it is registered.
+   * Resolves when the host is registered.
    *
-   * @throws {DiscoveryError} `REGISTRATION_TIMEOUT`
+   * @throws {DiscoveryError} `ERR_REGISTRATION_TIMEOUT`
    * @throws {UsageError} `ERR_CLOSED`: it was closed before
    * Rejects with `signal.reason` when aborted, this signal or the registration's own.
    */
   waitRegistration(options?: WaitOptions): Promise<void>;
-  /** What the service's users must use now; both "" for a private service. @throws {DiscoveryError} `NOT_READY` */
+  /** What the users of the service must use now; both "" for a private service. @throws {DiscoveryError} `ERR_NOT_READY` */
   credentials(): Credentials;
-  /** Each change of the credentials from now on; a slow reader gets the latest. Ends normally, by abort and with the registration. */
-  credentialChanges(options?: WaitOptions): AsyncIterable<Credentials>;
-  /** Each change of `state` from now on; a slow reader gets the latest. Ends normally, by abort and with the registration. */
-  stateChanges(options?: WaitOptions): AsyncIterable<RegistrationState>;
-  /** Ends it and deletes the host's key; never rejects. Idempotent. */
+  /** Each change of the credentials from now on; a slow reader gets the latest. Ends with the registration, or by throwing the signal's reason. */
+  credentialChanges(options?: WaitOptions): Reader<Credentials>;
+  /** Each change of `state` from now on; a slow reader gets the latest. Ends with the registration, or by throwing the signal's reason. */
+  stateChanges(options?: WaitOptions): Reader<RegistrationState>;
+  /** Ends the heartbeats and deletes the host's key. Never rejects. Idempotent. */
   close(): Promise<void>;
-  /** The same as `close`. */
+  /** The same as {@link close}. */
   stop(): Promise<void>;
-  /** Resolves when all is over, to the error that ended it, or undefined. */
+  /** Resolves, never rejects, when everything is over: to the error that ended it, to undefined after `close()` or an abort. */
   readonly closed: Promise<unknown>;
 }
 
-/** What the loop of a registration tells it. */
+/** What the loop of a registration reports to its handle. */
 export interface RegistrationSink {
-  /** The first call makes it ready. */
+  /** The first call makes the registration ready. */
   update(credentials: Credentials, host?: Host): void;
+  /** A heartbeat went well, or failed. */
   state(state: "registered" | "degraded"): void;
 }
 
+/** What a {@link LiveRegistration} is made of. */
 export interface RegistrationSpec {
   readonly uuid: string;
   readonly host: Host;
+  /** Ends the registration when it aborts. */
   readonly signal: AbortSignal | undefined;
-  /** Keeps it registered until the signal aborts; rejects when it cannot. */
+  /** Keeps the host registered until the signal aborts; rejects if it cannot. Starts after the caller has its handle. */
   readonly run: (sink: RegistrationSink, signal: AbortSignal) => Promise<void>;
 }
 
-/** The handle; what it stands for is done by `run`. */
+/** The handle of a registration; `run` does the work. */
 export class LiveRegistration implements Registration {
   readonly uuid: string;
-  readonly closed: Promise<unknown>;
-  readonly #ready: Promise<void>;
-  readonly #ending: Link;
-  readonly #state = new Latest<RegistrationState>("pending");
-  readonly #credentials = new Latest<Credentials | undefined>(undefined);
+  readonly #handle: Handle;
+  readonly #state = new Latest<RegistrationState>("this reader of states", "pending");
+  readonly #credentials = new Latest<Credentials>("this reader of credentials", { user: "", password: "" });
+  #isReady = false;
   #host: Host;
 
-  constructor(spec: RegistrationSpec) {
-    const { uuid, host, signal, run } = spec;
+  constructor({ uuid, host, signal, run }: RegistrationSpec) {
     this.uuid = uuid;
     this.#host = host;
-    const link = linkSignal(signal);
-    this.#ending = link;
-    let settle: { readonly resolve: () => void; readonly reject: (reason: unknown) => void } | undefined;
-    this.#ready = new Promise<void>((resolve, reject) => {
-      settle = { resolve, reject };
+    this.#handle = new Handle(`the registration of ${JSON.stringify(uuid)}`, {
+      signal,
+      run: (running) => {
+        const sink: RegistrationSink = {
+          update: ({ user, password }, now) => {
+            this.#host = now ?? this.#host;
+            this.#isReady = true;
+            this.#credentials.set(Object.freeze({ user, password }));
+            running.ready();
+          },
+          state: (state) => {
+            this.#state.set(state);
+          },
+        };
+        return run(sink, running.signal);
+      },
+      release: () => {
+        this.#state.set("closed");
+        this.#state.end();
+        this.#credentials.end();
+        return Promise.resolve();
+      },
     });
-    this.#ready.catch(() => undefined);
-    const sink: RegistrationSink = {
-      update: ({ user, password }, now) => {
-        this.#host = now ?? this.#host;
-        this.#credentials.set({ user, password });
-        settle?.resolve();
-      },
-      state: (state) => {
-        this.#state.set(state);
-      },
-    };
-    this.closed = this.#live(
-      () => run(sink, link.signal),
-      (reason) => settle?.reject(reason),
-    );
   }
 
   get host(): Host {
@@ -107,33 +125,37 @@ export class LiveRegistration implements Registration {
     return this.#state.value;
   }
 
+  get closed(): Promise<unknown> {
+    return this.#handle.closed;
+  }
+
   ready(): boolean {
-    return this.#credentials.value !== undefined && !this.#ending.signal.aborted;
+    return this.#isReady && !this.#handle.signal.aborted;
   }
 
   async waitRegistration(options: WaitOptions = {}): Promise<void> {
-    const { signal } = checked(options);
-    await (signal === undefined ? this.#ready : abortable(this.#ready, signal));
+    requireFields("options", options, waitChecks);
+    await abortable(this.#handle.ready, options.signal);
   }
 
   credentials(): Credentials {
-    const credentials = this.#credentials.value;
-    if (credentials === undefined)
-      throw new DiscoveryError("NOT_READY", `host ${JSON.stringify(this.uuid)} is not registered yet`);
-    return { ...credentials };
+    if (!this.#isReady)
+      throw new DiscoveryError("ERR_NOT_READY", `host ${JSON.stringify(this.uuid)} is not registered yet`);
+    return this.#credentials.value;
   }
 
-  credentialChanges(options: WaitOptions = {}): AsyncIterable<Credentials> {
-    return copies(this.#credentials.changes(checked(options).signal));
+  credentialChanges(options: WaitOptions = {}): Reader<Credentials> {
+    requireFields("options", options, waitChecks);
+    return this.#credentials.changes(options.signal);
   }
 
-  stateChanges(options: WaitOptions = {}): AsyncIterable<RegistrationState> {
-    return this.#state.changes(checked(options).signal);
+  stateChanges(options: WaitOptions = {}): Reader<RegistrationState> {
+    requireFields("options", options, waitChecks);
+    return this.#state.changes(options.signal);
   }
 
-  async close(): Promise<void> {
-    this.#ending.abort(this.#closedError());
-    await this.closed;
+  close(): Promise<void> {
+    return this.#handle.close();
   }
 
   stop(): Promise<void> {
@@ -143,70 +165,36 @@ export class LiveRegistration implements Registration {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-
-  /** Runs until it ends; resolves to the error that ended it. */
-  async #live(run: () => Promise<void>, fail: (reason: unknown) => void): Promise<unknown> {
-    const { signal } = this.#ending;
-    let ended: unknown;
-    try {
-      signal.throwIfAborted();
-      await run();
-    } catch (error) {
-      if (!signal.aborted) ended = error;
-      this.#ending.abort(error);
-    } finally {
-      this.#ending.unlink();
-    }
-    if (!signal.aborted) this.#ending.abort(this.#closedError());
-    fail(signal.reason);
-    this.#state.set("closed");
-    this.#state.end();
-    this.#credentials.end();
-    return ended;
-  }
-
-  #closedError(): UsageError {
-    return new UsageError("ERR_CLOSED", `the registration of ${JSON.stringify(this.uuid)} is closed`);
-  }
 }
 
-/** For tests: a registration without etcd, which is ready, and changes, with the credentials that the source gives. */
+/**
+ * For tests: a registration without etcd. It is ready, and changes, with the credentials that the source yields.
+ *
+ * @throws {UsageError} for bad arguments
+ */
 export function createRegistration(
   uuid: string,
   credentialSource: AsyncIterable<Credentials>,
   options: WaitOptions = {},
 ): Registration {
   requireText("uuid", uuid);
-  const { signal } = checked(options);
+  requireFields("options", options, waitChecks);
   const run = async (sink: RegistrationSink, ending: AbortSignal): Promise<void> => {
     const source = credentialSource[Symbol.asyncIterator]();
-    for (;;) {
-      const next = await abortable(source.next(), ending);
-      if (next.done === true) return aborted(ending);
-      sink.update(next.value);
-      sink.state("registered");
+    try {
+      for (;;) {
+        const next = await abortable(source.next(), ending);
+        if (next.done === true) return await rejectWhenAborted(ending);
+        sink.update(next.value);
+        sink.state("registered");
+      }
+    } finally {
+      // not waited for: a source that hangs would hold us
+      source.return?.().catch(noop);
     }
   };
-  return new LiveRegistration({ uuid, host: decodeHost(uuid, JSON.stringify({ uuid })), signal, run });
+  const host = readHost(uuid, JSON.stringify({ uuid }));
+  return new LiveRegistration({ uuid, host, signal: options.signal, run });
 }
 
-/** Rejects with the signal's reason. */
-export function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    onAbort(signal, reject);
-  });
-}
-
-async function* copies(changes: AsyncIterable<Credentials | undefined>): AsyncGenerator<Credentials, void, undefined> {
-  for await (const credentials of changes) {
-    if (credentials !== undefined) yield { ...credentials };
-  }
-}
-
-function checked(options: WaitOptions): WaitOptions {
-  requireOptions("options", options, waitOptionNames);
-  requireSignal("options.signal", options.signal);
-  return options;
-}
-
-const waitOptionNames: ReadonlySet<string> = new Set<keyof WaitOptions>(["signal"]);
+const waitChecks: Checks<WaitOptions> = { signal: requireSignal };

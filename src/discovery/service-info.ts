@@ -1,8 +1,9 @@
-import { goObject, GoFields, sortedByBytes } from "./go-json.js";
+import { flag } from "../util/reader.js";
+import { goObject, goPorts, goText, readGoObject, sortedByBytes } from "./go-json.js";
 import type { Host } from "./host.js";
 import type { Ports } from "./url.js";
 
-/** What etcd holds per service. A private service says only its name and whether it is critical. */
+/** The metadata of a service as etcd holds it. Of a private service only the name, and whether it is critical. */
 export interface ServiceInfo {
   /** "" in data of libraries before 4.1. */
   readonly name: string;
@@ -12,7 +13,7 @@ export interface ServiceInfo {
   readonly password: string;
   readonly ports: Ports;
   readonly public: boolean;
-  /** Fields that we do not know. */
+  /** Fields that are not known here; they are kept. */
   readonly rest: readonly (readonly [string, unknown])[];
 }
 
@@ -24,7 +25,7 @@ export function infoOf(host: Host): ServiceInfo {
     : { ...emptyInfo(name), critical };
 }
 
-/** A service of which nothing is known. */
+/** The metadata of a service that nobody has registered. */
 export function emptyInfo(name: string): ServiceInfo {
   return { name, critical: false, hostname: "", user: "", password: "", ports: {}, public: false, rest: [] };
 }
@@ -44,17 +45,22 @@ export function encodeInfo(info: ServiceInfo): string {
   return goObject([...fields, ...rest]);
 }
 
-/** @param key for messages. @throws {DiscoveryError} `DECODE` */
+/**
+ * Reads a service's metadata.
+ *
+ * @param key names it in messages
+ * @throws {DiscoveryError} `ERR_DECODE`
+ */
 export function decodeInfo(key: string, text: string): ServiceInfo {
-  const fields = new GoFields(`metadata ${JSON.stringify(key)}`, text);
+  const fields = readGoObject(`metadata ${JSON.stringify(key)}`, text);
   return {
-    name: fields.text("name"),
-    critical: fields.flag("critical"),
-    hostname: fields.text("hostname"),
-    user: fields.text("user"),
-    password: fields.text("password"),
-    ports: fields.texts("ports") ?? {},
-    public: fields.flag("public"),
+    name: fields.get("name", goText) ?? "",
+    critical: fields.get("critical", flag) ?? false,
+    hostname: fields.get("hostname", goText) ?? "",
+    user: fields.get("user", goText) ?? "",
+    password: fields.get("password", goText) ?? "",
+    ports: fields.get("ports", goPorts) ?? {},
+    public: fields.get("public", flag) ?? false,
     rest: fields.rest(),
   };
 }

@@ -1,73 +1,85 @@
-import { UsageError, type KeyNode, type MirrorChange, type MirrorUpdate } from "../core/index.js";
-import { linkSignal, onAbort } from "../util/signals.js";
-import { requireBoolean, requireIndex, requireOptions, requireSignal } from "../util/validate.js";
-import { Bell } from "./latest.js";
-import type { Feed, FeedListener } from "./service-feed.js";
+import type { KeyNode, MirrorChange, MirrorUpdate } from "../core/index.js";
+import { deferred, noop } from "../util/deferred.js";
+import { optional, requireFields, type Checks } from "../util/fields.js";
+import { closedError } from "../util/handle.js";
+import { Queue, type Unread } from "../util/queue.js";
+import { onAbort } from "../util/signals.js";
+import { requireBoolean, requireIndex, requireSignal } from "../util/validate.js";
+import type { ChangeSource, Subscriber } from "./shared-mirror.js";
 
 /** A file below a service's directory that came, changed or went. */
 export type KeyEvent = MirrorChange;
 
+/** How to subscribe. */
 export interface SubscribeOptions {
-  /** Ends it as `close` does. */
+  /** Ends the subscription; a waiting `next` and the iteration then throw its reason. */
   readonly signal?: AbortSignal | undefined;
   /** Hand out what is there already, too. @default false */
   readonly includeExisting?: boolean | undefined;
-  /** Hand out what was made after this index of etcd and is still there, too; the `index` of an earlier `ready`, say. What went meanwhile is not told. */
+  /** Hand out what was created after this index of etcd and is still there, too, such as the `index` of an earlier `ready`. What was removed meanwhile is not reported. */
   readonly afterIndex?: number | undefined;
 }
 
 /**
- * Changes of a service, from the moment it was made until it is closed; outages and cleared history are bridged by reading
- * again and handing out the difference. Iterating ends normally by `close` and by abort; it throws only what will not pass,
- * such as missing rights. Leaving the loop does not close it.
+ * The changes of a service, from the call until it is closed. After an outage, after cleared history and after the
+ * cluster has started over it reads again, and hands out the difference.
+ *
+ * Pull with `next(signal)`, or iterate; leaving the loop does not close it. The iteration ends quietly by `close()`, by
+ * throwing the reason when the signal aborts, and by throwing the error if etcd refuses, for want of rights say.
  */
 export interface Subscription<T> extends AsyncIterable<T>, AsyncDisposable {
-  /** Resolves when it has read what is there: to etcd's index, after which nothing is missed. Rejects when it ends before. */
+  /** Resolves when what is there has been read: to etcd's index, after which nothing is missed. Rejects if it ends before. */
   readonly ready: Promise<{ readonly index: number }>;
-  /** Idempotent. */
+  /**
+   * Waits for the next item.
+   *
+   * @throws {UsageError} `ERR_BUSY`: an earlier `next` is still waiting
+   * Rejects with `signal.reason` when aborted; nothing is lost by that.
+   */
+  next(signal?: AbortSignal): Promise<IteratorResult<T, undefined>>;
+  /** Drops what is unread and ends it. Idempotent. */
   close(): Promise<void>;
-  /** Resolves when all is over, to the error that ended it, or undefined. */
+  /** Resolves, never rejects, when everything is over: to the error that ended it, to undefined after `close()` or an abort. */
   readonly closed: Promise<unknown>;
 }
 
-/** What a subscription hands out for a change, undefined for nothing; `replaces` drops what is unread of the same key. */
+/** What a subscription hands out for a change; `item` is absent for nothing, `replaces` drops what is unread of the same key. */
 export interface Picked<T> {
   readonly item?: T;
   readonly replaces?: boolean;
 }
 
-/** Above this many unread items, only the last one of each key is kept. */
+/** With more unread items than this, only the last one of each key is kept. */
 const maxUnread = 1_000;
 
+/** A subscription to a source of changes. */
 export class LiveSubscription<T> implements Subscription<T> {
   readonly ready: Promise<{ readonly index: number }>;
-  readonly closed: Promise<unknown>;
-  readonly #feed: Feed;
+  readonly #source: ChangeSource;
   readonly #pick: (change: MirrorChange) => Picked<T>;
   readonly #options: SubscribeOptions;
-  readonly #listener: FeedListener;
-  readonly #ending = linkSignal(undefined);
-  readonly #bell = new Bell();
+  readonly #subscriber: Subscriber;
+  readonly #ending = new AbortController();
+  readonly #unread = new UnreadItems<T>();
+  readonly #queue: Queue<readonly PickedOf<T>[], T>;
   readonly #settle = deferred<{ readonly index: number }>();
-  readonly #over = deferred<unknown>();
-  #unread: { readonly key: string; readonly item: T }[] = [];
-  /** Whether the first list is ours; until then updates wait in `#held`. */
+  readonly #unlink: () => void;
+  /** Whether the first list was taken in; until then updates wait in `#held`. */
   #began = false;
   #held: (() => void)[] = [];
   #index = 0;
-  /** Our own first list, until the feed has passed it. */
+  /** Our own first list, until the source has passed it. */
   #known: ReadonlyMap<string, KeyNode> | undefined;
-  #error: unknown;
 
-  constructor(feed: Feed, pick: (change: MirrorChange) => Picked<T>, options: SubscribeOptions) {
-    this.#feed = feed;
+  constructor(source: ChangeSource, pick: (change: MirrorChange) => Picked<T>, options: SubscribeOptions) {
+    this.#source = source;
     this.#pick = pick;
     this.#options = options;
     this.ready = this.#settle.promise;
-    this.ready.catch(() => undefined);
-    this.closed = this.#over.promise;
-    const late = feed.listed;
-    this.#listener = {
+    // nobody has to wait for it
+    this.ready.catch(noop);
+    const late = source.listed;
+    this.#subscriber = {
       update: (update, nodes) => {
         if (this.#began) this.#apply(update, nodes);
         else if (late)
@@ -77,31 +89,41 @@ export class LiveSubscription<T> implements Subscription<T> {
         else this.#begin(update);
       },
       fail: (error) => {
-        this.#end(error, error);
+        this.#fail(error);
       },
     };
-    const off = onAbort(options.signal, (reason) => {
-      this.#end(reason, undefined);
+    this.#queue = new Queue("this subscription", {
+      unread: this.#unread,
+      signal: options.signal,
+      release: () => this.#release(),
     });
-    this.#settleWith(off);
-    if (this.#ending.signal.aborted) return;
-    feed.join(this.#listener);
+    this.#unlink = onAbort(options.signal, (reason) => {
+      this.#end(reason);
+    });
+    if (this.#queue.ended) return;
+    source.join(this.#subscriber);
     if (late) void this.#listOwn();
+  }
+
+  get closed(): Promise<unknown> {
+    return this.#queue.closed;
+  }
+
+  next(signal?: AbortSignal): Promise<IteratorResult<T, undefined>> {
+    return this.#queue.next(signal);
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
     for (;;) {
-      const next = this.#unread.shift();
-      if (next !== undefined) yield next.item;
-      else if (!this.#ending.signal.aborted) await this.#bell.wait();
-      else if (this.#error !== undefined) throw this.#error;
-      else return;
+      const { done, value } = await this.#queue.next();
+      if (done === true) return;
+      yield value;
     }
   }
 
-  async close(): Promise<void> {
-    this.#end(new UsageError("ERR_CLOSED", "the subscription is closed"), undefined);
-    await this.closed;
+  close(): Promise<void> {
+    this.#end(closedError("the subscription"));
+    return this.#queue.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -110,13 +132,13 @@ export class LiveSubscription<T> implements Subscription<T> {
 
   async #listOwn(): Promise<void> {
     try {
-      const list = await this.#feed.list(this.#ending.signal);
+      const list = await this.#source.list(this.#ending.signal);
       this.#begin(list);
       this.#known = new Map(list.changes.map(({ node }) => [node.key, node]));
       for (const apply of this.#held) apply();
       this.#held = [];
     } catch (error) {
-      this.#end(error, error);
+      if (!this.#ending.signal.aborted) this.#fail(error);
     }
   }
 
@@ -126,56 +148,67 @@ export class LiveSubscription<T> implements Subscription<T> {
     this.#index = index;
     this.#take(changes.filter(({ node }) => includeExisting || node.createdIndex > afterIndex));
     this.#settle.resolve({ index });
-    this.#bell.ring();
   }
 
   #apply(update: MirrorUpdate, nodes: ReadonlyMap<string, KeyNode>): void {
-    if (this.#known !== undefined && update.index <= this.#index) return;
+    // a list, unlike an event, may have a lower index: the cluster has started over
+    if (this.#known !== undefined && update.kind === "event" && update.index <= this.#index) return;
     this.#take(this.#known !== undefined && update.kind === "list" ? difference(this.#known, nodes) : update.changes);
     this.#known = undefined;
-    this.#bell.ring();
   }
 
   #take(changes: readonly MirrorChange[]): void {
-    for (const change of changes) {
-      const { key } = change.node;
-      const { item, replaces = false } = this.#pick(change);
-      if (replaces && this.#unread.length > 0) this.#unread = this.#unread.filter((each) => each.key !== key);
-      if (item !== undefined) this.#unread.push({ key, item });
-    }
-    if (this.#unread.length > maxUnread)
-      this.#unread = [...new Map(this.#unread.map((each) => [each.key, each])).values()];
+    const picked = changes.map((change) => ({ key: change.node.key, ...this.#pick(change) }));
+    if (picked.length > 0) this.#queue.push(picked);
   }
 
-  #end(reason: unknown, error: unknown): void {
-    if (this.#ending.signal.aborted) return;
-    this.#error = error;
-    if (error === undefined) this.#unread = [];
+  #fail(error: unknown): void {
+    this.#end(error);
+    this.#queue.fail(error);
+  }
+
+  #end(reason: unknown): void {
     this.#ending.abort(reason);
     this.#settle.reject(reason);
-    this.#bell.ring();
   }
 
-  /** Lets go of everything when it ends. */
-  #settleWith(off: () => void): void {
-    onAbort(this.#ending.signal, () => {
-      off();
-      void this.#feed.leave(this.#listener).then(() => {
-        this.#over.resolve(this.#error);
-      });
-    });
+  async #release(): Promise<void> {
+    this.#unlink();
+    await this.#source.leave(this.#subscriber);
+  }
+}
+
+type PickedOf<T> = Picked<T> & { readonly key: string };
+
+/** Every item, in order; of a reader that is far behind only the last item of each key. */
+class UnreadItems<T> implements Unread<readonly PickedOf<T>[], T> {
+  #items: { readonly key: string; readonly item: T }[] = [];
+
+  add(picked: readonly PickedOf<T>[]): void {
+    for (const { key, item, replaces = false } of picked) {
+      if (replaces && this.#items.length > 0) this.#items = this.#items.filter((each) => each.key !== key);
+      if (item !== undefined) this.#items.push({ key, item });
+    }
+    if (this.#items.length > maxUnread)
+      this.#items = [...new Map(this.#items.map((each) => [each.key, each])).values()];
+  }
+
+  take(): { readonly value: T } | undefined {
+    const next = this.#items.shift();
+    return next && { value: next.item };
+  }
+
+  clear(): void {
+    this.#items = [];
   }
 }
 
 /** @throws {UsageError} for bad options */
 export function requireSubscribeOptions(options: SubscribeOptions): void {
-  requireOptions("options", options, subscribeOptionNames);
-  requireSignal("options.signal", options.signal);
-  requireBoolean("options.includeExisting", options.includeExisting);
-  if (options.afterIndex !== undefined) requireIndex("options.afterIndex", options.afterIndex);
+  requireFields("options", options, subscribeChecks);
 }
 
-/** What a mirror would have handed out, had it gone from the one state to the other. */
+/** The changes that lead from one state to the other, as a mirror would have reported them. */
 function difference(before: ReadonlyMap<string, KeyNode>, now: ReadonlyMap<string, KeyNode>): readonly MirrorChange[] {
   const changes: MirrorChange[] = [];
   for (const node of before.values()) if (!now.has(node.key)) changes.push({ type: "remove", node, action: "list" });
@@ -188,22 +221,8 @@ function difference(before: ReadonlyMap<string, KeyNode>, now: ReadonlyMap<strin
   return changes;
 }
 
-interface Deferred<T> {
-  readonly promise: Promise<T>;
-  readonly resolve: (value: T) => void;
-  readonly reject: (reason: unknown) => void;
-}
-
-function deferred<T>(): Deferred<T> {
-  let settle: Pick<Deferred<T>, "resolve" | "reject"> | undefined;
-  const promise = new Promise<T>((resolve, reject) => {
-    settle = { resolve, reject };
-  });
-  return { promise, resolve: (value) => settle?.resolve(value), reject: (reason) => settle?.reject(reason) };
-}
-
-const subscribeOptionNames: ReadonlySet<string> = new Set<keyof SubscribeOptions>([
-  "signal",
-  "includeExisting",
-  "afterIndex",
-]);
+const subscribeChecks: Checks<SubscribeOptions> = {
+  signal: requireSignal,
+  includeExisting: requireBoolean,
+  afterIndex: optional(requireIndex),
+};

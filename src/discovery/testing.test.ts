@@ -16,7 +16,7 @@ test("the fake registers, shares credentials, looks up and tells", async () => {
     ports: { http: "1" },
     privateHostname: "p1",
   });
-  assert.throws(() => a.credentials(), { code: "NOT_READY" });
+  assert.throws(() => a.credentials(), { code: "ERR_NOT_READY" });
   await a.waitRegistration();
   assert.deepEqual(a.credentials(), { user: "ua", password: "pa" });
   const changes = a.credentialChanges()[Symbol.asyncIterator]();
@@ -37,7 +37,7 @@ test("the fake registers, shares credentials, looks up and tells", async () => {
   assert.equal((await discovery.get("a").all()).length, 2);
   assert.equal(await discovery.get("a").url("http", "/"), "http://ub:pb@h2:2/");
   assert.equal(await discovery.getForShard("a", "s").first().url("http"), "http://ub:pb@h2:2");
-  await assert.rejects(discovery.getForShard("a", "t").one().host(), { code: "NO_HOST_ON_SHARD" });
+  await assert.rejects(discovery.getForShard("a", "t").one().host(), { code: "ERR_NO_HOST_ON_SHARD" });
   const seen: string[] = [];
   for await (const host of fresh) if (seen.push(host.hostname) === 2) break;
   assert.deepEqual(seen, ["h1", "h2"]);
@@ -48,8 +48,8 @@ test("the fake registers, shares credentials, looks up and tells", async () => {
     break;
   }
   await b.close();
-  await assert.rejects(discovery.get("a").first().host(), { code: "NO_HOST" });
-  await assert.rejects(discovery.get("b").first().host(), { code: "SERVICE_NOT_FOUND" });
+  await assert.rejects(discovery.get("a").first().host(), { code: "ERR_NO_HOST" });
+  await assert.rejects(discovery.get("b").first().host(), { code: "ERR_SERVICE_NOT_FOUND" });
   assert.match(String(await discovery.get("").err()), /INVALID_NAME|is empty/);
 });
 

@@ -1,17 +1,14 @@
 import type { KeyNode, MirrorChange, MirrorUpdate } from "../core/index.js";
+import { optional, requireFields, type Checks } from "../util/fields.js";
+import { rejectWhenAborted } from "../util/signals.js";
+import { requireFunction, requireText } from "../util/validate.js";
 import { pickDown, pickNew, type Discovery, type DiscoveryOptions } from "./discovery.js";
 import { encodeHost, newHost, type Host, type HostInit, type StoredHost } from "./host.js";
 import { hostKey, requireServiceName } from "./layout.js";
 import { lookUp, type GetOptions, type ServiceResponse } from "./lookup.js";
 import type { RegisterOptions } from "./register.js";
-import {
-  aborted,
-  LiveRegistration,
-  type Credentials,
-  type Registration,
-  type RegistrationSink,
-} from "./registration.js";
-import type { Feed, FeedListener } from "./service-feed.js";
+import { LiveRegistration, type Credentials, type Registration, type RegistrationSink } from "./registration.js";
+import type { ChangeSource, Subscriber } from "./shared-mirror.js";
 import { emptyInfo, infoOf, type ServiceInfo } from "./service-info.js";
 import {
   LiveSubscription,
@@ -23,14 +20,17 @@ import {
 } from "./subscribe.js";
 import { warner } from "./warning.js";
 
-/** Of {@link DiscoveryOptions}: the name of this machine, and what `one` picks with. */
+/** The options of {@link DiscoveryOptions} that mean something without etcd. */
 export type FakeDiscoveryOptions = Pick<DiscoveryOptions, "hostname" | "random">;
 
 /**
- * A `Discovery` in memory, for the tests of programs that use one: no etcd, no I/O, no heartbeats. Hosts are registered at
- * once, the last public one gives its credentials to all, and hosts are gone when their registration is closed.
+ * Makes a `Discovery` in memory, for tests of programs that use one: without etcd, I/O and heartbeats. Hosts are
+ * registered at once, the last public one gives its credentials to all, and a host is gone when its registration is closed.
+ *
+ * @throws {UsageError} for bad options
  */
 export function createFakeDiscovery(options: FakeDiscoveryOptions = {}): Discovery {
+  requireFields("options", options, fakeChecks);
   return new FakeDiscovery(options);
 }
 
@@ -103,12 +103,12 @@ interface Held {
   readonly host: StoredHost;
 }
 
-/** One service: its metadata, its hosts, and those who listen. */
-class FakeService implements Feed {
-  /** Each listener reads a list of its own. */
+/** One service: its metadata, its hosts, and its subscribers. */
+class FakeService implements ChangeSource {
+  /** Each subscriber reads a list of its own. */
   readonly listed = true;
   readonly #name: string;
-  readonly #listeners = new Set<FeedListener>();
+  readonly #subscribers = new Set<Subscriber>();
   readonly #held = new Map<string, Held>();
   #info: ServiceInfo | undefined;
   #index = 0;
@@ -121,16 +121,13 @@ class FakeService implements Feed {
     return this.#info;
   }
 
-  /** undefined until the first one was registered. */
+  /** undefined until the first host was registered. */
   get hosts(): readonly Host[] | undefined {
     if (this.#info === undefined) return undefined;
     return [...this.#held].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, { host }]) => host);
   }
 
   async hold(host: StoredHost, sink: RegistrationSink, signal: AbortSignal): Promise<never> {
-    // the caller has the handle before anything happens
-    await Promise.resolve();
-    signal.throwIfAborted();
     const key = hostKey(this.#name, host.uuid ?? "");
     const info = host.public || this.#info?.public !== true ? infoOf(host) : this.#info;
     this.#info = info;
@@ -139,7 +136,7 @@ class FakeService implements Feed {
     if (!host.public) sink.update({ user: "", password: "" });
     else this.#share({ user: info.user, password: info.password });
     try {
-      return await aborted(signal);
+      return await rejectWhenAborted(signal);
     } finally {
       const held = this.#held.get(key);
       this.#held.delete(key);
@@ -148,12 +145,12 @@ class FakeService implements Feed {
     }
   }
 
-  join(listener: FeedListener): void {
-    this.#listeners.add(listener);
+  join(subscriber: Subscriber): void {
+    this.#subscribers.add(subscriber);
   }
 
-  leave(listener: FeedListener): Promise<void> {
-    this.#listeners.delete(listener);
+  leave(subscriber: Subscriber): Promise<void> {
+    this.#subscribers.delete(subscriber);
     return Promise.resolve();
   }
 
@@ -188,6 +185,8 @@ class FakeService implements Feed {
 
   #tell(change: MirrorChange): void {
     const update: MirrorUpdate = { kind: "event", index: this.#index, changes: [change] };
-    for (const listener of [...this.#listeners]) listener.update(update, new Map());
+    for (const subscriber of [...this.#subscribers]) subscriber.update(update, new Map());
   }
 }
+
+const fakeChecks: Checks<FakeDiscoveryOptions> = { hostname: optional(requireText), random: requireFunction };

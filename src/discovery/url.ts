@@ -4,11 +4,13 @@ import { DiscoveryError } from "./errors.js";
 /** Which port speaks which scheme, e.g. `{ http: "80" }`. */
 export type Ports = Readonly<Record<string, string>>;
 
+/** How to build a URL. */
 export interface UrlOptions {
-  /** Put all parts together as they are, as the Go library does, without escapes and brackets. @default false */
+  /** Concatenate the parts as they are, as the Go library does, without escapes and brackets. @default false */
   readonly raw?: boolean | undefined;
 }
 
+/** What a URL is built from. */
 export interface UrlParts {
   readonly hostname: string;
   readonly ports: Ports;
@@ -17,8 +19,10 @@ export interface UrlParts {
 }
 
 /**
+ * Builds a URL.
+ *
  * @param scheme one of the ports; "" for http, else https
- * @throws {DiscoveryError} `UNKNOWN_SCHEME`
+ * @throws {DiscoveryError} `ERR_UNKNOWN_SCHEME`
  */
 export function urlOf(parts: UrlParts, scheme: string, path: string, options: UrlOptions = {}): string {
   const { hostname, ports, user = "", password = "" } = parts;
@@ -26,7 +30,10 @@ export function urlOf(parts: UrlParts, scheme: string, path: string, options: Ur
   const found = wanted.find((each) => Object.hasOwn(ports, each));
   const port = found === undefined ? undefined : ports[found];
   if (found === undefined || port === undefined) {
-    throw new DiscoveryError("UNKNOWN_SCHEME", `${JSON.stringify(hostname)} has no port for ${wanted.join(" or ")}`);
+    throw new DiscoveryError(
+      "ERR_UNKNOWN_SCHEME",
+      `${JSON.stringify(hostname)} has no port for ${wanted.join(" or ")}`,
+    );
   }
   const raw = options.raw === true;
   const encode = raw ? (text: string): string => text : encodeURIComponent;

@@ -1,3 +1,4 @@
+import { safeCallback } from "../util/callback.js";
 import { log } from "../util/log.js";
 import type { KeyConflict } from "./owned-key.js";
 
@@ -20,38 +21,39 @@ export type DiscoveryWarningCode =
   | "TAKEN_OVER"
   | "NOT_DELETED";
 
-/** Something a service's owner should know, and that was handled. Holds no credential. */
+/** Something that the owner of a service should know, and that the discovery has dealt with. Contains no credential. */
 export interface DiscoveryWarning {
+  /** What happened. */
   readonly code: DiscoveryWarningCode;
+  /** The same in words. */
   readonly message: string;
+  /** The name of the service. */
   readonly service: string;
-  /** The key it is about. */
+  /** The key in etcd that it is about. */
   readonly key: string;
-  /** What failed, if something did. */
+  /** What failed; absent if nothing did. */
   readonly error?: unknown;
 }
 
+/** Takes a warning; never throws. */
 export type Warn = (warning: DiscoveryWarning) => void;
 
-/** Logs each warning, and hands it on; what the handler throws is logged and dropped. */
+/** Logs each warning, and passes it to the user's handler. */
 export function warner(handler: Warn | undefined): Warn {
+  const onWarning = safeCallback("options.onWarning", handler);
   return (warning) => {
     log.discovery("%s: %s %s", warning.code, warning.key, warning.message);
-    try {
-      handler?.(warning);
-    } catch (error) {
-      log.discovery("onWarning threw: %s", error instanceof Error ? error.message : "");
-    }
+    onWarning(warning);
   };
 }
 
-/** The words of an error, for a warning. */
-export function wordsOf(error: unknown): string {
-  return error instanceof Error ? error.message : "something that is not an error was thrown";
-}
-
-/** What a warning says about a key of ours that somebody else wrote. */
-export const conflictMessages: Readonly<Record<KeyConflict, string>> = {
-  restored: "somebody overwrote this key; it holds our value again",
-  takenOver: "another process has registered under this id; this registration stands by until that one is gone",
+/** Warns of a key of ours that somebody else wrote. */
+export const conflictWarnings: Readonly<
+  Record<KeyConflict, { readonly code: "RESTORED" | "TAKEN_OVER"; readonly message: string }>
+> = {
+  restored: { code: "RESTORED", message: "somebody overwrote this key; it holds our value again" },
+  takenOver: {
+    code: "TAKEN_OVER",
+    message: "another process has registered under this id; this registration stands by until that one is gone",
+  },
 };

@@ -47,6 +47,14 @@ export function optional(check: Check): Check {
   };
 }
 
+/** For a field that is one of these strings, or absent. */
+export function choice(...texts: readonly string[]): Check {
+  return (what, value) => {
+    if (value === undefined || (typeof value === "string" && texts.includes(value))) return;
+    badArgument(`${what} must be ${texts.map((text) => JSON.stringify(text)).join(" or ")}`);
+  };
+}
+
 /** For a field that is checked elsewhere, or may be anything. */
 export const anything: Check = () => undefined;
 

@@ -48,6 +48,13 @@ export function requireSender(what: string, sender: unknown): void {
   }
 }
 
+/** What the layers take as their client: a `Client`, anything else with a `send`, or a `KeysAPI`. */
+export function requireKeysClient(what: string, client: unknown): void {
+  if (typeof client === "object" && client !== null && ["get", "set", "watcher"].every((name) => name in client))
+    return;
+  requireSender(what, client);
+}
+
 /** A signal, or undefined. Signals of other realms and of polyfills count. */
 export function requireSignal(what: string, value: unknown): asserts value is AbortSignal | undefined {
   if (value !== undefined && !isSignal(value)) badArgument(`${what} must be an AbortSignal, got ${kindOf(value)}`);
