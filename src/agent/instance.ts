@@ -113,7 +113,7 @@ function sameMeta(a: InstanceData["meta"] = {}, b: InstanceData["meta"] = {}): b
 }
 
 /** Checks data from outside. @throws {UsageError} naming the field */
-export function requireInstanceData(what: string, data: unknown): asserts data is InstanceData {
+function requireInstanceData(what: string, data: unknown): asserts data is InstanceData {
   if (!isObject(data)) badArgument(`${what} must be an object with id, name, host, port and tags, got ${kindOf(data)}`);
   for (const name of ["id", "name", "host"]) {
     if (!isText(data[name])) badArgument(`${what}.${name} must be a string, got ${kindOf(data[name])}`);
