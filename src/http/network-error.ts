@@ -107,6 +107,8 @@ function hintFor(code: string, message: string, secure: boolean, sent: boolean):
     return "the server closed the connection at the TLS handshake: if it does not speak TLS, use http://";
   if (!secure && message === "socket hang up")
     return "the server closed the connection without an answer: if it speaks TLS, use https://";
+  if (code.startsWith("HPE_") || message.startsWith("Response does not match the HTTP/1.1 protocol"))
+    return "what answers there does not speak HTTP/1.1: is that the client port of an etcd?";
   if (code === "ENOTFOUND" || code === "EAI_AGAIN") return "the name is not known to the resolver";
   return "";
 }

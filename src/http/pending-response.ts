@@ -1,5 +1,5 @@
 import { constants } from "node:buffer";
-import { ResponseError } from "../util/errors.js";
+import { ResponseError, type ResponseErrorCode } from "../util/errors.js";
 import { errorCode } from "../util/plain-cause.js";
 import { maxTimerMs, onAbort } from "../util/signals.js";
 import { BodyBuffer } from "./body-buffer.js";
@@ -98,8 +98,10 @@ export class PendingResponse {
       return;
     }
     const { status, headers } = this.#head;
+    const encoding = this.#body.length === 0 ? undefined : foreignEncoding(this.#head);
     this.#settle();
-    this.#request.resolve({ status, headers, body: this.#body.text() });
+    if (encoding !== undefined) this.#request.reject(this.#encoded(status, encoding));
+    else this.#request.resolve({ status, headers, body: this.#body.text() });
   }
 
   /**
@@ -192,11 +194,26 @@ export class PendingResponse {
   }
 
   #tooLarge(status: number): ResponseError {
-    const { method, path } = this.#spec;
-    const asked = `${method} ${endpointLabel(this.#url, this.#spec)}${path}`;
-    return new ResponseError(
+    return this.#unreadable(
       "ERR_BODY_TOO_LARGE",
-      `${asked} was answered ${String(status)} with a body above the limit of ${String(this.#maxBytes)} bytes (maxBodyBytes)`,
+      status,
+      `a body above the limit of ${String(this.#maxBytes)} bytes (maxBodyBytes)`,
+    );
+  }
+
+  #encoded(status: number, encoding: string): ResponseError {
+    return this.#unreadable(
+      "ERR_CONTENT_ENCODING",
+      status,
+      `a body that is encoded as ${encoding}, although the request accepts no encoding: does a proxy compress it?`,
+    );
+  }
+
+  #unreadable(code: ResponseErrorCode, status: number, what: string): ResponseError {
+    const { method, path } = this.#spec;
+    return new ResponseError(
+      code,
+      `${method} ${endpointLabel(this.#url, this.#spec)}${path} was answered ${String(status)} with ${what}`,
       { status, outcome: outcomeOf(this.#spec, true) },
     );
   }
@@ -232,6 +249,17 @@ const noLimits: RequestLimits = { headersMs: Infinity, idleMs: Infinity };
 /** Whether a long poll has begun well: its headers come first, so what fails after them ends the poll and loses nothing. */
 function isGood(head: ResponseHead | undefined): boolean {
   return head !== undefined && head.status < 300;
+}
+
+/** The encoding of a body that cannot be read therefore. Bodies of redirects and of failing servers are not needed. */
+function foreignEncoding({ status, headers }: ResponseHead): string | undefined {
+  if (status >= 500 || (status >= 300 && status < 400)) return undefined;
+  const encodings = `${headers["content-encoding"] ?? ""},${headers["transfer-encoding"] ?? ""}`.toLowerCase();
+  if (encodings === "," || encodings === ",chunked") return undefined;
+  return encodings
+    .split(",")
+    .map((each) => each.trim())
+    .find((each) => !["", "identity", "chunked"].includes(each));
 }
 
 /** Whether the connection was closed, as Node, got and undici report it. */

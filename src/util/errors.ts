@@ -35,9 +35,11 @@ export type EndpointErrorCode =
  * - `ERR_EMPTY_BODY`: the response has no body
  * - `ERR_INVALID_JSON`: the body is not what etcd sends
  * - `ERR_STATUS`: etcd never sends this status, or sends it with another body
+ * - `ERR_CONTENT_ENCODING`: the body is compressed, although the request did not allow it
  * - `ERR_BODY_TOO_LARGE`: the body is longer than `maxBodyBytes`; another endpoint would send the same
  */
-export type ResponseErrorCode = "ERR_EMPTY_BODY" | "ERR_INVALID_JSON" | "ERR_STATUS" | "ERR_BODY_TOO_LARGE";
+export type ResponseErrorCode =
+  "ERR_EMPTY_BODY" | "ERR_INVALID_JSON" | "ERR_STATUS" | "ERR_BODY_TOO_LARGE" | "ERR_CONTENT_ENCODING";
 
 /** The parent of all errors of this package. The class says what the caller can do, `code` what happened. */
 export abstract class SdkError extends Error {
