@@ -66,6 +66,8 @@ export class Consul extends ServerProcess {
     this.#folder = folder;
     /** Base URL of its HTTP API. @readonly */
     this.url = `http://127.0.0.1:${http}`;
+    /** Where servers of other datacenters join it. @readonly */
+    this.wanAddress = `127.0.0.1:${serfWan}`;
     /** @readonly */
     this.node = node;
   }

@@ -177,7 +177,8 @@ class BackendAgent implements Agent {
   }
 
   #toInstance(data: InstanceData): Instance {
-    return freezeInstance(data, this.#slots.get(data.id)?.name === data.name);
+    const isLocal = this.#slots.get(data.id)?.name === data.name && this.#backend.isLocal?.(data) !== false;
+    return freezeInstance(data, isLocal);
   }
 
   #watch(name: string, tags: readonly string[], options: WatchOptions): ServiceWatcher {

@@ -21,6 +21,8 @@ export interface Backend {
    * @param name undefined: those of all services
    */
   list(name: string | undefined, signal: AbortSignal | undefined): Promise<readonly InstanceData[]>;
+  /** Whether an entry with the id and the service of an instance of ours can be that instance. Absent: always. */
+  isLocal?(data: InstanceData): boolean;
   /** Follows one service. No I/O. */
   source(name: string): InstanceSource;
 }
@@ -42,7 +44,10 @@ export interface InstanceSource {
   reread(): void;
 }
 
-/** `state`: the whole set; `changes`: what changed since the last update, in order. */
+/**
+ * `state`: the whole set; `changes`: what changed since the last update, in order. The `id` of a removal is the instance's
+ * key, if it has one.
+ */
 export type SourceUpdate =
   | { readonly kind: "state"; readonly instances: readonly InstanceData[] }
   | { readonly kind: "changes"; readonly changes: readonly SourceChange[] };

@@ -23,7 +23,7 @@ export class Diff {
   /** @throws {UsageError} for a bad option */
   constructor(options: DiffOptions = {}) {
     requireFields("options", options, diffChecks);
-    this.#set = new InstanceSet(options.emitUnchanged);
+    this.#set = new InstanceSet((instance) => instance.id, options.emitUnchanged);
   }
 
   /**

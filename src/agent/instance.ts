@@ -5,7 +5,7 @@ import { AgentError } from "./errors.js";
 
 /** What a backend keeps of an instance. */
 export interface InstanceData {
-  /** Unique within the service. */
+  /** Unique within the service; where a backend keeps ids per node, within the node. */
   readonly id: string;
   /** The name of the service. */
   readonly name: string;
@@ -17,10 +17,12 @@ export interface InstanceData {
   readonly tags: readonly string[];
   /** Absent if none was given. */
   readonly meta?: Readonly<Record<string, string>>;
+  /** Identifies it within the service where the id alone does not. @default the id */
+  readonly key?: string | undefined;
 }
 
 /** A running copy of a service. Deeply frozen. */
-export interface Instance extends InstanceData {
+export interface Instance extends Omit<InstanceData, "key"> {
   /** Whether it was registered through the agent that returned it. */
   readonly local: boolean;
   /** `host:port`, with an IPv6 host in brackets. */
@@ -60,6 +62,11 @@ export function freezeInstance(data: InstanceData, local: boolean): Instance {
   return new FrozenInstance(data, local);
 }
 
+/** Identifies an instance within its service: its {@link InstanceData.key}, or else its id. */
+export function keyOfInstance(instance: Instance): string {
+  return FrozenInstance.keyOf(instance);
+}
+
 class FrozenInstance implements Instance {
   readonly local: boolean;
   readonly id: string;
@@ -68,8 +75,14 @@ class FrozenInstance implements Instance {
   readonly port: number;
   readonly tags: readonly string[];
   declare readonly meta?: Readonly<Record<string, string>>;
+  readonly #key: string;
 
-  constructor({ id, name, host, port, tags, meta }: InstanceData, local: boolean) {
+  static keyOf(instance: Instance): string {
+    return #key in instance ? instance.#key : instance.id;
+  }
+
+  constructor({ id, name, host, port, tags, meta, key = id }: InstanceData, local: boolean) {
+    this.#key = key;
     this.local = local;
     this.id = id;
     this.name = name;
@@ -99,7 +112,7 @@ export function sameInstance(a: Instance, b: Instance): boolean {
 }
 
 /** Whether an instance carries all of these tags. */
-export function hasTags({ tags }: InstanceData, wanted: readonly string[]): boolean {
+export function hasTags({ tags }: Pick<InstanceData, "tags">, wanted: readonly string[]): boolean {
   return wanted.every((tag) => tags.includes(tag));
 }
 
@@ -122,6 +135,7 @@ function requireInstanceData(what: string, data: unknown): asserts data is Insta
   if (!isTextArray(data["tags"])) badArgument(`${what}.tags must be an array of strings`);
   if (data["meta"] !== undefined && !isTextRecord(data["meta"]))
     badArgument(`${what}.meta must be an object of strings`);
+  if (data["key"] !== undefined && !isText(data["key"])) badArgument(`${what}.key must be a string`);
 }
 
 /** A checked copy of an instance to register. @throws {AgentError} `ERR_INVALID_REGISTRATION` */

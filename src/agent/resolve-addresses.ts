@@ -1,5 +1,6 @@
 import { requireFields } from "../util/fields.js";
 import { watchChecks, type InstanceEvent, type Service, type WatchOptions } from "./agent.js";
+import { keyOfInstance } from "./instance.js";
 import { requireMethods } from "./require-methods.js";
 
 /** An address that can be used from now on, or no longer. */
@@ -48,15 +49,16 @@ async function* updatesOf(
 
 /** The addresses in use, and how many instances use each. */
 class Addresses {
-  readonly #byId = new Map<string, string>();
+  readonly #byKey = new Map<string, string>();
   readonly #users = new Map<string, number>();
 
   apply({ op, instance }: InstanceEvent): readonly AddressUpdate[] {
-    const old = this.#byId.get(instance.id);
+    const key = keyOfInstance(instance);
+    const old = this.#byKey.get(key);
     const addr = op === "delete" ? undefined : instance.addr();
     if (addr === old) return [];
-    if (addr === undefined) this.#byId.delete(instance.id);
-    else this.#byId.set(instance.id, addr);
+    if (addr === undefined) this.#byKey.delete(key);
+    else this.#byKey.set(key, addr);
     return [...this.#count(old, -1), ...this.#count(addr, 1)];
   }
 

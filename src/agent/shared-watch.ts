@@ -4,7 +4,7 @@ import { Queue } from "../util/queue.js";
 import { linkSignal } from "../util/signals.js";
 import type { InstanceEvent, ServiceWatcher } from "./agent.js";
 import type { InstanceSource, SourceUpdate } from "./backend.js";
-import type { Instance, InstanceData } from "./instance.js";
+import { keyOfInstance, type Instance, type InstanceData } from "./instance.js";
 import { eventOf, InstanceSet, type Change } from "./instance-set.js";
 import { UnreadEvents, type WatchUpdate } from "./unread-events.js";
 
@@ -23,7 +23,7 @@ export interface SharedWatchOptions {
 /** One loop over one service, shared by all its watchers. It runs from the first watcher to the last. */
 export class SharedWatch {
   readonly #options: SharedWatchOptions;
-  readonly #present = new InstanceSet();
+  readonly #present = new InstanceSet(keyOfInstance);
   /** Their first batch is to come from a read that begins after they joined. */
   readonly #joining = new Set<WatcherQueue>();
   readonly #joined = new Set<WatcherQueue>();

@@ -1,6 +1,6 @@
 import type { Unread } from "../util/queue.js";
 import type { InstanceEvent } from "./agent.js";
-import { hasTags } from "./instance.js";
+import { hasTags, keyOfInstance } from "./instance.js";
 import { eventOf, type Change } from "./instance-set.js";
 
 /** What a watcher is told of. */
@@ -25,10 +25,10 @@ export class UnreadEvents implements Unread<WatchUpdate, readonly InstanceEvent[
     for (const change of changes) {
       const event = this.#visible(change);
       if (event === undefined) continue;
-      const { id } = event.instance;
-      const merged = merge(this.#events.get(id), event);
-      if (merged === undefined) this.#events.delete(id);
-      else this.#events.set(id, merged);
+      const key = keyOfInstance(event.instance);
+      const merged = merge(this.#events.get(key), event);
+      if (merged === undefined) this.#events.delete(key);
+      else this.#events.set(key, merged);
     }
   }
 

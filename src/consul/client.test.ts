@@ -89,16 +89,52 @@ test("consul 2: the token is a header of every request, and never in a URL", asy
   assert.deepEqual(front.requests(/abc/), []);
 });
 
-test("consul 2: the token does not follow a redirect to another origin", async (t) => {
-  const { front: other } = await answering(t, kv("dg=="));
-  const { client, front, last } = await answering(t, "", 301, { token: "abc" });
-  front.rewrite(/v1\/kv/, (reply) => ({ ...reply, headers: { location: `${other.url}/v1/kv/k` } }));
-  assert.equal(await client.get("k"), "v");
-  assert.equal(last().headers["x-consul-token"], "abc");
-  assert.deepEqual(
-    other.requests().map(({ headers }) => headers["x-consul-token"]),
-    [undefined],
+test("consul: no token, value or write follows a redirect to another server (2, FF10)", async (t) => {
+  for (const status of [301, 302, 307, 308]) {
+    const { front: other } = await answering(t, kv("dg=="));
+    const { client, front } = await answering(t, "", status, { token: "abc" });
+    front.rewrite(/v1\/kv/, (reply) => ({ ...reply, headers: { location: `${other.url}/v1/kv/k` } }));
+    await using bare = createConsulClient({ address: front.url });
+    for (const call of [
+      () => client.get("k"),
+      () => client.put("k", "secret"),
+      () => client.delete("k"),
+      () => bare.put("k", "secret"),
+      () => bare.put("k", new Uint8Array([1])),
+      () => bare.delete("k"),
+    ]) {
+      await assert.rejects(call, (error) => {
+        assert.ok(error instanceof EndpointError && error.code === "ERR_BAD_REDIRECT", String(error));
+        assert.equal(error.outcome, "notApplied");
+        assert.ok(error.message.includes(`${other.url}/v1/kv/k`), error.message);
+        assert.doesNotMatch(JSON.stringify(error), /abc|secret/);
+        return true;
+      });
+    }
+    assert.deepEqual(other.requests(), []);
+    assert.equal(await bare.get("k"), "v");
+  }
+});
+
+test("consul: a refusal that repeats the token or the value is masked (FF10)", async (t) => {
+  const token = "5f2f1b2c-0f6d-4b7e-9d58-2a37c6d3e1a4";
+  const { client, front } = await answering(t, "", 403, { token });
+  front.intercept(/(?:)/, ({ headers, body }) =>
+    Promise.resolve({ status: 403, body: `no ${String(headers["x-consul-token"])} for ${body.toString()}` }),
   );
+  for (const call of [
+    () => client.put("k", "s3cret"),
+    () => client.put("k", new TextEncoder().encode("s3cret")),
+    () => client.keys("k"),
+    () => client.createSession({ ...sessionConfig, name: "s3cret" }),
+  ]) {
+    await assert.rejects(call, (error) => {
+      assert.ok(error instanceof RequestError);
+      assert.match(error.body, /^no \*\*\* for/);
+      assert.doesNotMatch(`${error.message} ${JSON.stringify(error)} ${String(error.stack)}`, /s3cret|5f2f1b2c/);
+      return true;
+    });
+  }
 });
 
 test("consul 3: an address with a slash at its end, and one with a path", async (t) => {

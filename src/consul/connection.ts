@@ -9,22 +9,33 @@ import { bounded } from "../util/bounded.js";
 import { log } from "../util/log.js";
 import { abortable, linkSignal } from "../util/signals.js";
 import { requireSignal } from "../util/validate.js";
+import { durationMs } from "./durations.js";
 import { ConsulError } from "./errors.js";
 import type { Logger, ResolvedOptions } from "./options.js";
+import { PollSlots } from "./poll-slots.js";
+import { withoutSecrets, withSafeRedirects } from "./secrets.js";
 
 const maxRedirects = 10;
-/** Requests at once; others wait their turn. Consul drops connections beyond 200 of one client, long polls included. */
-const maxInFlight = 100;
+/**
+ * Consul closes connections beyond 200 from one address. Calls and long polls each have a share of them; the rest is for
+ * the requests that keep a leader, which do not queue.
+ */
+const maxCalls = 64;
+const maxPolls = 96;
+/** What Consul waits for if a long poll does not say, in ms. */
+const defaultWaitMs = 300_000;
 
 /** The way to one agent: token, time limits, redirects. */
 export class Connection implements Sender, AsyncDisposable {
   readonly #base: string;
   readonly #timeoutMs: number;
+  readonly #token: string;
   readonly #logger: Logger;
   readonly #transport: Exchange;
   readonly #exchange: Exchange;
   readonly #closed = new AbortController();
-  readonly #limit = pLimit(maxInFlight);
+  readonly #limit = pLimit(maxCalls);
+  readonly #polls = new PollSlots(maxPolls);
   #closing: Promise<void> | undefined;
 
   constructor({ address, httpTimeoutMs, token, logger, tls, transport }: ResolvedOptions) {
@@ -32,9 +43,10 @@ export class Connection implements Sender, AsyncDisposable {
     this.#timeoutMs = httpTimeoutMs;
     this.#logger = safely(logger);
     this.#transport = transport ?? gotExchange(tls);
+    this.#token = token;
     // inside of both: no trace shows the token, no redirect takes it along
     const exchange = withToken(this.#transport, token, address.origin);
-    this.#exchange = withRedirects(withTrace(exchange), {
+    this.#exchange = withRedirects(withSafeRedirects(withTrace(exchange), token !== ""), {
       limit: maxRedirects,
       check: undefined,
       trusts: (url) => url.origin === address.origin,
@@ -46,13 +58,12 @@ export class Connection implements Sender, AsyncDisposable {
     return this.#logger;
   }
 
-  /** Sends without waiting for its turn: what keeps a leader must not stand in a queue. */
+  /** Sends calls without queueing them: a renewal that waits could cost a leader its lock. Long polls take their share like all others. */
   readonly ahead: Sender = { send: (spec, signal) => this.#send(spec, signal, (run) => run()) };
 
+  /** Sends a request when it is its turn. */
   send(spec: RequestSpec, signal?: AbortSignal): Promise<RawResponse> {
-    return this.#send(spec, signal, (run, link) =>
-      spec.longPoll === true ? run() : abortable(this.#limit(run), link),
-    );
+    return this.#send(spec, signal, this.#inTurn);
   }
 
   close(): Promise<void> {
@@ -70,9 +81,12 @@ export class Connection implements Sender, AsyncDisposable {
     signal?.throwIfAborted();
     const link = linkSignal(signal, this.#closed.signal);
     try {
-      const raw = await inTurn(() => this.#once(spec, link.signal), link.signal);
-      if (raw.status >= 400 && raw.status !== 404) this.#failed(spec, `status ${String(raw.status)}`);
-      return raw;
+      const raw = await (spec.longPoll === true
+        ? this.#poll(spec, link.signal)
+        : inTurn(() => this.#once(spec, link.signal), link.signal));
+      if (raw.status < 400) return raw;
+      if (raw.status !== 404) this.#failed(spec, `status ${String(raw.status)}`);
+      return { ...raw, body: withoutSecrets(raw.body, this.#token, spec) };
     } catch (error) {
       link.signal.throwIfAborted();
       // a transport of the user's own may reject with anything
@@ -88,6 +102,21 @@ export class Connection implements Sender, AsyncDisposable {
     this.#closed.abort(closedError());
     this.#limit.clearQueue();
     await this.#transport.close?.();
+  }
+
+  readonly #inTurn: InTurn = (run, signal) => abortable(this.#limit(run), signal);
+
+  /** Sends a long poll if there is room for one more, else asks now and then whether there is news. */
+  async #poll(spec: RequestSpec, signal: AbortSignal): Promise<RawResponse> {
+    const slot = await this.#polls.take(signal);
+    if (slot === undefined) return this.#inTurn(() => this.#once(shortPoll(spec), signal), signal);
+    // Consul may wait for a sixteenth longer, so that not all polls end together
+    const untilMs = performance.now() + (waitOf(spec) * 17) / 16;
+    try {
+      return await this.#once(spec, signal);
+    } finally {
+      slot.release(signal.aborted ? untilMs : 0);
+    }
   }
 
   async #once(spec: RequestSpec, signal: AbortSignal): Promise<RawResponse> {
@@ -113,6 +142,18 @@ export class Connection implements Sender, AsyncDisposable {
 }
 
 type InTurn = (run: () => Promise<RawResponse>, signal: AbortSignal) => Promise<RawResponse>;
+
+function waitOf({ query = "" }: RequestSpec): number {
+  const ms = durationMs(new URLSearchParams(query).get("wait") ?? "") ?? 0;
+  return ms > 0 ? ms : defaultWaitMs;
+}
+
+/** The same question, answered at once: Consul waits as short as it can. */
+function shortPoll(spec: RequestSpec): RequestSpec {
+  const params = new URLSearchParams(spec.query);
+  params.set("wait", "1ms");
+  return { ...spec, query: params.toString(), longPoll: undefined, limits: undefined };
+}
 
 function withToken(exchange: Exchange, token: string, origin: string): Exchange {
   if (token === "") return exchange;

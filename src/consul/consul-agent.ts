@@ -12,8 +12,10 @@ import {
 } from "../agent/index.js";
 import type { Sender } from "../http/exchange.js";
 import { Backoff } from "../util/backoff.js";
+import { UsageError } from "../util/errors.js";
 import { log } from "../util/log.js";
 import { persist } from "../util/persist.js";
+import { linkSignal } from "../util/signals.js";
 import {
   badArgument,
   requireFunction,
@@ -27,8 +29,9 @@ import { readServices } from "./catalog.js";
 import { ConsulRegistration, type TtlCheck } from "./consul-registration.js";
 import { RequestError } from "./errors.js";
 import { decode } from "./fields.js";
-import { healthOf, readInstances } from "./health.js";
-import { request, specOf } from "./request.js";
+import { healthOf, keyOf, readInstances } from "./health.js";
+import { isForbidden, readOwnAgent, type OwnAgent } from "./own-agent.js";
+import { request, requirePrintable, segment, specOf } from "./request.js";
 
 export interface ConsulAgentOptions extends AgentOptions {
   /** The client of the node's own agent. */
@@ -42,7 +45,7 @@ export interface ConsulAgentOptions extends AgentOptions {
 }
 
 /** Longest that Consul is to wait for a change, in ms. */
-const waitMs = 60_000;
+const waitMs = 30_000;
 /** Between two reads of a service that changes all the time, in ms. */
 const everyMs = 100;
 const minRetryMs = 100;
@@ -77,6 +80,7 @@ class ConsulBackend implements Backend {
   readonly #check: TtlCheck | undefined;
   readonly #warn: (warning: AgentWarning) => void;
   readonly #limit = pLimit(registerWidth);
+  #own: OwnAgent | undefined;
 
   constructor(
     client: Sender,
@@ -90,13 +94,31 @@ class ConsulBackend implements Backend {
     this.#warn = warn;
   }
 
-  add(
+  async add(
     instance: InstanceData,
     { signal, replaced }: { readonly signal: AbortSignal; readonly replaced?: HeldInstance | undefined },
   ): Promise<HeldInstance> {
+    for (const [what, text] of [
+      ["id", instance.id],
+      ["name", instance.name],
+    ] as const) {
+      segment(what, text);
+      requirePrintable(what, text);
+    }
+    const own = await this.#ownAgent(signal);
+    if (this.#dc !== undefined && this.#dc !== "" && this.#dc !== own.dc) {
+      badArgument(
+        `options.dc is "${this.#dc}", but the client's agent registers in its own datacenter, "${own.dc}": use an agent of that datacenter to register`,
+      );
+    }
     const before = replaced instanceof ConsulRegistration ? replaced : undefined;
-    const setting = { client: this.#client, instance, check: this.#check, warn: this.#warn, inTurn: this.#limit };
-    return ConsulRegistration.begin(setting, before, signal);
+    const [client, check, warn, inTurn] = [this.#client, this.#check, this.#warn, this.#limit];
+    return ConsulRegistration.begin({ client, instance, own, check, warn, inTurn }, before, signal);
+  }
+
+  isLocal({ id, key }: InstanceData): boolean {
+    const node = this.#own?.node;
+    return node === undefined || key === keyOf(node, id);
   }
 
   async list(name: string | undefined, signal: AbortSignal | undefined): Promise<readonly InstanceData[]> {
@@ -105,7 +127,16 @@ class ConsulBackend implements Backend {
     const services = decode(spec, await request(this.#client, spec, signal), readServices);
     const limit = pLimit(listWidth);
     const names = Object.keys(services).filter((each) => each !== ownService);
-    return (await Promise.all(names.map((each) => limit(() => this.#instances(each, signal))))).flat();
+    const link = linkSignal(signal);
+    try {
+      return (await Promise.all(names.map((each) => limit(() => this.#listed(each, link.signal))))).flat();
+    } catch (error) {
+      limit.clearQueue();
+      link.abort(error);
+      throw error;
+    } finally {
+      link.unlink();
+    }
   }
 
   source(name: string): InstanceSource {
@@ -127,6 +158,25 @@ class ConsulBackend implements Backend {
     };
   }
 
+  async #ownAgent(signal: AbortSignal): Promise<OwnAgent> {
+    return (this.#own ??= await readOwnAgent(this.#client, signal));
+  }
+
+  /** The instances of a service that the catalog lists. Anybody can register a name that nobody can ask for. */
+  async #listed(name: string, signal: AbortSignal): Promise<readonly InstanceData[]> {
+    try {
+      return await this.#instances(name, signal);
+    } catch (error) {
+      if (!isOddName(error)) throw error;
+      this.#warn({
+        code: "SKIPPED",
+        message: `the service ${JSON.stringify(name)} cannot be queried by its name: it is left out`,
+        cause: error,
+      });
+      return [];
+    }
+  }
+
   async #instances(name: string, signal: AbortSignal | undefined): Promise<readonly InstanceData[]> {
     const { path, query } = healthOf(name, { dc: this.#dc });
     const spec = specOf("GET", path, query);
@@ -134,9 +184,14 @@ class ConsulBackend implements Backend {
   }
 }
 
-function isForbidden(error: unknown): boolean {
-  return error instanceof RequestError && (error.statusCode === 401 || error.statusCode === 403);
+/** Whether a name is to blame, and not the state of the servers or our rights. */
+function isOddName(error: unknown): boolean {
+  if (error instanceof RequestError) return nameStatuses.has(error.statusCode);
+  return error instanceof UsageError && error.code === "ERR_ARGUMENT";
 }
+
+/** Consul refuses a character in the path; the path, or the request line, is too long. */
+const nameStatuses: ReadonlySet<number> = new Set([400, 414, 431]);
 
 function checkOf(check: ConsulAgentOptions["check"]): TtlCheck | undefined {
   if (check === false) return undefined;

@@ -8,39 +8,46 @@ import { linkSignal, sleep, type Link } from "../util/signals.js";
 import { BlockingQuery } from "./blocking-query.js";
 import { formatDuration } from "./durations.js";
 import { RequestError } from "./errors.js";
-import { healthOf, readInstances } from "./health.js";
-import { jsonSpec, putSpec, request } from "./request.js";
+import { healthOf, keyOf, readInstances } from "./health.js";
+import type { OwnAgent } from "./own-agent.js";
+import { isAnother, isHidden, readRegistered } from "./registered.js";
+import { jsonSpec, putSpec, request, segment } from "./request.js";
 
-/** A check that fails unless the process says in time that it is well. */
+/** A check that fails unless the process reports in time that it is well. */
 export interface TtlCheck {
-  /** In ms; said every third of it. */
+  /** The check fails this long after the last report, in ms. It is reported every third of it. */
   readonly ttlMs: number;
-  /** How long it may fail before Consul takes the instance out, in ms; Consul knows no less than a minute. */
+  /** How long it may fail before Consul removes the instance, in ms. Consul treats less than a minute as a minute. */
   readonly deregisterAfterMs: number;
 }
 
 export interface RegistrationSetting {
   readonly client: Sender;
   readonly instance: InstanceData;
-  /** Absent: none, and nothing is kept up. */
+  /** The agent that the instance is registered with. */
+  readonly own: OwnAgent;
+  /** Absent: the instance has no check, and nothing is sent to keep it. */
   readonly check: TtlCheck | undefined;
   readonly warn: (warning: AgentWarning) => void;
-  /** Bounds how many come and go at once. */
+  /** Bounds how many registrations and removals run at once. */
   readonly inTurn: <T>(run: () => Promise<T>) => Promise<T>;
 }
 
-/** How long a change of ours may take from the agent to the servers before we go on all the same, in ms. */
+/** How long a change may take from the agent to the servers before we go on without having seen it, in ms. */
 const seenMs = 5_000;
 const minRetryMs = 100;
 const maxRetryMs = 10_000;
 
-/** An instance that is registered with the node's agent, and kept up there. */
+/** An instance that is registered with the node's agent, and kept there. */
 export class ConsulRegistration implements HeldInstance {
   readonly #setting: RegistrationSetting;
   #link: Link | undefined;
   #loop: Promise<void> | undefined;
 
-  /** Registers, in place of `before` if that is given, which goes on when this rejects. Resolves once others see it. */
+  /**
+   * Registers an instance, in place of `before` if that is given. Resolves once others can see it. If it rejects, `before`
+   * goes on.
+   */
   static async begin(
     setting: RegistrationSetting,
     before: ConsulRegistration | undefined,
@@ -54,11 +61,12 @@ export class ConsulRegistration implements HeldInstance {
     this.#setting = setting;
   }
 
+  /** Deregisters it, and resolves once others see that. What another process has registered under its id stays. */
   remove(): Promise<void> {
     return this.#setting.inTurn(() => this.#remove());
   }
 
-  /** Begins to keep it up. */
+  /** Starts to keep it. */
   resume(): void {
     const { check } = this.#setting;
     if (check === undefined) return;
@@ -67,6 +75,7 @@ export class ConsulRegistration implements HeldInstance {
     this.#loop = this.#beat(check, link.signal).catch(() => undefined);
   }
 
+  /** Stops keeping it, until `resume`. */
   async pause(): Promise<void> {
     this.#link?.abort(new Error("the registration has ended"));
     await this.#loop;
@@ -76,10 +85,11 @@ export class ConsulRegistration implements HeldInstance {
     signal.throwIfAborted();
     await before?.pause();
     try {
+      await this.#leaveOtherService(signal);
       await this.#register(signal);
-      await this.#untilSeen((found) => found, signal);
+      await this.#untilSeen(this.#setting.instance, true, signal);
     } catch (error) {
-      // it may have been done all the same
+      // the agent may have registered it all the same
       await (before === undefined ? this.#deregister() : before.#register(undefined)).catch((failure: unknown) => {
         if (before === undefined) this.#leftOver(failure);
       });
@@ -92,40 +102,62 @@ export class ConsulRegistration implements HeldInstance {
 
   async #remove(): Promise<void> {
     await this.pause();
+    const { client, instance } = this.#setting;
+    // unreadable or unreachable: removing what may be ours is the lesser evil, and says itself what is wrong
+    const registered = await readRegistered(client, instance.id, undefined).catch(() => undefined);
+    if (typeof registered === "object" && isAnother(registered, instance)) return;
     await this.#deregister();
-    await this.#untilSeen((found) => !found, undefined);
+    await this.#untilSeen(instance, false, undefined);
   }
 
-  async #beat({ ttlMs }: TtlCheck, signal: AbortSignal): Promise<never> {
+  /** Consul tells nobody who watches a service that one of its ids has moved to another: it must be removed there first. */
+  async #leaveOtherService(signal: AbortSignal): Promise<void> {
+    const { client, instance } = this.#setting;
+    const registered = await readRegistered(client, instance.id, signal);
+    if (typeof registered !== "object" || registered.name === instance.name) return;
+    await this.#deregister();
+    await this.#untilSeen({ ...instance, ...registered, tags: [] }, false, signal);
+  }
+
+  async #beat({ ttlMs }: TtlCheck, signal: AbortSignal): Promise<void> {
     const backoff = new Backoff(minRetryMs, Math.min(ttlMs / 3, maxRetryMs));
     const { warn, instance } = this.#setting;
     const onFailure = (error: unknown): void => {
       warn({
         code: "RETRYING",
-        message: `the check of "${instance.id}" could not be passed: tried again`,
+        message: `the check of "${instance.id}" could not be passed: it is tried again`,
         cause: error,
       });
     };
     for (;;) {
       await sleep(ttlMs / 3, signal);
-      await persist(signal, { backoff, isFinal: () => false, onFailure }, async () => {
-        await this.#pass(ttlMs / 4, signal);
-        return true;
-      });
+      const kept = await persist(signal, { backoff, isFinal: () => false, onFailure }, () =>
+        this.#pass(ttlMs / 4, signal),
+      );
+      if (!kept) break;
       backoff.reset();
     }
+    warn({
+      code: "TAKEN_OVER",
+      message: `another process has registered "${instance.id}": this one does not keep it up any longer`,
+    });
   }
 
-  async #pass(limitMs: number, signal: AbortSignal): Promise<void> {
+  /** Passes the check. Resolves to false if the id has become another process's instance. */
+  async #pass(limitMs: number, signal: AbortSignal): Promise<boolean> {
+    const { client, instance } = this.#setting;
     const limits = { headersMs: limitMs, idleMs: limitMs };
+    const limited: Sender = { send: (spec, each) => client.send({ ...spec, limits }, each) };
+    const registered = await readRegistered(limited, instance.id, signal);
+    if (typeof registered === "object" && isAnother(registered, instance)) return false;
     try {
-      const spec = putSpec(`/v1/agent/check/pass/${encodeURIComponent(`service:${this.#setting.instance.id}`)}`);
-      await request(this.#setting.client, { ...spec, limits }, signal);
+      await request(limited, putSpec(`/v1/agent/check/pass/${segment("id", `service:${instance.id}`)}`), signal);
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
-      // an agent that lost its state, or took the instance out, does not know the check: registering again mends both
-      await request(this.#setting.client, { ...this.#spec(), limits }, signal);
+      // an agent that lost its state, or removed the instance, does not know the check
+      await request(limited, this.#spec(), signal);
     }
+    return true;
   }
 
   async #register(signal: AbortSignal | undefined): Promise<void> {
@@ -133,9 +165,9 @@ export class ConsulRegistration implements HeldInstance {
   }
 
   async #deregister(): Promise<void> {
-    const spec = putSpec(`/v1/agent/service/deregister/${encodeURIComponent(this.#setting.instance.id)}`);
+    const spec = putSpec(`/v1/agent/service/deregister/${segment("id", this.#setting.instance.id)}`);
     await request(this.#setting.client, spec, undefined).catch((error: unknown) => {
-      // newer servers say so when it is gone already
+      // newer servers answer so if it is gone already
       if (!(error instanceof RequestError) || error.statusCode !== 404) throw error;
     });
   }
@@ -164,46 +196,51 @@ export class ConsulRegistration implements HeldInstance {
     );
   }
 
-  /** The agent tells the servers a moment later. Who may not look, or looks in vain for long, goes on. */
-  async #untilSeen(isDone: (found: boolean) => boolean, signal: AbortSignal | undefined): Promise<void> {
-    const { client, instance } = this.#setting;
+  /**
+   * Waits until the servers know what the agent did: it tells them a moment later. Goes on after `seenMs`, and at once if
+   * the token may not read the catalog.
+   */
+  async #untilSeen(wanted: InstanceData, isThere: boolean, signal: AbortSignal | undefined): Promise<void> {
+    const { client, own } = this.#setting;
+    const { id, name } = wanted;
     // only this one, of what may be many; servers before 1.5 know no filter, and send all
-    const filter = /^[\w.:-]+$/.test(instance.id) ? `Service.ID == "${instance.id}"` : undefined;
-    const query = new BlockingQuery(client, {
-      ...healthOf(instance.name, { filter }),
-      waitMs: seenMs,
-      firstMs: seenMs,
-    });
+    const filter = /^[\w.:-]+$/.test(id) ? `Service.ID == "${id}"` : undefined;
+    const query = new BlockingQuery(client, { ...healthOf(name, { filter }), waitMs: seenMs, firstMs: seenMs });
     const persistence = {
       backoff: new Backoff(minRetryMs, seenMs),
       isFinal: (error: unknown) => error instanceof RequestError,
       onFailure: () => undefined,
     };
     const tooLate = (): Error => new Error("not seen in time");
+    let first = true;
     try {
       await bounded(seenMs, signal, tooLate, (each) =>
         persist(each, persistence, async () => {
-          const instances = readInstances(instance.name, query.asked, await query.next(each));
-          return isDone(instances.some((other) => isSame(instance, other))) ? true : undefined;
+          const found = readInstances(name, query.asked, await query.next(each));
+          if (found.some((other) => isSame(wanted, other, own)) === isThere) return true;
+          if (first && isThere && (await isHidden(client, { id, own }, each))) return true;
+          first = false;
+          return undefined;
         }),
       );
     } catch (error) {
       signal?.throwIfAborted();
-      log.consul("%s: %s", instance.id, error instanceof Error ? error.message : "");
+      log.consul("%s: %s", id, error instanceof Error ? error.message : "");
     }
   }
 
   #leftOver(cause: unknown): void {
     const { warn, instance } = this.#setting;
-    warn({ code: "LEFTOVER", message: `"${instance.id}" may be registered still`, cause });
+    warn({ code: "LEFTOVER", message: `"${instance.id}" may still be registered`, cause });
   }
 }
 
-/** Whether it is this one that the servers know; without an address it has its node's. */
-function isSame(ours: InstanceData, theirs: InstanceData): boolean {
+/** Whether the servers know this very instance. One that is registered without an address has its node's. */
+function isSame(ours: InstanceData, theirs: InstanceData, { node }: OwnAgent): boolean {
   const tags = new Set(theirs.tags);
   return (
     ours.id === theirs.id &&
+    (node === undefined || theirs.key === keyOf(node, ours.id)) &&
     ours.port === theirs.port &&
     (ours.host === "" || ours.host === theirs.host) &&
     ours.tags.every((tag) => tags.has(tag))

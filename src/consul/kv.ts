@@ -2,7 +2,7 @@ import type { RequestSpec, Sender } from "../http/exchange.js";
 import { badArgument, requireText } from "../util/validate.js";
 import { ConsulError, NotFoundError } from "./errors.js";
 import { decode, Fields, list, texts } from "./fields.js";
-import { checkOptions, request, specOf } from "./request.js";
+import { checkOptions, request, requireCleanPath, specOf } from "./request.js";
 import { compareBytes, textOf } from "./text.js";
 import type { KV, RequestOptions } from "./types.js";
 
@@ -77,13 +77,9 @@ export function keyPath(key: string): string {
 
 function prefixPath(prefix: string): string {
   requireText("path", prefix);
-  const segments = prefix.replace(/^\//, "").split("/");
-  segments.forEach((name, i) => {
-    // Consul redirects such a path to one without them: a write would go to another key, and URLs know no such segments
-    if ((name === "" && i < segments.length - 1) || name === "." || name === "..")
-      badArgument('path must not have empty segments, "." or ".."');
-  });
-  return kvRoot + segments.map(encodeURIComponent).join("/");
+  const path = prefix.replace(/^\//, "");
+  requireCleanPath("path", path);
+  return kvRoot + path.split("/").map(encodeURIComponent).join("/");
 }
 
 const kvRoot = "/v1/kv/";

@@ -49,11 +49,36 @@ export function checkOptions(
   return { dc, signal };
 }
 
-/** One segment of a path. @throws {UsageError} for what URLs, or Consul, would take for something else */
+/**
+ * A name or an id as the last part of a path.
+ *
+ * @throws {UsageError} for one that names something else there: Consul redirects a path with empty segments, `.` or `..`
+ *   to the path without them, encoded or not
+ */
 export function segment(what: string, name: string): string {
   requireText(what, name);
-  if (name === "" || name === "." || name === "..") badArgument(`${what} must not be "", "." or ".."`);
+  if (name === "") badArgument(`${what} must not be empty`);
+  requireCleanPath(what, name);
   return encodeURIComponent(name);
+}
+
+/** Refuses what Consul would redirect to another path; a slash at the end is kept as it is. @throws {UsageError} */
+export function requireCleanPath(what: string, path: string): void {
+  const parts = path.split("/");
+  if (parts.some((part, i) => part === "." || part === ".." || (part === "" && i < parts.length - 1))) {
+    badArgument(`${what} must not contain empty segments, "." or "..", got ${JSON.stringify(path)}`);
+  }
+}
+
+/**
+ * Refuses text that Consul does not accept in a path: it answers 400 to characters that Go does not print, so what is
+ * registered under such an id could not be removed again.
+ *
+ * @throws {UsageError}
+ */
+export function requirePrintable(what: string, text: string): void {
+  if (!/^[\p{L}\p{M}\p{N}\p{P}\p{S} ]*$/u.test(text))
+    badArgument(`${what} contains a character that Consul does not accept, got ${JSON.stringify(text)}`);
 }
 
 export const requestOptionNames: ReadonlySet<string> = new Set<keyof RequestOptions>(["dc", "signal"]);

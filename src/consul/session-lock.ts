@@ -9,6 +9,7 @@ import { BlockingQuery } from "./blocking-query.js";
 import { NotFoundError, RequestError } from "./errors.js";
 import { decode, unexpected } from "./fields.js";
 import { keyPath, readEntries, type KVEntry } from "./kv.js";
+import { remoteNode } from "./remote-node.js";
 import { request, specOf, type Query } from "./request.js";
 import { createSessionSpec, destroySessionSpec, readCreated, readRenewed, renewSessionSpec } from "./session.js";
 import { textOf } from "./text.js";
@@ -41,8 +42,13 @@ export function sessionLocks(sender: Sender): LockProvider {
       return leadership;
     },
     connect: async (leadership, signal) => {
-      const { name } = await agentCalls(sender).self({ dc: leadership.dc, signal });
-      return new SessionLock(sender, leadership, name);
+      const { name, tags } = await agentCalls(sender).self({ dc: leadership.dc, signal });
+      const { dc } = leadership;
+      if (dc === undefined || dc === "" || dc === tags["dc"]) return new SessionLock(sender, leadership, () => name);
+      const findNode = (): Promise<string> => remoteNode(dc, (spec) => request(sender, spec, undefined));
+      // a datacenter that cannot be reached rejects here, and is not waited for
+      await abortable(findNode(), signal);
+      return new SessionLock(sender, leadership, findNode);
     },
   };
 }
@@ -50,11 +56,12 @@ export function sessionLocks(sender: Sender): LockProvider {
 class SessionLock implements Lock {
   readonly beatsPerTtl = 2;
   readonly #requests: KeyRequests;
-  readonly #node: string;
+  /** Finds the node that a session is to belong to. */
+  readonly #nodeFor: () => string | Promise<string>;
 
-  constructor(sender: Sender, leadership: Leadership, node: string) {
+  constructor(sender: Sender, leadership: Leadership, nodeFor: () => string | Promise<string>) {
     this.#requests = new KeyRequests(sender, leadership);
-    this.#node = node;
+    this.#nodeFor = nodeFor;
   }
 
   async open(signal: AbortSignal): Promise<LockSession> {
@@ -76,7 +83,8 @@ class SessionLock implements Lock {
 
   async #create(): Promise<SessionId> {
     const { description: name, lockDelayMs, ttlMs, dc } = this.#requests.leadership;
-    const spec = createSessionSpec({ node: this.#node, name, lockDelayMs, ttlMs, behavior: SESSION_DELETE }, dc);
+    const node = await this.#nodeFor();
+    const spec = createSessionSpec({ node, name, lockDelayMs, ttlMs, behavior: SESSION_DELETE }, dc);
     return readCreated(spec, await this.#requests.send(spec, undefined));
   }
 }

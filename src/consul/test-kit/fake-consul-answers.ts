@@ -1,4 +1,5 @@
 import type { ConsulReply } from "./consul-front.js";
+import type { FakeClock } from "./fake-clock.js";
 
 /** An answer; with an index, it is one that may be waited for. */
 export interface FakeAnswer extends ConsulReply {
@@ -19,8 +20,13 @@ export function answered({ status, headers, body, index }: FakeAnswer): ConsulRe
 
 /** Consul's one counter, and who waits for it. */
 export class ChangeLog {
+  readonly #clock: FakeClock;
   readonly #waiting = new Set<() => void>();
   #index = 10;
+
+  constructor(clock: FakeClock) {
+    this.#clock = clock;
+  }
 
   get index(): number {
     return this.#index;
@@ -40,7 +46,7 @@ export class ChangeLog {
   changed(ms: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const end = (settle: () => void): void => {
-        clearTimeout(timer);
+        cancel();
         this.#waiting.delete(wake);
         signal.removeEventListener("abort", stop);
         settle();
@@ -53,7 +59,7 @@ export class ChangeLog {
           reject(signal.reason as Error);
         });
       };
-      const timer = setTimeout(wake, ms);
+      const cancel = this.#clock.after(ms, wake);
       this.#waiting.add(wake);
       signal.addEventListener("abort", stop);
       if (signal.aborted) stop();

@@ -1,5 +1,6 @@
 import { durationMs } from "../durations.js";
 import type { ConsulRequest } from "./consul-front.js";
+import type { FakeClock } from "./fake-clock.js";
 import { failed, json, type ChangeLog, type FakeAnswer } from "./fake-consul-answers.js";
 
 interface Registration {
@@ -12,40 +13,52 @@ interface Registration {
   readonly Check?: { readonly TTL: string; readonly DeregisterCriticalServiceAfter?: string; readonly Status?: string };
 }
 
-interface FakeService {
-  readonly registration: Registration;
-  passing: boolean;
-  timer: NodeJS.Timeout | undefined;
+interface FakeNode {
+  readonly name: string;
+  readonly address: string;
 }
 
-/** The agent, the catalog and the health of one node's services. */
+interface FakeService {
+  readonly node: FakeNode;
+  readonly registration: Registration;
+  passing: boolean;
+  /** Cancels what is to happen when the check expires. */
+  disarm: () => void;
+}
+
+/** The agent of one node, and the catalog and the health of that node and of others that were written into the catalog. */
 export class FakeServices {
   readonly #log: ChangeLog;
-  readonly #node: string;
+  readonly #clock: FakeClock;
+  readonly #own: FakeNode;
   readonly #ttlFactor: number;
+  readonly #nodes = new Map<string, FakeNode>();
+  /** By node and id. */
   readonly #services = new Map<string, FakeService>();
   /** When something of a service changed last. */
   readonly #touched = new Map<string, number>();
 
-  constructor(log: ChangeLog, node: string, ttlFactor: number) {
+  constructor(log: ChangeLog, clock: FakeClock, node: string, ttlFactor: number) {
     this.#log = log;
-    this.#node = node;
+    this.#clock = clock;
+    this.#own = { name: node, address: "127.0.0.1" };
+    this.#nodes.set(node, this.#own);
     this.#ttlFactor = ttlFactor;
   }
 
   close(): void {
-    for (const { timer } of this.#services.values()) clearTimeout(timer);
+    for (const { disarm } of this.#services.values()) disarm();
   }
 
   /** Undefined for a path that is unknown. */
   answer(request: ConsulRequest): FakeAnswer | undefined {
     const [, call = "", rest = ""] = /^\/v1\/((?:agent|catalog|health)\/[a-z]+)(?:\/(.*))?$/.exec(request.path) ?? [];
-    const id = decodeURIComponent(rest.slice(rest.indexOf("/") + 1));
     const name = decodeURIComponent(rest);
+    const id = decodeURIComponent(rest.slice(rest.indexOf("/") + 1));
     const { index } = this.#log;
     switch (`${request.method} ${call}`) {
       case "GET agent/self":
-        return json({ Config: { Datacenter: "dc1", NodeName: this.#node, Server: true }, Member: this.#member() });
+        return json({ Config: { Datacenter: "dc1", NodeName: this.#own.name, Server: true }, Member: this.#member() });
       case "GET agent/members":
         return json([this.#member()]);
       case "PUT agent/reload":
@@ -58,20 +71,26 @@ export class FakeServices {
           : rest.startsWith("deregister/")
             ? this.#deregister(id)
             : undefined;
+      case "GET agent/service":
+        return this.#registered(name);
       case "PUT agent/check":
         return rest.startsWith("pass/") ? this.#pass(id) : undefined;
       case "GET agent/services":
-        return json(Object.fromEntries([...this.#services].map(([each, service]) => [each, shown(service)])));
+        return json(this.#ofNode(this.#own));
+      case "PUT catalog/register":
+        return this.#registerElsewhere(request);
+      case "PUT catalog/deregister":
+        return this.#deregisterElsewhere(request);
       case "GET catalog/datacenters":
         return json(["dc1"]);
       case "GET catalog/nodes":
-        return { ...json([this.#shownNode()]), index };
+        return { ...json([...this.#nodes.values()].map(shownNode)), index };
       case "GET catalog/node":
-        return { ...json(name === this.#node ? { Node: this.#shownNode(), Services: this.#ofNode() } : null), index };
+        return { ...json(this.#nodeNamed(name)), index };
       case "GET catalog/services":
         return { ...json(this.#names()), index };
       case "GET catalog/service":
-        return { ...json(this.#find(name, request.query).map((each) => this.#inCatalog(each))), index };
+        return { ...json(this.#find(name, request.query).map(inCatalog)), index };
       case "GET health/service":
         return { ...json(this.#healthy(name, request.query)), index: this.#touched.get(name.toLowerCase()) ?? 1 };
       default:
@@ -80,34 +99,64 @@ export class FakeServices {
   }
 
   #register({ body }: ConsulRequest): FakeAnswer {
-    const registration = JSON.parse(body.toString()) as Registration;
-    this.#remove(registration.ID);
+    this.#add(this.#own, JSON.parse(body.toString()) as Registration);
+    return done;
+  }
+
+  #add(node: FakeNode, registration: Registration): void {
+    // whoever watches the service that the id belonged to before is not told, as with a real Consul
+    this.#take(node, registration.ID);
     const service: FakeService = {
+      node,
       registration,
       passing: registration.Check === undefined || registration.Check.Status === "passing",
-      timer: undefined,
+      disarm: () => undefined,
     };
-    this.#services.set(registration.ID, service);
+    this.#services.set(keyOf(node.name, registration.ID), service);
     if (service.passing) this.#arm(service);
     this.#touch(registration.Name);
-    return done;
+  }
+
+  #registerElsewhere({ body }: ConsulRequest): FakeAnswer {
+    const { Node: name, Address: address, Service } = JSON.parse(body.toString()) as ElsewhereRegistration;
+    const node = { name, address };
+    this.#nodes.set(name, node);
+    const { Service: Name, ID = Name, ...rest } = Service;
+    this.#add(node, { ...rest, ID, Name });
+    return json(true);
+  }
+
+  #deregisterElsewhere({ body }: ConsulRequest): FakeAnswer {
+    const { Node, ServiceID } = JSON.parse(body.toString()) as { readonly Node: string; readonly ServiceID: string };
+    this.#remove(Node, ServiceID);
+    return json(true);
   }
 
   #deregister(id: string): FakeAnswer {
-    this.#remove(id);
+    this.#remove(this.#own.name, id);
     return done;
   }
 
-  #remove(id: string): void {
-    const service = this.#services.get(id);
-    if (service === undefined) return;
-    clearTimeout(service.timer);
-    this.#services.delete(id);
-    this.#touch(service.registration.Name);
+  #remove(node: string, id: string): void {
+    const found = this.#nodes.get(node);
+    const removed = found && this.#take(found, id);
+    if (removed !== undefined) this.#touch(removed.registration.Name);
+  }
+
+  #take({ name }: FakeNode, id: string): FakeService | undefined {
+    const service = this.#services.get(keyOf(name, id));
+    service?.disarm();
+    this.#services.delete(keyOf(name, id));
+    return service;
+  }
+
+  #registered(id: string): FakeAnswer {
+    const service = this.#services.get(keyOf(this.#own.name, id));
+    return service === undefined ? failed(404, `unknown service ID: ${id}`) : json(shown(service));
   }
 
   #pass(checkId: string): FakeAnswer {
-    const service = this.#services.get(checkId.replace(/^service:/, ""));
+    const service = this.#services.get(keyOf(this.#own.name, checkId.replace(/^service:/, "")));
     if (service?.registration.Check === undefined)
       return failed(500, `CheckID "${checkId}" does not have associated TTL`);
     if (!service.passing) this.#touch(service.registration.Name);
@@ -118,21 +167,18 @@ export class FakeServices {
 
   /** The check of a real agent expires after its TTL, not after twice as long. */
   #arm(service: FakeService): void {
-    clearTimeout(service.timer);
+    service.disarm();
     const { Check, ID, Name } = service.registration;
     if (Check === undefined) return;
-    service.timer = setTimeout(
-      () => {
-        service.passing = false;
-        this.#touch(Name);
-        const afterMs = durationMs(Check.DeregisterCriticalServiceAfter ?? "");
-        if (afterMs !== undefined)
-          service.timer = setTimeout(() => {
-            this.#remove(ID);
-          }, afterMs);
-      },
-      (durationMs(Check.TTL) ?? 0) * (this.#ttlFactor / 2),
-    );
+    service.disarm = this.#clock.after((durationMs(Check.TTL) ?? 0) * (this.#ttlFactor / 2), () => {
+      service.passing = false;
+      this.#touch(Name);
+      const afterMs = durationMs(Check.DeregisterCriticalServiceAfter ?? "");
+      if (afterMs === undefined) return;
+      service.disarm = this.#clock.after(afterMs, () => {
+        this.#remove(service.node.name, ID);
+      });
+    });
   }
 
   #touch(name: string): void {
@@ -153,7 +199,7 @@ export class FakeServices {
     const found = this.#find(name, query).filter(
       ({ passing, registration }) => (passing || !query.has("passing")) && (id === undefined || registration.ID === id),
     );
-    return found.map((service) => ({ Node: this.#shownNode(), Service: shown(service), Checks: [] }));
+    return found.map((service) => ({ Node: shownNode(service.node), Service: shown(service), Checks: [] }));
   }
 
   #names(): Readonly<Record<string, readonly string[]>> {
@@ -164,37 +210,48 @@ export class FakeServices {
     return Object.fromEntries([...names].map(([name, tags]) => [name, [...tags]]));
   }
 
-  #ofNode(): object {
-    return Object.fromEntries([...this.#services].map(([id, service]) => [id, shown(service)]));
+  #nodeNamed(name: string): object | null {
+    const node = this.#nodes.get(name);
+    return node === undefined ? null : { Node: shownNode(node), Services: this.#ofNode(node) };
   }
 
-  #inCatalog({ registration: { ID, Name, Tags, Port, Address } }: FakeService): object {
-    return {
-      ...this.#shownNode(),
-      ServiceID: ID,
-      ServiceName: Name,
-      ServiceTags: Tags ?? [],
-      ServiceAddress: Address ?? "",
-      ServicePort: Port ?? 0,
-    };
-  }
-
-  #shownNode(): object {
-    return {
-      Node: this.#node,
-      Address: "127.0.0.1",
-      Datacenter: "dc1",
-      TaggedAddresses: { lan: "127.0.0.1", wan: "127.0.0.1" },
-    };
+  #ofNode(node: FakeNode): object {
+    const services = [...this.#services.values()].filter((service) => service.node.name === node.name);
+    return Object.fromEntries(services.map((service) => [service.registration.ID, shown(service)]));
   }
 
   #member(): object {
-    return { Name: this.#node, Addr: "127.0.0.1", Port: 8301, Tags: { dc: "dc1", role: "consul" } };
+    return { Name: this.#own.name, Addr: "127.0.0.1", Port: 8301, Tags: { dc: "dc1", role: "consul" } };
   }
+}
+
+interface ElsewhereRegistration {
+  readonly Node: string;
+  readonly Address: string;
+  readonly Service: Omit<Registration, "ID" | "Name"> & { readonly ID?: string; readonly Service: string };
 }
 
 const done: FakeAnswer = { status: 200, body: "" };
 
+function keyOf(node: string, id: string): string {
+  return JSON.stringify([node, id]);
+}
+
 function shown({ registration: { ID, Name, Tags, Port, Address, Meta } }: FakeService): object {
   return { ID, Service: Name, Tags: Tags ?? [], Port: Port ?? 0, Address: Address ?? "", Meta: Meta ?? null };
+}
+
+function shownNode({ name, address }: FakeNode): object {
+  return { Node: name, Address: address, Datacenter: "dc1", TaggedAddresses: { lan: address, wan: address } };
+}
+
+function inCatalog({ node, registration: { ID, Name, Tags, Port, Address } }: FakeService): object {
+  return {
+    ...shownNode(node),
+    ServiceID: ID,
+    ServiceName: Name,
+    ServiceTags: Tags ?? [],
+    ServiceAddress: Address ?? "",
+    ServicePort: Port ?? 0,
+  };
 }

@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
+import { posix } from "node:path";
 import { durationMs, formatDuration } from "../durations.js";
 import { ConsulFront, type ConsulReply, type ConsulRequest } from "./consul-front.js";
+import { realClock, type FakeClock } from "./fake-clock.js";
 import { FakeServices } from "./fake-consul-services.js";
 import { answered, ChangeLog, failed, json, type FakeAnswer } from "./fake-consul-answers.js";
 
@@ -9,6 +11,8 @@ export interface FakeConsulOptions {
   readonly ttlFactor?: number;
   /** The node's name. @default "node1" */
   readonly node?: string;
+  /** What its time goes by. @default the real time */
+  readonly clock?: FakeClock;
 }
 
 /** Starts a Consul of one server in this process. */
@@ -53,7 +57,8 @@ interface FakeSession {
   readonly ttl: string;
   readonly behavior: string;
   readonly createIndex: number;
-  timer: NodeJS.Timeout | undefined;
+  /** Cancels what is to happen when it expires. */
+  disarm: () => void;
 }
 
 const maxValueBytes = 512 * 1_024;
@@ -63,7 +68,8 @@ const flags = ["cas", "acquire", "release"] as const;
 
 /** Keys and sessions as Consul's own source has them; all indexes come from one counter. */
 class FakeConsulState {
-  readonly #log = new ChangeLog();
+  readonly #clock: FakeClock;
+  readonly #log: ChangeLog;
   readonly #ttlFactor: number;
   readonly #node: string;
   readonly #services: FakeServices;
@@ -73,10 +79,12 @@ class FakeConsulState {
   readonly #sessions = new Map<string, FakeSession>();
   readonly #closedUntilMs = new Map<string, number>();
 
-  constructor({ ttlFactor = 2, node = "node1" }: FakeConsulOptions) {
+  constructor({ ttlFactor = 2, node = "node1", clock = realClock }: FakeConsulOptions) {
+    this.#clock = clock;
+    this.#log = new ChangeLog(clock);
     this.#ttlFactor = ttlFactor;
     this.#node = node;
-    this.#services = new FakeServices(this.#log, node, ttlFactor);
+    this.#services = new FakeServices(this.#log, clock, node, ttlFactor);
   }
 
   async answer(request: ConsulRequest, signal: AbortSignal): Promise<ConsulReply> {
@@ -87,11 +95,11 @@ class FakeConsulState {
     if (dc !== null && dc !== "dc1") return failed(500, `No path to datacenter`);
     const index = Number(query.get("index") ?? 0);
     const waitMs = Math.min(durationMs(query.get("wait") ?? "") ?? defaultWaitMs, maxWaitMs);
-    const untilMs = performance.now() + waitMs;
+    const untilMs = this.#clock.now() + waitMs;
     for (;;) {
       const answer = this.#route(request);
       if (method !== "GET" || answer.index === undefined) return answered(answer);
-      const leftMs = untilMs - performance.now();
+      const leftMs = untilMs - this.#clock.now();
       if (index === 0 || answer.index > index || leftMs <= 0) return answered(answer);
       await this.#log.changed(leftMs, signal);
     }
@@ -101,11 +109,11 @@ class FakeConsulState {
   endSession(id: string): void {
     const session = this.#sessions.get(id);
     if (session === undefined) return;
-    clearTimeout(session.timer);
+    session.disarm();
     this.#sessions.delete(id);
     this.#touch(undefined);
     for (const entry of [...this.#entries.values()].filter((each) => each.session === id)) {
-      if (session.lockDelayMs > 0) this.#closedUntilMs.set(entry.key, performance.now() + session.lockDelayMs);
+      if (session.lockDelayMs > 0) this.#closedUntilMs.set(entry.key, this.#clock.now() + session.lockDelayMs);
       if (session.behavior === "delete") {
         this.#entries.delete(entry.key);
         this.#touch(entry.key);
@@ -117,16 +125,19 @@ class FakeConsulState {
   }
 
   close(): void {
-    for (const { timer } of this.#sessions.values()) clearTimeout(timer);
+    for (const { disarm } of this.#sessions.values()) disarm();
     this.#services.close();
   }
 
   #route(request: ConsulRequest): FakeAnswer {
     const { method, path } = request;
+    const decoded = decodeURIComponent(path);
+    if (!/^[\p{L}\p{M}\p{N}\p{P}\p{S} ]*$/u.test(decoded)) return failed(400, "");
+    const clean = posix.normalize(decoded);
+    if (clean !== decoded)
+      return { status: 301, body: "", headers: { location: clean.split("/").map(encodeURIComponent).join("/") } };
     if (path.startsWith("/v1/kv/")) {
       const key = decodeURIComponent(path.slice("/v1/kv/".length));
-      if (path.slice("/v1/kv/".length).includes("//"))
-        return { status: 301, body: "", headers: { location: path.replace(/\/{2,}/g, "/") } };
       if (method === "GET") return this.#read(key, request);
       if (key === "") return failed(400, "Missing key name");
       if (method === "PUT") return this.#write(key, request);
@@ -162,7 +173,7 @@ class FakeConsulState {
     const [acquire, release, cas] = [query.get("acquire"), query.get("release"), query.get("cas")];
     if (acquire !== null) {
       // first of all: while it runs, even a session that is gone is told no more than this
-      if (performance.now() < (this.#closedUntilMs.get(key) ?? 0)) return json(false);
+      if (this.#clock.now() < (this.#closedUntilMs.get(key) ?? 0)) return json(false);
       if (!this.#sessions.has(acquire)) return failed(500, `invalid session "${acquire}"`);
       if (entry?.session !== undefined && entry.session !== acquire) return json(false);
       return this.#put(key, body, acquire);
@@ -234,7 +245,7 @@ class FakeConsulState {
       ttl,
       behavior,
       createIndex: this.#touch(undefined),
-      timer: undefined,
+      disarm: () => undefined,
     };
     this.#sessions.set(session.id, session);
     this.#arm(session);
@@ -242,14 +253,11 @@ class FakeConsulState {
   }
 
   #arm(session: FakeSession): void {
-    clearTimeout(session.timer);
+    session.disarm();
     if (session.ttl === "") return;
-    session.timer = setTimeout(
-      () => {
-        this.endSession(session.id);
-      },
-      (durationMs(session.ttl) ?? 0) * this.#ttlFactor,
-    );
+    session.disarm = this.#clock.after((durationMs(session.ttl) ?? 0) * this.#ttlFactor, () => {
+      this.endSession(session.id);
+    });
   }
 
   #touch(key: string | undefined): number {

@@ -1,0 +1,61 @@
+import type { InstanceData } from "../agent/index.js";
+import type { Sender } from "../http/exchange.js";
+import { NotFoundError } from "./errors.js";
+import { decode, Fields } from "./fields.js";
+import { isForbidden, type OwnAgent } from "./own-agent.js";
+import { request, segment, specOf } from "./request.js";
+
+/** What the node's agent has registered under an id. */
+export interface Registered {
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+/**
+ * Reads what the node's agent has registered under an id.
+ *
+ * @returns `undefined`: nothing; `"forbidden"`: the token may not read it
+ * @throws {RequestError} {EndpointError} {ConsulError} as every call
+ */
+export async function readRegistered(
+  sender: Sender,
+  id: string,
+  signal: AbortSignal | undefined,
+): Promise<Registered | "forbidden" | undefined> {
+  const spec = specOf("GET", `/v1/agent/service/${segment("id", id)}`);
+  try {
+    return decode(spec, await request(sender, spec, signal), (value) => {
+      const service = new Fields(value);
+      return { name: service.text("Service"), host: service.text("Address"), port: service.number("Port") };
+    });
+  } catch (error) {
+    if (isForbidden(error)) return "forbidden";
+    if (error instanceof NotFoundError) return undefined;
+    throw error;
+  }
+}
+
+/** Whether it is another instance than ours: somebody who edits tags or metadata does not make it another one. */
+export function isAnother(registered: Registered, ours: InstanceData): boolean {
+  return registered.name !== ours.name || registered.host !== ours.host || registered.port !== ours.port;
+}
+
+/**
+ * Whether the token may not see our instances in the catalog: that takes the right to read the service and the node. What
+ * it may not see Consul leaves out, without a word.
+ */
+export async function isHidden(
+  sender: Sender,
+  { id, own }: { readonly id: string; readonly own: OwnAgent },
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  if ((await readRegistered(sender, id, signal)) === "forbidden") return true;
+  const path = own.node === undefined ? "nodes" : `node/${segment("node", own.node)}`;
+  const spec = specOf("GET", `/v1/catalog/${path}`);
+  return decode(
+    spec,
+    await request(sender, spec, signal),
+    (value) => value === null || (Array.isArray(value) && value.length === 0),
+  );
+}
