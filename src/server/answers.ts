@@ -1,0 +1,127 @@
+import type { AdminCall } from "../core/call.js";
+import type { Administered, AnswerNode, Done, KeysWatch, Place, Refused } from "../core/keys-store.js";
+import { goJson } from "./go-json.js";
+import { etcdMessages, etcdStatuses, type HttpAnswer, type Malformed } from "./messages.js";
+
+/** The answer to a keys request that was executed. */
+export function doneAnswer(done: Done, quiet = false): HttpAnswer {
+  const created = done.action === "create" || (done.action === "set" && done.prevNode === undefined);
+  return {
+    status: created ? 201 : 200,
+    headers: { ...jsonType, ...placeHeaders(done) },
+    body: quiet && quietActions.has(done.action) ? `{"action":"${done.action}"}\n` : eventLine(done),
+  };
+}
+
+/** The answer to a keys request that the store refused. */
+export function refusedAnswer(refused: Refused): HttpAnswer {
+  return keysError(refused, refused.clusterId, refused.index);
+}
+
+/** The answer to a keys request that could not be read. */
+export function malformedAnswer(malformed: Malformed, clusterId: string): HttpAnswer {
+  return keysError(malformed, clusterId, 0);
+}
+
+/** Status and headers of a watch; `lines` are its events, a line each. */
+export function watchAnswer(watch: KeysWatch, lines: AsyncIterable<string>): HttpAnswer {
+  return { status: 200, headers: { ...jsonType, ...placeHeaders(watch) }, body: "", lines };
+}
+
+/** An event, or the body of a response, as a line of JSON. */
+export function eventLine({ action, node, prevNode }: Pick<Done, "action" | "node" | "prevNode">): string {
+  return `${goJson({ action, node: node && inOrder(node), prevNode: prevNode && inOrder(prevNode) })}\n`;
+}
+
+/** The answer to a call about anything but keys. */
+export function adminAnswer(call: AdminCall, { status, json, clusterId }: Administered): HttpAnswer {
+  const headers: Record<string, string> = { ...(call.kind === "health" ? textType : jsonType) };
+  if (clusterId !== undefined && !isStatus(call)) headers["X-Etcd-Cluster-Id"] = clusterId;
+  if (json === undefined) return { status, headers: status === 204 ? withoutType(headers) : headers, body: "" };
+  if (call.kind === "health" && status !== 200) headers["X-Content-Type-Options"] = "nosniff";
+  return { status, headers, body: goJson(json) + (endsInNewline(call, status) ? "\n" : "") };
+}
+
+/** `{"message": ...}`, as members and auth say no. */
+export function messageAnswer(status: number, message: string, clusterId?: string): HttpAnswer {
+  return {
+    status,
+    headers: { ...jsonType, ...(clusterId !== undefined && { "X-Etcd-Cluster-Id": clusterId }) },
+    body: goJson({ message }),
+  };
+}
+
+/** Plain text, as Go's HTTP server says no. */
+export function textAnswer(status: number, text: string, headers: Readonly<Record<string, string>> = {}): HttpAnswer {
+  return { status, headers: { ...headers, ...textType, "X-Content-Type-Options": "nosniff" }, body: `${text}\n` };
+}
+
+/** The client URLs of all members, as `/v2/machines` has them. */
+export function machinesAnswer(urls: readonly string[]): HttpAnswer {
+  return { status: 200, headers: urls.length === 0 ? {} : textType, body: urls.join(", ") };
+}
+
+/** To the cleaned path; only a GET gets a body. */
+export function movedAnswer(method: string, location: string): HttpAnswer {
+  if (method !== "GET" && method !== "HEAD") return { status: 301, headers: { Location: location }, body: "" };
+  const body = `<a href="${htmlEscape(location)}">Moved Permanently</a>.\n\n`;
+  return {
+    status: 301,
+    headers: { "Content-Type": "text/html; charset=utf-8", Location: location },
+    body: method === "GET" ? body : "",
+  };
+}
+
+const jsonType = { "Content-Type": "application/json" } as const;
+const textType = { "Content-Type": "text/plain; charset=utf-8" } as const;
+const quietActions: ReadonlySet<string> = new Set(["set", "create", "update", "compareAndSwap"]);
+
+function keysError({ errorCode, cause }: Malformed | Refused, clusterId: string, index: number): HttpAnswer {
+  const fields = { errorCode, message: etcdMessages[errorCode], cause: cause === "" ? undefined : cause, index };
+  return {
+    status: etcdStatuses[errorCode] ?? 400,
+    headers: { ...jsonType, "X-Etcd-Cluster-Id": clusterId, "X-Etcd-Index": String(index) },
+    body: `${goJson(fields)}\n`,
+  };
+}
+
+function placeHeaders({ index, clusterId, raft }: Place): Record<string, string> {
+  return {
+    "X-Etcd-Cluster-Id": clusterId,
+    "X-Etcd-Index": String(index),
+    ...(raft !== undefined && { "X-Raft-Index": String(raft.index), "X-Raft-Term": String(raft.term) }),
+  };
+}
+
+/** The fields in Go's order, whatever order the store has them in. */
+function inOrder(node: AnswerNode): AnswerNode {
+  const { key, value, dir, expiration, ttl, nodes, modifiedIndex, createdIndex } = node;
+  return { key, value, dir, expiration, ttl, nodes: nodes?.map(inOrder), modifiedIndex, createdIndex };
+}
+
+/** Go's `Encoder` ends in a newline, its `Marshal` does not; a health that is bad goes out as an error text. */
+function endsInNewline(call: AdminCall, status: number): boolean {
+  if (call.kind === "health") return status !== 200;
+  return !isStatus(call) && status < 300;
+}
+
+/** Whether a call asks for the server itself, not for members or auth. */
+function isStatus({ kind }: AdminCall): boolean {
+  return kind === "version" || kind === "health" || kind.endsWith("Stats");
+}
+
+function withoutType({ "Content-Type": _type, ...headers }: Record<string, string>): Record<string, string> {
+  return headers;
+}
+
+function htmlEscape(text: string): string {
+  return text.replace(/[&<>"']/g, (char) => htmlEscapes[char] ?? char);
+}
+
+const htmlEscapes: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&#34;",
+  "'": "&#39;",
+};

@@ -1,0 +1,209 @@
+import type { AdminCall, StatusCall } from "../core/call.js";
+import type { CallContext, Credentials, KeysStore, KeysWatch } from "../core/keys-store.js";
+import { EtcdErrorCode, SdkError } from "../util/errors.js";
+import { parseAdminRequest } from "./admin-request.js";
+import * as answers from "./answers.js";
+import { credentialsOf } from "./credentials.js";
+import { jsonField } from "./go-json.js";
+import { cleanPath, EscapeError, escapePath, unescape } from "./go-text.js";
+import { parseKeysRequest } from "./keys-request.js";
+import type { EtcdVersion, HttpAnswer, HttpRequest } from "./messages.js";
+
+/** What a face is like. */
+export interface FaceOptions {
+  /** Which etcd it imitates, where they differ. */
+  readonly version: EtcdVersion;
+  /** In hexadecimal; for answers to requests that no store sees. */
+  readonly clusterId: string;
+  /** False: as an etcd without `--enable-v2`. @default true */
+  readonly v2?: boolean | undefined;
+}
+
+/** Answers HTTP requests as etcd does. Rejects with `request.signal.reason` when the client goes away. */
+export type Face = (request: HttpRequest) => Promise<HttpAnswer>;
+
+/** Puts v2's HTTP API in front of a store. */
+export function createFace(store: KeysStore, options: FaceOptions): Face {
+  return async (request) => {
+    const answer = await answerTo(store, options, request);
+    return options.version === "3.3" ? answer : { ...answer, headers: { ...corsHeaders, ...answer.headers } };
+  };
+}
+
+/** Path and query of a request, decoded as Go's server does. */
+export interface Target {
+  /** Decoded. */
+  readonly path: string;
+  /** As sent, without the question mark. */
+  readonly query: string;
+}
+
+/**
+ * Takes a request target apart.
+ *
+ * @throws {EscapeError} when the path cannot be decoded
+ */
+export function targetOf(target: string): Target {
+  const local = target.replace(/^https?:\/\/[^/?]*/i, "");
+  const mark = local.indexOf("?");
+  const path = unescape(mark < 0 ? local : local.slice(0, mark), false);
+  return { path: path === "" ? "/" : path, query: mark < 0 ? "" : local.slice(mark + 1) };
+}
+
+const corsHeaders = {
+  "Access-Control-Allow-Headers": "accept, content-type, authorization",
+  "Access-Control-Allow-Methods": "POST, GET, OPTIONS, PUT, DELETE",
+  "Access-Control-Allow-Origin": "*",
+} as const;
+
+async function answerTo(store: KeysStore, options: FaceOptions, request: HttpRequest): Promise<HttpAnswer> {
+  let target: Target;
+  try {
+    target = targetOf(request.target);
+  } catch (error) {
+    if (!(error instanceof EscapeError)) throw error;
+    return { status: 400, headers: { "Content-Type": "text/plain; charset=utf-8" }, body: "400 Bad Request" };
+  }
+  if (request.method === "OPTIONS") return { status: 200, headers: {}, body: "" };
+  const { path, query } = target;
+  const clean = cleanPath(path) + (path.endsWith("/") && cleanPath(path) !== "/" ? "/" : "");
+  if (path !== clean && request.method !== "CONNECT")
+    return answers.movedAnswer(request.method, escapePath(clean) + (query === "" ? "" : `?${query}`));
+  const context = {
+    credentials: credentialsOf(request.headers["authorization"]),
+    signal: request.signal,
+  };
+  if (path.startsWith("/v2/") || path === "/v2") {
+    if (options.v2 === false) return notFound;
+    if (path === "/v2/keys" || path.startsWith("/v2/keys/"))
+      return keysAnswer(store, options, request, target, context);
+    if (path === "/v2/machines") return machines(store, request, context);
+  }
+  return adminAnswer(store, options, request, path, context);
+}
+
+async function keysAnswer(
+  store: KeysStore,
+  { version, clusterId }: FaceOptions,
+  request: HttpRequest,
+  { path, query }: Target,
+  context: CallContext,
+): Promise<HttpAnswer> {
+  if (!keysMethods.includes(request.method)) return wrongMethod(keysMethods.join(","));
+  const parsed = parseKeysRequest(
+    request,
+    path.slice("/v2/keys".length),
+    query,
+    version === "3.3" ? "separate" : "refused",
+  );
+  if ("errorCode" in parsed) return answers.malformedAnswer(parsed, clusterId);
+  const { call, keyAsSent, quiet, stream } = parsed;
+  try {
+    if (call.kind === "watch") {
+      const watch = await store.watch(call, { ...context, keyAsSent });
+      return "errorCode" in watch
+        ? answers.refusedAnswer(watch)
+        : answers.watchAnswer(watch, new WatchLines(watch, stream, request.signal));
+    }
+    const result = await store.execute(call, { ...context, keyAsSent });
+    return "errorCode" in result ? answers.refusedAnswer(result) : answers.doneAnswer(result, quiet);
+  } catch (error) {
+    if (!(error instanceof SdkError)) throw error;
+    const cause = error.message;
+    return answers.malformedAnswer({ errorCode: EtcdErrorCode.raftInternal, cause }, clusterId);
+  }
+}
+
+async function machines(store: KeysStore, request: HttpRequest, context: CallContext): Promise<HttpAnswer> {
+  if (request.method !== "GET" && request.method !== "HEAD") return wrongMethod("GET,HEAD");
+  const { json } = (await store.administer?.({ kind: "listMembers" }, context)) ?? {};
+  const members = jsonField(json, "members");
+  const urls = Array.isArray(members) ? members.flatMap((member: unknown) => jsonField(member, "clientURLs")) : [];
+  return answers.machinesAnswer(urls.map(String).toSorted());
+}
+
+async function adminAnswer(
+  store: KeysStore,
+  { clusterId }: FaceOptions,
+  request: HttpRequest,
+  path: string,
+  context: CallContext,
+): Promise<HttpAnswer> {
+  const parsed = parseAdminRequest(request, path);
+  if (parsed === undefined || store.administer === undefined) return notFound;
+  if ("kind" in parsed) return administered(store, parsed, context);
+  if (parsed.forRootOnly === true) {
+    const probe = await administered(store, rootOnly, context);
+    if (probe.status === 401) return probe;
+  }
+  return "status" in parsed
+    ? answers.messageAnswer(parsed.status, parsed.message, clusterId)
+    : wrongMethod(parsed.allow);
+}
+
+async function administered(store: KeysStore, call: AdminCall, context: CallContext): Promise<HttpAnswer> {
+  try {
+    const result = await store.administer?.(call, context);
+    return result === undefined ? notFound : answers.adminAnswer(call, result);
+  } catch (error) {
+    if (!(error instanceof SdkError)) throw error;
+    return answers.messageAnswer(500, "Internal Server Error");
+  }
+}
+
+/** A call that changes nothing and needs the rights of user root: tells whether the caller has them. */
+const rootOnly: StatusCall = { kind: "listUsers" };
+
+const keysMethods: readonly string[] = ["HEAD", "GET", "PUT", "POST", "DELETE"];
+const notFound = answers.textAnswer(404, "404 page not found");
+
+function wrongMethod(allow: string | undefined): HttpAnswer {
+  return answers.textAnswer(405, "Method Not Allowed", allow === undefined ? {} : { Allow: allow });
+}
+
+/** The events of a watch as lines: one for a poll, all for a stream. Ends the watch, also if nobody iterates. */
+class WatchLines implements AsyncIterable<string>, AsyncIterator<string, undefined> {
+  readonly #watch: KeysWatch;
+  readonly #stream: boolean;
+  readonly #signal: AbortSignal | undefined;
+  #pending: string[] = [];
+  #ended = false;
+
+  constructor(watch: KeysWatch, stream: boolean, signal: AbortSignal | undefined) {
+    this.#watch = watch;
+    this.#stream = stream;
+    this.#signal = signal;
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<string, undefined> {
+    return this;
+  }
+
+  async next(): Promise<IteratorResult<string, undefined>> {
+    const waiting = this.#pending.shift();
+    if (waiting !== undefined) return { done: false, value: waiting };
+    if (this.#ended) return { done: true, value: undefined };
+    try {
+      const events = await this.#watch.next(this.#signal);
+      if (events === undefined || "errorCode" in events) return await this.return();
+      const [first = "", ...rest] = events.map(answers.eventLine);
+      if (this.#stream) this.#pending = rest;
+      else void this.return();
+      return { done: false, value: first };
+    } catch (error) {
+      void this.return();
+      throw error;
+    }
+  }
+
+  return(): Promise<IteratorResult<string, undefined>> {
+    this.#ended = true;
+    this.#watch.close();
+    return Promise.resolve({ done: true, value: undefined });
+  }
+}
+
+/** Who a request says to be; for logs and tests, without the password. */
+export function userOf(authorization: string | undefined): Credentials["username"] | undefined {
+  return credentialsOf(authorization)?.username;
+}

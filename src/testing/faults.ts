@@ -1,0 +1,181 @@
+import { badArgument } from "../util/validate.js";
+
+/** Which requests a fault is for; what is absent matches all. */
+export interface FaultMatch {
+  /** "GET", "PUT", "POST" or "DELETE"; several separated by a space. */
+  readonly method?: string | undefined;
+  /** A key, or a prefix that ends in `*`. A request that is not about keys has none. */
+  readonly key?: string | undefined;
+  /** The name in the credentials. */
+  readonly user?: string | undefined;
+  /** A member's name. */
+  readonly member?: string | undefined;
+  /** True: only watches. False: only what is none. */
+  readonly watch?: boolean | undefined;
+}
+
+/** What goes wrong with a request. */
+export type Fault =
+  /** The member's listener is down until the fault is healed. Matches by `member` alone, and has no `times`. */
+  | { readonly kind: "refuse" }
+  /** The connection is reset without a response, and the write was not applied. */
+  | { readonly kind: "resetBeforeApply" }
+  /** The connection is reset without a response, but the write was applied. */
+  | { readonly kind: "resetAfterApply" }
+  /** The connection ends without a response, but the write was applied. */
+  | { readonly kind: "closeAfterApply" }
+  /** No response until the fault is healed; the write is applied then, or at once if `applied` is true. */
+  | { readonly kind: "blackHole"; readonly applied?: boolean | undefined }
+  /** The headers, or the body after them, come so much later. */
+  | { readonly kind: "slowHeaders" | "slowBody"; readonly ms: number }
+  /** Status, headers and the first `bytes` of the body, then a reset. Of a watch: the headers alone. @default 0 bytes */
+  | { readonly kind: "cutBody"; readonly bytes?: number | undefined }
+  /** Status and headers as they should be, and no body. */
+  | { readonly kind: "emptyBody" }
+  /** A proxy's own response: `body` is text or, if `type` says so, something else. */
+  | {
+      readonly kind: "status";
+      readonly status: number;
+      readonly body?: string | undefined;
+      /** @default "text/plain" */
+      readonly type?: string | undefined;
+    }
+  /** 500 with error code 300; the write is applied afterwards if `applied` is true. */
+  | { readonly kind: "raftError"; readonly cause?: string | undefined; readonly applied?: boolean | undefined }
+  /** A redirect. A location that is an endpoint of the fake stands for the same path there; absent: there is no such header. */
+  | { readonly kind: "redirect"; readonly status: 301 | 302 | 307 | 308; readonly location?: string | undefined }
+  /** 200 with a body that no etcd sends. */
+  | { readonly kind: "garbage"; readonly what: Garbage }
+  /** 404, as an etcd without `--enable-v2`. */
+  | { readonly kind: "v2Off" }
+  /** The write is applied, and the response has `X-Etcd-Index` twice, or not at all. */
+  | { readonly kind: "duplicateHeaders" | "noIndexHeader" };
+
+/** Bodies that no etcd sends: no JSON, two objects, a number where a text should be, an index above 2^53. */
+export type Garbage = "notJson" | "twoObjects" | "numberForText" | "hugeIndex";
+
+/** A fault that was set up. */
+export interface FaultHandle {
+  /** How many requests it has met. */
+  readonly hits: number;
+  /** Ends the fault, and lets go of what it holds. Idempotent. */
+  heal(): void;
+}
+
+/** What of a request is matched. */
+export interface FaultTarget {
+  readonly method: string;
+  readonly key: string | undefined;
+  readonly user: string | undefined;
+  readonly member: string;
+  readonly watch: boolean;
+}
+
+/** A fault that meets a request. */
+export interface ActiveFault {
+  readonly fault: Fault;
+  /** Resolves when it is healed. */
+  readonly healed: Promise<void>;
+}
+
+/** The faults that are set up. */
+export class Faults {
+  #rules: Rule[] = [];
+  readonly #onRefuse: () => void;
+
+  /** @param onRefuse called when a listener is to go down or come up */
+  constructor(onRefuse: () => void) {
+    this.#onRefuse = onRefuse;
+  }
+
+  add(match: FaultMatch, fault: Fault, times: number): FaultHandle {
+    if (fault.kind === "refuse" && Object.keys(match).some((name) => name !== "member"))
+      badArgument(
+        'a fault of kind "refuse" matches by member alone: the connection is refused before there is a request',
+      );
+    const rule = new Rule(match, fault, times, () => {
+      this.#rules = this.#rules.filter((other) => other !== rule);
+      if (fault.kind === "refuse") this.#onRefuse();
+    });
+    this.#rules.unshift(rule);
+    if (fault.kind === "refuse") this.#onRefuse();
+    return rule;
+  }
+
+  /** The fault that meets a request: of several that match, the one added last. */
+  take(target: FaultTarget): ActiveFault | undefined {
+    const rule = this.#rules.find((candidate) => candidate.matches(target));
+    rule?.hit();
+    return rule;
+  }
+
+  /** Whether a member refuses connections. */
+  refuses(member: string): boolean {
+    return this.#rules.some(({ fault, match }) => fault.kind === "refuse" && (match.member ?? member) === member);
+  }
+
+  /** Heals all. */
+  clear(): void {
+    for (const rule of Array.from(this.#rules)) rule.heal();
+  }
+}
+
+class Rule implements FaultHandle, ActiveFault {
+  readonly match: FaultMatch;
+  readonly fault: Fault;
+  readonly healed: Promise<void>;
+  readonly #times: number;
+  readonly #onHeal: () => void;
+  readonly #release: () => void;
+  #hits = 0;
+
+  constructor(match: FaultMatch, fault: Fault, times: number, onHeal: () => void) {
+    this.match = match;
+    this.fault = fault;
+    this.#times = times;
+    this.#onHeal = onHeal;
+    const { promise, resolve } = withResolver();
+    this.healed = promise;
+    this.#release = resolve;
+  }
+
+  get hits(): number {
+    return this.#hits;
+  }
+
+  hit(): void {
+    this.#hits++;
+  }
+
+  heal(): void {
+    this.#onHeal();
+    this.#release();
+  }
+
+  matches(target: FaultTarget): boolean {
+    const { method, key, user, member, watch } = this.match;
+    return (
+      this.fault.kind !== "refuse" &&
+      this.#hits < this.#times &&
+      (method === undefined || method.toUpperCase().split(" ").includes(target.method)) &&
+      (key === undefined || matchesKey(key, target.key)) &&
+      (user === undefined || user === target.user) &&
+      (member === undefined || member === target.member) &&
+      (watch === undefined || watch === target.watch)
+    );
+  }
+}
+
+function matchesKey(pattern: string, key: string | undefined): boolean {
+  if (key === undefined) return false;
+  const absolute = pattern.startsWith("/") ? pattern : `/${pattern}`;
+  return absolute.endsWith("*") ? key.startsWith(absolute.slice(0, -1)) : key === absolute;
+}
+
+function withResolver(): { readonly promise: Promise<void>; readonly resolve: () => void } {
+  let resolve: () => void = () => undefined;
+  const promise = new Promise<void>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}

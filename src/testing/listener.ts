@@ -1,0 +1,127 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import { isLineTooLong, maxHeaderBytes, readRequest, writeAnswer, writeHead } from "../server/http-server.js";
+import { onAbort } from "../util/signals.js";
+import type { FakeClock } from "./clock.js";
+import type { Connections, Handler } from "./connections.js";
+import type { Delivery } from "./delivery.js";
+
+/** A member's HTTP server on a port of 127.0.0.1. Neither it nor its connections keep the process alive. */
+export class Listener {
+  readonly #handle: Handler;
+  readonly #connections: Connections;
+  readonly #clock: FakeClock;
+  /** Connections that have sent a request. */
+  readonly #used = new WeakSet<Socket>();
+  #server: Server | undefined;
+  #port = 0;
+
+  constructor(handle: Handler, connections: Connections, clock: FakeClock) {
+    this.#handle = handle;
+    this.#connections = connections;
+    this.#clock = clock;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${String(this.#port)}`;
+  }
+
+  /** Takes connections: on a free port at first, later on the same one again. */
+  async open(): Promise<void> {
+    if (this.#server !== undefined) return;
+    const server = createServer(serverOptions, (request, response) => {
+      void this.#serve(request, response);
+    });
+    this.#server = server;
+    server.on("connection", (socket: Socket) => socket.unref());
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen({ port: this.#port, host: "127.0.0.1" }, resolve);
+    });
+    server.unref();
+    this.#port = (server.address() as AddressInfo).port;
+  }
+
+  /** Takes no more connections, and resets those that are there. */
+  async close(): Promise<void> {
+    const server = this.#server;
+    if (server === undefined) return;
+    this.#server = undefined;
+    const closed = new Promise<void>((resolve) => {
+      server.close(() => {
+        resolve();
+      });
+    });
+    server.closeAllConnections();
+    await closed;
+  }
+
+  async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { socket } = incoming;
+    const first = !this.#used.has(socket);
+    this.#used.add(socket);
+    if (first && isLineTooLong(incoming)) {
+      socket.resetAndDestroy();
+      return;
+    }
+    const exchange = this.#connections.begin();
+    const gone = (): void => {
+      exchange.abort();
+    };
+    response.once("close", gone);
+    onAbort(exchange.signal, () => {
+      if (!response.writableEnded) socket.resetAndDestroy();
+    });
+    try {
+      const request = await readRequest(incoming, exchange.signal);
+      await this.#deliver(response, await this.#handle(request), exchange.signal);
+    } catch (error) {
+      // the client has gone, or the connection was cut
+      if (!exchange.signal.aborted) throw error;
+    } finally {
+      this.#connections.end(exchange);
+    }
+  }
+
+  async #deliver(response: ServerResponse, delivery: Delivery, signal: AbortSignal): Promise<void> {
+    if (response.shouldKeepAlive) response.removeHeader("connection");
+    if (delivery.kind === "reset") response.socket?.resetAndDestroy();
+    else if (delivery.kind === "close") response.socket?.end();
+    else if (delivery.cutAfter !== undefined) await cutOff(response, delivery, delivery.cutAfter);
+    else {
+      const { answer, bodyDelayMs, twice } = delivery;
+      const value = twice === undefined ? undefined : answer.headers[twice];
+      if (bodyDelayMs !== undefined) {
+        writeHead(response, answer);
+        response.flushHeaders();
+        await this.#clock.sleep(bodyDelayMs, signal);
+        response.end(answer.body);
+      } else if (twice !== undefined && value !== undefined) {
+        const { [twice]: _value, ...headers } = answer.headers;
+        response.setHeader(twice, [value, value]);
+        await writeAnswer(response, { ...answer, headers });
+      } else await writeAnswer(response, answer);
+    }
+  }
+}
+
+/** Go's server gives its clients all the time they want. */
+const serverOptions = { maxHeaderSize: maxHeaderBytes, keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: 0 };
+
+/** Sends the head and a part of the body, and resets the connection when these have gone out. */
+async function cutOff(
+  response: ServerResponse,
+  { answer }: Extract<Delivery, { readonly kind: "answer" }>,
+  bytes: number,
+): Promise<void> {
+  const body = Buffer.from(answer.body);
+  if (answer.lines === undefined) response.setHeader("Content-Length", body.length);
+  writeHead(response, answer);
+  response.flushHeaders();
+  await new Promise<void>((resolve) => {
+    response.write(bytes === 0 ? " " : body.subarray(0, bytes), () => {
+      resolve();
+    });
+  });
+  response.socket?.resetAndDestroy();
+}

@@ -1,0 +1,91 @@
+import { onAbort } from "../util/signals.js";
+import type { StoreEvent } from "./event.js";
+
+/** What a watcher watches for. */
+export interface WatchTerms {
+  readonly recursive: boolean;
+  /** The first index of interest. */
+  readonly since: number;
+  /** The store's when the watch began. */
+  readonly index: number;
+}
+
+/** One watch of the store: the events that its reader has not fetched yet, 100 at most. */
+export class StoreWatcher {
+  readonly recursive: boolean;
+  readonly since: number;
+  readonly index: number;
+  readonly #onClose: (watcher: StoreWatcher) => void;
+  readonly #events: StoreEvent[] = [];
+  #waiting: ((event: StoreEvent | undefined) => void) | undefined;
+  #overflowChecked = false;
+  #ended = false;
+
+  constructor({ recursive, since, index }: WatchTerms, onClose: (watcher: StoreWatcher) => void) {
+    this.recursive = recursive;
+    this.since = since;
+    this.index = index;
+    this.#onClose = onClose;
+  }
+
+  offer(event: StoreEvent): void {
+    if (this.#waiting !== undefined) {
+      this.#waiting(event);
+      return;
+    }
+    this.#events.push(event);
+    if (this.#events.length > bufferSize && !this.#overflowChecked) this.#checkOverflow();
+  }
+
+  /**
+   * The next event; waits for it. Undefined when the watch was ended.
+   *
+   * @throws `signal.reason` when aborted
+   */
+  next(signal?: AbortSignal): Promise<StoreEvent | undefined> {
+    const event = this.#events.shift();
+    if (event !== undefined || this.#ended) return Promise.resolve(event);
+    if (signal?.aborted === true) return Promise.reject(signal.reason);
+    return new Promise((resolve, reject) => {
+      const off = onAbort(signal, (reason) => {
+        this.#waiting = undefined;
+        reject(reason);
+      });
+      this.#waiting = (next) => {
+        this.#waiting = undefined;
+        off();
+        resolve(next);
+      };
+    });
+  }
+
+  /** The reader wants no more. */
+  close(): void {
+    this.#onClose(this);
+  }
+
+  /** There is no more for the reader: the server stops. */
+  end(): void {
+    this.#ended = true;
+    this.#onClose(this);
+    this.#waiting?.(undefined);
+  }
+
+  /**
+   * etcd silently drops a watcher whose reader is 100 events behind; its response stays open. A burst within one turn of the event
+   * loop is not the reader's fault: it gets a turn to fetch it.
+   */
+  #checkOverflow(): void {
+    this.#overflowChecked = true;
+    nextTurn(() => {
+      this.#overflowChecked = false;
+      if (this.#events.length <= bufferSize) return;
+      this.#events.length = bufferSize;
+      this.#onClose(this);
+    });
+  }
+}
+
+const bufferSize = 100;
+/** Kept from the start: a test may mock timers. */
+const nextTurn = setImmediate;

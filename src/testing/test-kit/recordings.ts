@@ -1,0 +1,74 @@
+import { readFileSync } from "node:fs";
+import type { EtcdVersion } from "../../server/messages.js";
+
+/** What was asked of a real etcd. */
+export interface RecordedRequest {
+  readonly method: string;
+  readonly target: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  /** A text, repeated so many times, that is added to the target. */
+  readonly pad?: readonly [text: string, times: number];
+  /** A body: a head, and a text repeated so many times. */
+  readonly bodyRepeat?: readonly [head: string, text: string, times: number];
+}
+
+/** What it answered, with masks for what changes. */
+export interface RecordedAnswer {
+  readonly status?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly error?: string;
+  readonly counts?: Readonly<Record<string, number>>;
+  readonly deltas?: readonly number[];
+  readonly index?: number;
+}
+
+interface RequestStep {
+  readonly do: "request" | "repeat" | "open";
+  readonly request: RecordedRequest;
+  readonly member?: number | "leader" | "follower";
+  readonly fresh?: boolean;
+  readonly quiet?: boolean;
+  readonly times?: number;
+  readonly as?: string;
+  readonly answer: RecordedAnswer;
+}
+
+interface WatchStep {
+  readonly do: "whole" | "line" | "silent" | "abandon";
+  readonly of: string;
+  readonly ms?: number;
+  readonly answer: RecordedAnswer;
+}
+
+export type RecordedStep =
+  | RequestStep
+  | WatchStep
+  | { readonly do: "pass"; readonly ms: number; readonly answer: RecordedAnswer }
+  | { readonly do: "node"; readonly what: "kill-others"; readonly member: number; readonly answer: RecordedAnswer }
+  | { readonly do: "counts" | "indexes"; readonly steps: readonly RequestStep[]; readonly answer: RecordedAnswer }
+  | { readonly do: "firstIndex"; readonly answer: RecordedAnswer };
+
+export interface RecordedCase {
+  readonly id: string;
+  readonly group: string;
+  readonly title: string;
+  readonly versions: readonly EtcdVersion[];
+  readonly steps: readonly RecordedStep[];
+  /** @default 1 */
+  readonly members?: number;
+  /** @default true */
+  readonly enableV2?: boolean;
+  /** Answers of other versions, by version and number of the step. */
+  readonly differs?: Readonly<Partial<Record<EtcdVersion, Readonly<Record<string, RecordedAnswer>>>>>;
+  readonly unordered?: boolean;
+  readonly shape?: boolean;
+  readonly allHeaders?: boolean;
+}
+
+/** The recordings: what real servers answered, version by version. `about` and its neighbours in the file explain the fields. */
+export function recordedCases(): readonly RecordedCase[] {
+  const file = new URL("../../../../src/testing/test-kit/fake-etcd-recordings.json", import.meta.url);
+  return (JSON.parse(readFileSync(file, "utf8")) as { readonly cases: readonly RecordedCase[] }).cases;
+}

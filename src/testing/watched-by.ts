@@ -1,0 +1,63 @@
+import { onAbort } from "../util/signals.js";
+import type { Replica } from "./replica.js";
+
+interface Waiter {
+  readonly path: string;
+  readonly count: number;
+  readonly resolve: () => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+/** Tells when a path is watched, at whichever members. */
+export class WatchedBy {
+  readonly #replicas: readonly Replica[];
+  readonly #waiters = new Set<Waiter>();
+
+  constructor(replicas: readonly Replica[]) {
+    this.#replicas = replicas;
+  }
+
+  /** Takes a member into account. */
+  follow(replica: Replica): void {
+    replica.store.hub.onWait = () => {
+      for (const waiter of Array.from(this.#waiters)) if (this.#isMet(waiter)) waiter.resolve();
+    };
+  }
+
+  /** Resolves when so many wait at a path. Rejects with the signal's reason. */
+  atLeast(path: string, count: number, signal: AbortSignal | undefined): Promise<void> {
+    if (signal?.aborted === true) return Promise.reject(signal.reason);
+    if (this.#isMet({ path, count })) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const end = (): void => {
+        this.#waiters.delete(waiter);
+        off();
+      };
+      const waiter: Waiter = {
+        path,
+        count,
+        resolve: () => {
+          end();
+          resolve();
+        },
+        reject: (reason) => {
+          end();
+          reject(reason);
+        },
+      };
+      this.#waiters.add(waiter);
+      const off = onAbort(signal, waiter.reject);
+    });
+  }
+
+  /** Rejects for all who wait. */
+  close(reason: unknown): void {
+    for (const waiter of Array.from(this.#waiters)) waiter.reject(reason);
+  }
+
+  #isMet({ path, count }: Pick<Waiter, "path" | "count">): boolean {
+    let waiting = 0;
+    for (const { store } of this.#replicas) waiting += store.hub.countAt(path);
+    return waiting >= count;
+  }
+}
