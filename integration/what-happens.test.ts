@@ -48,13 +48,14 @@ function answered(call: () => Promise<unknown>): Promise<unknown> {
   });
 }
 
-test("a member freezes: a set is answered by another one after the header timeout, a create or swap is unknown", async (t) => {
+test("a member freezes: a set, create or swap is unknown after the header timeout; a set with resend is answered by another one (FF11)", async (t) => {
   await using cluster = await calmCluster();
   const { follower, others } = await followerOf(cluster);
   const endpoints = [follower.url, ...others];
   const { node } = await keysAt(t, endpoints).keys.set("/swapped", "1");
   const options = { headerTimeoutMs: limitMs };
-  const [setter, creator, swapper] = [
+  const [resender, setter, creator, swapper] = [
+    keysAt(t, endpoints, options),
     keysAt(t, endpoints, options),
     keysAt(t, endpoints, options),
     keysAt(t, endpoints, options),
@@ -62,7 +63,8 @@ test("a member freezes: a set is answered by another one after the header timeou
   follower.freeze();
 
   const [set, ...refused] = await Promise.all([
-    setter.keys.set("/set", "v"),
+    resender.keys.set("/resent", "v", { resend: true }),
+    rejection(setter.keys.set("/set", "first"), ClusterError),
     rejection(creator.keys.create("/created", "v"), ClusterError),
     rejection(swapper.keys.set("/swapped", "2", { prevIndex: node.modifiedIndex }), ClusterError),
   ]);
@@ -74,7 +76,8 @@ test("a member freezes: a set is answered by another one after the header timeou
       ["ERR_HEADER_TIMEOUT"],
     );
   }
-  // the next call begins with another endpoint
+  // the next call begins with another endpoint, and what is acknowledged stays, whatever the frozen member does later
+  await setter.keys.set("/set", "second");
   assert.notEqual(creator.client.endpoints[0], follower.url);
   assert.equal((await creator.keys.set("/next", "v")).action, "set");
   follower.thaw();
@@ -83,6 +86,8 @@ test("a member freezes: a set is answered by another one after the header timeou
   if (again instanceof Error) assert.ok(isNodeExist(again));
   const swapped = await answered(() => swapper.keys.set("/swapped", "2", { prevIndex: node.modifiedIndex }));
   if (swapped instanceof Error) assert.ok(isCompareFailed(swapped));
+  // the first set was reported as unknown: it may come late, but then it is not an acknowledged write that undoes another
+  assert.match((await creator.keys.get("/set", { quorum: true })).node.value, /^(?:first|second)$/);
 });
 
 test("a member freezes: a watch of it is silent until it thaws, and with watchIdleTimeoutMs asked of another one", async (t) => {
@@ -101,7 +106,7 @@ test("a member freezes: a watch of it is silent until it thaws, and with watchId
   assert.equal((await silent).node.value, "2");
 });
 
-test("a member is cut off from the others: a get tells the past, a quorum get and a set are answered by another member", async (t) => {
+test("a member is cut off from the others: a get tells the past, a quorum get is answered by another member, a set is unknown and then goes there (FF11)", async (t) => {
   await using network = new PeerNetwork();
   await using cluster = await calmCluster({ advertisePeerUrl: network.advertise });
   const { follower, i, others } = await followerOf(cluster);
@@ -116,7 +121,9 @@ test("a member is cut off from the others: a get tells the past, a quorum get an
   assert.equal(pinned.client.endpoints[0], follower.url);
   assert.equal((await leaving.keys.get("/k", { quorum: true })).node.value, "present");
   assert.notEqual(leaving.client.endpoints[0], follower.url);
-  assert.equal((await keysAt(t, endpoints, { headerTimeoutMs: limitMs }).keys.set("/j", "v")).action, "set");
+  const setter = keysAt(t, endpoints, { headerTimeoutMs: limitMs });
+  assert.equal((await rejection(setter.keys.set("/j", "v"), ClusterError)).outcome, "unknown");
+  assert.equal((await setter.keys.set("/j", "w")).action, "set");
 
   // a watch of it is silent, and goes on where it was when the member is back
   const watcher = keysAt(t, [follower.url]).keys.watcher("/k", { afterIndex: index });
@@ -125,21 +132,23 @@ test("a member is cut off from the others: a get tells the past, a quorum get an
   assert.equal((await pending).node.value, "present");
 });
 
-test("the answer gets lost: a create is unknown, although it was applied; a set is sent to another member", async (t) => {
+test("the response gets lost: a create or set is unknown, although it was applied; a set with resend is sent to another member (FF11)", async (t) => {
   await using cluster = await calmCluster();
   const [first = "", ...others] = cluster.endpoints;
   await using door = await TcpProxy.start(first);
   const endpoints = [door.url, ...others];
-  const [creator, setter] = [
+  const [creator, setter, resender] = [
+    keysAt(t, endpoints, { headerTimeoutMs: limitMs }),
     keysAt(t, endpoints, { headerTimeoutMs: limitMs }),
     keysAt(t, endpoints, { headerTimeoutMs: limitMs }),
   ];
   door.cut("mute");
-  const [error, { node }] = await Promise.all([
+  const [created, set, { node }] = await Promise.all([
     rejection(creator.keys.create("/created", "v"), ClusterError),
-    setter.keys.set("/set", "v"),
+    rejection(setter.keys.set("/set", "v"), ClusterError),
+    resender.keys.set("/resent", "v", { resend: true }),
   ]);
-  assert.equal(error.outcome, "unknown");
+  assert.deepEqual([created.outcome, set.outcome], ["unknown", "unknown"]);
   assert.equal(node.value, "v");
   const { keys } = keysAt(t, others);
   await until(

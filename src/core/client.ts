@@ -1,6 +1,7 @@
 import { parseEndpoints, resolveClientOptions, type ClientOptions, type ResolvedOptions } from "./client-options.js";
 import { autoSyncOptionNames, syncForever, type AutoSyncOptions } from "./cluster/auto-sync.js";
-import { attemptsThrough, type Attempt } from "./cluster/attempt.js";
+import { askClusterId, attemptsThrough, type Attempt } from "./cluster/attempt.js";
+import { ClusterIdentity, clusterIdOf } from "./cluster/cluster-identity.js";
 import type { Endpoint } from "./cluster/endpoint.js";
 import type { EndpointSet } from "./cluster/endpoint-set.js";
 import { tryEndpoints } from "./cluster/failover.js";
@@ -27,6 +28,7 @@ export class Client implements Sender, AsyncDisposable {
   readonly #transport: Exchange;
   readonly #attempt: Attempt;
   readonly #anonymousAttempt: Attempt;
+  readonly #identity: ClusterIdentity;
   readonly #limiter: Limiter;
   readonly #closed = new AbortController();
   readonly #links = new SharedLinks(this.#closed.signal);
@@ -49,8 +51,13 @@ export class Client implements Sender, AsyncDisposable {
       trusts: (url) => this.#endpoints.trusts(url),
       presentsCertificate: this.#transport.presentsCertificate,
     });
-    this.#attempt = attemptsThrough(exchange, this.#options);
     this.#anonymousAttempt = attemptsThrough(exchange, { ...this.#options, authorization: undefined });
+    this.#identity = new ClusterIdentity({
+      endpoints: () => this.#endpoints.order(),
+      ask: askClusterId(this.#anonymousAttempt),
+      closed: this.#closed.signal,
+    });
+    this.#attempt = attemptsThrough(exchange, { ...this.#options, identity: this.#identity });
   }
 
   /** What `quorum` of a read is when it is not said. */
@@ -67,6 +74,7 @@ export class Client implements Sender, AsyncDisposable {
   setEndpoints(endpoints: readonly (string | URL)[]): void {
     this.#configured = parseEndpoints(endpoints);
     this.#endpoints = shuffled(this.#configured);
+    this.#identity.forget();
   }
 
   /**
@@ -83,11 +91,13 @@ export class Client implements Sender, AsyncDisposable {
     const endpoints = this.#endpoints;
     endpoints.requireRequestLine(spec);
     const link = this.#links.take(signal);
-    const tryAll = (of: EndpointSet): Promise<RawResponse> => this.#tryAll(of, spec, link.signal);
     try {
-      if (isShared(spec)) return await this.#polls.join(spec, () => this.#endpoints, link.signal, tryAll);
-      if (spec.longPoll === true) return await tryAll(endpoints);
-      return await this.#limiter.run(() => tryAll(endpoints), link.signal);
+      if (isShared(spec)) {
+        const tryAll = (of: EndpointSet): Promise<RawResponse> => this.#tryAll(of, spec, link.signal);
+        return await this.#polls.join(spec, () => this.#endpoints, link.signal, tryAll);
+      }
+      if (spec.longPoll === true) return await this.#tryAll(endpoints, spec, link.signal);
+      return await this.#limiter.run(() => this.#tryAll(endpoints, spec, link.signal), link.signal);
     } finally {
       link.release();
     }
@@ -207,10 +217,6 @@ export class Client implements Sender, AsyncDisposable {
       link.release();
     }
   }
-}
-
-function clusterIdOf({ headers }: RawResponse): string {
-  return headers["x-etcd-cluster-id"] ?? "";
 }
 
 function closedError(): UsageError {

@@ -53,20 +53,18 @@ export {
 export type { Exchange, RawResponse, RequestLimits, RequestSpec, ResponseHead, Sender } from "../http/exchange.js";
 export type { TlsOptions } from "../http/tls-options.js";
 export { disableCurlDebug, enableCurlDebug } from "../http/trace.js";
-export {
-  KeysAPI,
-  keysOf,
-  type CreateInOrderOptions,
-  type CreateOptions,
-  type DeleteOptions,
-  type GetOptions,
-  type KeysClient,
-  type KeysOptions,
-  type RefreshOptions,
-  type SetOptions,
-  type UpdateOptions,
-  type WatcherOptions,
-} from "./keys.js";
+export { KeysAPI, keysOf, type KeysClient } from "./keys.js";
+export type {
+  CreateInOrderOptions,
+  CreateOptions,
+  DeleteOptions,
+  GetOptions,
+  KeysOptions,
+  RefreshOptions,
+  SetOptions,
+  UpdateOptions,
+  WatcherOptions,
+} from "./keys-options.js";
 export type {
   Administered,
   AnswerNode,

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { ClientOptions } from "./client-options.js";
 import { UsageError } from "../util/errors.js";
-import { KeysAPI, type KeysOptions } from "./keys.js";
+import { KeysAPI } from "./keys.js";
+import type { KeysOptions } from "./keys-options.js";
 import { clientOf, ok, okBody, reply, ScriptedServer, type SeenRequest } from "../test-kit/scripted-server.js";
 
 interface Given {
@@ -91,8 +92,8 @@ const requests: readonly (readonly [string, (keys: KeysAPI) => Promise<unknown>,
     },
   ],
   [
-    "A7: a directory has neither value nor prevValue",
-    (k) => k.set("/k", "x", { dir: true, prevValue: "y", ttl: 5 }),
+    "A7: a directory has no value",
+    (k) => k.set("/k", "", { dir: true, ttl: 5 }),
     { method: "PUT", path: "/k", query: ["dir=true"], body: "ttl=5" },
   ],
   [
@@ -259,7 +260,22 @@ const refusals: readonly (readonly [string, (keys: KeysAPI) => Promise<unknown>,
   ["unknown option of create", (k) => k.create("/k", "v", { prevIndex: 5 } as never), /no field "prevIndex"/],
   ["unknown option of update", (k) => k.update("/k", "v", { prevExist: false } as never), /no field "prevExist"/],
   ["unknown option of refresh", (k) => k.refresh("/k", 5, { value: "v" } as never), /no field "value"/],
-  ["unknown option of createInOrder", (k) => k.createInOrder("/k", "v", { dir: true } as never), /no field "dir"/],
+  [
+    "unknown option of createInOrder",
+    (k) => k.createInOrder("/k", "v", { prevIndex: 5 } as never),
+    /no field "prevIndex"/,
+  ],
+  ["a value with dir", (k) => k.set("/k", "v", { dir: true }), /a directory has no value/],
+  ["create: a value with dir", (k) => k.create("/k", "v", { dir: true }), /a directory has no value/],
+  ["update: a value with dir", (k) => k.update("/k", "v", { dir: true }), /a directory has no value/],
+  ["createInOrder: a value with dir", (k) => k.createInOrder("/k", "v", { dir: true }), /a directory has no value/],
+  ["prevValue with dir", (k) => k.set("/k", "", { dir: true, prevValue: "p" }), /prevValue cannot be combined.*dir/],
+  ["refresh: prevValue with dir", (k) => k.refresh("/k", 5, { dir: true, prevValue: "p" }), /prevValue cannot be/],
+  ["resend with prevValue", (k) => k.set("/k", "v", { resend: true, prevValue: "p" }), /resend is for writes without/],
+  ["resend with prevIndex", (k) => k.update("/k", "v", { resend: true, prevIndex: 4 }), /resend is for writes without/],
+  ["resend with prevExist false", (k) => k.set("/k", "v", { resend: true, prevExist: false }), /resend is for writes/],
+  ["resend of making a directory", (k) => k.set("/k", "", { resend: true, dir: true }), /resend is for writes without/],
+  ["resend as text", (k) => k.refresh("/k", 5, { resend: "yes" as never }), /resend must be true or false/],
   ["unknown option of delete", (k) => k.delete("/k", { prevExist: true } as never), /no field "prevExist"/],
   [
     "D23: delete with a prevValue of 5 kB",

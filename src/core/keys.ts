@@ -1,175 +1,192 @@
-import type { RawResponse, RequestLimits, RequestSpec, Sender } from "../http/exchange.js";
-import type { KeysResponse, KeysSummary } from "./types.js";
+import type { RequestLimits, RequestSpec, Sender } from "../http/exchange.js";
+import { requireFields } from "../util/fields.js";
+import { requireSender, requireTtl } from "../util/validate.js";
 import {
-  badArgument,
-  requireBoolean,
-  requireIndex,
-  requireOptions,
-  requireSender,
-  requireSignal,
-  requireText,
-  requireTtl,
-} from "../util/validate.js";
+  createChecks,
+  createInOrderChecks,
+  deleteChecks,
+  getChecks,
+  keysChecks,
+  refreshChecks,
+  requireConditions,
+  requireKey,
+  requireWrite,
+  setChecks,
+  updateChecks,
+  watcherChecks,
+  type CreateInOrderOptions,
+  type CreateOptions,
+  type DeleteOptions,
+  type GetOptions,
+  type KeysOptions,
+  type RefreshOptions,
+  type SetOptions,
+  type UpdateOptions,
+  type WatcherOptions,
+} from "./keys-options.js";
+import type { KeysResponse, KeysSummary } from "./types.js";
 import { Watcher } from "./watcher.js";
 import { createInOrderSpec, deleteSpec, getSpec, setSpec, type KeyAddress } from "./wire/keys.js";
+import { inNamespace, namespaceOf } from "./wire/namespace.js";
 import { segmentsOf } from "./wire/paths.js";
 import { decodeKeys, decodeKeysSummary } from "./wire/response.js";
 
-export interface KeysOptions {
-  /** The path before all keys. @default "/v2/keys" */
-  readonly prefix?: string | undefined;
-}
-
-export interface GetOptions {
-  /** List the whole tree below a directory, not only its children. @default false */
-  readonly recursive?: boolean | undefined;
-  /** Children in the byte order of their keys. @default false, in no order */
-  readonly sort?: boolean | undefined;
-  /** Ask the majority: never stale, but costs a round of the cluster and needs a leader. @default the client's `quorumReads` */
-  readonly quorum?: boolean | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
-
-export interface SetOptions {
-  /** Only if the value is this one. "" cannot be compared: use `prevIndex`. Ignored with `dir`, as in Go. */
-  readonly prevValue?: string | undefined;
-  /** Only if the node's `modifiedIndex` is this one; above 0. */
-  readonly prevIndex?: number | undefined;
-  /** Only if the key exists (true), or does not (false). Absent: either way. */
-  readonly prevExist?: boolean | undefined;
-  /** Seconds until it expires, rounded up to whole ones. Absent: never, also where it had a TTL before. */
-  readonly ttl?: number | undefined;
-  /** Keep the value, take the new `ttl`, and wake no watcher; the value given must be "". Servers before 2.3 blank the value. @default false */
-  readonly refresh?: boolean | undefined;
-  /** Make a directory. Beware: without a condition it replaces a file, with one it blanks a file's value. @default false */
-  readonly dir?: boolean | undefined;
-  /** Answer without the node; resolves to a {@link KeysSummary}. Servers before 3.1 ignore it. @default false */
-  readonly noValueOnSuccess?: boolean | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** See {@link SetOptions}. */
-export type CreateOptions = Pick<SetOptions, "ttl" | "dir" | "signal">;
-/** See {@link SetOptions}. */
-export type UpdateOptions = Pick<SetOptions, "prevValue" | "prevIndex" | "ttl" | "dir" | "signal">;
-/** See {@link SetOptions}; `dir` for the TTL of a directory, which servers 3.5 never renew: they answer 500, also to `update`. */
-export type RefreshOptions = Pick<SetOptions, "prevValue" | "prevIndex" | "dir" | "signal">;
-/** See {@link SetOptions}. */
-export type CreateInOrderOptions = Pick<SetOptions, "ttl" | "signal">;
-
-export interface DeleteOptions {
-  /** Only if the value is this one; files only. "" cannot be compared: use `prevIndex`. */
-  readonly prevValue?: string | undefined;
-  /** Only if the node's `modifiedIndex` is this one; above 0, files only. */
-  readonly prevIndex?: number | undefined;
-  /** A directory with all that is below it. @default false */
-  readonly recursive?: boolean | undefined;
-  /** An empty directory. @default false */
-  readonly dir?: boolean | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
-
-export interface WatcherOptions {
-  /** Take the events after this index: the `index` of a read, or the `modifiedIndex` of the last event. Absent or 0: from now on. */
-  readonly afterIndex?: number | undefined;
-  /** Also all keys below. Hidden ones (`_name`) show up only while catching up with history. @default false */
-  readonly recursive?: boolean | undefined;
-}
-
 /**
- * etcd's keys. A key is a path of text segments; it is sent as it is, never decoded, and may not hold `.` or `..`.
+ * etcd's keys. A key is a path of text segments. It is sent as it is, never decoded, and may not contain `.` or `..`.
  *
- * Every call rejects with `EtcdError` when etcd says no, `ClusterError` when no endpoint answered, `ResponseError` when the
- * answer is not etcd's, `UsageError` for bad arguments and a closed client, and `signal.reason` when aborted. A call that
- * would do harm if sent twice (create, createInOrder, delete, with `prevValue`, `prevIndex` or `prevExist: false`, making a
- * directory) goes on to another endpoint only when nothing of it was sent; see `ClusterError.outcome`.
+ * A plain `set`, `update` or `refresh` goes on to the next endpoint after a refused, reset or closed connection, a broken
+ * body, and a status of 502 or 503. After silence, 500 or 504 the server may still apply it later, over a newer write: it
+ * rejects with the outcome "unknown" (see `ClusterError.outcome`), unless `resend` is given. To be safe after such a
+ * rejection, read the key with `quorum` and write with `prevIndex`. All other writes (create, createInOrder, delete, with
+ * `prevValue`, `prevIndex` or `prevExist: false`, making a directory) go on only if nothing of them was sent.
+ *
+ * Every method rejects like this:
+ *
+ * @throws {EtcdError} etcd refused: see `errorCode`, and `isKeyNotFound`, `isNodeExist`, `isCompareFailed`
+ * @throws {ClusterError} no endpoint answered
+ * @throws {ResponseError} the response is not etcd's
+ * @throws {UsageError} for bad arguments, before any I/O, and for a closed client
+ * Rejects with `signal.reason` when aborted.
+ *
+ * @example
+ * const keys = new KeysAPI(new Client({ endpoints: ["http://127.0.0.1:2379"] }));
+ * await keys.set("/config/color", "red", { ttl: 60 });
+ * const { node } = await keys.get("/config/color");
+ * console.log(node.value, node.modifiedIndex);
  */
 export class KeysAPI {
   readonly #sender: Sender;
   readonly #prefix: string;
+  readonly #namespace: string;
 
-  /** @throws {UsageError} for a bad prefix */
+  /**
+   * Does no I/O.
+   *
+   * @param sender a `Client`, or anything else with its `send` method
+   * @throws {UsageError} for a sender without `send`, and for a bad prefix
+   */
   constructor(sender: Sender, options: KeysOptions = {}) {
     requireSender("sender", sender);
-    requireOptions("options", options, keysOptionNames);
+    requireFields("options", options, keysChecks);
     const { prefix = "/v2/keys" } = options;
-    requireKey("options.prefix", prefix);
     this.#sender = sender;
     this.#prefix = segmentsOf(prefix)
       .map((segment) => `/${segment}`)
       .join("");
-  }
-
-  /** Reads a file or a directory. */
-  async get(key: string, options: GetOptions = {}): Promise<KeysResponse> {
-    requireOptions("options", options, getOptionNames);
-    const { recursive, sort, quorum, signal } = options;
-    requireBoolean("options.recursive", recursive);
-    requireBoolean("options.sort", sort);
-    requireBoolean("options.quorum", quorum);
-    return this.#call(
-      getSpec(this.#at(key), { recursive, sort, quorum: quorum ?? this.#sender.quorumReads }),
-      signal,
-      decodeKeys,
-    );
-  }
-
-  /** Writes a file, or makes a directory, whatever was there before, unless a condition says otherwise. */
-  set(key: string, value: string, options: SetOptions & { readonly noValueOnSuccess: true }): Promise<KeysSummary>;
-  set(key: string, value: string, options?: SetOptions): Promise<KeysResponse>;
-  async set(key: string, value: string, options: SetOptions = {}): Promise<KeysResponse | KeysSummary> {
-    requireOptions("options", options, setOptionNames);
-    return options.noValueOnSuccess === true
-      ? this.#write(key, value, options, decodeKeysSummary)
-      : this.#write(key, value, options, decodeKeys);
-  }
-
-  /** Writes a file that must not exist yet; `isNodeExist` where it does. */
-  async create(key: string, value: string, options: CreateOptions = {}): Promise<KeysResponse> {
-    requireOptions("options", options, createOptionNames);
-    return this.#write(key, value, { ...options, prevExist: false }, decodeKeys);
-  }
-
-  /** Writes a file that must exist; `isKeyNotFound` where it does not. Keeps its `createdIndex`. */
-  async update(key: string, value: string, options: UpdateOptions = {}): Promise<KeysResponse> {
-    requireOptions("options", options, updateOptionNames);
-    return this.#write(key, value, { ...options, prevExist: true }, decodeKeys);
+    this.#namespace = namespaceOf(prefix);
   }
 
   /**
-   * Gives a key a new TTL and leaves its value; no watcher sees it.
+   * Reads a file or a directory.
+   *
+   * @throws {EtcdError} `isKeyNotFound`: the key, or a directory above it, does not exist
+   * @example
+   * const { node, index } = await keys.get("/services", { recursive: true, quorum: true });
+   * for (const child of node.nodes) console.log(child.key, child.value);
+   */
+  async get(key: string, options: GetOptions = {}): Promise<KeysResponse> {
+    requireFields("options", options, getChecks);
+    const { recursive, sort, quorum = this.#sender.quorumReads, signal } = options;
+    return this.#call(getSpec(this.#at(key), { recursive, sort, quorum }), signal);
+  }
+
+  /**
+   * Writes a file, or makes a directory, whatever was there before, unless a condition is given.
+   *
+   * @throws {EtcdError} `isCompareFailed`: the condition does not hold; `isKeyNotFound`: the key must exist and does not
+   * @example
+   * await keys.set("/color", "red");
+   * // only if nobody has changed it meanwhile
+   * await keys.set("/color", "green", { prevIndex: node.modifiedIndex });
+   */
+  set(key: string, value: string, options: SetOptions & { readonly noValueOnSuccess: true }): Promise<KeysSummary>;
+  set(key: string, value: string, options?: SetOptions): Promise<KeysResponse>;
+  async set(key: string, value: string, options: SetOptions = {}): Promise<KeysResponse | KeysSummary> {
+    requireFields("options", options, setChecks);
+    if (options.noValueOnSuccess !== true) return this.#write(key, value, options);
+    const spec = this.#writeSpec(key, value, options);
+    return decodeKeysSummary(await this.#sender.send(spec, options.signal), spec);
+  }
+
+  /**
+   * Writes a file that must not exist yet.
+   *
+   * @throws {EtcdError} `isNodeExist`: it exists
+   * @example
+   * await keys.create("/locks/job", "worker-1", { ttl: 30 });
+   */
+  async create(key: string, value: string, options: CreateOptions = {}): Promise<KeysResponse> {
+    requireFields("options", options, createChecks);
+    return this.#write(key, value, { ...options, prevExist: false });
+  }
+
+  /**
+   * Writes a file that must exist. Keeps its `createdIndex`.
+   *
+   * @throws {EtcdError} `isKeyNotFound`: it does not exist; `isCompareFailed`: the condition does not hold
+   * @example
+   * await keys.update("/color", "blue");
+   */
+  async update(key: string, value: string, options: UpdateOptions = {}): Promise<KeysResponse> {
+    requireFields("options", options, updateChecks);
+    return this.#write(key, value, { ...options, prevExist: true });
+  }
+
+  /**
+   * Gives a key a new TTL and leaves its value. No watcher is told.
    *
    * @param ttl seconds, rounded up to whole ones
+   * @throws {EtcdError} `isKeyNotFound`: the key does not exist, or has expired
+   * @example
+   * await keys.refresh("/services/web/1", 15);
    */
   async refresh(key: string, ttl: number, options: RefreshOptions = {}): Promise<KeysResponse> {
-    requireOptions("options", options, refreshOptionNames);
+    requireFields("options", options, refreshChecks);
     requireTtl("ttl", ttl);
-    return this.#write(key, "", { ...options, ttl, refresh: true, prevExist: true }, decodeKeys);
+    return this.#write(key, "", { ...options, ttl, refresh: true, prevExist: true });
   }
 
-  /** Writes a file into a directory, under a name that etcd makes: the index as 20 digits, so that names sort by age. */
+  /**
+   * Writes a file into a directory under a name that etcd chooses: the index as 20 digits, so that names sort by age.
+   *
+   * @param value "" with `options.dir`
+   * @example
+   * const { node } = await keys.createInOrder("/queue", "job 1");
+   * console.log(node.key); // "/queue/00000000000000000042"
+   */
   async createInOrder(dir: string, value: string, options: CreateInOrderOptions = {}): Promise<KeysResponse> {
-    requireOptions("options", options, createInOrderOptionNames);
-    requireText("value", value);
-    if (options.ttl !== undefined) requireTtl("options.ttl", options.ttl);
-    return this.#call(createInOrderSpec(this.#at(dir), value, options.ttl), options.signal, decodeKeys);
+    requireFields("options", options, createInOrderChecks);
+    requireWrite(value, { dir: options.dir, prevExist: false });
+    return this.#call(createInOrderSpec(this.#at(dir), value, options), options.signal);
   }
 
-  /** Deletes a file; a directory only with `dir` (an empty one) or `recursive`. */
+  /**
+   * Deletes a file. Deletes a directory only with `dir` (an empty one) or `recursive`.
+   *
+   * @throws {EtcdError} `isKeyNotFound`: it does not exist; `isCompareFailed`: the condition does not hold; code 102: it is a
+   * directory; code 108: the directory is not empty
+   * @example
+   * await keys.delete("/old", { recursive: true });
+   */
   async delete(key: string, options: DeleteOptions = {}): Promise<KeysResponse> {
-    requireOptions("options", options, deleteOptionNames);
+    requireFields("options", options, deleteChecks);
     requireConditions(options);
-    requireBoolean("options.recursive", options.recursive);
-    requireBoolean("options.dir", options.dir);
-    return this.#call(deleteSpec(this.#at(key), options), options.signal, decodeKeys);
+    return this.#call(deleteSpec(this.#at(key), options), options.signal);
   }
 
-  /** Makes a watcher of a key, which need not exist. No I/O. @throws {UsageError} for bad arguments */
+  /**
+   * Makes a watcher of a key, which need not exist. Does no I/O.
+   *
+   * @throws {UsageError} for bad arguments
+   * @example
+   * const { index } = await keys.get("/config", { recursive: true });
+   * for await (const event of keys.watcher("/config", { recursive: true, afterIndex: index }).events()) {
+   *   console.log(event.action, event.node.key);
+   * }
+   */
   watcher(key: string, options: WatcherOptions = {}): Watcher {
-    requireOptions("options", options, watcherOptionNames);
+    requireFields("options", options, watcherChecks);
     const { afterIndex = 0, recursive = false } = options;
-    requireIndex("options.afterIndex", afterIndex);
-    requireBoolean("options.recursive", recursive);
     return new Watcher(this.#sender, this.#at(key), { afterIndex, recursive });
   }
 
@@ -188,16 +205,18 @@ export class KeysAPI {
     return new KeysAPI(limited, { prefix: this.#prefix });
   }
 
-  async #write<T>(key: string, value: string, options: SetOptions, decode: Decode<T>): Promise<T> {
-    const at = this.#at(key);
-    requireText("value", value);
-    requireWrite(value, options);
-    return this.#call(setSpec(at, value, options), options.signal, decode);
+  #write(key: string, value: string, options: SetOptions): Promise<KeysResponse> {
+    return this.#call(this.#writeSpec(key, value, options), options.signal);
   }
 
-  async #call<T>(spec: RequestSpec, signal: AbortSignal | undefined, decode: Decode<T>): Promise<T> {
-    requireSignal("options.signal", signal);
-    return decode(await this.#sender.send(spec, signal), spec);
+  #writeSpec(key: string, value: string, options: SetOptions): RequestSpec {
+    const at = this.#at(key);
+    requireWrite(value, options);
+    return setSpec(at, value, options);
+  }
+
+  async #call(spec: RequestSpec, signal: AbortSignal | undefined): Promise<KeysResponse> {
+    return inNamespace(decodeKeys(await this.#sender.send(spec, signal), spec), this.#namespace);
   }
 
   #at(key: string): KeyAddress {
@@ -206,81 +225,10 @@ export class KeysAPI {
   }
 }
 
-/** What the layers take: keys, or a client to make them of. */
+/** What the layers accept: a KeysAPI, or a client from which to make one. */
 export type KeysClient = KeysAPI | Sender;
 
-/** The keys of a client; keys are handed back as they are. @throws {UsageError} for what is neither */
+/** The keys of a client. A KeysAPI is returned as it is. @throws {UsageError} for anything else */
 export function keysOf(client: KeysClient): KeysAPI {
   return client instanceof KeysAPI ? client : new KeysAPI(client);
 }
-
-type Decode<T> = (raw: RawResponse, spec: RequestSpec) => T;
-
-/** etcd resolves `.` and `..` before it looks, which would leave the keys altogether. */
-function requireKey(what: string, key: unknown): asserts key is string {
-  requireText(what, key);
-  if (/(?:^|\/)\.\.?(?:\/|$)/.test(key)) {
-    badArgument(`${what} ${JSON.stringify(key)} holds a segment "." or "..", which etcd cannot store`);
-  }
-}
-
-function requireWrite(value: string, options: SetOptions): void {
-  const { prevExist, ttl, refresh, dir, noValueOnSuccess } = options;
-  requireConditions(options);
-  requireBoolean("options.prevExist", prevExist);
-  requireBoolean("options.refresh", refresh);
-  requireBoolean("options.dir", dir);
-  requireBoolean("options.noValueOnSuccess", noValueOnSuccess);
-  if (ttl !== undefined) requireTtl("options.ttl", ttl);
-  if (prevExist === false && (options.prevValue !== undefined || options.prevIndex !== undefined)) {
-    badArgument("options.prevExist false goes without prevValue and prevIndex: etcd would ignore them");
-  }
-  if (refresh !== true) return;
-  if (value !== "") badArgument('a refresh keeps the value: give "" with options.refresh');
-  if (ttl === undefined) badArgument("a refresh needs options.ttl");
-}
-
-function requireConditions({ prevValue, prevIndex }: Pick<SetOptions, "prevValue" | "prevIndex">): void {
-  if (prevValue !== undefined) requireText("options.prevValue", prevValue);
-  if (prevValue === "") badArgument('options.prevValue "" cannot be compared by etcd: use options.prevIndex');
-  if (prevIndex === undefined) return;
-  requireIndex("options.prevIndex", prevIndex);
-  if (prevIndex === 0)
-    badArgument("options.prevIndex 0 would be no condition for etcd: leave it out, or use options.prevExist false");
-}
-
-const keysOptionNames: ReadonlySet<string> = new Set<keyof KeysOptions>(["prefix"]);
-const getOptionNames: ReadonlySet<string> = new Set<keyof GetOptions>(["recursive", "sort", "quorum", "signal"]);
-const createInOrderOptionNames: ReadonlySet<string> = new Set<keyof CreateInOrderOptions>(["ttl", "signal"]);
-const createOptionNames: ReadonlySet<string> = new Set<keyof CreateOptions>(["ttl", "dir", "signal"]);
-const updateOptionNames: ReadonlySet<string> = new Set<keyof UpdateOptions>([
-  "prevValue",
-  "prevIndex",
-  "ttl",
-  "dir",
-  "signal",
-]);
-const refreshOptionNames: ReadonlySet<string> = new Set<keyof RefreshOptions>([
-  "prevValue",
-  "prevIndex",
-  "dir",
-  "signal",
-]);
-const setOptionNames: ReadonlySet<string> = new Set<keyof SetOptions>([
-  "prevValue",
-  "prevIndex",
-  "prevExist",
-  "ttl",
-  "refresh",
-  "dir",
-  "noValueOnSuccess",
-  "signal",
-]);
-const deleteOptionNames: ReadonlySet<string> = new Set<keyof DeleteOptions>([
-  "prevValue",
-  "prevIndex",
-  "recursive",
-  "dir",
-  "signal",
-]);
-const watcherOptionNames: ReadonlySet<string> = new Set<keyof WatcherOptions>(["afterIndex", "recursive"]);

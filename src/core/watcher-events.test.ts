@@ -118,7 +118,7 @@ for (const [watched, gone] of [
 test("T39: under a prefix of the user's own nothing is left out, since its keys cannot be compared", async () => {
   await using server = await ScriptedServer.start(endOf("/pp", 7));
   await using client = clientOf([server]);
-  const got = await new KeysAPI(client, { prefix: "/v2/keys/tenant" })
+  const got = await new KeysAPI(client, { prefix: "/tenant/keys" })
     .watcher("/ppother", { afterIndex: 5 })
     .next(patience());
   assert.equal(got.node.key, "/pp");

@@ -26,39 +26,69 @@ import { limitMs } from "../test-kit/waiting.js";
 interface Write {
   readonly name: string;
   readonly call: (keys: KeysAPI) => Promise<unknown>;
-  /** Whether sending it twice means the same as once. */
-  readonly repeatable: boolean;
+  /** Which rule holds for it: a plain write, one that is to be sent again in every case, or one that is sent once. */
+  readonly kind: "plain" | "resent" | "oneShot";
   /** Method, target and body as every server must get them. */
   readonly request: string;
 }
 
 const writes: readonly Write[] = [
-  { name: "set", call: (keys) => keys.set("/k", "v"), repeatable: true, request: "PUT /v2/keys/k value=v" },
+  { name: "set", call: (keys) => keys.set("/k", "v"), kind: "plain", request: "PUT /v2/keys/k value=v" },
+  {
+    name: "update",
+    call: (keys) => keys.update("/k", "v"),
+    kind: "plain",
+    request: "PUT /v2/keys/k?prevExist=true value=v",
+  },
+  {
+    name: "refresh",
+    call: (keys) => keys.refresh("/k", 5),
+    kind: "plain",
+    request: "PUT /v2/keys/k?prevExist=true refresh=true&ttl=5",
+  },
+  {
+    name: "set with resend",
+    call: (keys) => keys.set("/k", "v", { resend: true }),
+    kind: "resent",
+    request: "PUT /v2/keys/k value=v",
+  },
+  {
+    name: "update with resend",
+    call: (keys) => keys.update("/k", "v", { resend: true }),
+    kind: "resent",
+    request: "PUT /v2/keys/k?prevExist=true value=v",
+  },
+  {
+    name: "refresh with resend",
+    call: (keys) => keys.refresh("/k", 5, { resend: true }),
+    kind: "resent",
+    request: "PUT /v2/keys/k?prevExist=true refresh=true&ttl=5",
+  },
   {
     name: "CAS by value",
     call: (keys) => keys.set("/k", "v", { prevValue: "u" }),
-    repeatable: false,
+    kind: "oneShot",
     request: "PUT /v2/keys/k?prevValue=u value=v",
   },
   {
     name: "CAS by index",
     call: (keys) => keys.update("/k", "v", { prevIndex: 7 }),
-    repeatable: false,
+    kind: "oneShot",
     request: "PUT /v2/keys/k?prevExist=true&prevIndex=7 value=v",
   },
   {
     name: "create",
     call: (keys) => keys.create("/k", "v"),
-    repeatable: false,
+    kind: "oneShot",
     request: "PUT /v2/keys/k?prevExist=false value=v",
   },
   {
     name: "createInOrder",
     call: (keys) => keys.createInOrder("/k", "v"),
-    repeatable: false,
+    kind: "oneShot",
     request: "POST /v2/keys/k value=v",
   },
-  { name: "delete", call: (keys) => keys.delete("/k"), repeatable: false, request: "DELETE /v2/keys/k " },
+  { name: "delete", call: (keys) => keys.delete("/k"), kind: "oneShot", request: "DELETE /v2/keys/k " },
 ];
 
 /** "S1": the second endpoint answers and the call succeeds. Else class, code and outcome of the error. */
@@ -69,27 +99,34 @@ interface Fault {
   readonly s0: Answer | "refuses" | "resets";
   /** Whether S0 reads the request. */
   readonly read: boolean;
-  readonly repeatable: Ending;
+  readonly plain: Ending;
+  readonly resent: Ending;
   readonly oneShot: Ending;
-  /** With S0 alone, of all writes. */
+  /** With S0 alone, for all writes. */
   readonly alone: Ending;
 }
 
-const unknown = {
-  repeatable: "S1",
+/** S0 was lost: what it has not applied by then, it never will. */
+const lost = {
+  plain: "S1",
+  resent: "S1",
   oneShot: "ClusterError ERR_NETWORK unknown",
   alone: "ClusterError ERR_NETWORK unknown",
 } as const;
-const unknownTimeout = {
-  repeatable: "S1",
+/** S0 may still apply the write, over a newer one. */
+const silent = {
+  plain: "ClusterError ERR_HEADER_TIMEOUT unknown",
+  resent: "S1",
   oneShot: "ClusterError ERR_HEADER_TIMEOUT unknown",
   alone: "ClusterError ERR_HEADER_TIMEOUT unknown",
 } as const;
-const unknown5xx = {
-  repeatable: "S1",
+const held = {
+  plain: "ClusterError ERR_SERVER unknown",
+  resent: "S1",
   oneShot: "ClusterError ERR_SERVER unknown",
   alone: "ClusterError ERR_SERVER unknown",
 } as const;
+const unreached = { ...held, plain: "S1" } as const;
 const noV2 = "ResponseError ERR_STATUS notApplied";
 const page = "ResponseError ERR_STATUS unknown";
 
@@ -98,23 +135,29 @@ const faults: readonly Fault[] = [
     name: "refused",
     s0: "refuses",
     read: false,
-    repeatable: "S1",
+    plain: "S1",
+    resent: "S1",
     oneShot: "S1",
     alone: "ClusterError ERR_NETWORK notApplied",
   },
-  { name: "reset before the request was read", s0: "resets", read: false, ...unknown },
-  { name: "reset after it was read", s0: resetUnanswered(), read: true, ...unknown },
-  { name: "closed after it was read", s0: closeUnanswered(), read: true, ...unknown },
-  { name: "no headers", s0: silence(), read: true, ...unknownTimeout },
-  { name: "half a body", s0: halfBody(), read: true, ...unknown },
-  { name: "500 with errorCode 300", s0: raftTimeout(), read: true, ...unknown5xx },
-  { name: "503", s0: reply(503, "unavailable"), read: true, ...unknown5xx },
-  // etcd without its v2 API, on every member or on none: no other endpoint is asked
+  { name: "reset before the request was read", s0: "resets", read: false, ...lost },
+  { name: "reset after it was read", s0: resetUnanswered(), read: true, ...lost },
+  { name: "closed after it was read", s0: closeUnanswered(), read: true, ...lost },
+  { name: "no headers", s0: silence(), read: true, ...silent },
+  { name: "half a body", s0: halfBody(), read: true, ...lost },
+  { name: "500 with errorCode 300", s0: raftTimeout(), read: true, ...held },
+  { name: "500 of a proxy", s0: reply(500, "<html>"), read: true, ...held },
+  { name: "502", s0: reply(502, "bad gateway"), read: true, ...unreached },
+  { name: "503", s0: reply(503, "unavailable"), read: true, ...unreached },
+  { name: "504", s0: reply(504, "gateway timeout"), read: true, ...held },
+  { name: "524", s0: reply(524, ""), read: true, ...held },
+  // etcd without its v2 API, on every member or on none: no other endpoint is tried
   {
     name: "404 text page",
     s0: reply(404, "404 page not found\n"),
     read: true,
-    repeatable: noV2,
+    plain: noV2,
+    resent: noV2,
     oneShot: noV2,
     alone: noV2,
   },
@@ -123,7 +166,8 @@ const faults: readonly Fault[] = [
     name: "404 text page of a stranger",
     s0: reply(404, "<html>gone</html>"),
     read: true,
-    repeatable: page,
+    plain: page,
+    resent: page,
     oneShot: page,
     alone: page,
   },
@@ -132,9 +176,9 @@ const faults: readonly Fault[] = [
 for (const fault of faults) {
   describe(`faults: ${fault.name}`, { concurrency: true }, () => {
     for (const write of writes) {
-      const expected = write.repeatable ? fault.repeatable : fault.oneShot;
+      const expected = fault[write.kind];
       const counts = { s0: fault.read ? 1 : 0, s1: expected === "S1" ? 1 : 0 };
-      test(`faults: ${write.name}, ${fault.name} -> S0 gets ${String(counts.s0)}, S1 ${String(counts.s1)}, ${expected}`, async (t) => {
+      test(`faults: ${write.name}, ${fault.name} -> S0 gets ${String(counts.s0)}, S1 ${String(counts.s1)}, ${expected} (FF11)`, async (t) => {
         await check(t, write, fault, counts, expected);
       });
       test(`faults: ${write.name}, ${fault.name}, no other endpoint -> ${fault.alone}`, async (t) => {
@@ -223,7 +267,7 @@ for (const write of writes) {
     ["closed", closeUnanswered()],
     ["reset", resetUnanswered()],
   ] as const) {
-    const ending = write.repeatable ? "S1" : "ClusterError ERR_NETWORK unknown";
+    const ending = write.kind === "oneShot" ? "ClusterError ERR_NETWORK unknown" : "S1";
     test(`faults: ${write.name} on a kept connection that is ${name} after it was read -> ${ending}`, async (t) => {
       const sockets: Socket[] = [];
       const kept =

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { execFile, spawnSync } from "node:child_process";
 import test from "node:test";
 import { promisify } from "node:util";
-import { okBody, raftTimeout, reply, ScriptedServer, type SeenRequest } from "../test-kit/scripted-server.js";
+import { okBody, reply, ScriptedServer, type SeenRequest } from "../test-kit/scripted-server.js";
 import { putUserSpec } from "../core/wire/auth.js";
 import { createInOrderSpec, deleteSpec, getSpec, setSpec } from "../core/wire/keys.js";
 import { curlLine } from "./curl.js";
@@ -93,7 +93,7 @@ const specs: readonly RequestSpec[] = [
     setSpec(at(`/${text}`), text, { prevValue: text }),
     getSpec(at(`/${text}/`), {}),
     deleteSpec(at(`/${text}`), { prevValue: text, prevIndex: 4 }),
-    createInOrderSpec(at(`/${text}`), text, 5),
+    createInOrderSpec(at(`/${text}`), text, { ttl: 5 }),
     putUserSpec("eve", { grant: [text] }),
   ]),
   setSpec(at("/d"), "", { dir: true }),
@@ -175,7 +175,7 @@ async function linesOf(
 }
 
 test("A118: enableCurlDebug and DEBUG=etcd2:curl print a line per attempt and per hop, until disableCurlDebug", async () => {
-  await using leaderless = await ScriptedServer.start(raftTimeout());
+  await using leaderless = await ScriptedServer.start(reply(503, ""));
   await using server = await ScriptedServer.start((response, request, socket) => {
     const hop = request.path === "/v2/keys/k%";
     return (hop ? reply(307, "", { location: "/v2/keys/hop" }) : reply(200, okBody))(response, request, socket);

@@ -20,6 +20,11 @@ export interface RequestSpec {
   readonly readOnly?: boolean | undefined;
   /** Sending it twice could mean something else than once: it goes on to another endpoint only when it certainly was not applied. */
   readonly oneShot?: boolean | undefined;
+  /**
+   * Of a write that is not `oneShot`: send it to the next endpoint even if an earlier sending may still be applied later, and
+   * so undo a newer write: after a header timeout, and after a status of 500 or above other than 502 and 503. @default false
+   */
+  readonly resend?: boolean | undefined;
   /** It holds a `prevValue`. etcd's refusal quotes both that and the stored value, so errors withhold it. */
   readonly comparesValue?: boolean | undefined;
   /** The answer comes when something happens: no header limit, and a poll that ends early is not a failure (see {@link RawResponse.truncated}). */

@@ -1,3 +1,4 @@
+import { changesNothing } from "../util/changes-nothing.js";
 import { EndpointError, type EndpointErrorCode, type Outcome } from "../util/errors.js";
 import { errorCode, plainCause } from "../util/plain-cause.js";
 import type { RequestSpec } from "./exchange.js";
@@ -5,11 +6,6 @@ import type { RequestSpec } from "./exchange.js";
 /** Origin and base path of the endpoint that got a request, for messages; never the query, which may hold a value. */
 export function endpointLabel(url: URL, spec: RequestSpec): string {
   return url.origin + (url.pathname.endsWith(spec.path) ? url.pathname.slice(0, -spec.path.length) : url.pathname);
-}
-
-/** Whether a request is a read: it changes nothing, so it may be sent again. */
-export function changesNothing({ method, readOnly }: RequestSpec): boolean {
-  return method === "GET" || readOnly === true;
 }
 
 /** The outcome of a request that failed: reads change nothing, and what was never sent cannot have been applied. */

@@ -4,7 +4,8 @@ import { errorCode } from "../util/plain-cause.js";
 import { maxTimerMs, onAbort } from "../util/signals.js";
 import { BodyBuffer } from "./body-buffer.js";
 import type { ConnectionHold, RawResponse, RequestLimits, RequestSpec, ResponseHead } from "./exchange.js";
-import { changesNothing, endpointLabel, networkError, outcomeOf, timeoutError } from "./network-error.js";
+import { endpointLabel, networkError, outcomeOf, timeoutError } from "./network-error.js";
+import { changesNothing } from "../util/changes-nothing.js";
 
 /** One request under way: what its transport knows of it, and what the transport can do about it. */
 export interface RequestInFlight extends ConnectionHold {

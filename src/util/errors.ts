@@ -29,6 +29,7 @@ export type EndpointErrorCode =
   | "ERR_HEADER_TIMEOUT"
   | "ERR_BODY_TIMEOUT"
   | "ERR_SERVER"
+  | "ERR_CLUSTER_ID"
   | "ERR_BAD_REDIRECT"
   | "ERR_TOO_MANY_REDIRECTS";
 /**

@@ -1,39 +1,56 @@
 import type { Exchange, RawResponse, RequestLimits, RequestSpec } from "../../http/exchange.js";
 import { networkError } from "../../http/network-error.js";
 import { SdkError } from "../../util/errors.js";
+import { isProgramError } from "../../util/program-error.js";
+import { listMembersSpec } from "../wire/members.js";
 import { serverError } from "../wire/response.js";
+import { clusterIdOf, type ClusterIdentity, type ClusterIdentityOptions } from "./cluster-identity.js";
 import { requestUrl, type Endpoint } from "./endpoint.js";
+import { ForeignPoll, guardedPoll, isWorthChecking, requireOurs } from "./stranger.js";
 
 export interface AttemptOptions {
-  /** Of requests that are not long polls. */
+  /** For requests that are not long polls. */
   readonly requestLimits: RequestLimits;
   readonly pollLimits: RequestLimits;
-  /** The `authorization` header; absent: none is sent. */
-  readonly authorization: string | undefined;
+  /** The `authorization` header. Absent: none is sent. */
+  readonly authorization?: string | undefined;
+  /** Refuses responses of another cluster. Absent: all are accepted. */
+  readonly identity?: ClusterIdentity | undefined;
 }
 
-/** Sends a request to one endpoint. Rejects with an `EndpointError` if that cannot be reached or answers with a status of 500 or above. */
+/**
+ * Sends a request to one endpoint. Rejects with an `EndpointError` if that cannot be reached, answers with a status of 500 or
+ * above, or belongs to another cluster.
+ */
 export type Attempt = (endpoint: Endpoint, spec: RequestSpec, signal: AbortSignal) => Promise<RawResponse>;
 
 /** Attempts that go through this exchange, with these limits and credentials. */
-export function attemptsThrough(
-  exchange: Exchange,
-  { requestLimits, pollLimits, authorization }: AttemptOptions,
-): Attempt {
-  return async (endpoint, spec, signal) => {
+export function attemptsThrough(exchange: Exchange, options: AttemptOptions): Attempt {
+  const { requestLimits, pollLimits, authorization, identity } = options;
+
+  const send: Attempt = async (endpoint, spec, signal) => {
     const limits = tighter(spec.longPoll === true ? pollLimits : requestLimits, spec.limits);
     const headers = authorization === undefined ? spec.headers : { ...spec.headers, authorization };
     const url = requestUrl(endpoint, spec);
-    let raw: RawResponse;
     try {
-      raw = await exchange(url, sentSpec(spec, headers, limits), signal);
+      return from(endpoint, await exchange(url, sentSpec(spec, headers, limits), signal));
     } catch (error) {
       signal.throwIfAborted();
+      if (error instanceof SdkError || error instanceof ForeignPoll || isProgramError(error)) throw error;
       // a user's own transport may reject with anything, and nobody knows what it had sent by then
-      throw error instanceof SdkError ? error : networkError(url, spec, error, true);
+      throw networkError(url, spec, error, true);
+    }
+  };
+
+  return async (endpoint, spec, signal) => {
+    const raw = await (identity !== undefined && spec.longPoll === true
+      ? guardedPoll(send, identity, endpoint, spec, signal)
+      : send(endpoint, spec, signal));
+    if (identity !== undefined && (identity.isForeign(raw) || (identity.isDoubtful && isWorthChecking(raw, spec)))) {
+      await requireOurs(identity, endpoint, spec, raw, signal);
     }
     if (raw.status >= 500) throw serverError(raw, spec, endpoint.label);
-    return from(endpoint, raw);
+    return raw;
   };
 }
 
@@ -44,11 +61,13 @@ function sentSpec(
   spec: RequestSpec,
   headers: RequestSpec["headers"],
   limits: RequestLimits,
-): AllFields<Omit<RequestSpec, "shared" | "comparesValue">> {
+): AllFields<Omit<RequestSpec, "shared" | "comparesValue" | "resend">> {
   const { method, path, query, body, bytes, maskedBody, call, readOnly, oneShot, longPoll, onHeaders, onPart, note } =
     spec;
-  const facts = { method, path, query, headers, body, bytes, maskedBody, call, readOnly, oneShot, longPoll };
-  return { ...facts, limits, onHeaders, onPart, note };
+  // prettier-ignore
+  return {
+    method, path, query, headers, body, bytes, maskedBody, call, readOnly, oneShot, longPoll, limits, onHeaders, onPart, note,
+  };
 }
 
 function from(
@@ -70,4 +89,13 @@ function tighter(ours: RequestLimits, asked: RequestLimits | undefined): Request
 
 function lower(ours: number | undefined, asked: number | undefined): number | undefined {
   return ours === undefined || asked === undefined ? (ours ?? asked) : Math.min(ours, asked);
+}
+
+/** The longest wait for the headers when an endpoint is asked for its cluster's id, in ms. A call waits for this. */
+const askMs = 1_000;
+
+/** Asks for an endpoint's cluster id by this attempt, which should carry no credentials. "" if it cannot be learned. */
+export function askClusterId(attempt: Attempt): ClusterIdentityOptions["ask"] {
+  const spec = { ...listMembersSpec, limits: { headersMs: askMs, idleMs: askMs } };
+  return (endpoint, signal) => attempt(endpoint, spec, signal).then(clusterIdOf, () => "");
 }

@@ -1,17 +1,19 @@
 import type { RawResponse, RequestSpec } from "../../http/exchange.js";
 import { ClusterError, EndpointError } from "../../util/errors.js";
+import { changesNothing } from "../../util/changes-nothing.js";
 import { log } from "../../util/log.js";
 import type { Attempt } from "./attempt.js";
 import type { Endpoint } from "./endpoint.js";
+import { StrangerError } from "./stranger.js";
 
 /** Told of the endpoint at which a call ends: it answered and is to be pinned, or the next call is to begin after it. */
 export type OnEnd = (endpoint: Endpoint, answered: boolean) => void;
 
 /**
- * Tries each endpoint at most once, one after the other, until one answers. A one-shot request goes on only if it is certain
- * that nothing was sent.
+ * Tries each endpoint at most once, one after the other, until one answers. Goes on only if the request may be sent again:
+ * see {@link mayGoOn}.
  *
- * @throws {ClusterError} no endpoint answered, or a request that must not be sent twice failed
+ * @throws {ClusterError} no endpoint answered, or a request that must not be sent again failed
  * Rejects with the signal's reason when aborted.
  */
 export async function tryEndpoints(
@@ -34,7 +36,7 @@ export async function tryEndpoints(
       if (!(error instanceof EndpointError)) throw error;
       log.client("%s", error.message);
       errors.push(error);
-      if (spec.oneShot === true && !nothingSent(error)) {
+      if (!mayGoOn(spec, error)) {
         onEnd?.(endpoint, false);
         break;
       }
@@ -43,7 +45,30 @@ export async function tryEndpoints(
   throw new ClusterError("ERR_CLUSTER_UNAVAILABLE", errors);
 }
 
+/**
+ * Whether the next endpoint may get the request after this failure.
+ *
+ * A one-shot write goes on only if it certainly was not applied. Another write goes on unless its first sending may still be
+ * applied later, and so undo a newer write: with `resend` it goes on even then. Reads always go on.
+ */
+function mayGoOn(spec: RequestSpec, error: EndpointError): boolean {
+  if (changesNothing(spec)) return true;
+  if (spec.oneShot !== true) return spec.resend === true || !mayComeLater(error);
+  return error instanceof StrangerError ? error.proven || error.outcome === "notApplied" : nothingSent(error);
+}
+
 /** Refused, no such name, no TLS: no answer, not even a redirect, and certainly not applied. */
 function nothingSent(error: EndpointError): boolean {
   return error.outcome === "notApplied" && error.status === undefined;
+}
+
+/**
+ * Whether a write that failed like this may still be applied, an arbitrary time later: a frozen server may thaw, and etcd may
+ * commit a proposal that it has answered with 500. When a connection broke, or a proxy could not reach its server (502, 503),
+ * it was applied by then, or never will be. A stranger does not apply it to our cluster.
+ */
+function mayComeLater(error: EndpointError): boolean {
+  const { code, status = 0, outcome } = error;
+  if (outcome === "notApplied" || error instanceof StrangerError) return false;
+  return code === "ERR_HEADER_TIMEOUT" || (status >= 500 && status !== 502 && status !== 503);
 }

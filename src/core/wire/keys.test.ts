@@ -8,7 +8,7 @@ import { keyPath, segmentsOf } from "./paths.js";
 const at = { prefix: "/v2/keys", key: "/a" };
 const path = "/v2/keys/a";
 const headers = { "content-type": "application/x-www-form-urlencoded" };
-const put = { method: "PUT", path, query: "", headers, comparesValue: false } as const;
+const put = { method: "PUT", path, query: "", headers, comparesValue: false, resend: false } as const;
 const onHeaders = (): void => undefined;
 
 const table: readonly (readonly [string, RequestSpec, RequestSpec])[] = [
@@ -56,6 +56,11 @@ const table: readonly (readonly [string, RequestSpec, RequestSpec])[] = [
     { ...put, query: "noValueOnSuccess=true", body: "value=v", oneShot: false },
   ],
   [
+    "set to be sent again in every case",
+    setSpec(at, "v", { resend: true }),
+    { ...put, body: "value=v", oneShot: false, resend: true },
+  ],
+  [
     "refresh",
     setSpec(at, "", { refresh: true, ttl: 5, prevExist: true }),
     { ...put, query: "prevExist=true", body: "refresh=true&ttl=5", oneShot: false },
@@ -71,10 +76,11 @@ const table: readonly (readonly [string, RequestSpec, RequestSpec])[] = [
     setSpec(at, "", { dir: true, prevExist: true, ttl: 5 }),
     { ...put, query: "dir=true&prevExist=true", body: "ttl=5", oneShot: false },
   ],
+  ["createInOrder", createInOrderSpec(at, "v", {}), { method: "POST", path, headers, body: "value=v", oneShot: true }],
   [
-    "createInOrder",
-    createInOrderSpec(at, "v", undefined),
-    { method: "POST", path, headers, body: "value=v", oneShot: true },
+    "createInOrder of a directory",
+    createInOrderSpec(at, "", { dir: true, ttl: 1.5 }),
+    { method: "POST", path, query: "dir=true", headers, body: "ttl=2", oneShot: true },
   ],
   ["delete", deleteSpec(at, {}), { method: "DELETE", path, query: "", headers, oneShot: true, comparesValue: false }],
   [

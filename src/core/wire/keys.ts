@@ -21,6 +21,7 @@ export interface WriteFields {
   readonly refresh?: boolean | undefined;
   readonly dir?: boolean | undefined;
   readonly noValueOnSuccess?: boolean | undefined;
+  readonly resend?: boolean | undefined;
 }
 
 export interface DeleteFields {
@@ -87,13 +88,20 @@ export function setSpec(at: KeyAddress, value: string, fields: WriteFields): Req
     headers: formHeaders,
     body: form(fits ? undefined : prevValue),
     oneShot: prevValue !== undefined || prevIndex !== undefined || prevExist === false || (dir && prevExist !== true),
+    resend: fields.resend === true,
     comparesValue: prevValue !== undefined,
   };
 }
 
-export function createInOrderSpec(at: KeyAddress, value: string, ttl: number | undefined): RequestSpec {
-  const body = encodeForm({ ttl: wholeSeconds(ttl), value });
-  return { method: "POST", path: keyPath(at.prefix, at.key), headers: formHeaders, body, oneShot: true };
+export function createInOrderSpec(
+  at: KeyAddress,
+  value: string,
+  { dir = false, ttl }: Pick<WriteFields, "dir" | "ttl">,
+): RequestSpec {
+  const body = encodeForm({ ttl: wholeSeconds(ttl), value: dir ? undefined : value });
+  const path = keyPath(at.prefix, at.key);
+  const spec: RequestSpec = { method: "POST", path, headers: formHeaders, body, oneShot: true };
+  return dir ? { ...spec, query: "dir=true" } : spec;
 }
 
 export function deleteSpec(

@@ -1,4 +1,5 @@
 import { EndpointError, EtcdError, ResponseError, type ResponseErrorCode } from "../../util/errors.js";
+import { changesNothing } from "../../util/changes-nothing.js";
 import type { RawResponse, RequestSpec } from "../../http/exchange.js";
 import type { KeyNode, KeysAction, KeysResponse, KeysSummary } from "../types.js";
 
@@ -217,5 +218,5 @@ function asked(raw: RawResponse, spec: RequestSpec): string {
 }
 
 function outcomeOf(spec: RequestSpec): "notApplied" | "unknown" {
-  return spec.method === "GET" ? "notApplied" : "unknown";
+  return changesNothing(spec) ? "notApplied" : "unknown";
 }

@@ -1,0 +1,102 @@
+import type { RawResponse, RequestSpec, ResponseHead } from "../../http/exchange.js";
+import { EndpointError } from "../../util/errors.js";
+import { changesNothing } from "../../util/changes-nothing.js";
+import { linkSignal } from "../../util/signals.js";
+import { clusterIdOf, type ClusterIdentity } from "./cluster-identity.js";
+import type { Endpoint } from "./endpoint.js";
+
+/** Sends a request to one endpoint. */
+type Send = (endpoint: Endpoint, spec: RequestSpec, signal: AbortSignal) => Promise<RawResponse>;
+
+/** Whether more than one response depends on who sent this one. A single read is not worth a request to each other endpoint. */
+export function isWorthChecking(head: ResponseHead, spec: RequestSpec): boolean {
+  return (!changesNothing(spec) || spec.longPoll === true) && clusterIdOf(head) !== "";
+}
+
+/** Sends a long poll that a stranger cannot hold: its headers come at once, its body perhaps never. */
+export async function guardedPoll(
+  send: Send,
+  identity: ClusterIdentity,
+  endpoint: Endpoint,
+  spec: RequestSpec,
+  signal: AbortSignal,
+): Promise<RawResponse> {
+  // once the id is certain, no poll has to be ended from outside: each would cost a signal
+  const link = identity.isCertain ? undefined : linkSignal(signal);
+  const onHeaders: RequestSpec["onHeaders"] = (head, ...more) => {
+    if (identity.isForeign(head)) throw new ForeignPoll(head);
+    const until: unknown = spec.onHeaders?.(head, ...more);
+    if (link !== undefined && identity.isDoubtful && isWorthChecking(head, spec)) {
+      requireOurs(identity, endpoint, spec, head, link.signal).catch(link.abort);
+    }
+    return until;
+  };
+  try {
+    return await send(endpoint, { ...spec, onHeaders }, link?.signal ?? signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof ForeignPoll)) throw error;
+    await requireOurs(identity, endpoint, spec, error.head, signal);
+    return await send(endpoint, spec, signal);
+  } finally {
+    link?.unlink();
+  }
+}
+
+/** @throws {StrangerError} the endpoint that answered with this head does not belong to our cluster, or may not */
+export async function requireOurs(
+  identity: ClusterIdentity,
+  endpoint: Endpoint,
+  spec: RequestSpec,
+  head: ResponseHead,
+  signal: AbortSignal,
+): Promise<void> {
+  const verdict = await identity.judge(endpoint, head, signal);
+  if (verdict !== "ours") throw new StrangerError(endpoint, head, spec, identity.id, verdict);
+}
+
+/** An endpoint answered with the id of another cluster. */
+export class StrangerError extends EndpointError {
+  readonly #proven: boolean;
+
+  constructor(
+    endpoint: Endpoint,
+    head: ResponseHead,
+    spec: RequestSpec,
+    ourId: string,
+    verdict: "stranger" | "unclear",
+  ) {
+    const refused = head.status >= 400 && head.status < 500;
+    super(
+      "ERR_CLUSTER_ID",
+      `endpoint ${endpoint.label} failed: another cluster answers there (its id is ${shown(clusterIdOf(head))}, ours is ${shown(ourId)})`,
+      {
+        endpoint: endpoint.label,
+        // what another cluster has stored is not stored in ours, but it may be that ours has been replaced by that one
+        outcome: changesNothing(spec) || refused ? "notApplied" : "unknown",
+        status: head.status,
+      },
+    );
+    this.#proven = verdict === "stranger";
+  }
+
+  /** Whether another endpoint answered as our cluster meanwhile. */
+  get proven(): boolean {
+    return this.#proven;
+  }
+}
+
+/** Ids are short and hexadecimal; a header may be anything. */
+function shown(id: string): string {
+  return /^[\w-]{1,40}$/.test(id) ? id : `${String(id.length)} characters long`;
+}
+
+/** Ends a long poll whose headers show another cluster, so that it can be judged. */
+export class ForeignPoll extends Error {
+  readonly head: ResponseHead;
+
+  constructor(head: ResponseHead) {
+    super("the response comes from another cluster");
+    this.head = head;
+  }
+}

@@ -1,0 +1,172 @@
+import { optional, type Checks } from "../util/fields.js";
+import { badArgument, requireBoolean, requireIndex, requireSignal, requireText, requireTtl } from "../util/validate.js";
+
+export interface KeysOptions {
+  /**
+   * The path before all keys. Below "/v2/keys" it is a namespace: keys of requests and of responses are relative to it.
+   * (Go's client leaves the keys of responses as etcd sends them, so that they cannot be used again.) Another path is where
+   * a proxy serves etcd's keys.
+   * @default "/v2/keys"
+   */
+  readonly prefix?: string | undefined;
+}
+
+export interface GetOptions {
+  /** Lists the whole tree below a directory, not only its children. @default false */
+  readonly recursive?: boolean | undefined;
+  /** Children in the byte order of their keys. @default false, in no order */
+  readonly sort?: boolean | undefined;
+  /** Reads from the majority: never stale, but costs a round of the cluster and needs a leader. @default the client's `quorumReads` */
+  readonly quorum?: boolean | undefined;
+  /** Ends the call. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface SetOptions {
+  /** Writes only if the key has this value. "" cannot be compared: use `prevIndex`. Files only. */
+  readonly prevValue?: string | undefined;
+  /** Writes only if the key has this `modifiedIndex`; above 0. */
+  readonly prevIndex?: number | undefined;
+  /** Writes only if the key exists (true), or does not (false). Absent: either way. */
+  readonly prevExist?: boolean | undefined;
+  /** Seconds until the key expires, rounded up to whole ones. Absent: never, even if it had a TTL before. */
+  readonly ttl?: number | undefined;
+  /** Keeps the value, sets the new `ttl` and wakes no watcher; the value given must be "". Servers before 2.3 blank the value. @default false */
+  readonly refresh?: boolean | undefined;
+  /** Makes a directory; the value given must be "". Without a condition it replaces a file, with one it blanks a file's value. @default false */
+  readonly dir?: boolean | undefined;
+  /** The response leaves out the node: resolves to a `KeysSummary`. Servers before 3.1 ignore it. @default false */
+  readonly noValueOnSuccess?: boolean | undefined;
+  /**
+   * Sends the write to the next endpoint whatever happened, as Go's client does: also after a header timeout, and after a
+   * status of 500 or 504. The first sending may then still be applied later, and undo a newer write. Only for writes
+   * without a condition. @default false: such a write rejects with the outcome "unknown"
+   */
+  readonly resend?: boolean | undefined;
+  /** Ends the call. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** See {@link SetOptions}. */
+export type CreateOptions = Pick<SetOptions, "ttl" | "dir" | "signal">;
+
+/** See {@link SetOptions}. */
+export type UpdateOptions = Pick<SetOptions, "prevValue" | "prevIndex" | "ttl" | "dir" | "resend" | "signal">;
+
+/** See {@link SetOptions}. `dir` renews the TTL of a directory; servers 3.5 cannot do that, they answer 500, also to `update`. */
+export type RefreshOptions = Pick<SetOptions, "prevValue" | "prevIndex" | "dir" | "resend" | "signal">;
+
+/** See {@link SetOptions}. `dir` makes a directory in place of a file. */
+export type CreateInOrderOptions = Pick<SetOptions, "ttl" | "dir" | "signal">;
+
+export interface DeleteOptions {
+  /** Deletes only if the key has this value; files only. "" cannot be compared: use `prevIndex`. */
+  readonly prevValue?: string | undefined;
+  /** Deletes only if the key has this `modifiedIndex`; above 0, files only. */
+  readonly prevIndex?: number | undefined;
+  /** Deletes a directory with everything below it. @default false */
+  readonly recursive?: boolean | undefined;
+  /** Deletes an empty directory. @default false */
+  readonly dir?: boolean | undefined;
+  /** Ends the call. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface WatcherOptions {
+  /** Take the events after this index: the `index` of a read, or the `modifiedIndex` of the last event. Absent or 0: from now on. */
+  readonly afterIndex?: number | undefined;
+  /** Also watch all keys below. Hidden ones (`_name`) show up only while catching up with history. @default false */
+  readonly recursive?: boolean | undefined;
+}
+
+export const keysChecks: Checks<KeysOptions> = { prefix: optional(requireKey) };
+
+export const getChecks: Checks<GetOptions> = {
+  recursive: requireBoolean,
+  sort: requireBoolean,
+  quorum: requireBoolean,
+  signal: requireSignal,
+};
+
+const writeChecks = {
+  prevValue: optional(requireText),
+  prevIndex: optional(requireIndex),
+  ttl: optional(requireTtl),
+  dir: requireBoolean,
+  resend: requireBoolean,
+  signal: requireSignal,
+};
+
+export const setChecks: Checks<SetOptions> = {
+  ...writeChecks,
+  prevExist: requireBoolean,
+  refresh: requireBoolean,
+  noValueOnSuccess: requireBoolean,
+};
+
+export const createChecks: Checks<CreateOptions> = {
+  ttl: writeChecks.ttl,
+  dir: requireBoolean,
+  signal: requireSignal,
+};
+
+export const updateChecks: Checks<UpdateOptions> = writeChecks;
+
+export const refreshChecks: Checks<RefreshOptions> = {
+  prevValue: writeChecks.prevValue,
+  prevIndex: writeChecks.prevIndex,
+  dir: requireBoolean,
+  resend: requireBoolean,
+  signal: requireSignal,
+};
+
+export const createInOrderChecks: Checks<CreateInOrderOptions> = createChecks;
+
+export const deleteChecks: Checks<DeleteOptions> = {
+  prevValue: writeChecks.prevValue,
+  prevIndex: writeChecks.prevIndex,
+  recursive: requireBoolean,
+  dir: requireBoolean,
+  signal: requireSignal,
+};
+
+export const watcherChecks: Checks<WatcherOptions> = {
+  afterIndex: optional(requireIndex),
+  recursive: requireBoolean,
+};
+
+/** Refuses a key with a segment `.` or `..`: etcd would resolve it before it looks, which could lead out of the keys. */
+export function requireKey(what: string, key: unknown): asserts key is string {
+  requireText(what, key);
+  if (/(?:^|\/)\.\.?(?:\/|$)/.test(key)) {
+    badArgument(`${what} ${JSON.stringify(key)} contains a segment "." or "..", which etcd cannot store`);
+  }
+}
+
+/** Refuses combinations of options that etcd would reject, or take for something else. */
+export function requireWrite(value: unknown, options: SetOptions): asserts value is string {
+  const { prevExist, prevValue, prevIndex, ttl, refresh, dir, resend } = options;
+  requireText("value", value);
+  requireConditions(options);
+  const compares = prevValue !== undefined || prevIndex !== undefined;
+  if (prevExist === false && compares) {
+    badArgument("options.prevExist false cannot be combined with prevValue or prevIndex: etcd would ignore those");
+  }
+  if (resend === true && (compares || prevExist === false || (dir === true && prevExist !== true))) {
+    badArgument("options.resend is for writes without a condition: sent twice, this one could fail by itself");
+  }
+  if (dir === true) {
+    if (value !== "") badArgument('a directory has no value: pass "" with options.dir');
+    if (prevValue !== undefined) badArgument("options.prevValue cannot be combined with options.dir: use prevIndex");
+  }
+  if (refresh !== true) return;
+  if (value !== "") badArgument('a refresh keeps the value: pass "" with options.refresh');
+  if (ttl === undefined) badArgument("a refresh needs options.ttl");
+}
+
+/** Refuses conditions that would be none for etcd. */
+export function requireConditions({ prevValue, prevIndex }: Pick<SetOptions, "prevValue" | "prevIndex">): void {
+  if (prevValue === "") badArgument('options.prevValue "" cannot be compared by etcd: use options.prevIndex');
+  if (prevIndex === 0)
+    badArgument("options.prevIndex 0 would be no condition for etcd: leave it out, or use options.prevExist false");
+}
