@@ -311,7 +311,7 @@ test("1.7: any sender will do", async () => {
     },
   };
   assert.equal(await new AuthAPI(sender).status(), false);
-  assert.deepEqual(specs, [{ method: "GET", path: "/v2/auth/enable" }]);
+  assert.deepEqual(specs, [{ method: "GET", path: "/v2/auth/enable", call: { kind: "authStatus" } }]);
   assert.throws(() => new AuthUserAPI({} as never), UsageError);
 });
 

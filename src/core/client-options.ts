@@ -1,6 +1,6 @@
 import { parseEndpoint, type Endpoint } from "./cluster/endpoint.js";
 import { EndpointSelectionMode } from "./cluster/selection.js";
-import type { Exchange, RequestLimits } from "../http/exchange.js";
+import type { Exchange, Protocol, RequestLimits } from "../http/exchange.js";
 import { checkedAgents, type OwnAgents } from "../http/got/own-agents.js";
 import { defaultMaxBodyBytes } from "../http/pending-response.js";
 import { checkedTls, type TlsOptions } from "../http/tls-options.js";
@@ -48,6 +48,12 @@ export interface ClientOptions {
    * Absent: the client makes its own, and does not use the environment's proxies.
    */
   readonly agent?: OwnAgents | undefined;
+  /**
+   * How the client speaks to its servers, such as `v3Protocol()` of `etcd2/v3`. Absent: by the v2 API.
+   *
+   * A protocol belongs to one client.
+   */
+  readonly protocol?: Protocol | undefined;
   /** Replaces the transport, and with it what `tls` and `agent` say; closed with the client. */
   readonly transport?: Exchange | undefined;
 }
@@ -66,6 +72,7 @@ export interface ResolvedOptions {
   readonly maxInFlight: number;
   readonly tls: TlsOptions;
   readonly agent: OwnAgents;
+  readonly protocol: Protocol | undefined;
   readonly transport: Exchange | undefined;
 }
 
@@ -96,6 +103,7 @@ export function resolveClientOptions(options: ClientOptions): ResolvedOptions {
     maxInFlight = defaultMaxInFlight,
     tls = {},
     agent = {},
+    protocol,
     transport,
   } = options;
   if (!Object.values(EndpointSelectionMode).includes(selectionMode)) {
@@ -110,6 +118,7 @@ export function resolveClientOptions(options: ClientOptions): ResolvedOptions {
   requireCount("options.maxRedirects", maxRedirects, 0);
   requireFunction("options.checkRedirect", checkRedirect);
   requireCount("options.maxInFlight", maxInFlight, 1);
+  requireFunction("options.protocol", protocol);
   requireFunction("options.transport", transport);
   return {
     endpoints: parseEndpoints(endpoints),
@@ -128,6 +137,7 @@ export function resolveClientOptions(options: ClientOptions): ResolvedOptions {
     maxInFlight,
     tls: checkedTls(tls),
     agent: checkedAgents(agent),
+    protocol,
     transport,
   };
 }
@@ -164,5 +174,6 @@ const clientOptionNames: ReadonlySet<string> = new Set<keyof ClientOptions>([
   "maxInFlight",
   "tls",
   "agent",
+  "protocol",
   "transport",
 ]);

@@ -9,7 +9,7 @@ import { EndpointSelectionMode, shuffled } from "./cluster/selection.js";
 import { isShared, SharedPolls } from "./cluster/shared-polls.js";
 import { syncedEndpoints } from "./cluster/sync.js";
 import { UsageError } from "../util/errors.js";
-import type { Exchange, RawResponse, RequestSpec, Sender } from "../http/exchange.js";
+import type { Exchange, Protocol, RawResponse, RequestSpec, Sender } from "../http/exchange.js";
 import { gotExchange } from "../http/got/got-exchange.js";
 import { withOwnSignal } from "../http/own-signal.js";
 import { withRedirects } from "../http/redirects.js";
@@ -22,10 +22,15 @@ import { badArgument, requireFunction, requireMs, requireOptions, requireSignal 
 import { decodeLeader, decodeMembers, leaderSpec, listMembersSpec } from "./wire/members.js";
 import { decodeVersion, versionSpec } from "./wire/version.js";
 
+/** The v2 API: requests are what the wire functions made of calls. */
+const asItIs: Protocol = (exchange) => exchange;
+
 /** A client of one etcd cluster: owns its endpoints, picks one, stays with it, and goes on to the next when it fails. */
 export class Client implements Sender, AsyncDisposable {
   readonly #options: ResolvedOptions;
   readonly #transport: Exchange;
+  /** The transport, and all that stands on it. */
+  readonly #exchange: Exchange;
   readonly #attempt: Attempt;
   readonly #anonymousAttempt: Attempt;
   readonly #identity: ClusterIdentity;
@@ -40,17 +45,20 @@ export class Client implements Sender, AsyncDisposable {
   /** Does no I/O. @throws {UsageError} for a bad option or endpoint */
   constructor(options: ClientOptions) {
     this.#options = resolveClientOptions(options);
-    const { endpoints, maxInFlight, maxRedirects, checkRedirect, tls, agent, transport } = this.#options;
+    const { endpoints, maxInFlight, maxRedirects, checkRedirect, tls, agent, protocol, transport } = this.#options;
     this.#configured = endpoints;
     this.#endpoints = shuffled(endpoints);
     this.#limiter = new Limiter(maxInFlight);
     this.#transport = transport ?? gotExchange(tls, agent);
-    const exchange = withRedirects(withTrace(withOwnSignal(this.#transport)), {
-      limit: maxRedirects,
-      check: checkRedirect,
-      trusts: (url) => this.#endpoints.trusts(url),
-      presentsCertificate: this.#transport.presentsCertificate,
-    });
+    const exchange = (protocol ?? asItIs)(
+      withRedirects(withTrace(withOwnSignal(this.#transport)), {
+        limit: maxRedirects,
+        check: checkRedirect,
+        trusts: (url) => this.#endpoints.trusts(url),
+        presentsCertificate: this.#transport.presentsCertificate,
+      }),
+    );
+    this.#exchange = exchange;
     this.#anonymousAttempt = attemptsThrough(exchange, { ...this.#options, authorization: undefined });
     this.#identity = new ClusterIdentity({
       endpoints: () => this.#endpoints.order(),
@@ -89,7 +97,8 @@ export class Client implements Sender, AsyncDisposable {
     signal?.throwIfAborted();
     this.#requireOpen();
     const endpoints = this.#endpoints;
-    endpoints.requireRequestLine(spec);
+    // other protocols have the key in the body
+    if (this.#options.protocol === undefined) endpoints.requireRequestLine(spec);
     const link = this.#links.take(signal);
     try {
       if (isShared(spec)) {
@@ -191,6 +200,7 @@ export class Client implements Sender, AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#closed.abort(closedError());
+    await this.#exchange.close?.();
     await this.#transport.close?.();
   }
 

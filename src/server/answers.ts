@@ -3,6 +3,8 @@ import type { Administered, AnswerNode, Done, KeysWatch, Place, Refused } from "
 import { goJson } from "./go-json.js";
 import { etcdMessages, etcdStatuses, type HttpAnswer, type Malformed } from "./messages.js";
 
+export type { HttpAnswer };
+
 /** The answer to a keys request that was executed. */
 export function doneAnswer(done: Done, quiet = false): HttpAnswer {
   const created = done.action === "create" || (done.action === "set" && done.prevNode === undefined);
@@ -85,7 +87,8 @@ function keysError({ errorCode, cause }: Malformed | Refused, clusterId: string,
   };
 }
 
-function placeHeaders({ index, clusterId, raft }: Place): Record<string, string> {
+/** The headers that tell where a store stood. */
+export function placeHeaders({ index, clusterId, raft }: Place): Record<string, string> {
   return {
     "X-Etcd-Cluster-Id": clusterId,
     "X-Etcd-Index": String(index),

@@ -1,14 +1,25 @@
 import type { RawResponse, RequestSpec } from "../../http/exchange.js";
+import type { AdminCall } from "../call.js";
 import type { Role, User } from "../types.js";
 import { isObject, malformed, requireObject, requireStatus, textField, type JsonObject } from "./response.js";
 
 const path = "/v2/auth";
 
-export const enableSpec: RequestSpec = { method: "PUT", path: `${path}/enable`, oneShot: true };
-export const disableSpec: RequestSpec = { method: "DELETE", path: `${path}/enable`, oneShot: true };
-export const statusSpec: RequestSpec = { method: "GET", path: `${path}/enable` };
-export const listUsersSpec: RequestSpec = { method: "GET", path: `${path}/users` };
-export const listRolesSpec: RequestSpec = { method: "GET", path: `${path}/roles` };
+export const enableSpec: RequestSpec = {
+  method: "PUT",
+  path: `${path}/enable`,
+  oneShot: true,
+  call: { kind: "authEnable" },
+};
+export const disableSpec: RequestSpec = {
+  method: "DELETE",
+  path: `${path}/enable`,
+  oneShot: true,
+  call: { kind: "authDisable" },
+};
+export const statusSpec: RequestSpec = { method: "GET", path: `${path}/enable`, call: { kind: "authStatus" } };
+export const listUsersSpec: RequestSpec = { method: "GET", path: `${path}/users`, call: { kind: "listUsers" } };
+export const listRolesSpec: RequestSpec = { method: "GET", path: `${path}/roles`, call: { kind: "listRoles" } };
 
 export interface UserChange {
   readonly password?: string;
@@ -17,7 +28,7 @@ export interface UserChange {
 }
 
 export function getUserSpec(user: string): RequestSpec {
-  return { method: "GET", path: namedPath("users", user) };
+  return { method: "GET", path: namedPath("users", user), call: { kind: "getUser", name: user } };
 }
 
 /** One request for adding, granting, revoking and a new password: the server tells them apart by what is there. */
@@ -30,12 +41,19 @@ export function putUserSpec(user: string, { password, grant, revoke }: UserChang
       grant,
       revoke,
     });
-  const spec = putSpec(namedPath("users", user), body(password));
+  const call = {
+    kind: "putUser",
+    name: user,
+    password: password === "" ? undefined : password,
+    grant,
+    revoke,
+  } as const;
+  const spec = putSpec(namedPath("users", user), body(password), call);
   return password === undefined ? spec : { ...spec, maskedBody: body("***") };
 }
 
 export function removeUserSpec(user: string): RequestSpec {
-  return { method: "DELETE", path: namedPath("users", user), oneShot: true };
+  return { method: "DELETE", path: namedPath("users", user), oneShot: true, call: { kind: "removeUser", name: user } };
 }
 
 export interface KvLists {
@@ -49,18 +67,20 @@ export interface RoleChange {
 }
 
 export function getRoleSpec(role: string): RequestSpec {
-  return { method: "GET", path: namedPath("roles", role) };
+  return { method: "GET", path: namedPath("roles", role), call: { kind: "getRole", name: role } };
 }
 
 export function putRoleSpec(role: string, change: RoleChange = {}): RequestSpec {
-  return putSpec(
-    namedPath("roles", role),
-    JSON.stringify({ role, permissions: { kv: { read: null, write: null } }, ...change }),
-  );
+  return putSpec(namedPath("roles", role), JSON.stringify({ role, permissions: noPermissions, ...change }), {
+    kind: "putRole",
+    name: role,
+    permissions: noPermissions,
+    ...change,
+  });
 }
 
 export function removeRoleSpec(role: string): RequestSpec {
-  return { method: "DELETE", path: namedPath("roles", role), oneShot: true };
+  return { method: "DELETE", path: namedPath("roles", role), oneShot: true, call: { kind: "removeRole", name: role } };
 }
 
 /** 200 for what was there, 201 for what is new: etcd makes no other difference. */
@@ -119,8 +139,10 @@ function names(
   });
 }
 
-function putSpec(at: string, body: string): RequestSpec {
-  return { method: "PUT", path: at, headers: { "content-type": "application/json" }, body, oneShot: true };
+const noPermissions = { kv: { read: null, write: null } } as const;
+
+function putSpec(at: string, body: string, call: AdminCall): RequestSpec {
+  return { method: "PUT", path: at, headers: { "content-type": "application/json" }, body, oneShot: true, call };
 }
 
 function namedPath(collection: "users" | "roles", name: string): string {

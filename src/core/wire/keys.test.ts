@@ -104,7 +104,10 @@ const table: readonly (readonly [string, RequestSpec, RequestSpec])[] = [
 
 for (const [name, spec, expected] of table) {
   test(`spec of ${name}${expected.oneShot === true ? ", one-shot" : ""}`, () => {
-    assert.deepEqual(spec, expected);
+    // the call has a test of its own: it equals what a server makes of the request (src/v3/calls.test.ts)
+    const { call, ...http } = spec;
+    assert.deepEqual(http, expected);
+    assert.equal(call?.kind === "watch" || call?.kind === "get", expected.method === "GET");
   });
 }
 

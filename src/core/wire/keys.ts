@@ -1,4 +1,5 @@
 import type { RequestSpec } from "../../http/exchange.js";
+import { createInOrderCall, deleteCall, getCall, watchCall, writeCall } from "./calls.js";
 import { keyPath } from "./paths.js";
 
 /** Where a key lives: the path before all keys, and the key. */
@@ -31,11 +32,13 @@ export interface DeleteFields {
   readonly dir?: boolean | undefined;
 }
 
-export function getSpec(at: KeyAddress, { quorum = false, recursive = false, sort = false }: ReadFields): RequestSpec {
+export function getSpec(at: KeyAddress, fields: ReadFields): RequestSpec {
+  const { quorum = false, recursive = false, sort = false } = fields;
   return {
     method: "GET",
     path: keyPath(at.prefix, at.key),
     query: `quorum=${String(quorum)}&recursive=${String(recursive)}&sorted=${String(sort)}`,
+    call: getCall(at, fields),
   };
 }
 
@@ -51,9 +54,10 @@ export function watchSpec(
 ): RequestSpec {
   const path = keyPath(at.prefix, at.key);
   const query = `recursive=${String(recursive)}&wait=true&waitIndex=${String(waitIndex)}`;
+  const call = watchCall(at, recursive, waitIndex);
   return waitIndex === 0
-    ? { method: "GET", path, query, longPoll: true, onHeaders }
-    : { method: "GET", path, query, longPoll: true, shared: true };
+    ? { method: "GET", path, query, longPoll: true, onHeaders, call }
+    : { method: "GET", path, query, longPoll: true, shared: true, call };
 }
 
 /**
@@ -90,6 +94,7 @@ export function setSpec(at: KeyAddress, value: string, fields: WriteFields): Req
     oneShot: prevValue !== undefined || prevIndex !== undefined || prevExist === false || (dir && prevExist !== true),
     resend: fields.resend === true,
     comparesValue: prevValue !== undefined,
+    call: writeCall(at, value, { ...fields, prevValue, ttl: wholeSeconds(ttl) }),
   };
 }
 
@@ -98,16 +103,16 @@ export function createInOrderSpec(
   value: string,
   { dir = false, ttl }: Pick<WriteFields, "dir" | "ttl">,
 ): RequestSpec {
-  const body = encodeForm({ ttl: wholeSeconds(ttl), value: dir ? undefined : value });
+  const seconds = wholeSeconds(ttl);
+  const body = encodeForm({ ttl: seconds, value: dir ? undefined : value });
   const path = keyPath(at.prefix, at.key);
-  const spec: RequestSpec = { method: "POST", path, headers: formHeaders, body, oneShot: true };
+  const call = createInOrderCall(at, value, { dir, ttl: seconds });
+  const spec: RequestSpec = { method: "POST", path, headers: formHeaders, body, oneShot: true, call };
   return dir ? { ...spec, query: "dir=true" } : spec;
 }
 
-export function deleteSpec(
-  at: KeyAddress,
-  { dir = false, prevIndex, prevValue, recursive = false }: DeleteFields,
-): RequestSpec {
+export function deleteSpec(at: KeyAddress, fields: DeleteFields): RequestSpec {
+  const { dir = false, prevIndex, prevValue, recursive = false } = fields;
   const query = encodeForm({ dir: dir || undefined, prevIndex, prevValue, recursive: recursive || undefined });
   return {
     method: "DELETE",
@@ -116,6 +121,7 @@ export function deleteSpec(
     headers: formHeaders,
     oneShot: true,
     comparesValue: prevValue !== undefined,
+    call: deleteCall(at, fields),
   };
 }
 

@@ -4,26 +4,30 @@ import { isObject, malformed, requireObject, requireStatus, textField, type Json
 
 const path = "/v2/members";
 
-export const listMembersSpec: RequestSpec = { method: "GET", path };
-export const leaderSpec: RequestSpec = { method: "GET", path: `${path}/leader` };
+export const listMembersSpec: RequestSpec = { method: "GET", path, call: { kind: "listMembers" } };
+export const leaderSpec: RequestSpec = { method: "GET", path: `${path}/leader`, call: { kind: "leader" } };
 
 export function addMemberSpec(peerURL: string): RequestSpec {
-  return { method: "POST", path, headers: jsonHeaders, body: JSON.stringify({ peerURLs: [peerURL] }), oneShot: true };
+  const peerURLs = [peerURL];
+  const call = { kind: "addMember", peerURLs } as const;
+  return { method: "POST", path, headers: jsonHeaders, body: JSON.stringify({ peerURLs }), oneShot: true, call };
 }
 
 /** The list is sent sorted, as Go does. */
-export function updateMemberSpec(id: string, peerURLs: readonly string[]): RequestSpec {
+export function updateMemberSpec(id: string, urls: readonly string[]): RequestSpec {
+  const peerURLs = urls.toSorted();
   return {
     method: "PUT",
     path: memberPath(id),
     headers: jsonHeaders,
-    body: JSON.stringify({ peerURLs: peerURLs.toSorted() }),
+    body: JSON.stringify({ peerURLs }),
     oneShot: true,
+    call: { kind: "updateMember", name: id, peerURLs },
   };
 }
 
 export function removeMemberSpec(id: string): RequestSpec {
-  return { method: "DELETE", path: memberPath(id), oneShot: true };
+  return { method: "DELETE", path: memberPath(id), oneShot: true, call: { kind: "removeMember", name: id } };
 }
 
 export function decodeAdded(raw: RawResponse, spec: RequestSpec): Member {

@@ -2,7 +2,7 @@ import type { RawResponse, RequestSpec } from "../../http/exchange.js";
 import type { Versions } from "../types.js";
 import { requireObject, requireStatus, textField } from "./response.js";
 
-export const versionSpec: RequestSpec = { method: "GET", path: "/version" };
+export const versionSpec: RequestSpec = { method: "GET", path: "/version", call: { kind: "version" } };
 
 /** Servers 2.0 answer with a sentence in place of JSON, which ends in `ERR_INVALID_JSON`. */
 export function decodeVersion(raw: RawResponse): Versions {

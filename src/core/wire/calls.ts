@@ -1,0 +1,80 @@
+import type { CompareAndDeleteCall, DeleteCall, GetCall, KeysCall, WatchCall } from "../call.js";
+import type { DeleteFields, KeyAddress, ReadFields, WriteFields } from "./keys.js";
+import { namespaceOf } from "./namespace.js";
+import { segmentsOf } from "./paths.js";
+
+/** The call that a read asks for, if it has one. */
+export function getCall(
+  at: KeyAddress,
+  { quorum = false, recursive = false, sort = false }: ReadFields,
+): GetCall | undefined {
+  const key = keyOf(at);
+  return key === undefined ? undefined : { kind: "get", key, recursive, sort, quorum };
+}
+
+/** The call that a long poll asks for, if it has one. */
+export function watchCall(at: KeyAddress, recursive: boolean, waitIndex: number): WatchCall | undefined {
+  const key = keyOf(at);
+  return key === undefined ? undefined : { kind: "watch", key, recursive, waitIndex: String(waitIndex) };
+}
+
+/** The call that a PUT asks for, if it has one: `prevExist=false` goes before a comparison, that before `prevExist=true`. */
+export function writeCall(at: KeyAddress, sent: string, fields: WriteFields): KeysCall | undefined {
+  const key = keyOf(at);
+  if (key === undefined) return undefined;
+  const { dir = false, refresh = false, prevExist, prevIndex, prevValue, ttl, noValueOnSuccess = false } = fields;
+  const value = dir || refresh ? "" : sent;
+  const write = ttl === undefined ? { key, value, dir, noValueOnSuccess } : { key, value, dir, noValueOnSuccess, ttl };
+  if (prevExist === false) return { kind: "create", ...write };
+  if (prevValue === undefined && prevIndex === undefined) {
+    return { kind: prevExist === true ? "update" : "set", ...write, refresh };
+  }
+  return { kind: "compareAndSwap", ...write, ...compare(prevValue, prevIndex), refresh };
+}
+
+/** The call that a POST asks for, if it has one. */
+export function createInOrderCall(
+  at: KeyAddress,
+  sent: string,
+  { dir = false, ttl }: WriteFields,
+): KeysCall | undefined {
+  const key = keyOf(at);
+  if (key === undefined) return undefined;
+  const write = { key, value: dir ? "" : sent, dir, noValueOnSuccess: false };
+  return { kind: "createInOrder", ...write, ...(ttl !== undefined && { ttl }) };
+}
+
+/** The call that a DELETE asks for, if it has one. */
+export function deleteCall(at: KeyAddress, fields: DeleteFields): DeleteCall | CompareAndDeleteCall | undefined {
+  const key = keyOf(at);
+  if (key === undefined) return undefined;
+  const { dir = false, recursive = false, prevIndex, prevValue } = fields;
+  if (prevValue === undefined && prevIndex === undefined) return { kind: "delete", key, recursive, dir };
+  return { kind: "compareAndDelete", key, ...compare(prevValue, prevIndex) };
+}
+
+function compare(
+  prevValue: string | undefined,
+  prevIndex: number | undefined,
+): { readonly prevValue?: string; readonly prevIndex?: string } {
+  return {
+    ...(prevValue !== undefined && { prevValue }),
+    ...(prevIndex !== undefined && { prevIndex: String(prevIndex) }),
+  };
+}
+
+/** The key as a call has it: cleaned. Undefined under a prefix that is not below "/v2/keys", which only v2's own paths know. */
+function keyOf({ prefix, key }: KeyAddress): string | undefined {
+  if (prefix === "/v2/keys" && isClean.test(key)) return key;
+  const [v2, keys] = segmentsOf(prefix);
+  if (v2 !== "v2" || keys !== "keys") return undefined;
+  return (
+    namespaceOf(prefix) +
+      segmentsOf(key)
+        .map((segment) => `/${segment}`)
+        .join("") || "/"
+  );
+}
+
+/** Nearly every key is. */
+const isClean = /^(?:\/[^/]+)+$/;

@@ -1,0 +1,105 @@
+import { ResponseError } from "../util/errors.js";
+import { fromBase64 } from "./layout.js";
+
+export type Json = Readonly<Record<string, unknown>>;
+
+/** A key of the v3 store. Numbers above 2^53 are refused, never rounded. */
+export interface KeyValue {
+  readonly key: string;
+  readonly value: string;
+  readonly createRevision: number;
+  readonly modRevision: number;
+  readonly version: number;
+  /** "0" for none. */
+  readonly lease: string;
+}
+
+/** The header of a response. */
+export interface Header {
+  readonly revision: number;
+  /** In hexadecimal, as v2 has it. */
+  readonly clusterId: string;
+}
+
+export function isJson(value: unknown): value is Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** A field that is an object; absent or null is `{}`. */
+export function objectOf(json: Json, name: string): Json {
+  const value = json[name] ?? {};
+  if (!isJson(value)) throw malformed(`"${name}" is not an object`);
+  return value;
+}
+
+/** A field that is an array of objects; absent or null is empty. */
+export function objectsOf(json: Json, name: string): readonly Json[] {
+  const value = json[name] ?? [];
+  if (!Array.isArray(value) || !value.every(isJson)) throw malformed(`"${name}" is not an array of objects`);
+  return value;
+}
+
+/** A field that is an array of strings; absent or null is empty. */
+export function textsOf(json: Json, name: string): readonly string[] {
+  const value: unknown = json[name] ?? [];
+  if (!Array.isArray(value) || !value.every((each) => typeof each === "string")) {
+    throw malformed(`"${name}" is not an array of strings`);
+  }
+  return value;
+}
+
+/** A field that is text; absent or null is "". */
+export function textOf(json: Json, name: string): string {
+  const value = json[name] ?? "";
+  if (typeof value !== "string") throw malformed(`"${name}" is not a string`);
+  return value;
+}
+
+/** A 64-bit number in decimal: the gateway writes them as strings; absent is "0". */
+export function int64(json: Json, name: string): string {
+  const value = json[name] ?? "0";
+  const text = typeof value === "number" && Number.isSafeInteger(value) ? String(value) : value;
+  if (typeof text !== "string" || !/^-?\d+$/.test(text)) throw malformed(`"${name}" is not a number`);
+  return text;
+}
+
+/** A 64-bit number that a double holds exactly. */
+export function integer(json: Json, name: string): number {
+  const value = Number(int64(json, name));
+  if (!Number.isSafeInteger(value)) throw malformed(`"${name}" does not fit into a JavaScript number`);
+  return value;
+}
+
+export function headerOf(json: Json): Header {
+  const header = objectOf(json, "header");
+  return { revision: integer(header, "revision"), clusterId: hex(int64(header, "cluster_id")) };
+}
+
+export function keyValueOf(json: Json): KeyValue {
+  return {
+    key: fromBase64(textOf(json, "key")),
+    value: fromBase64(textOf(json, "value")),
+    createRevision: integer(json, "create_revision"),
+    modRevision: integer(json, "mod_revision"),
+    version: integer(json, "version"),
+    lease: int64(json, "lease"),
+  };
+}
+
+/** A decimal 64-bit number as v2 writes ids. */
+export function hex(decimal: string): string {
+  return BigInt.asUintN(64, BigInt(decimal)).toString(16);
+}
+
+/** An id as v2 writes it, in decimal. Undefined for what is none. */
+export function decimal(hexadecimal: string): string | undefined {
+  return /^[0-9a-f]{1,16}$/i.test(hexadecimal) ? BigInt(`0x${hexadecimal}`).toString() : undefined;
+}
+
+/** The response is not what the gateway sends; it is never quoted, it may hold values. */
+export function malformed(problem: string): ResponseError {
+  return new ResponseError("ERR_INVALID_JSON", `unexpected response of etcd's v3 gateway: ${problem}`, {
+    status: 200,
+    outcome: "unknown",
+  });
+}

@@ -1,0 +1,135 @@
+import type { Compare, CompareAndDeleteCall, DeleteCall } from "../core/call.js";
+import type { AnswerNode, Done, Refused } from "../core/keys-store.js";
+import { integer, objectOf, type KeyValue } from "./decode.js";
+import { timesLeft } from "./leases.js";
+import { deletedNode, directoryNode, fileNode, nowhere, placeOf, refused } from "./nodes.js";
+import {
+  absent,
+  hasMore,
+  hasValue,
+  keysIn,
+  modifiedAt,
+  present,
+  put,
+  read,
+  remove,
+  removedBy,
+  transact,
+  type TxnResult,
+} from "./operations.js";
+import type { Session } from "./session.js";
+import { comparisonFailed, nothingBelow, situationReads, whyUnreachable } from "./situation.js";
+import { markersOnTheWay } from "./writes.js";
+
+type Deletion = DeleteCall | CompareAndDeleteCall;
+
+/** How often a deletion begins anew because somebody else changed the directory meanwhile. */
+const maxAttempts = 10;
+
+/** Deletes a file or a directory. Rejects as `Session.post` does. */
+export async function deleteKey(session: Session, call: Deletion, note: string): Promise<Done | Refused> {
+  for (let attempt = 1; ; attempt++) {
+    const done = await tryDelete(session, call, note);
+    if (done !== undefined) return done;
+    if (attempt === maxAttempts)
+      return refused(nowhere, "raftInternal", `others changed ${call.key} during each attempt`);
+  }
+}
+
+/** Undefined if it changed between two requests: begin anew. */
+async function tryDelete(session: Session, call: Deletion, note: string): Promise<Done | Refused | undefined> {
+  const { layout } = session;
+  const file = layout.file(call.key);
+  const { ops, decode } = situationReads(session, call.key);
+  const compares: Compare = call.kind === "delete" ? {} : call;
+  const result = await transact(
+    session,
+    {
+      compare: [
+        ...nothingBelow(session, call.key),
+        present(file),
+        ...(compares.prevIndex === undefined ? [] : [modifiedAt(file, compares.prevIndex)]),
+        ...(compares.prevValue === undefined ? [] : [hasValue(file, compares.prevValue)]),
+      ],
+      success: [remove({ key: file }, true), ...markersOnTheWay(session, call.key)],
+      failure: ops,
+    },
+    { note },
+  );
+  const place = placeOf(result.header);
+  if (result.succeeded) {
+    const [before] = removedBy(result.responses[0]);
+    return before && deleted(call, result, fileNode(call.key, before, await timesLeft(session, [before])));
+  }
+  const situation = decode(result.responses);
+  const unreachable = whyUnreachable(place, call.key, situation);
+  if (unreachable !== undefined) return unreachable;
+  const { firstBelow } = situation;
+  if (firstBelow === undefined) {
+    const failed = situation.file && comparisonFailed(place, situation.file, compares);
+    return failed ?? refused(place, "keyNotFound", call.key);
+  }
+  if (call.kind !== "delete" || !(call.dir || call.recursive)) return refused(place, "notFile", call.key);
+  return call.recursive ? deleteTree(session, call, firstBelow, note) : deleteEmpty(session, call, note);
+}
+
+/** Deletes a directory that holds nothing but its marker. */
+async function deleteEmpty(session: Session, call: DeleteCall, note: string): Promise<Done | Refused | undefined> {
+  const { layout } = session;
+  const marker = layout.marker(call.key);
+  const result = await transact(
+    session,
+    {
+      compare: [present(marker), absent(layout.inside(call.key))],
+      success: [remove({ key: marker }, true), ...markersOnTheWay(session, call.key)],
+      failure: [read(layout.below(call.key), { limit: 2, keysOnly: true })],
+    },
+    { note },
+  );
+  if (result.succeeded) {
+    const [before] = removedBy(result.responses[0]);
+    return before && deleted(call, result, directoryNode(call.key, before));
+  }
+  const [first] = keysIn(result.responses[0]);
+  const isFull = first !== undefined && (first.key !== marker || hasMore(result.responses[0]));
+  return isFull ? refused(placeOf(result.header), "dirNotEmpty", call.key) : undefined;
+}
+
+/** Deletes a directory and all below it. Its marker goes with it, which is what watchers are told of: it gets one first if it has none. */
+async function deleteTree(
+  session: Session,
+  call: DeleteCall,
+  firstBelow: KeyValue,
+  note: string,
+): Promise<Done | Refused | undefined> {
+  const { layout } = session;
+  const marker = layout.marker(call.key);
+  const hadMarker = firstBelow.key === marker;
+  if (!hadMarker) {
+    const txn = { compare: [absent({ key: marker }), present(firstBelow.key)], success: [put(marker, "")] };
+    if (!(await transact(session, txn, { note })).succeeded) return undefined;
+  }
+  const result = await transact(
+    session,
+    {
+      compare: [present(marker)],
+      success: [
+        read({ key: marker }, { keysOnly: true }),
+        remove(layout.below(call.key)),
+        remove({ key: layout.file(call.key) }),
+        ...markersOnTheWay(session, call.key),
+      ],
+    },
+    { note },
+  );
+  if (!result.succeeded) return undefined;
+  const removed = integer(objectOf(result.responses[1] ?? {}, "response_delete_range"), "deleted");
+  const [before] = keysIn(result.responses[0]);
+  if (removed === 0) return undefined;
+  return deleted(call, result, directoryNode(call.key, hadMarker ? before : undefined));
+}
+
+function deleted({ key, kind }: Deletion, result: TxnResult, prevNode: AnswerNode): Done {
+  const place = placeOf(result.header);
+  return { ...place, action: kind, node: deletedNode({ ...prevNode, key }, place.index), prevNode };
+}

@@ -1,0 +1,110 @@
+import type { AnswerNode, Done, Place } from "../core/keys-store.js";
+import { keyValueOf, objectOf, objectsOf, textOf, type Json, type KeyValue } from "./decode.js";
+import type { Layout } from "./layout.js";
+import { deletedNode, directoryNode, fileNode } from "./nodes.js";
+
+/** A change of one v3 key. */
+export interface Change {
+  readonly isDeletion: boolean;
+  /** Of a deletion, only the key and the revision. */
+  readonly kv: KeyValue;
+  /** Absent if there was none, or if its revision was compacted. */
+  readonly previous: KeyValue | undefined;
+}
+
+/** The changes in a line of a watch stream. */
+export function changesIn(result: Json): readonly Change[] {
+  return objectsOf(result, "events").map((event) => ({
+    isDeletion: textOf(event, "type") === "DELETE",
+    kv: keyValueOf(objectOf(event, "kv")),
+    previous: event["prev_kv"] === undefined ? undefined : keyValueOf(objectOf(event, "prev_kv")),
+  }));
+}
+
+/** Changes by their revision: a line may hold those of several. */
+export function byRevision(changes: readonly Change[]): ReadonlyMap<number, readonly Change[]> {
+  const groups = new Map<number, Change[]>();
+  for (const change of changes) {
+    const { modRevision } = change.kv;
+    const group = groups.get(modRevision);
+    if (group === undefined) groups.set(modRevision, [change]);
+    else group.push(change);
+  }
+  return groups;
+}
+
+/** Whether a deletion was made by etcd, when the time of the key's lease was over. */
+export type HasExpired = (lease: string) => Promise<boolean>;
+
+/**
+ * The changes of one revision as v2 would tell them.
+ *
+ * - a put of a file is `set`, its deletion `delete` or `expire`
+ * - a new marker with nothing below it in the same revision is the `set` of a directory; what was made on the way is not told
+ * - the deletion of a marker is the `delete` of the directory, and stands for all below it
+ */
+export async function eventsOf(
+  layout: Layout,
+  place: Place,
+  changes: readonly Change[],
+  hasExpired: HasExpired,
+): Promise<readonly Done[]> {
+  const parsed = changes.flatMap((change) => {
+    const at = layout.parse(change.kv.key);
+    return at === undefined ? [] : [{ ...change, ...at }];
+  });
+  const goneDirectories = parsed.filter((each) => each.isMarker && each.isDeletion).map(({ key }) => key);
+  const isSwallowed = (key: string, isMarker: boolean): boolean =>
+    goneDirectories.some((directory) => (key === directory ? !isMarker : isBelow(key, directory)));
+  const madeDirectories = new Set(
+    parsed
+      .filter(({ isMarker, isDeletion, kv }) => isMarker && !isDeletion && kv.version === 1)
+      .map(({ key }) => key)
+      .filter((directory) => !parsed.some(({ key }) => isBelow(key, directory))),
+  );
+  const events: Done[] = [];
+  for (const { key, isMarker, isDeletion, kv, previous } of parsed) {
+    if (isDeletion ? isSwallowed(key, isMarker) : isMarker && !madeDirectories.has(key)) continue;
+    // the file that a new directory replaces is told with it
+    if (isDeletion && !isMarker && madeDirectories.has(key)) continue;
+    const replaced = isMarker ? parsed.find((each) => each.key === key && !each.isMarker)?.previous : previous;
+    events.push(
+      isDeletion
+        ? await deletionOf(place, key, isMarker, previous, hasExpired)
+        : putOf(place, key, isMarker, kv, replaced),
+    );
+  }
+  return events;
+}
+
+function putOf(place: Place, key: string, isMarker: boolean, kv: KeyValue, replaced: KeyValue | undefined): Done {
+  return {
+    ...place,
+    action: "set",
+    node: isMarker ? directoryNode(key, kv) : fileNode(key, kv),
+    ...(replaced !== undefined && { prevNode: fileNode(key, replaced) }),
+  };
+}
+
+async function deletionOf(
+  place: Place,
+  key: string,
+  isMarker: boolean,
+  previous: KeyValue | undefined,
+  hasExpired: HasExpired,
+): Promise<Done> {
+  const prevNode: AnswerNode | undefined = isMarker
+    ? directoryNode(key, previous)
+    : previous && fileNode(key, previous);
+  const lease = previous?.lease ?? "0";
+  return {
+    ...place,
+    action: lease !== "0" && (await hasExpired(lease)) ? "expire" : "delete",
+    node: deletedNode({ ...prevNode, key }, place.index),
+    ...(prevNode !== undefined && { prevNode }),
+  };
+}
+
+function isBelow(key: string, directory: string): boolean {
+  return key !== directory && key.startsWith(directory === "/" ? "/" : `${directory}/`);
+}

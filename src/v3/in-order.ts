@@ -1,0 +1,96 @@
+import type { CreateCall } from "../core/call.js";
+import type { AnswerNode, Done, Refused } from "../core/keys-store.js";
+import { GatewayError, grpcCode } from "./gateway.js";
+import { ancestorsOf } from "./layout.js";
+import { expiryIn, grant } from "./leases.js";
+import { directoryNode, placeOf, refused } from "./nodes.js";
+import { absent, keysIn, modifiedAt, put, read, transact, type CompareOp, type Op } from "./operations.js";
+import type { Session } from "./session.js";
+import { nothingOnTheWay } from "./situation.js";
+import { markersOnTheWay } from "./writes.js";
+
+/** Calls of this process for one directory queue: otherwise each would make the others begin anew. */
+const queues = new Map<string, Promise<unknown>>();
+
+/**
+ * Makes a key in a directory, with a name that ascends: one above the revision at which the directory's marker was last
+ * written. Each name moves the marker, so names are unique and ascend in the order of their commits, deletions or not.
+ * Rejects as `Session.post` does.
+ */
+export async function createInOrder(session: Session, call: CreateCall, note: string): Promise<Done | Refused> {
+  const queue = `${session.gateway.base.url} ${session.layout.marker(call.key)}`;
+  const before = queues.get(queue);
+  const mine = (async () => {
+    await before?.catch(() => undefined);
+    session.signal?.throwIfAborted();
+    return create(session, call, note);
+  })();
+  queues.set(queue, mine);
+  try {
+    return await mine;
+  } finally {
+    if (queues.get(queue) === mine) queues.delete(queue);
+  }
+}
+
+async function create(session: Session, call: CreateCall, note: string): Promise<Done | Refused> {
+  const { layout } = session;
+  const marker = layout.marker(call.key);
+  const look = [read({ key: marker }, { keysOnly: true })];
+  let lease = call.ttl === undefined ? undefined : await grant(session, call.ttl);
+  let seen = await transact(session, { success: look }, { readOnly: true, note });
+  for (;;) {
+    const [found] = keysIn(seen.responses[0]);
+    const name = String((found?.modRevision ?? seen.header.revision) + 1).padStart(20, "0");
+    const key = call.key === "/" ? `/${name}` : `${call.key}/${name}`;
+    // the directory itself is on the way
+    const onTheWay = nothingOnTheWay(session, key);
+    const unmoved: CompareOp = found === undefined ? absent({ key: marker }) : modifiedAt(marker, found.modRevision);
+    const own: Op = call.dir ? put(layout.marker(key), "") : put(layout.file(key), call.value, { lease: lease?.id });
+    const txn = {
+      compare: [unmoved, absent({ key: layout.file(key) }), absent(layout.below(key)), ...onTheWay],
+      success: [own, put(marker, ""), ...markersOnTheWay(session, call.key)],
+      failure: [
+        ...look,
+        ...wayReads(session, key),
+        read({ key: layout.file(key) }, { keysOnly: true }),
+        read(layout.below(key), { limit: 1, keysOnly: true }),
+      ],
+    };
+    try {
+      seen = await transact(session, txn, { note });
+    } catch (error) {
+      if (lease === undefined || !(error instanceof GatewayError) || error.code !== grpcCode.notFound) throw error;
+      lease = await grant(session, call.ttl ?? 0);
+      continue;
+    }
+    const place = placeOf(seen.header);
+    if (seen.succeeded) {
+      const node: AnswerNode = call.dir
+        ? directoryNode(key, { createRevision: place.index })
+        : {
+            key,
+            value: call.value,
+            ...(lease && expiryIn(lease.ttl)),
+            modifiedIndex: place.index,
+            createdIndex: place.index,
+          };
+      return { ...place, action: "create", node };
+    }
+    const obstacle = seen.responses.slice(1, -2).flatMap(keysIn)[0];
+    if (obstacle !== undefined) return refused(place, "notDir", layout.parse(obstacle.key)?.key);
+    const isTaken = seen.responses.slice(-2).some((response) => keysIn(response).length > 0);
+    // somebody else made the next name: write the marker alone, which moves it on
+    if (isTaken) {
+      await transact(session, { compare: [unmoved], success: [put(marker, "")] }, { note });
+      seen = await transact(session, { success: look }, { readOnly: true, note });
+    }
+  }
+}
+
+function wayReads({ layout, identity }: Session, key: string): readonly Op[] {
+  return ancestorsOf(key)
+    .map((each) => ({ key: layout.file(each) }))
+    .filter((range) => identity.rights.mayRead(range))
+    .map((range) => read(range, { keysOnly: true }));
+}

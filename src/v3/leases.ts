@@ -1,0 +1,71 @@
+import type { AnswerNode } from "../core/keys-store.js";
+import { Limiter } from "../util/limiter.js";
+import { int64, type KeyValue } from "./decode.js";
+import { ttlOf } from "./operations.js";
+import type { Session } from "./session.js";
+
+/** Longest TTL that etcd grants, in seconds. */
+export const maxTtl = 9_000_000_000;
+
+/** How long a plain read waits for TTLs: the leader is asked for them, and there may be none. */
+const ttlPatienceMs = 1_000;
+const ttlsAtOnce = 16;
+
+export interface Lease {
+  readonly id: string;
+  /** Seconds that were granted; at least 2. */
+  readonly ttl: number;
+}
+
+/** A new lease. If it is not used it runs out: never revoke one, it may hold a foreign key. */
+export async function grant(session: Session, ttl: number): Promise<Lease> {
+  const json = await session.post("/v3/lease/grant", { TTL: String(Math.max(1, ttl)) }, { readOnly: true });
+  return { id: int64(json, "ID"), ttl: ttlOf(json) };
+}
+
+/** Gives a lease its full time again. Resolves to what it was granted, in seconds; undefined if it is gone. */
+export async function keepAlive(session: Session, id: string): Promise<number | undefined> {
+  const ttl = ttlOf(await session.post("/v3/lease/keepalive", { ID: id }, { readOnly: true }));
+  return ttl > 0 ? ttl : undefined;
+}
+
+/** The seconds that a lease has left; undefined if it is gone. */
+export async function timeLeft(session: Session, id: string, signal?: AbortSignal): Promise<number | undefined> {
+  const body = { ID: id };
+  const json = await session.post("/v3/lease/timetolive", body, { readOnly: true, ...(signal && { signal }) });
+  const ttl = ttlOf(json);
+  return ttl >= 0 ? ttl : undefined;
+}
+
+/** `ttl` and `expiration` of a node whose lease has so many seconds left. */
+export function expiryIn(seconds: number): Pick<AnswerNode, "ttl" | "expiration"> {
+  return { ttl: seconds, expiration: new Date(Date.now() + seconds * 1_000).toISOString() };
+}
+
+/** The time left of each lease that holds one of the keys. */
+export type TimesLeft = ReadonlyMap<string, number>;
+
+/**
+ * Looks up the leases of keys, each once. A look-up that fails leaves that lease out: what was read is good without it.
+ *
+ * @param options `isPatient`: wait as long as the call may; otherwise 1 s for all of them
+ */
+export async function timesLeft(
+  session: Session,
+  keys: readonly KeyValue[],
+  { isPatient = false }: { readonly isPatient?: boolean } = {},
+): Promise<TimesLeft> {
+  const leases = session.options.ttls ? [...new Set(keys.map(({ lease }) => lease))].filter((id) => id !== "0") : [];
+  const found = new Map<string, number>();
+  if (leases.length === 0) return found;
+  const signal = isPatient ? new AbortController().signal : AbortSignal.timeout(ttlPatienceMs);
+  const limiter = new Limiter(ttlsAtOnce);
+  const lookUp = async (id: string): Promise<void> => {
+    if (signal.aborted) return;
+    const seconds = await timeLeft(session, id, signal).catch(() => undefined);
+    if (seconds !== undefined) found.set(id, seconds);
+  };
+  await Promise.all(leases.map((id) => limiter.run(() => lookUp(id), signal).catch(() => undefined)));
+  session.signal?.throwIfAborted();
+  return found;
+}

@@ -1,0 +1,146 @@
+import {
+  headerOf,
+  int64,
+  keyValueOf,
+  objectOf,
+  objectsOf,
+  malformed,
+  type Header,
+  type Json,
+  type KeyValue,
+} from "./decode.js";
+import { base64, type KeyRange } from "./layout.js";
+import type { RequestPurpose, Session } from "./session.js";
+
+/** A compare of a transaction. */
+export type CompareOp = Json;
+/** A put, a deletion, a read or a transaction in a transaction. */
+export type Op = Json;
+
+/** The key does not exist; of a range, no key in it does: an empty range satisfies this, one with a key does not. */
+export function absent({ key, rangeEnd }: KeyRange): CompareOp {
+  return { key: base64(key), ...endOf(rangeEnd), target: "VERSION", result: "EQUAL", version: "0" };
+}
+
+export function present(key: string): CompareOp {
+  return { key: base64(key), target: "VERSION", result: "GREATER", version: "0" };
+}
+
+/** The key was last written at this revision. Above 2^63-1 there is none: -1 stands for these. */
+export function modifiedAt(key: string, revision: string | number): CompareOp {
+  const index = BigInt(revision);
+  return { key: base64(key), target: "MOD", result: "EQUAL", mod_revision: index < 2n ** 63n ? String(index) : "-1" };
+}
+
+export function hasValue(key: string, value: string): CompareOp {
+  return { key: base64(key), target: "VALUE", result: "EQUAL", value: base64(value) };
+}
+
+export interface PutFields {
+  readonly lease?: string | undefined;
+  /** Keep the value that is there. */
+  readonly ignoreValue?: boolean;
+  /** Answer with the key as it was. */
+  readonly previous?: boolean;
+}
+
+export function put(key: string, value: string, { lease, ignoreValue = false, previous = false }: PutFields = {}): Op {
+  return {
+    request_put: {
+      key: base64(key),
+      ...(ignoreValue ? { ignore_value: true } : { value: base64(value) }),
+      ...(lease !== undefined && { lease }),
+      ...(previous && { prev_kv: true }),
+    },
+  };
+}
+
+/** Makes a marker unless it is there: one that is written again would be an event. */
+export function putIfAbsent(marker: string): Op {
+  return { request_txn: { compare: [absent({ key: marker })], success: [put(marker, "")] } };
+}
+
+export function remove({ key, rangeEnd }: KeyRange, previous = false): Op {
+  return { request_delete_range: { key: base64(key), ...endOf(rangeEnd), ...(previous && { prev_kv: true }) } };
+}
+
+export interface ReadFields {
+  readonly limit?: number;
+  readonly keysOnly?: boolean;
+  readonly revision?: number | undefined;
+  /** Answered by the member itself, leader or not; may be stale. */
+  readonly serializable?: boolean;
+}
+
+export function read({ key, rangeEnd }: KeyRange, fields: ReadFields = {}): Op {
+  const { limit, keysOnly = false, revision, serializable = false } = fields;
+  return {
+    request_range: {
+      key: base64(key),
+      ...endOf(rangeEnd),
+      ...(limit !== undefined && { limit: String(limit) }),
+      ...(revision !== undefined && { revision: String(revision) }),
+      ...(keysOnly && { keys_only: true }),
+      ...(serializable && { serializable: true }),
+    },
+  };
+}
+
+export interface Txn {
+  readonly compare?: readonly CompareOp[];
+  readonly success: readonly Op[];
+  readonly failure?: readonly Op[];
+}
+
+export interface TxnResult {
+  readonly succeeded: boolean;
+  readonly header: Header;
+  /** The responses of the branch that was executed, in the order of its operations. */
+  readonly responses: readonly Json[];
+}
+
+/** Rejects as `Session.post` does. */
+export async function transact(session: Session, txn: Txn, purpose: RequestPurpose): Promise<TxnResult> {
+  const json = await session.post("/v3/kv/txn", { ...txn }, purpose);
+  return { succeeded: json["succeeded"] === true, header: headerOf(json), responses: objectsOf(json, "responses") };
+}
+
+/** The keys that a read found. */
+export function keysIn(response: Json | undefined): readonly KeyValue[] {
+  return objectsOf(partOf(response, "response_range"), "kvs").map(keyValueOf);
+}
+
+/** Whether a read found more than it was allowed to answer. */
+export function hasMore(response: Json | undefined): boolean {
+  return partOf(response, "response_range")["more"] === true;
+}
+
+/** The key as it was before a put. */
+export function beforePut(response: Json | undefined): KeyValue | undefined {
+  const { prev_kv: previous } = partOf(response, "response_put");
+  return previous === undefined ? undefined : keyValueOf(objectOf({ previous }, "previous"));
+}
+
+/** The keys that a deletion removed. */
+export function removedBy(response: Json | undefined): readonly KeyValue[] {
+  return objectsOf(partOf(response, "response_delete_range"), "prev_kvs").map(keyValueOf);
+}
+
+/** Whether a nested transaction took its first branch. */
+export function succeeded(response: Json | undefined): boolean {
+  return partOf(response, "response_txn")["succeeded"] === true;
+}
+
+/** A lease's own fields: id and TTL. */
+export function ttlOf(json: Json): number {
+  return Number(int64(json, "TTL"));
+}
+
+function partOf(response: Json | undefined, name: string): Json {
+  if (response === undefined) throw malformed("a response is missing in a transaction");
+  return objectOf(response, name);
+}
+
+function endOf(rangeEnd: string | undefined): Json {
+  return rangeEnd === undefined ? {} : { range_end: base64(rangeEnd) };
+}

@@ -1,0 +1,131 @@
+import type { AdminCall, Call, KeysCall, WatchCall } from "../core/call.js";
+import type { Credentials, Done, Refused } from "../core/keys-store.js";
+import type { Exchange, Protocol, RawResponse, RequestSpec } from "../http/exchange.js";
+import { UsageError } from "../util/errors.js";
+import { adminAnswer, doneAnswer, eventLine, placeHeaders, refusedAnswer, type HttpAnswer } from "../server/answers.js";
+import { abortable, throwIfAborted } from "../util/signals.js";
+import { baseOf } from "./gateway.js";
+import { resolveV3Options, type V3Options } from "./options.js";
+import { V3Store, type ClusterView, type V3Context } from "./store.js";
+
+/**
+ * Lets a client of the v2 API work on etcd's v3 store, by the JSON gateway of etcd 3.4 and later. Everything that stands on
+ * the client stays as it is. The result is for one client: it keeps tokens and streams.
+ *
+ * v3 is never chosen by itself: v2 and v3 are two stores in one server.
+ *
+ * @example
+ * const client = new Client({ endpoints, protocol: v3Protocol() });
+ *
+ * @throws {UsageError} `ERR_ARGUMENT` for a bad option
+ */
+export function v3Protocol(options?: V3Options): Protocol {
+  const resolved = resolveV3Options(options);
+  return (exchange) => {
+    const stores = new Map<string, V3Store>();
+    const view: ClusterView = { index: 0, clusterId: "" };
+    const storeOf = (url: URL, spec: RequestSpec): V3Store => {
+      const base = baseOf(url, spec);
+      const name = `${base.url}?${base.query}`;
+      let store = stores.get(name);
+      if (store === undefined) {
+        store = new V3Store(exchange, base, resolved, view);
+        stores.set(name, store);
+      }
+      return store;
+    };
+    const speak = async (url: URL, spec: RequestSpec, signal: AbortSignal | undefined): Promise<RawResponse> => {
+      throwIfAborted(signal);
+      const { call } = spec;
+      if (call === undefined || call.kind === "version" || call.kind === "health")
+        return passOn(exchange, url, spec, signal);
+      const context = { credentials: credentialsOf(spec), signal, limits: spec.limits };
+      return abortable(respond(storeOf(url, spec), call, context, spec), signal);
+    };
+    const close = async (): Promise<void> => {
+      await Promise.all([...stores.values()].map((store) => store.close()));
+      await exchange.close?.();
+    };
+    return Object.assign(speak, { close, sharesSignals: true }) satisfies Exchange;
+  };
+}
+
+async function respond(store: V3Store, call: Call, context: V3Context, spec: RequestSpec): Promise<RawResponse> {
+  if (call.kind === "watch") return poll(store, call, context, spec);
+  if (isKeysCall(call)) return rawOf(answerTo(call, await store.execute(call, context)));
+  return rawOf(adminAnswer(call, await store.administer(call, context)));
+}
+
+function answerTo(call: KeysCall, done: Done | Refused): HttpAnswer {
+  if ("errorCode" in done) return refusedAnswer(done);
+  return doneAnswer(done, "noValueOnSuccess" in call && call.noValueOnSuccess);
+}
+
+/** One long poll: its headers when the watch stands, and then the events of one index, one a line. */
+async function poll(store: V3Store, call: WatchCall, context: V3Context, spec: RequestSpec): Promise<RawResponse> {
+  const watch = await store.watch(call, context);
+  if ("errorCode" in watch) return rawOf(refusedAnswer(watch));
+  try {
+    throwIfAborted(context.signal);
+    const headers = lowerCase({ "Content-Type": "application/json", ...placeHeaders(watch) });
+    const head = { status: 200, headers };
+    spec.onHeaders?.(head);
+    const events = await watch.next(context.signal);
+    if (events === undefined) return { ...head, body: "", truncated: true };
+    if ("errorCode" in events) return rawOf(refusedAnswer(events));
+    return { ...head, body: events.map(eventLine).join("") };
+  } finally {
+    watch.close();
+  }
+}
+
+/** What v2 and v3 have in common goes out as it is; nothing else without a call does, since the same server may hold a v2 store. */
+function passOn(
+  exchange: Exchange,
+  url: URL,
+  spec: RequestSpec,
+  signal: AbortSignal | undefined,
+): Promise<RawResponse> {
+  const isCommon = spec.method === "GET" && (spec.path === "/version" || spec.path === "/health");
+  if (isCommon) {
+    // 3.4 refuses any credentials that are not a token
+    const { authorization: _, ...headers } = spec.headers ?? {};
+    return exchange(url, { ...spec, headers }, signal);
+  }
+  throw new UsageError(
+    "ERR_ARGUMENT",
+    `${spec.method} ${spec.path} cannot be sent with v3Protocol: only GET /version, GET /health and what KeysAPI, MembersAPI and the auth APIs send can. For keys under another path use the option namespace in place of prefix`,
+  );
+}
+
+function isKeysCall(call: KeysCall | AdminCall): call is KeysCall {
+  return keysKinds.has(call.kind);
+}
+
+const keysKinds: ReadonlySet<string> = new Set<KeysCall["kind"]>([
+  "get",
+  "set",
+  "update",
+  "create",
+  "createInOrder",
+  "compareAndSwap",
+  "delete",
+  "compareAndDelete",
+]);
+
+function rawOf({ status, headers, body }: HttpAnswer): RawResponse {
+  return { status, headers: lowerCase(headers), body };
+}
+
+function lowerCase(headers: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+}
+
+/** The user of a request's basic authentication. */
+function credentialsOf({ headers }: RequestSpec): Credentials | undefined {
+  const encoded = /^Basic (.*)$/i.exec(headers?.["authorization"] ?? "")?.[1];
+  if (encoded === undefined) return undefined;
+  const text = Buffer.from(encoded, "base64").toString("utf8");
+  const colon = text.indexOf(":");
+  return { username: text.slice(0, colon), password: text.slice(colon + 1) };
+}

@@ -1,0 +1,154 @@
+import type { GetCall } from "../core/call.js";
+import type { AnswerNode, Done, Refused } from "../core/keys-store.js";
+import type { KeyValue } from "./decode.js";
+import { GatewayError, grpcCode } from "./gateway.js";
+import { afterAll, compareBytes, isHiddenBelow, type KeyRange, type Layout } from "./layout.js";
+import { timesLeft, type TimesLeft } from "./leases.js";
+import { directoryNode, fileNode, placeOf, refused } from "./nodes.js";
+import { hasMore, keysIn, read, transact, type TxnResult } from "./operations.js";
+import type { Session } from "./session.js";
+import { situationReads, whyUnreachable } from "./situation.js";
+
+/** Keys of one request. */
+const pageSize = 1_000;
+/** How often a listing begins anew because its revision was compacted between two pages. */
+const maxAttempts = 3;
+
+/** Reads a file or a directory, all of it at one revision. Rejects as `Session.post` does. */
+export async function get(session: Session, call: GetCall, note: string): Promise<Done | Refused> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await readOnce(session, call, note);
+    } catch (error) {
+      const wasCompacted = error instanceof GatewayError && error.code === grpcCode.outOfRange;
+      if (!wasCompacted || attempt === maxAttempts) throw error;
+    }
+  }
+}
+
+async function readOnce(session: Session, call: GetCall, note: string): Promise<Done | Refused> {
+  const { layout, identity } = session;
+  const { key, quorum } = call;
+  const serializable = !quorum;
+  const below = identity.rights.widest(layout.below(key));
+  const mayList = key === "/" || identity.rights.mayRead(below);
+  const own = { key: layout.file(key) };
+  // a user who may read only what is below a directory sees the directory all the same
+  const mayBeFile = key !== "/" && (!mayList || identity.rights.mayRead(own));
+  const ops = [
+    ...(mayBeFile ? [read(own, { serializable })] : []),
+    ...(mayList ? [read(below, { limit: pageSize, serializable })] : []),
+  ];
+  const first = await transact(session, { success: ops }, { readOnly: true, note });
+  const file = mayBeFile ? keysIn(first.responses[0])[0] : undefined;
+  const listed = mayList ? await listing(session, call, below, first, note) : [];
+  const place = placeOf(first.header);
+  if (listed.length === 0 && key !== "/") {
+    if (file === undefined) return whyMissing(session, key, quorum, note);
+    return {
+      ...place,
+      action: "get",
+      node: fileNode(key, file, await timesLeft(session, [file], { isPatient: quorum })),
+    };
+  }
+  const tree = treeOf(layout, key, listed);
+  const shown = call.recursive ? listed : listed.filter((each) => isChild(layout, key, each));
+  const times = await timesLeft(session, shown, { isPatient: quorum });
+  return { ...place, action: "get", node: directoryAnswer(key, tree, call.recursive, times) };
+}
+
+/** All keys that the answer needs: every one below the directory, or the first one of each child. */
+async function listing(
+  session: Session,
+  { key, recursive, quorum }: GetCall,
+  below: KeyRange,
+  first: TxnResult,
+  note: string,
+): Promise<readonly KeyValue[]> {
+  const found: KeyValue[] = [];
+  const { revision } = first.header;
+  let response = first.responses.at(-1);
+  for (;;) {
+    const page = keysIn(response);
+    for (const each of page) found.push(each);
+    const last = page.at(-1);
+    if (last === undefined || !hasMore(response)) return found;
+    const next = recursive ? `${last.key}\0` : afterChild(session.layout, key, last.key);
+    const range = { key: next, rangeEnd: below.rangeEnd };
+    const fields = { limit: pageSize, revision, serializable: !quorum };
+    const result = await transact(session, { success: [read(range, fields)] }, { readOnly: true, note });
+    response = result.responses[0];
+  }
+}
+
+/** Where a listing of one level goes on behind a key: behind the whole child directory that it lies in. */
+function afterChild(layout: Layout, directory: string, v3Key: string): string {
+  const start = layout.marker(directory).length;
+  const slash = v3Key.indexOf("/", start);
+  return slash < 0 ? `${v3Key}\0` : afterAll(v3Key.slice(0, slash + 1));
+}
+
+/** Whether it is a file in the directory itself. */
+function isChild(layout: Layout, directory: string, { key }: KeyValue): boolean {
+  return !key.slice(layout.marker(directory).length).includes("/");
+}
+
+async function whyMissing(session: Session, key: string, quorum: boolean, note: string): Promise<Refused | Done> {
+  const { ops, decode } = situationReads(session, key, !quorum);
+  const result = await transact(session, { success: ops }, { readOnly: true, note });
+  const place = placeOf(result.header);
+  const situation = decode(result.responses);
+  return (
+    whyUnreachable(place, key, situation) ??
+    // it was made between the two requests
+    (situation.file === undefined
+      ? refused(place, "keyNotFound", key)
+      : { ...place, action: "get", node: fileNode(key, situation.file) })
+  );
+}
+
+/** A directory while it is put together: keys come in the order of their bytes, in which a marker precedes what is below it. */
+interface Tree {
+  marker: KeyValue | undefined;
+  readonly files: Map<string, KeyValue>;
+  readonly directories: Map<string, Tree>;
+}
+
+function treeOf(layout: Layout, directory: string, keys: readonly KeyValue[]): Tree {
+  const root: Tree = { marker: undefined, files: new Map(), directories: new Map() };
+  const start = directory === "/" ? 1 : directory.length + 1;
+  for (const each of keys) {
+    const parsed = layout.parse(each.key);
+    if (parsed === undefined || isHiddenBelow(directory, parsed.key)) continue;
+    const names = parsed.key.length < start ? [] : parsed.key.slice(start).split("/");
+    const name = parsed.isMarker ? undefined : names.pop();
+    let tree = root;
+    for (const each of names) {
+      let child = tree.directories.get(each);
+      if (child === undefined) {
+        child = { marker: undefined, files: new Map(), directories: new Map() };
+        tree.directories.set(each, child);
+      }
+      tree = child;
+    }
+    if (name === undefined) tree.marker = each;
+    else tree.files.set(name, each);
+  }
+  return root;
+}
+
+function directoryAnswer(key: string, tree: Tree, recursive: boolean, times: TimesLeft): AnswerNode {
+  const prefix = key === "/" ? "/" : `${key}/`;
+  const children = new Map<string, AnswerNode>();
+  for (const [name, file] of tree.files) children.set(name, fileNode(prefix + name, file, times));
+  // what is both a file and a directory is a directory
+  for (const [name, child] of tree.directories) {
+    const path = prefix + name;
+    children.set(name, recursive ? directoryAnswer(path, child, true, times) : directoryNode(path, child.marker));
+  }
+  const node = directoryNode(key, tree.marker);
+  if (children.size === 0) return node;
+  // the order of whole keys is another one: "/d/a-b" stands before "/d/a/x"
+  const sorted = [...children].sort(([a], [b]) => compareBytes(a, b));
+  return { ...node, nodes: sorted.map(([, child]) => child) };
+}

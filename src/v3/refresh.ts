@@ -1,0 +1,55 @@
+import type { CompareAndSwapCall, SetCall } from "../core/call.js";
+import type { Done, Refused } from "../core/keys-store.js";
+import { expiryIn, grant, keepAlive, timesLeft } from "./leases.js";
+import { fileNode, placeOf, refused } from "./nodes.js";
+import { modifiedAt, put, transact } from "./operations.js";
+import type { Session } from "./session.js";
+import { comparisonFailed, situationReads, whyUnreachable } from "./situation.js";
+
+/** How often it begins anew because somebody else wrote the key meanwhile. */
+const maxAttempts = 10;
+
+/**
+ * Gives a key a new TTL and keeps its value. With the TTL that it has, its lease is kept alive: no event, no new index.
+ * Otherwise it gets a new lease, which watchers are told of. Rejects as `Session.post` does.
+ */
+export async function refresh(
+  session: Session,
+  call: SetCall | CompareAndSwapCall,
+  note: string,
+): Promise<Done | Refused> {
+  const { key, kind, ttl = 0 } = call;
+  const file = session.layout.file(key);
+  for (let attempt = 1; ; attempt++) {
+    const { ops, decode } = situationReads(session, key);
+    const seen = await transact(session, { success: ops }, { readOnly: true, note });
+    const place = placeOf(seen.header);
+    const situation = decode(seen.responses);
+    const unreachable = whyUnreachable(place, key, situation);
+    if (unreachable !== undefined) return unreachable;
+    const { file: before } = situation;
+    if (before === undefined || situation.firstBelow !== undefined) return refused(place, "notFile", key);
+    const failed = kind === "compareAndSwap" ? comparisonFailed(place, before, call) : undefined;
+    if (failed !== undefined) return failed;
+
+    const prevNode = fileNode(key, before, await timesLeft(session, [before]));
+    const { ttl: _ttl, expiration: _expiration, ...permanent } = prevNode;
+    const granted = before.lease === "0" ? undefined : await keepAlive(session, before.lease);
+    // a lease belongs to one write: if the key was written since, this kept a lease alive that holds it no more
+    if (granted !== undefined && granted === Math.max(ttl, 2)) {
+      return { ...place, action: kind, node: { ...permanent, ...expiryIn(granted) }, prevNode };
+    }
+    const lease = await grant(session, ttl);
+    const txn = {
+      compare: [modifiedAt(file, before.modRevision)],
+      success: [put(file, "", { lease: lease.id, ignoreValue: true })],
+    };
+    const result = await transact(session, txn, { note });
+    if (result.succeeded) {
+      const now = placeOf(result.header);
+      const node = { ...permanent, ...expiryIn(lease.ttl), modifiedIndex: now.index };
+      return { ...now, action: kind, node, prevNode };
+    }
+    if (attempt === maxAttempts) return refused(place, "raftInternal", `others wrote ${key} during each attempt`);
+  }
+}

@@ -1,0 +1,80 @@
+import type { RequestLimits } from "../http/exchange.js";
+import { headerOf, type Header, type Json } from "./decode.js";
+import type { Gateway } from "./gateway.js";
+import type { Layout } from "./layout.js";
+import type { ResolvedV3Options } from "./options.js";
+import type { Identity } from "./tokens.js";
+
+/** What a request to the gateway is for. */
+export interface RequestPurpose {
+  /** Leaves the keys as they are. @default false */
+  readonly readOnly?: boolean;
+  /** For curl lines. */
+  readonly note?: string | undefined;
+  /** Shown in curl lines in place of a body that holds a password. */
+  readonly maskedBody?: string | undefined;
+  /** Ends this request alone. */
+  readonly signal?: AbortSignal;
+}
+
+export interface SessionFields {
+  readonly gateway: Gateway;
+  readonly layout: Layout;
+  readonly options: ResolvedV3Options;
+  readonly identity: Identity;
+  readonly signal: AbortSignal | undefined;
+  /** For the whole call. Absent: none, as for a stream. */
+  readonly limits: RequestLimits | undefined;
+  /** Called with the header of every response. */
+  readonly onHeader: (header: Header) => void;
+}
+
+/** One call at one endpoint: as whom, and in which time. */
+export class Session {
+  readonly layout: Layout;
+  readonly options: ResolvedV3Options;
+  readonly identity: Identity;
+  readonly gateway: Gateway;
+  readonly signal: AbortSignal | undefined;
+  readonly #limits: RequestLimits | undefined;
+  readonly #startMs = performance.now();
+  readonly #onHeader: (header: Header) => void;
+
+  constructor(fields: SessionFields) {
+    ({
+      layout: this.layout,
+      options: this.options,
+      identity: this.identity,
+      gateway: this.gateway,
+      signal: this.signal,
+    } = fields);
+    this.#limits = fields.limits;
+    this.#onHeader = fields.onHeader;
+  }
+
+  /** Sends a request. It gets what is left of the time for the whole call. Rejects as `Gateway.post` does. */
+  async post(path: string, body: Json, { readOnly, note, maskedBody, signal }: RequestPurpose): Promise<Json> {
+    const both = signal === undefined ? this.signal : AbortSignal.any([signal, ...(this.signal ? [this.signal] : [])]);
+    const { token } = this.identity;
+    const json = await this.gateway.post(path, body, {
+      signal: both,
+      token,
+      readOnly,
+      note,
+      maskedBody,
+      limits: this.#limitsNow(),
+    });
+    if (json["header"] !== undefined) this.seen(headerOf(json));
+    return json;
+  }
+
+  /** Takes note of the header of a response. */
+  seen(header: Header): void {
+    this.#onHeader(header);
+  }
+
+  #limitsNow(): RequestLimits | undefined {
+    if (this.#limits === undefined) return undefined;
+    return { ...this.#limits, headersMs: Math.max(1, this.#limits.headersMs - (performance.now() - this.#startMs)) };
+  }
+}

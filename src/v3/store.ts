@@ -1,0 +1,213 @@
+import type { AdminCall, KeysCall, WatchCall } from "../core/call.js";
+import type { Administered, CallContext, Done, KeysStore, KeysWatch, Refused } from "../core/keys-store.js";
+import type { Exchange, RequestLimits } from "../http/exchange.js";
+import { EndpointError, ResponseError } from "../util/errors.js";
+import { administer } from "./admin.js";
+import type { Header } from "./decode.js";
+import { deleteKey } from "./deletes.js";
+import { Gateway, GatewayError, grpcCode, type EndpointBase } from "./gateway.js";
+import { createInOrder } from "./in-order.js";
+import { Layout, maxSegments, segmentsOf } from "./layout.js";
+import { maxTtl } from "./leases.js";
+import { nowhere, placeOf, refused } from "./nodes.js";
+import { read, transact } from "./operations.js";
+import type { ResolvedV3Options } from "./options.js";
+import { get } from "./reads.js";
+import { refresh } from "./refresh.js";
+import { Session } from "./session.js";
+import { Tokens, WrongPasswordError, type Identity } from "./tokens.js";
+import { WatchHub } from "./watch-hub.js";
+import { WatchDeniedError } from "./watch-stream.js";
+import { write } from "./writes.js";
+
+/** A call's context, and how long it may take. */
+export interface V3Context extends CallContext {
+  readonly limits?: RequestLimits | undefined;
+}
+
+/** What all endpoints of a client know of the cluster. */
+export interface ClusterView {
+  /** The highest index that any response has told. */
+  index: number;
+  clusterId: string;
+}
+
+/** The v2 store that one endpoint's v3 store is used as. */
+export class V3Store implements KeysStore {
+  readonly #gateway: Gateway;
+  readonly #layout: Layout;
+  readonly #options: ResolvedV3Options;
+  readonly #view: ClusterView;
+  readonly #closed = new AbortController();
+  readonly #tokens: Tokens;
+  readonly #hub: WatchHub;
+
+  constructor(exchange: Exchange, base: EndpointBase, options: ResolvedV3Options, view: ClusterView) {
+    this.#gateway = new Gateway(exchange, base);
+    this.#layout = new Layout(options.namespace);
+    this.#options = options;
+    this.#view = view;
+    this.#tokens = new Tokens(this.#gateway, this.#closed.signal);
+    this.#hub = new WatchHub(options);
+  }
+
+  execute(call: KeysCall, context: V3Context): Promise<Done | Refused> {
+    const unsupported = whyUnsupported(call);
+    if (unsupported !== undefined) return Promise.resolve(refused(nowhere, "invalidField", unsupported));
+    return this.#asUser(context, (identity) => perform(this.#session(identity, context.signal, context.limits), call));
+  }
+
+  watch(call: WatchCall, context: V3Context): Promise<KeysWatch | Refused> {
+    return this.#asUser(context, (identity) =>
+      this.#hub.open(this.#session(identity, undefined, undefined), {
+        call,
+        user: context.credentials?.username ?? "",
+        signal: context.signal,
+        idleMs: context.limits?.idleMs ?? Infinity,
+        seen: () => this.#view.index,
+      }),
+    );
+  }
+
+  async administer(call: AdminCall, context: V3Context): Promise<Administered> {
+    const done = await this.#asUser(context, (identity) =>
+      administer(this.#session(identity, context.signal, context.limits), call, () =>
+        this.#tokens.isAuthOn(context.signal),
+      ),
+    );
+    if ("status" in done) return done;
+    return { status: 401, json: { message: "Insufficient credentials" } };
+  }
+
+  close(): Promise<void> {
+    this.#closed.abort();
+    this.#hub.close();
+    return Promise.resolve();
+  }
+
+  #session(identity: Identity, signal: AbortSignal | undefined, limits: RequestLimits | undefined): Session {
+    return new Session({
+      gateway: this.#gateway,
+      layout: this.#layout,
+      options: this.#options,
+      identity,
+      signal,
+      limits,
+      onHeader: (header) => {
+        this.#see(header);
+      },
+    });
+  }
+
+  #see({ clusterId, revision }: Header): void {
+    // a cluster that was set up anew begins to count anew
+    if (clusterId !== this.#view.clusterId) Object.assign(this.#view, { clusterId, index: revision });
+    else if (revision > this.#view.index) this.#view.index = revision;
+  }
+
+  /** Runs a call as its user: once more with a new token if the server refuses the one that is known, or the rights it was narrowed to. */
+  async #asUser<T>({ credentials, signal }: V3Context, run: (identity: Identity) => Promise<T>): Promise<T | Refused> {
+    let identity: Identity | undefined;
+    try {
+      identity = await this.#tokens.identityOf(credentials, signal);
+      return await run(identity);
+    } catch (error) {
+      if (credentials === undefined || identity === undefined || !isAboutRights(error))
+        return this.#refusal(error, signal);
+      await this.#tokens.drop(credentials, identity);
+      try {
+        return await run(await this.#tokens.identityOf(credentials, signal));
+      } catch (again) {
+        return this.#refusal(again, signal);
+      }
+    }
+  }
+
+  /** What the caller is told when the gateway says no. Throws what is not a refusal. */
+  async #refusal(error: unknown, signal: AbortSignal | undefined): Promise<Refused> {
+    const denied = refused(nowhere, "unauthorized", "Insufficient credentials");
+    if (error instanceof WrongPasswordError || error instanceof WatchDeniedError) return denied;
+    if (!(error instanceof GatewayError)) throw error;
+    const { code, message, status, readOnly } = error;
+    const tooLarge = refused(
+      nowhere,
+      "invalidForm",
+      `${message} (the server's limit is --max-request-bytes, 1.5 MiB by default)`,
+    );
+    switch (code) {
+      case grpcCode.unauthenticated:
+      case grpcCode.permissionDenied:
+        return denied;
+      case grpcCode.resourceExhausted:
+        return tooLarge;
+      case grpcCode.invalidArgument:
+        // a call without a token, while authentication is on, is refused with this code, too
+        return /token|user name|authentication/i.test(message) ||
+          (await this.#tokens.isAuthOn(signal).catch(() => false))
+          ? denied
+          : tooLarge;
+      default:
+        break;
+    }
+    const outcome = readOnly ? "notApplied" : "unknown";
+    const endpoint = this.#gateway.base.url;
+    if (status >= 500 || code === grpcCode.unavailable) {
+      const fields = { endpoint, outcome, status, errorCode: 300, serverCause: message } as const;
+      throw new EndpointError("ERR_SERVER", `endpoint ${endpoint} answered ${String(status)}: ${message}`, fields);
+    }
+    throw new ResponseError(
+      "ERR_STATUS",
+      `${endpoint} answered ${String(status)}: ${message} (gRPC code ${String(code)})`,
+      {
+        status,
+        outcome: "notApplied",
+      },
+    );
+  }
+}
+
+function isAboutRights(error: unknown): boolean {
+  if (error instanceof WatchDeniedError) return true;
+  return (
+    error instanceof GatewayError &&
+    [grpcCode.unauthenticated, grpcCode.permissionDenied, grpcCode.invalidArgument].some((code) => code === error.code)
+  );
+}
+
+/** Why a call cannot be carried out on v3, whatever the store holds. */
+function whyUnsupported(call: KeysCall): string | undefined {
+  if (call.kind === "get" || call.kind === "delete" || call.kind === "compareAndDelete") return undefined;
+  const { dir, ttl, key } = call;
+  if (dir && ttl !== undefined) return "directories have no TTL over etcd's v3 API";
+  if (ttl !== undefined && ttl > maxTtl) return `a TTL has at most ${String(maxTtl)} s over etcd's v3 API`;
+  return segmentsOf(key).length > maxSegments
+    ? `a key has at most ${String(maxSegments)} segments over etcd's v3 API`
+    : undefined;
+}
+
+async function perform(session: Session, call: KeysCall): Promise<Done | Refused> {
+  const { key, kind } = call;
+  const note = noteOf(call);
+  if (kind === "get") return get(session, call, note);
+  if (key === "/" && kind !== "createInOrder") {
+    const seen = await transact(
+      session,
+      { success: [read({ key: session.layout.marker("/") }, { keysOnly: true })] },
+      { readOnly: true, note },
+    );
+    return refused(placeOf(seen.header), kind === "compareAndDelete" ? "notFile" : "rootReadOnly", "/");
+  }
+  if (kind === "delete" || kind === "compareAndDelete") return deleteKey(session, call, note);
+  if (call.kind === "set" || call.kind === "update" || call.kind === "compareAndSwap") {
+    return call.refresh ? refresh(session, call, note) : write(session, call, note);
+  }
+  return call.kind === "createInOrder"
+    ? createInOrder(session, call, note)
+    : write(session, { ...call, kind: "create" }, note);
+}
+
+/** What a request means, for curl lines: keys and values in base64 are hard to read. */
+function noteOf(call: KeysCall): string {
+  const value = "value" in call && !call.dir ? ` value=${JSON.stringify(call.value)}` : "";
+  return `${call.kind} ${JSON.stringify(call.key)}${value}`;
+}

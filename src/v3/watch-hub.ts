@@ -1,0 +1,234 @@
+import type { WatchCall } from "../core/call.js";
+import type { Done, KeysWatch, Refused } from "../core/keys-store.js";
+import { EndpointError } from "../util/errors.js";
+import { abortable, onAbort } from "../util/signals.js";
+import { GatewayError } from "./gateway.js";
+import { isHiddenBelow, type KeyRange } from "./layout.js";
+import { placeOf, refused } from "./nodes.js";
+import type { ResolvedV3Options } from "./options.js";
+import type { Session } from "./session.js";
+import { WatchStream } from "./watch-stream.js";
+
+/** A poll of one endpoint. */
+export interface Poll {
+  readonly call: WatchCall;
+  /** Who asks, so that nobody reads a stream of somebody else. */
+  readonly user: string;
+  /** Ends the wait until the watch stands. */
+  readonly signal: AbortSignal | undefined;
+  /** Longest silence before the poll counts as stuck, in ms. */
+  readonly idleMs: number;
+  /** The highest index that any response of the cluster has told. */
+  readonly seen: () => number;
+}
+
+interface Entry {
+  readonly stream: WatchStream;
+  readers: number;
+  /** Runs while nobody reads. */
+  timer: NodeJS.Timeout | undefined;
+}
+
+/** The watch streams of one endpoint. Polls are readers of a stream; one that ends keeps it for the next. */
+export class WatchHub {
+  readonly #options: ResolvedV3Options;
+  readonly #entries = new Map<string, Set<Entry>>();
+
+  constructor(options: ResolvedV3Options) {
+    this.#options = options;
+  }
+
+  /**
+   * Resolves when the watch stands.
+   *
+   * @param session without limits and without the poll's signal, since the stream outlives the poll
+   * @throws {WatchDeniedError | GatewayError | EndpointError | ResponseError}
+   * @throws `signal.reason` when aborted
+   */
+  async open(session: Session, { call, user, signal, idleMs, seen }: Poll): Promise<KeysWatch | Refused> {
+    const range = rangeOf(session, call);
+    const from = startOf(call);
+    const entry = this.#join(session, `${user} ${range.key} ${range.rangeEnd ?? ""}`, range, from, seen());
+    const reader = new Reader(entry, (kept) => {
+      this.#leave(entry, kept);
+    });
+    try {
+      const header = await abortable(entry.stream.created, signal);
+      const compacted = entry.stream.compacted;
+      if (compacted !== undefined) {
+        reader.close();
+        const asked = from ?? String(header.revision + 1);
+        return refused(
+          placeOf(header),
+          "eventIndexCleared",
+          `the requested history has been cleared [${String(compacted)}/${asked}]`,
+        );
+      }
+      // from now on: after whatever somebody who asks now may know of
+      const index = Math.max(header.revision, seen());
+      reader.begin(from === undefined ? index + 1 : Number(from), accepts(call), idleMs);
+      return Object.assign(reader, placeOf({ ...header, revision: index }));
+    } catch (error) {
+      reader.close();
+      // a stream that ends before it stands because its server goes is as one that ends later
+      throw error instanceof GatewayError && error.code === 14 ? endedEarly(session, error) : error;
+    }
+  }
+
+  /** Ends all streams. */
+  close(): void {
+    for (const entries of this.#entries.values()) for (const { stream } of entries) stream.close();
+  }
+
+  #join(session: Session, name: string, range: KeyRange, from: string | undefined, seen: number): Entry {
+    let entries = this.#entries.get(name);
+    if (entries === undefined) {
+      entries = new Set();
+      this.#entries.set(name, entries);
+    }
+    for (const entry of entries) {
+      // one that does not stand yet, from now on, begins late enough for everybody who asks by then
+      const isStarting = from === undefined && entry.stream.isStarting;
+      if (!isStarting && !entry.stream.reachesBack(from === undefined ? seen + 1 : Number(from))) continue;
+      entry.readers++;
+      clearTimeout(entry.timer);
+      entry.stream.hold(true);
+      return entry;
+    }
+    const streams = entries;
+    const entry: Entry = {
+      readers: 1,
+      timer: undefined,
+      stream: new WatchStream(session, {
+        range,
+        start: from,
+        startTimeoutMs: this.#options.watchStartTimeoutMs,
+        onOverflow: () => {
+          if (entry.readers === 0) entry.stream.close();
+        },
+        onEnd: () => {
+          clearTimeout(entry.timer);
+          streams.delete(entry);
+          if (streams.size === 0 && this.#entries.get(name) === streams) this.#entries.delete(name);
+        },
+      }),
+    };
+    streams.add(entry);
+    return entry;
+  }
+
+  #leave(entry: Entry, isKept: boolean): void {
+    entry.readers--;
+    if (entry.readers > 0) return;
+    if (!isKept || this.#options.keepStreamsMs === 0) {
+      entry.stream.close();
+      return;
+    }
+    entry.stream.hold(false);
+    entry.timer = setTimeout(() => {
+      entry.stream.close();
+    }, this.#options.keepStreamsMs);
+    entry.timer.unref();
+  }
+}
+
+/** Why a poll ends that has heard nothing for too long. */
+const silence = Symbol("silence");
+
+/** One poll at a stream. */
+class Reader implements Pick<KeysWatch, "next" | "close"> {
+  readonly #entry: Entry;
+  readonly #leave: (isKept: boolean) => void;
+  #index = 0;
+  #accepts: (event: Done) => boolean = () => true;
+  #idleMs = Infinity;
+  #hasLeft = false;
+  #hasHeard = false;
+
+  constructor(entry: Entry, leave: (isKept: boolean) => void) {
+    this.#entry = entry;
+    this.#leave = leave;
+  }
+
+  begin(index: number, accepts: (event: Done) => boolean, idleMs: number): void {
+    this.#index = index;
+    this.#accepts = accepts;
+    this.#idleMs = idleMs;
+  }
+
+  async next(signal?: AbortSignal): Promise<readonly Done[] | Refused | undefined> {
+    const { stream } = this.#entry;
+    const controller = new AbortController();
+    const off = onAbort(signal, (reason) => {
+      controller.abort(reason);
+    });
+    const timer =
+      this.#idleMs === Infinity
+        ? undefined
+        : setTimeout(() => {
+            controller.abort(silence);
+          }, this.#idleMs);
+    try {
+      const events = await stream.next(this.#index, this.#accepts, controller.signal);
+      if (events === undefined) return undefined;
+      this.#hasHeard = true;
+      this.#index = (events[0]?.index ?? this.#index) + 1;
+      return events;
+    } catch (error) {
+      if (error !== silence) throw error;
+      // stuck, or nothing happens: a new stream tells
+      stream.close();
+      return undefined;
+    } finally {
+      clearTimeout(timer);
+      off();
+    }
+  }
+
+  /** The stream is kept for the next poll if this one ended with an event. */
+  close(): void {
+    if (this.#hasLeft) return;
+    this.#hasLeft = true;
+    this.#leave(this.#hasHeard);
+  }
+}
+
+/** What v2 would tell this watcher of. */
+function accepts({ key, recursive }: WatchCall): (event: Done) => boolean {
+  const below = key === "/" ? "/" : `${key}/`;
+  return ({ node }) => {
+    const changed = node?.key ?? "/";
+    if (changed === key) return true;
+    return recursive && changed.startsWith(below) && !isHiddenBelow(key, changed);
+  };
+}
+
+/**
+ * The range of keys that tells of a key: itself, its marker, and with `recursive` all below it. What lies between them and
+ * belongs to other keys is filtered out.
+ */
+function rangeOf({ layout, identity }: Session, { key, recursive }: WatchCall): KeyRange {
+  const { rangeEnd } = layout.below(key);
+  if (key === "/") return identity.rights.widest(recursive ? layout.below(key) : { key: layout.marker(key) });
+  const file = layout.file(key);
+  const whole = { key: file, rangeEnd: recursive ? rangeEnd : `${layout.marker(key)}\0` };
+  return identity.rights.widest(whole, ...(recursive ? [layout.below(key)] : []), { key: file });
+}
+
+/** Above 2^63-1 there are no revisions: a watch from there waits for ever, as v2's does. */
+function startOf({ waitIndex }: WatchCall): string | undefined {
+  if (waitIndex === "0") return undefined;
+  const index = BigInt(waitIndex);
+  return String(index < maxRevision ? index : maxRevision);
+}
+
+const maxRevision = 2n ** 63n - 1n;
+
+function endedEarly({ gateway }: Session, cause: GatewayError): EndpointError {
+  const endpoint = gateway.base.url;
+  return new EndpointError("ERR_SERVER", `endpoint ${endpoint} refused a watch: ${cause.message}`, {
+    endpoint,
+    outcome: "notApplied",
+    status: cause.status,
+  });
+}

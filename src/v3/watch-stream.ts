@@ -1,0 +1,292 @@
+import { StringDecoder } from "node:string_decoder";
+import type { ConnectionHold } from "../http/exchange.js";
+import type { Done } from "../core/keys-store.js";
+import { EndpointError } from "../util/errors.js";
+import { deferred, noop } from "../util/deferred.js";
+import { Notifier } from "../util/notifier.js";
+import { headerOf, int64, malformed, objectOf, type Header, type Json } from "./decode.js";
+import { byRevision, changesIn, eventsOf, type Change } from "./events.js";
+import { jsonOf, refusalIn } from "./gateway.js";
+import { base64, type KeyRange } from "./layout.js";
+import { timeLeft } from "./leases.js";
+import { placeOf } from "./nodes.js";
+import type { Session } from "./session.js";
+
+/** The server refused the watch: the user may not read all of the range, or the token is not good. */
+export class WatchDeniedError extends Error {}
+
+export interface WatchStreamOptions {
+  readonly range: KeyRange;
+  /** First revision of interest. Undefined: from now on. */
+  readonly start: string | undefined;
+  /** Longest wait until the watch stands, in ms; `Infinity` for none. */
+  readonly startTimeoutMs: number;
+  /** Called when it begins to forget events. */
+  readonly onOverflow: () => void;
+  /** Called once, when it is over. */
+  readonly onEnd: () => void;
+}
+
+/** How much a stream remembers for polls that come back: as many events as v2 keeps, or so much of the stream. */
+const maxEvents = 1_000;
+const maxBytes = 8 * 2 ** 20;
+/** Longest wait for what became of a lease: without a cluster leader nobody can tell. */
+const lookUpTimeoutMs = 5_000;
+
+/**
+ * One watch of the v3 API: a response that is never complete, with one JSON message a line. It remembers what it has read
+ * for a while, so that the poll after this one, and other readers of the same range, need no stream of their own.
+ */
+export class WatchStream {
+  /** Resolves when the watch stands. */
+  readonly created: Promise<Header>;
+  /** Aborts when the stream is over, whatever ended it. */
+  readonly #controller = new AbortController();
+  readonly #created = deferred<Header>();
+  readonly #news = new Notifier();
+  readonly #session: Session;
+  readonly #events: { readonly index: number; readonly events: readonly Done[]; readonly bytes: number }[] = [];
+  readonly #decoder = new StringDecoder("utf8");
+  #connection: ConnectionHold | undefined;
+  #isHeld = true;
+  #partial = "";
+  #fragments: Change[] = [];
+  /** Lines are worked off one after the other: to tell an expiry a request is needed. */
+  #working: Promise<void> = Promise.resolve();
+  #bytes = 0;
+  #oldest = Infinity;
+  #head = 0;
+  #compacted: number | undefined;
+  #isOver = false;
+  readonly #onOverflow: () => void;
+  readonly #onEnd: () => void;
+
+  constructor(session: Session, { range, start, startTimeoutMs, onOverflow, onEnd }: WatchStreamOptions) {
+    this.#session = session;
+    this.#onOverflow = onOverflow;
+    this.#onEnd = onEnd;
+    if (start !== undefined) this.#oldest = Math.min(Number(start), Number.MAX_SAFE_INTEGER);
+    this.created = this.#created.promise;
+    this.created.catch(noop);
+    void this.#run(range, start, startTimeoutMs);
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** The first index that is still there, if the one that was asked for is gone: the stream ends with that. */
+  get compacted(): number | undefined {
+    return this.#compacted;
+  }
+
+  /** The index up to which everything was read; 0 until the watch stands. */
+  get head(): number {
+    return this.#head;
+  }
+
+  /** Whether it will begin where the server is when the watch stands. */
+  get isStarting(): boolean {
+    return this.#oldest === Infinity && !this.#isOver;
+  }
+
+  /** Whether all events from this index on are remembered, or still to come. */
+  reachesBack(index: number): boolean {
+    return !this.#isOver && index >= this.#oldest;
+  }
+
+  /** Whether the process waits for it. */
+  hold(isHeld: boolean): void {
+    this.#isHeld = isHeld;
+    if (isHeld) this.#connection?.ref();
+    else this.#connection?.unref();
+  }
+
+  /**
+   * The events of the first index from `index` on of which `accepts` takes one. Undefined when the stream is over.
+   *
+   * @throws `signal.reason` when aborted
+   */
+  async next(
+    index: number,
+    accepts: (event: Done) => boolean,
+    signal: AbortSignal | undefined,
+  ): Promise<readonly Done[] | undefined> {
+    let from = index;
+    for (;;) {
+      for (const each of this.#events) {
+        if (each.index < from) continue;
+        from = each.index + 1;
+        const wanted = each.events.filter(accepts);
+        if (wanted.length > 0) return wanted;
+      }
+      if (this.#isOver) return undefined;
+      // it remembers less than this reader has to be told
+      if (from < this.#oldest) return undefined;
+      await this.#news.wait(signal);
+    }
+  }
+
+  close(): void {
+    this.#controller.abort();
+  }
+
+  async #run(range: KeyRange, start: string | undefined, startTimeoutMs: number): Promise<void> {
+    const { gateway, identity } = this.#session;
+    const timer =
+      startTimeoutMs === Infinity
+        ? undefined
+        : setTimeout(() => {
+            this.#fail(this.#silent(startTimeoutMs));
+          }, startTimeoutMs);
+    timer?.unref();
+    const create = {
+      key: base64(range.key),
+      ...(range.rangeEnd !== undefined && { range_end: base64(range.rangeEnd) }),
+      ...(start !== undefined && { start_revision: start }),
+      prev_kv: true,
+      fragment: true,
+    };
+    try {
+      const raw = await gateway.send(
+        "/v3/watch",
+        { create_request: create },
+        {
+          signal: this.#controller.signal,
+          token: identity.token,
+          readOnly: true,
+          note: `watch ${range.key}`,
+          stream: {
+            longPoll: true,
+            onHeaders: (_head, connection) => {
+              this.#connection = connection;
+              this.hold(this.#isHeld);
+            },
+            onPart: (part) => this.#read(part),
+          },
+        },
+      );
+      await this.#working;
+      if (raw.status !== 200) this.#fail(gateway.refusal(raw, true));
+      else this.#fail(this.#endedEarly());
+    } catch (error) {
+      await this.#working;
+      this.#fail(error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Takes a part of the body. True ends the stream. */
+  #read(part: Uint8Array): boolean {
+    const lines = (
+      this.#partial + this.#decoder.write(Buffer.from(part.buffer, part.byteOffset, part.byteLength))
+    ).split("\n");
+    this.#partial = lines.pop() ?? "";
+    for (const line of lines.filter((each) => each !== "")) {
+      this.#working = this.#working.then(async () => {
+        try {
+          if (!this.#isOver) await this.#take(line);
+        } catch (error) {
+          this.#fail(error);
+        }
+      });
+    }
+    return false;
+  }
+
+  async #take(line: string): Promise<void> {
+    const json = jsonOf(line);
+    const refusal = refusalIn(json, 200, true);
+    if (refusal !== undefined) throw refusal;
+    if (json === undefined) throw malformed("a line of a watch is not JSON");
+    const result = objectOf(json, "result");
+    const header = headerOf(result);
+    this.#session.seen(header);
+    if (result["canceled"] === true) {
+      this.#cancel(result, header);
+      return;
+    }
+    if (result["created"] === true) {
+      this.#head = header.revision;
+      if (this.isStarting) this.#oldest = header.revision + 1;
+      this.#created.resolve(header);
+    }
+    this.#fragments.push(...changesIn(result));
+    if (result["fragment"] === true) return;
+    const changes = this.#fragments;
+    this.#fragments = [];
+    const place = placeOf(header);
+    for (const [index, group] of byRevision(changes)) {
+      const events = await eventsOf(this.#session.layout, { ...place, index }, group, (lease) =>
+        this.#hasExpired(lease),
+      );
+      this.#remember(index, events, (line.length / changes.length) * group.length);
+    }
+  }
+
+  /** A lease that cannot be looked up is taken to be there: a deletion is not called an expiry without a reason. */
+  async #hasExpired(lease: string): Promise<boolean> {
+    try {
+      const signal = AbortSignal.any([this.#controller.signal, AbortSignal.timeout(lookUpTimeoutMs)]);
+      return (await timeLeft(this.#session, lease, signal)) === undefined;
+    } catch {
+      return false;
+    }
+  }
+
+  #remember(index: number, events: readonly Done[], bytes: number): void {
+    this.#events.push({ index, events, bytes });
+    this.#bytes += bytes;
+    this.#head = Math.max(this.#head, index);
+    while (this.#events.length > maxEvents || (this.#bytes > maxBytes && this.#events.length > 1)) {
+      const oldest = this.#events.shift();
+      if (oldest === undefined) break;
+      this.#bytes -= oldest.bytes;
+      this.#oldest = oldest.index + 1;
+      this.#onOverflow();
+    }
+    this.#news.notify();
+  }
+
+  #cancel(result: Json, header: Header): void {
+    const oldest = Number(int64(result, "compact_revision"));
+    if (oldest > 0) {
+      this.#compacted = oldest;
+      this.#created.resolve(header);
+      this.#end();
+      return;
+    }
+    this.#fail(new WatchDeniedError());
+  }
+
+  #endedEarly(): EndpointError {
+    const endpoint = this.#session.gateway.base.url;
+    return new EndpointError("ERR_NETWORK", `endpoint ${endpoint} ended a watch before it stood`, {
+      endpoint,
+      outcome: "notApplied",
+    });
+  }
+
+  #silent(ms: number): EndpointError {
+    const endpoint = this.#session.gateway.base.url;
+    return new EndpointError(
+      "ERR_HEADER_TIMEOUT",
+      `endpoint ${endpoint} did not confirm a watch within ${String(ms)} ms: a proxy in front of it may buffer responses (nginx: proxy_buffering off), or the transport does not call onPart`,
+      { endpoint, outcome: "notApplied" },
+    );
+  }
+
+  #fail(error: unknown): void {
+    this.#created.reject(error);
+    this.#end();
+  }
+
+  #end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#controller.abort();
+    this.#onEnd();
+    this.#news.notify();
+  }
+}
