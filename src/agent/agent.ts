@@ -1,21 +1,18 @@
 import type { Checks } from "../util/fields.js";
-import { badArgument, requireSignal, show } from "../util/validate.js";
+import { operationCodes, type OperationCodes } from "../util/operation-codes.js";
+import { requireSignal } from "../util/validate.js";
 import type { Instance, NewInstance } from "./instance.js";
 
 /** What happened to an instance. */
 export type Operation = "add" | "update" | "delete";
 
-const operationCodes = { add: 0, update: 1, delete: 2 } as const satisfies Record<Operation, number>;
-
 /**
- * The number that stands for an operation in the Go implementation: 0 add, 1 update, 2 delete.
+ * The number that stands for an operation in the Go implementation: 0 add, 1 update, 2 delete. As a function,
+ * `operationCode("add")`, or by name, `operationCode.add`.
  *
- * @throws {UsageError} not an operation
+ * @throws {UsageError} the function, for what is not an operation
  */
-export function operationCode(op: Operation): number {
-  if (!Object.hasOwn(operationCodes, op)) badArgument(`op must be "add", "update" or "delete", got ${show(op)}`);
-  return operationCodes[op];
-}
+export const operationCode: OperationCodes<Operation, 0 | 1 | 2> = operationCodes({ add: 0, update: 1, delete: 2 });
 
 /** One change of a service. Frozen. */
 export interface InstanceEvent {

@@ -1,7 +1,7 @@
-import { isPort } from "./json-reader.js";
+import { isPort } from "../util/reader.js";
 import type { EndpointAddress } from "./types.js";
 
-/** `ip:port`, of IPv6 `[ip]:port`; undefined for what is neither. */
+/** Reads `ip:port`, for IPv6 `[ip]:port`; undefined for anything else. */
 export function parseAddress(text: string): EndpointAddress | undefined {
   const { bracketed, plain, digits } =
     /^(?:\[(?<bracketed>[^[\]]+)\]|(?<plain>[^:[\]\s]+)):(?<digits>\d{1,5})$/.exec(text)?.groups ?? {};

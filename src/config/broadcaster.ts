@@ -1,5 +1,6 @@
-import { UsageError } from "../util/errors.js";
-import { log } from "../util/log.js";
+import { reportThrown, safeCallback } from "../util/callback.js";
+import { noop } from "../util/deferred.js";
+import { closedError } from "../util/handle.js";
 import type { Handler } from "./types.js";
 
 interface Registered<T> {
@@ -7,24 +8,30 @@ interface Registered<T> {
   active: boolean;
 }
 
-/** Calls handlers with one state after the other: in order, never two calls at once, never leaving one out. */
+/** Calls handlers with one state after the other: in order, one call at a time, without leaving out a state. */
 export class Broadcaster<T> {
-  readonly #onError: ((error: unknown) => void) | undefined;
+  readonly #onError: (error: unknown) => void;
   #handlers: readonly Registered<T>[] = [];
   #last: Promise<void> = Promise.resolve();
   #closed = false;
 
+  /** @param onError called with what handlers throw. Absent: that becomes a process warning */
   constructor(onError: ((error: unknown) => void) | undefined) {
-    this.#onError = onError;
+    this.#onError =
+      onError === undefined
+        ? (error) => {
+            reportThrown("a handler of the config", error);
+          }
+        : safeCallback("options.onError", onError);
   }
 
-  /** @param replay a state to call it with first */
+  /** Adds a handler. @param replay a state to call it with first; undefined for none */
   register(handler: Handler<T>, replay: readonly T[] | undefined): Disposable {
     const call = typeof handler === "function" ? handler : handler.onUpdate.bind(handler);
     const registered: Registered<T> = { call, active: true };
     this.#handlers = [...this.#handlers, registered];
-    // closed meanwhile: then there is nobody to tell
-    if (replay !== undefined) this.#queue([registered], replay).catch(() => undefined);
+    // rejects if the config is closed meanwhile: then the handler is not called any more
+    if (replay !== undefined) this.#queue([registered], replay).catch(noop);
     return {
       [Symbol.dispose]: () => {
         registered.active = false;
@@ -33,12 +40,12 @@ export class Broadcaster<T> {
     };
   }
 
-  /** Resolves when all handlers of this moment were called and are done. @throws {UsageError} `ERR_CLOSED` before it came to that */
+  /** Resolves when all present handlers have been called and are done. @throws {UsageError} `ERR_CLOSED`: it was closed before */
   send(items: readonly T[]): Promise<void> {
     return this.#queue(this.#handlers, items);
   }
 
-  /** Calls no handler any more; resolves when the one that is being called is done. */
+  /** Ends the calls; resolves when the one in progress is done. */
   close(): Promise<void> {
     this.#closed = true;
     return this.#last;
@@ -46,28 +53,19 @@ export class Broadcaster<T> {
 
   #queue(handlers: readonly Registered<T>[], items: readonly T[]): Promise<void> {
     const delivery = this.#last.then(() => this.#deliver(handlers, items));
-    this.#last = delivery.catch(() => undefined);
+    this.#last = delivery.catch(noop);
     return delivery;
   }
 
   async #deliver(handlers: readonly Registered<T>[], items: readonly T[]): Promise<void> {
     for (const handler of handlers) {
-      if (this.#closed) throw new UsageError("ERR_CLOSED", "the config was closed before all handlers were called");
+      if (this.#closed) throw closedError("the config");
       if (!handler.active) continue;
       try {
         await handler.call([...items]);
       } catch (error) {
-        this.#report(error);
+        this.#onError(error);
       }
-    }
-  }
-
-  #report(error: unknown): void {
-    log.config("a handler failed: %s", error instanceof Error ? error.name : "");
-    try {
-      this.#onError?.(error);
-    } catch (worse) {
-      log.config("onError threw: %s", worse instanceof Error ? worse.name : "");
     }
   }
 }

@@ -1,6 +1,8 @@
+import { flag, object, port, rfc3339, text as string, type JsonReader, type Read } from "../util/reader.js";
 import { badArgument } from "../util/validate.js";
-import { formatAddress, parseAddress } from "./address.js";
-import { JsonReader } from "./json-reader.js";
+import { formatAddress } from "./address.js";
+import { oneOfOrFirst, portOrName, readObject, version as versionText } from "./fields.js";
+import { address } from "./file-format.js";
 import type { EndpointAddress, Endpoints, ObjectMeta, Protocol, Service } from "./types.js";
 
 /** Versions in which objects are stored. `v1beta2` has the same fields as `v1beta1`. */
@@ -8,45 +10,45 @@ export type ApiVersion = "v1beta1" | "v1beta2" | "v1beta3";
 
 /** Where a text comes from. */
 export interface TextOrigin {
-  /** Named in errors. */
+  /** The key in etcd; errors name it. */
   readonly key: string;
-  /** Becomes the object's `resourceVersion`, whatever the text says. */
+  /** etcd's index of the last change; becomes the object's `resourceVersion`, whatever the text says. */
   readonly modifiedIndex: number;
 }
 
 /** Turns what a registry stores into objects, and back. */
 export interface Codec {
-  /** @throws {ConfigError} `ERR_DECODE` */
+  /** Reads a service. @throws {ConfigError} `ERR_DECODE` */
   decodeService(text: string, origin?: TextOrigin): Service;
-  /** @param version default "v1beta1" */
+  /** Writes a service. @param version default: "v1beta1" */
   encodeService(service: Service, version?: ApiVersion): string;
-  /** @throws {ConfigError} `ERR_DECODE` */
+  /** Reads the endpoints of a service. @throws {ConfigError} `ERR_DECODE` */
   decodeEndpoints(text: string, origin?: TextOrigin): Endpoints;
-  /** @param version default "v1beta1" */
+  /** Writes the endpoints of a service. @param version default: "v1beta1" */
   encodeEndpoints(endpoints: Endpoints, version?: ApiVersion): string;
 }
 
 /**
- * JSON in any {@link ApiVersion}. A text without `kind` is taken for what is expected, one without `apiVersion` for
- * `v1beta1`. Fields that it does not know are dropped, as are values of `null`.
+ * JSON in any {@link ApiVersion}. A text without `kind` is read as the kind that is expected, one without `apiVersion` as
+ * `v1beta1`. Fields that are not known here are dropped, and so are those that are null.
  */
 export const jsonCodec: Codec = Object.freeze({
   decodeService(text: string, origin?: TextOrigin): Service {
     const { fields, isNested } = open(text, origin, "Service");
-    const spec = isNested ? (fields.object("spec") ?? fields.fail("there is no spec")) : fields;
+    const spec = isNested ? fields.require("spec", object) : fields;
     return {
       metadata: metadataOf(fields, isNested, origin),
       spec: {
-        port: spec.port("port") ?? 0,
-        protocol: protocolOf(spec),
+        port: spec.get("port", port) ?? 0,
+        protocol: spec.get("protocol", protocol) ?? "TCP",
         ...present({
-          selector: spec.textMap("selector"),
-          containerPort: spec.portOrName("containerPort"),
-          portalIP: spec.text("portalIP"),
-          publicIPs: spec.texts("publicIPs"),
-          createExternalLoadBalancer: spec.boolean("createExternalLoadBalancer"),
+          selector: spec.record("selector", string),
+          containerPort: spec.get("containerPort", portOrName),
+          portalIP: spec.get("portalIP", string),
+          publicIPs: spec.list("publicIPs", string),
+          createExternalLoadBalancer: spec.get("createExternalLoadBalancer", flag),
         }),
-        sessionAffinity: spec.oneOf("sessionAffinity", ["None", "ClientIP"]),
+        sessionAffinity: spec.get("sessionAffinity", affinity) ?? "None",
       },
     };
   },
@@ -55,8 +57,8 @@ export const jsonCodec: Codec = Object.freeze({
     const { fields, isNested } = open(text, origin, "Endpoints");
     return {
       metadata: metadataOf(fields, isNested, origin),
-      protocol: protocolOf(fields),
-      endpoints: isNested ? addressObjectsOf(fields) : addressTextsOf(fields),
+      protocol: fields.get("protocol", protocol) ?? "TCP",
+      endpoints: fields.list("endpoints", isNested ? addressObject : address) ?? [],
     };
   },
 
@@ -94,7 +96,19 @@ function requireVersion(version: unknown): void {
     badArgument(`version must be one of ${versions.join(", ")}`);
 }
 
-/** Whether metadata and spec are objects of their own, not fields beside the others. */
+const protocol: Read<Protocol> = oneOfOrFirst<Protocol>("TCP", "UDP");
+const affinity: Read<Service["spec"]["sessionAffinity"]> = oneOfOrFirst<Service["spec"]["sessionAffinity"]>(
+  "None",
+  "ClientIP",
+);
+
+const addressObject: Read<EndpointAddress> = (value, place) => {
+  const fields = object(value, place);
+  const ip = fields.require("ip", string);
+  return { ip: ip === "" ? fields.refuse("ip", "is empty") : ip, port: fields.require("port", port) };
+};
+
+/** Whether metadata and spec are objects of their own, and not fields beside the others. */
 function isNestedVersion(version: string): boolean {
   return version === "v1beta3";
 }
@@ -102,51 +116,33 @@ function isNestedVersion(version: string): boolean {
 function open(
   text: string,
   origin: TextOrigin | undefined,
-  kind: "Service" | "Endpoints",
+  expected: "Service" | "Endpoints",
 ): { readonly fields: JsonReader; readonly isNested: boolean } {
-  const fields = JsonReader.parse(text, origin?.key ?? "");
-  if ((fields.text("kind") ?? kind) !== kind) fields.fail(`kind is not ${kind}`);
-  const version = fields.text("apiVersion") ?? "v1beta1";
-  if (!versions.includes(version)) fields.fail(`apiVersion is not one of ${versions.join(", ")}`);
+  const fields = readObject(text, origin?.key ?? "");
+  const kind = fields.get("kind", string) ?? expected;
+  if (kind !== expected) fields.refuse("kind", `is not ${expected}`);
+  const version = fields.get("apiVersion", string) ?? "v1beta1";
+  if (!versions.includes(version)) fields.refuse("apiVersion", `is not one of ${versions.join(", ")}`);
   return { fields, isNested: isNestedVersion(version) };
 }
 
 function metadataOf(fields: JsonReader, isNested: boolean, origin: TextOrigin | undefined): ObjectMeta {
-  const from = isNested ? (fields.object("metadata") ?? fields.fail("there is no metadata")) : fields;
+  const from = isNested ? fields.require("metadata", object) : fields;
   return {
-    name: from.text(isNested ? "name" : "id") ?? "",
-    namespace: from.text("namespace") ?? "",
+    name: from.get(isNested ? "name" : "id", string) ?? "",
+    namespace: from.get("namespace", string) ?? "",
     ...present({
-      resourceVersion: origin === undefined ? from.version("resourceVersion") : String(origin.modifiedIndex),
-      uid: from.text("uid"),
-      labels: from.textMap("labels"),
-      annotations: from.textMap("annotations"),
-      creationTimestamp: from.time("creationTimestamp"),
-      selfLink: from.text("selfLink"),
+      resourceVersion: origin === undefined ? from.get("resourceVersion", versionText) : String(origin.modifiedIndex),
+      uid: from.get("uid", string),
+      labels: from.record("labels", string),
+      annotations: from.record("annotations", string),
+      creationTimestamp: from.get("creationTimestamp", rfc3339),
+      selfLink: from.get("selfLink", string),
     }),
   };
 }
 
-function protocolOf(fields: JsonReader): Protocol {
-  return fields.oneOf("protocol", ["TCP", "UDP"]);
-}
-
-function addressTextsOf(fields: JsonReader): readonly EndpointAddress[] {
-  return (fields.texts("endpoints") ?? []).map(
-    (text) => parseAddress(text) ?? fields.fail("endpoints holds something that is not ip:port"),
-  );
-}
-
-function addressObjectsOf(fields: JsonReader): readonly EndpointAddress[] {
-  return (fields.objects("endpoints") ?? []).map((address) => {
-    const [ip = "", port] = [address.text("ip"), address.port("port")];
-    return ip !== "" && port !== undefined
-      ? { ip, port }
-      : fields.fail("endpoints holds something without ip and port");
-  });
-}
-
-/** The metadata as `v1beta1` has it: beside the other fields, the name as `id`, a version of digits as a number. */
+/** The metadata as `v1beta1` has it: beside the other fields, with the name as `id` and a version of digits as a number. */
 function flat(
   kind: string,
   apiVersion: ApiVersion,
@@ -159,7 +155,7 @@ function flat(
 
 type Present<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
 
-/** Without the fields that are not there: absent is absent, so that equal objects look equal. */
+/** Leaves out fields that are undefined, so that equal objects look equal. */
 function present<T extends object>(fields: T): Present<T> {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Present<T>;
 }

@@ -1,61 +1,61 @@
 import { watch, type FSWatcher } from "node:fs";
+import { Notifier } from "../util/notifier.js";
 import { linkSignal, sleep } from "../util/signals.js";
 
-/** Who writes a file in several steps is given this time to finish, in ms. */
+/** A program that writes a file in several steps gets this time to finish, in ms. */
 const settleMs = 20;
 
-/** Tells when something changed in a directory, or that it is time to look anyway. */
+/** Reports that something changed in a directory, or that it is time to look anyway. */
 export class DirectoryWatch {
   readonly #path: string;
   #watcher: FSWatcher | undefined;
   #changed = false;
-  #wake: () => void = () => undefined;
+  readonly #notifier = new Notifier();
 
   constructor(path: string) {
     this.#path = path;
   }
 
-  /** Begins to watch if it does not yet. Where that cannot be done (no such directory, no watches left) there is only the time. */
+  /** Begins to watch, if it does not yet. If that fails (no such directory, no watches left), only the time counts. */
   open(): void {
     if (this.#watcher !== undefined) return;
     try {
       const watcher = watch(this.#path, () => {
         this.#changed = true;
-        this.#wake();
+        this.#notifier.notify();
       });
       watcher.on("error", () => {
         if (this.#watcher === watcher) this.close();
       });
       this.#watcher = watcher;
     } catch {
-      // the time will do
+      // only the time counts
     }
   }
 
-  /** Waits for a change since the last one, at most so many ms. */
+  /** Waits for a change since the last call, at most `ms`. Rejects with the signal's reason when aborted. */
   async change(ms: number, signal: AbortSignal): Promise<void> {
-    const link = linkSignal(signal);
-    this.#wake = () => {
-      link.abort(changed);
-    };
-    try {
-      if (!this.#changed) await sleep(ms, link.signal);
-      // a directory that was replaced tells nothing to its old watchers
-      this.close();
-    } catch (error) {
-      if (error !== changed) throw error;
-    } finally {
-      this.#wake = () => undefined;
-      link.unlink();
-    }
+    if (!this.#changed) await this.#changeWithin(ms, signal);
+    // a directory that was replaced reports nothing to its old watchers
+    this.close();
     if (this.#changed) await sleep(settleMs, signal);
     this.#changed = false;
   }
 
+  /** Ends the watch; `open` begins a new one. */
   close(): void {
     this.#watcher?.close();
     this.#watcher = undefined;
   }
-}
 
-const changed = Symbol("changed");
+  async #changeWithin(ms: number, signal: AbortSignal): Promise<void> {
+    const link = linkSignal(signal);
+    try {
+      await Promise.race([this.#notifier.wait(link.signal), sleep(ms, link.signal)]);
+    } finally {
+      link.unlink();
+      // ends the one that lost; both are settled or handled by the race
+      link.abort(undefined);
+    }
+  }
+}

@@ -17,6 +17,16 @@ test("config 7: endpoints of two sources, added, replaced and removed", async ()
   assert.deepEqual(handler.last, ["/foo 4.4.4.4:80 5.5.5.5:80", "/foobar 3.3.3.3:80"]);
 });
 
-test("operations have the numbers of other implementations", () => {
-  assert.deepEqual({ ...operationCode }, { set: 0, add: 1, remove: 2 });
+test("operationCode: numbers of the Go implementation, as a function and by name", () => {
+  assert.deepEqual((["set", "add", "remove"] as const).map(operationCode), [0, 1, 2]);
+  assert.deepEqual([operationCode.set, operationCode.add, operationCode.remove], [0, 1, 2]);
+  assert.deepEqual(Object.entries(operationCode), [
+    ["set", 0],
+    ["add", 1],
+    ["remove", 2],
+  ]);
+  assert.throws(() => operationCode("update" as never), {
+    code: "ERR_ARGUMENT",
+    message: 'op must be "set", "add" or "remove", got string',
+  });
 });

@@ -1,35 +1,44 @@
+import { object, port, text, type Read } from "../util/reader.js";
 import { parseAddress } from "./address.js";
-import { JsonReader } from "./json-reader.js";
-import type { Endpoints, Service } from "./types.js";
+import { readObject } from "./fields.js";
+import type { EndpointAddress, Endpoints, Service } from "./types.js";
+
+/** What a file holds. */
+export interface FileContent {
+  readonly services: readonly Service[];
+  readonly endpoints: readonly Endpoints[];
+}
 
 /**
- * Reads `{"Services":[{"Name":"web","Port":80,"Endpoints":["10.0.0.1:8080"]}]}`; the case of field names does not
- * matter. Objects have no namespace.
+ * Reads `{"Services":[{"Name":"web","Port":80,"Endpoints":["10.0.0.1:8080"]}]}`. Names of fields count in any case.
+ * Objects have no namespace.
  *
+ * @param path for messages
  * @throws {ConfigError} `ERR_DECODE`
  */
-export function decodeFile(
-  text: string,
-  path: string,
-): { readonly services: readonly Service[]; readonly endpoints: readonly Endpoints[] } {
-  const entries = (JsonReader.parse(text, path).lowerCased().objects("services") ?? []).map((entry) =>
-    entry.lowerCased(),
-  );
-  const named = entries.map((entry) => {
-    const name = entry.text("name") ?? "";
-    return { entry, metadata: { name: name === "" ? entry.fail("a service has no name") : name, namespace: "" } };
+export function decodeFile(content: string, path: string): FileContent {
+  const entries = readObject(content, path, true).list("services", object) ?? [];
+  const decoded = entries.map((entry) => {
+    const metadata = { name: entry.require("name", filled), namespace: "" };
+    return {
+      service: {
+        metadata,
+        spec: { port: entry.get("port", port) ?? 0, protocol: "TCP", sessionAffinity: "None" },
+      } as const,
+      endpoints: { metadata, protocol: "TCP", endpoints: entry.list("endpoints", address) ?? [] } as const,
+    };
   });
   return {
-    services: named.map(({ entry, metadata }) => ({
-      metadata,
-      spec: { port: entry.port("port") ?? 0, protocol: "TCP", sessionAffinity: "None" },
-    })),
-    endpoints: named.map(({ entry, metadata }) => ({
-      metadata,
-      protocol: "TCP",
-      endpoints: (entry.texts("endpoints") ?? []).map(
-        (address) => parseAddress(address) ?? entry.fail("endpoints holds something that is not ip:port"),
-      ),
-    })),
+    services: decoded.map(({ service }) => service),
+    endpoints: decoded.map(({ endpoints }) => endpoints),
   };
 }
+
+const filled: Read<string> = (value, place) => {
+  const name = text(value, place);
+  return name === "" ? place.refuse("is empty") : name;
+};
+
+/** `ip:port`, for IPv6 `[ip]:port`. */
+export const address: Read<EndpointAddress> = (value, place) =>
+  parseAddress(text(value, place)) ?? place.refuse("is not ip:port");

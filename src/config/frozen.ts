@@ -1,7 +1,7 @@
-/** What was frozen here to the last leaf. */
+/** Values that were deeply frozen here. */
 const frozen = new WeakSet();
 
-/** A copy that nobody can change; of one that was made here, itself. */
+/** A deeply frozen copy; a value that was frozen here before is returned as it is. */
 export function frozenCopy<T extends object>(value: T): T {
   return frozen.has(value) ? value : deepFreeze(structuredClone(value));
 }

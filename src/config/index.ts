@@ -1,9 +1,9 @@
-export { SourceAPI, type SourceAPIOptions } from "./api-source.js";
+export { SourceAPI, type SourceAPIOptions } from "./source-api.js";
 export { jsonCodec, type ApiVersion, type Codec, type TextOrigin } from "./codec.js";
 export { EndpointsConfig } from "./endpoints-config.js";
 export { ConfigError, type ConfigErrorCode } from "./errors.js";
-export { ConfigSourceEtcd, type ConfigSourceEtcdOptions, type RegistryListing } from "./etcd-source.js";
-export { ConfigSourceFile, type ConfigSourceFileOptions } from "./file-source.js";
+export { ConfigSourceEtcd, type ConfigSourceEtcdOptions, type RegistryListing } from "./config-source-etcd.js";
+export { ConfigSourceFile, type ConfigSourceFileOptions } from "./config-source-file.js";
 export {
   etcdListerWatcher,
   type EtcdListerWatcherOptions,

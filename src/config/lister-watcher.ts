@@ -6,28 +6,37 @@ import {
   type KeysClient,
   type KeysResponse,
 } from "../core/index.js";
+import { asErrorLike } from "../util/error-like.js";
+import { requireFields, type Check, type Checks } from "../util/fields.js";
 import { log } from "../util/log.js";
-import { badArgument, requireFunction, requireOptions, requireText } from "../util/validate.js";
+import { badArgument, requireKeysClient, requireText } from "../util/validate.js";
 import { readTree } from "./read-tree.js";
 
+/** What to list. */
 export interface ListOptions {
+  /** Only objects with these labels; "" or absent: all. */
   readonly labelSelector?: string | undefined;
+  /** Aborts the request. */
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What to watch. */
 export interface WatchOptions extends ListOptions {
-  /** Events after this version, as a list, or an object of an event, has it. */
+  /** Events after this version: that of a list, or of the object of an event. */
   readonly resourceVersion: string;
+  /** Only objects with these fields; "" or absent: all. */
   readonly fieldSelector?: string | undefined;
 }
 
+/** All objects of one kind. */
 export interface Listing<T> {
+  /** The objects, of all namespaces. */
   readonly items: readonly T[];
   /** Where to watch from. */
   readonly resourceVersion: string;
 }
 
-/** Something went, came or changed, and `object` has the version of that; or the stream cannot go on: list again. */
+/** An object came, changed or went, and `object` has the version of that; or the stream cannot go on, and a list is needed. */
 export type WatchEvent<T> =
   | { readonly type: "ADDED" | "MODIFIED" | "DELETED"; readonly object: T }
   | {
@@ -39,29 +48,30 @@ export type WatchEvent<T> =
 export interface ListerWatcher<T> {
   /** All objects, of all namespaces. */
   list(options: ListOptions): Promise<Listing<T>>;
-  /** A stream of events. It may end at any time; a timeout is an error of the name `TimeoutError`, or with Node's code of one. */
+  /** A stream of events. It may end at any time. A timeout is an error with the name `TimeoutError` or with Node's code of one. */
   watch(options: WatchOptions): AsyncIterable<WatchEvent<T>>;
 }
 
+/** What to list and watch in etcd. */
 export interface EtcdListerWatcherOptions<T> {
+  /** The client of the cluster, or its keys. */
   readonly client: KeysClient;
   /** The directory of the objects; need not exist. */
   readonly path: string;
-  /** Makes an object of a file. Its version is the node's `modifiedIndex`. A file for which it throws is left out. */
+  /** Makes an object of a file. Its version must be the node's `modifiedIndex`. If it throws, the file is left out. */
   readonly decode: (node: KeyNode) => T;
 }
 
 /**
- * Lists and watches the objects below a directory of etcd; versions are etcd's indexes. Cleared history is an `ERROR`
- * with the code 410, and so is the end of a whole directory, which etcd tells in one event.
+ * Lists and watches the objects below a directory of etcd. Lists are read by quorum; versions are etcd's indexes. Cleared
+ * history, a cluster that has started over, and the removal of a whole directory, which is one event, are an `ERROR` with
+ * the code 410.
  *
  * @throws {UsageError} for bad arguments; `list` and `watch` for selectors, which etcd does not have
  */
 export function etcdListerWatcher<T>(options: EtcdListerWatcherOptions<T>): ListerWatcher<T> {
-  requireOptions("options", options, optionNames);
+  requireFields("options", options, listerWatcherChecks);
   const { client, path, decode } = options;
-  requireText("options.path", path);
-  requireFunction("options.decode", decode);
   const keys = keysOf(client);
   // checks the path
   keys.watcher(path);
@@ -69,7 +79,7 @@ export function etcdListerWatcher<T>(options: EtcdListerWatcherOptions<T>): List
     try {
       return [decode(node)];
     } catch (error) {
-      log.config("%s cannot be decoded: %s", node.key, error instanceof Error ? error.name : "");
+      log.config("%s cannot be decoded: %s", node.key, asErrorLike(error)?.name ?? "");
       return [];
     }
   };
@@ -92,13 +102,13 @@ async function* watch<T>(
   tryDecode: (node: KeyNode) => readonly T[],
   { resourceVersion, signal }: WatchOptions,
 ): AsyncGenerator<WatchEvent<T>, void, undefined> {
-  if (!/^\d+$/.test(resourceVersion)) badArgument("resourceVersion must be an index of etcd, in digits");
+  if (!/^\d+$/.test(resourceVersion)) badArgument("options.resourceVersion must be an index of etcd, in digits");
   const watcher = keys.watcher(path, { recursive: true, afterIndex: Number(resourceVersion) });
   for (;;) {
     const event = await nextUnlessCleared(() => watcher.next(signal));
-    const told = event === undefined ? relist("history was cleared") : eventOf(event, path, tryDecode);
-    if (told !== undefined) yield told;
-    if (told?.type === "ERROR") return;
+    const reported = event === undefined ? relist("history was cleared") : eventOf(event, path, tryDecode);
+    if (reported !== undefined) yield reported;
+    if (reported?.type === "ERROR") return;
   }
 }
 
@@ -111,7 +121,7 @@ async function nextUnlessCleared(next: () => Promise<KeysResponse>): Promise<Key
   }
 }
 
-/** undefined for what is no change of an object: new directories, hidden names, texts that cannot be decoded. */
+/** undefined for an event that changes no object: a new directory, a hidden name, a text that cannot be decoded. */
 function eventOf<T>(
   { action, node, prevNode }: KeysResponse,
   path: string,
@@ -119,21 +129,23 @@ function eventOf<T>(
 ): WatchEvent<T> | undefined {
   const removes = action === "delete" || action === "expire" || action === "compareAndDelete";
   if (node.dir)
-    return removes || prevNode?.dir === false ? relist("a directory went or came in place of an object") : undefined;
+    return removes || prevNode?.dir === false
+      ? relist("a directory was removed, or has replaced an object")
+      : undefined;
   if (isHidden(node.key, path)) return undefined;
   if (!removes) {
     const [object] = tryDecode(node);
     return object && { type: prevNode === undefined ? "ADDED" : "MODIFIED", object };
   }
   const [object] = prevNode === undefined ? [] : tryDecode({ ...prevNode, modifiedIndex: node.modifiedIndex });
-  return object === undefined ? relist("an object went of which nothing is known") : { type: "DELETED", object };
+  return object === undefined ? relist("an unknown object was removed") : { type: "DELETED", object };
 }
 
 function relist(message: string): WatchEvent<never> {
   return { type: "ERROR", status: { code: 410, reason: "Gone", message } };
 }
 
-/** Listings leave hidden names out, history does not. */
+/** Listings leave hidden names out, history does not: they are left out here, too. */
 function isHidden(key: string, path: string): boolean {
   const depth = path.split("/").filter(Boolean).length;
   return key
@@ -147,4 +159,12 @@ function requireNoSelector({ labelSelector = "", fieldSelector = "" }: Partial<W
   if (labelSelector !== "" || fieldSelector !== "") badArgument("etcd has no selectors: filter what it lists");
 }
 
-const optionNames: ReadonlySet<string> = new Set<keyof EtcdListerWatcherOptions<unknown>>(["client", "path", "decode"]);
+const requireDecode: Check = (what, value) => {
+  if (typeof value !== "function") badArgument(`${what} must be a function`);
+};
+
+const listerWatcherChecks: Checks<EtcdListerWatcherOptions<unknown>> = {
+  client: requireKeysClient,
+  path: requireText,
+  decode: requireDecode,
+};

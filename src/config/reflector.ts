@@ -1,54 +1,76 @@
-import { ClusterError } from "../util/errors.js";
 import { Backoff } from "../util/backoff.js";
-import { errorCode } from "../util/plain-cause.js";
+import { noop } from "../util/deferred.js";
+import { asErrorLike } from "../util/error-like.js";
+import { ClusterError } from "../util/errors.js";
 import { abortable, sleep } from "../util/signals.js";
+import type { StalledWarning } from "../util/stalled-warning.js";
 import type { ListerWatcher, WatchEvent } from "./lister-watcher.js";
 import { sameItems } from "./same-items.js";
 import type { Operation } from "./types.js";
 import { keyOf, type Named } from "./union.js";
 
+/** How to follow the objects of one kind. */
 export interface ReflectorOptions<T> {
   readonly source: ListerWatcher<T>;
-  /** Told what is new; it is not waited for. */
+  /** Called with what is new; it is not waited for. */
   readonly send: (op: Operation, items: readonly T[]) => void;
+  /** Called with each failure that is tried again. Must not throw. */
   readonly onFailure: (doing: "list" | "watch", error: unknown) => void;
+  /** Warns if nobody listens and it gets nowhere. */
+  readonly stalled: StalledWarning;
   /** Pause after a failure, in ms. */
   readonly periodMs: number;
-  /** First pause after a stream that delivered nothing, in ms. */
+  /** First pause after a stream that delivered nothing, and the pause after a list that was skipped, in ms. */
   readonly reconnectMs: number;
 }
 
-/** How a turn ended: a stream that delivered something is opened again at once. */
-type TurnEnd = "delivered" | "quiet" | "failed";
+/** How a turn ended. After a stream that delivered something the next one is opened at once. */
+type TurnEnd = "delivered" | "quiet" | "skipped" | "failed";
+
+/** A server that gives an older list this often in a row does not lag: it has started over. */
+const maxOlderLists = 3;
 
 /** Lists the objects of one kind, watches from there, and lists again when it must. */
 export class Reflector<T extends Named> {
   readonly #options: ReflectorOptions<T>;
   readonly #items = new Map<string, T>();
-  /** Where to watch from; "" where a list is needed first. */
+  /** Where to watch from; "" if a list is needed first. */
   #version = "";
+  /** The highest version so far. */
+  #known = 0;
+  #olderLists = 0;
   #hasListed = false;
 
   constructor(options: ReflectorOptions<T>) {
     this.#options = options;
   }
 
+  /** Runs until the signal aborts; rejects with its reason. */
   async run(signal: AbortSignal): Promise<never> {
-    const { periodMs, reconnectMs } = this.#options;
+    const { periodMs, reconnectMs, stalled } = this.#options;
     const backoff = new Backoff(Math.min(reconnectMs, periodMs), periodMs);
-    for (;;) {
-      const end = await this.#turn(signal);
-      if (end !== "quiet") backoff.reset();
-      if (end !== "delivered") await sleep(end === "failed" ? periodMs : backoff.next(), signal);
+    stalled.start();
+    try {
+      for (;;) {
+        const end = await this.#turn(signal);
+        if (end === "skipped") await sleep(Math.min(reconnectMs, periodMs), signal);
+        else if (end === "failed") await sleep(periodMs, signal);
+        else if (end === "quiet") await sleep(backoff.next(), signal);
+        if (end !== "quiet") backoff.reset();
+      }
+    } finally {
+      stalled.end();
     }
   }
 
   async #turn(signal: AbortSignal): Promise<TurnEnd> {
     if (this.#version === "") {
       try {
-        await this.#list(signal);
+        if (!(await this.#list(signal))) return "skipped";
+        this.#options.stalled.end();
       } catch (error) {
         signal.throwIfAborted();
+        this.#options.stalled.failed(error);
         this.#options.onFailure("list", error);
         return "failed";
       }
@@ -63,21 +85,25 @@ export class Reflector<T extends Named> {
     }
   }
 
-  /** What was listed is sent the first time, and later where it differs from what is known. */
-  async #list(signal: AbortSignal): Promise<void> {
+  /** Takes in a list, and sends it if it is the first, or differs from what is known. Resolves to false for one that is too old. */
+  async #list(signal: AbortSignal): Promise<boolean> {
     const { items, resourceVersion } = await abortable(
       this.#call(() => this.#options.source.list({ signal })),
       signal,
     );
+    if (numberOf(resourceVersion) < this.#known && ++this.#olderLists < maxOlderLists) return false;
     const differs = !this.#hasListed || !sameItems(items, [...this.#items.values()]);
     this.#version = resourceVersion;
+    this.#known = numberOf(resourceVersion);
+    this.#olderLists = 0;
     this.#hasListed = true;
     this.#items.clear();
     for (const item of items) this.#items.set(keyOf(item), item);
     if (differs) this.#options.send("set", items);
+    return true;
   }
 
-  /** Whether the stream delivered something before it ended. */
+  /** Follows one stream. Resolves to whether it delivered something before it ended. */
   async #watch(signal: AbortSignal): Promise<boolean> {
     let delivered = false;
     const stream = this.#options.source.watch({ resourceVersion: this.#version, signal })[Symbol.asyncIterator]();
@@ -92,11 +118,11 @@ export class Reflector<T extends Named> {
       }
     } finally {
       // not waited for: a stream that hangs would hold us
-      this.#call(() => stream.return?.()).catch(() => undefined);
+      this.#call(() => stream.return?.()).catch(noop);
     }
   }
 
-  /** Whether the stream can go on. */
+  /** Takes in an event. Returns whether the stream can go on. */
   #take(event: WatchEvent<T>): boolean {
     const object: unknown = "object" in event ? event.object : undefined;
     if (object === undefined && event.type !== "ERROR") return false;
@@ -106,14 +132,15 @@ export class Reflector<T extends Named> {
     }
     const op = operations[event.type];
     this.#version = event.object.metadata.resourceVersion ?? "";
+    this.#known = Math.max(this.#known, numberOf(this.#version));
     if (op === "remove") this.#items.delete(keyOf(event.object));
     else this.#items.set(keyOf(event.object), event.object);
     this.#options.send(op, [event.object]);
-    // without a version nobody knows where to go on
+    // without a version it is not known where to go on
     return this.#version !== "";
   }
 
-  /** What others throw is a rejection too. */
+  /** Makes a rejection of what a foreign function throws. */
   async #call<R>(run: () => R | Promise<R>): Promise<R> {
     return await run();
   }
@@ -121,19 +148,24 @@ export class Reflector<T extends Named> {
 
 const operations = { ADDED: "add", MODIFIED: "add", DELETED: "remove" } as const satisfies Record<string, Operation>;
 
-/** Servers put a status in place of an object to say that something is wrong. */
+/** Servers send a status in place of an object if something is wrong. */
 function isNamed(object: unknown): boolean {
   const metadata = typeof object === "object" && object !== null && "metadata" in object ? object.metadata : undefined;
   return typeof metadata === "object" && metadata !== null && "name" in metadata && typeof metadata.name === "string";
 }
 
-/** After these nothing is known to be lost: the same version may be asked for again. */
+/** A version as a number; 0 for one that is not a number, which cannot be compared. */
+function numberOf(version: string): number {
+  return /^\d+$/.test(version) ? Number(version) : 0;
+}
+
+/** After a timeout nothing is known to be lost: the same version may be requested again. */
 function isTimeout(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
   if (error instanceof ClusterError) return error.errors.length > 0 && error.errors.every(isTimeout);
-  if (error.name === "TimeoutError" || timeoutCodes.has(errorCode(error) ?? "")) return true;
-  // how the API's own clients word it; it bears no code
-  return error.message.includes("use of closed network connection");
+  const { name, message, code = "" } = asErrorLike(error) ?? { name: "", message: "" };
+  if (name === "TimeoutError" || timeoutCodes.has(code)) return true;
+  // how the API's own clients word it, without a code
+  return message.includes("use of closed network connection");
 }
 
 const timeoutCodes: ReadonlySet<string> = new Set([

@@ -1,82 +1,89 @@
 import type { KeyNode, KeysResponse } from "../core/index.js";
 import type { Codec } from "./codec.js";
-import { metaOf, Shelf, type File } from "./shelf.js";
+import { DecodedObjects, metaOf, type File } from "./decoded-objects.js";
 import type { Endpoints, EndpointsUpdate, ObjectMeta, Service, ServiceUpdate } from "./types.js";
 
 const specsFolder = "specs";
+/** The folder of endpoints, below the root. */
 export const endpointsFolder = "endpoints";
 
-/** What is to be told of one change in etcd. */
+/** What to send after one change in etcd; a kind that did not change is absent. */
 export interface RegistryUpdate {
   readonly services?: ServiceUpdate;
   readonly endpoints?: EndpointsUpdate;
 }
 
-/** A file that came or changed, or went. */
+/** A file that came or changed, or that went. */
 export interface FileChange {
   readonly type: "set" | "remove";
-  /** Of one that went, as it was last, where that is known. */
+  /** The file as it is; if it went, as it was last, as far as that is known. */
   readonly node: File;
 }
 
 /**
  * The objects of a registry in etcd, `<root>/specs/[namespace/]name` and `<root>/endpoints/[namespace/]name`, as they
- * were last understood. The path says who an object is, whatever its text says: a removal tells only the path.
+ * were last decoded. The path is the name of an object, whatever its text says: the event of a removal has only the path.
  */
 export class Registry {
   readonly #root: string;
-  readonly #services: Shelf<Service>;
-  readonly #endpoints: Shelf<Endpoints>;
-  /** Paths of endpoints that are not in etcd, only in the place of those that a service lacked when it was listed. */
-  readonly #standIns = new Set<string>();
+  readonly #services: DecodedObjects<Service>;
+  readonly #endpoints: DecodedObjects<Endpoints>;
+  /** Paths of services that had no endpoints in etcd when they were listed, and have an empty placeholder. */
+  readonly #placeholders = new Set<string>();
 
   constructor(root: string, codec: Codec, onUndecodable: (key: string, error: unknown) => void) {
     this.#root = root;
-    this.#services = new Shelf<Service>(
-      `${root}/${specsFolder}/`,
-      (text, origin) => codec.decodeService(text, origin),
-      bareService,
+    this.#services = new DecodedObjects<Service>(
+      {
+        folder: `${root}/${specsFolder}/`,
+        decode: (text, origin) => codec.decodeService(text, origin),
+        placeholder: placeholderService,
+      },
       onUndecodable,
     );
-    this.#endpoints = new Shelf<Endpoints>(
-      `${root}/${endpointsFolder}/`,
-      (text, origin) => codec.decodeEndpoints(text, origin),
-      bareEndpoints,
+    this.#endpoints = new DecodedObjects<Endpoints>(
+      {
+        folder: `${root}/${endpointsFolder}/`,
+        decode: (text, origin) => codec.decodeEndpoints(text, origin),
+        placeholder: placeholderEndpoints,
+      },
       onUndecodable,
     );
   }
 
+  /** All services. A fresh array. */
   get services(): Service[] {
     return this.#services.items();
   }
 
+  /** All endpoints, placeholders included. A fresh array. */
   get endpoints(): Endpoints[] {
     return this.#endpoints.items();
   }
 
-  /** Takes a whole listing in place of what was known. What cannot be decoded stays as it was. */
+  /** Takes a whole listing in place of what was known. An object that cannot be decoded stays as it was. */
   replace(nodes: Iterable<KeyNode>): void {
     const files = [...nodes];
-    for (const path of this.#standIns) this.#endpoints.delete(path);
-    this.#standIns.clear();
+    for (const path of this.#placeholders) this.#endpoints.delete(path);
+    this.#placeholders.clear();
     this.#services.replace(files);
     this.#endpoints.replace(files);
     for (const path of this.#services.paths()) {
       if (this.#endpoints.has(path)) continue;
-      this.#endpoints.put(path, bareEndpoints(metaOf(path)));
-      this.#standIns.add(path);
+      this.#endpoints.put(path, placeholderEndpoints(metaOf(path)));
+      this.#placeholders.add(path);
     }
   }
 
-  /** Takes changes that belong together. Those of other keys, and what cannot be decoded, are left out. */
+  /** Takes changes that belong together. Other keys, and objects that cannot be decoded, are left out. */
   apply(changes: readonly FileChange[]): RegistryUpdate {
     const set = changes.filter(({ type }) => type === "set").map(({ node }) => node);
     const removed = changes.filter(({ type }) => type === "remove").map(({ node }) => node);
-    for (const node of set) this.#standIns.delete(this.#endpoints.pathOf(node.key) ?? "");
+    for (const node of set) this.#placeholders.delete(this.#endpoints.pathOf(node.key) ?? "");
     const services = changeOf(this.#services.set(set), this.#services.remove(removed));
     const endpoints = changeOf(this.#endpoints.set(set), [
       ...this.#endpoints.remove(removed),
-      ...this.#endStandIns(removed),
+      ...this.#endPlaceholders(removed),
     ]);
     return {
       ...(services !== undefined && { services: { op: services.op, services: services.items } }),
@@ -84,7 +91,7 @@ export class Registry {
     };
   }
 
-  /** What an event says of files: the end of a directory is that of every known file below it. */
+  /** The changes of files in an event. The removal of a directory is that of every known file below it. */
   changesOf({ action, node, prevNode }: KeysResponse): readonly FileChange[] {
     const removes = action === "delete" || action === "expire" || action === "compareAndDelete";
     if (!removes) return node.dir ? [] : [{ type: "set", node }];
@@ -95,14 +102,15 @@ export class Registry {
     return below.map((key) => ({ type: "remove", node: { key, value: "", modifiedIndex: node.modifiedIndex } }));
   }
 
+  /** Whether a key belongs to endpoints. */
   isEndpoints(key: string): boolean {
     return key.startsWith(`${this.#root}/${endpointsFolder}/`);
   }
 
-  #endStandIns(removed: readonly File[]): readonly Endpoints[] {
+  #endPlaceholders(removed: readonly File[]): readonly Endpoints[] {
     const paths = removed
       .map(({ key }) => this.#services.pathOf(key))
-      .filter((path) => path !== undefined && this.#standIns.delete(path));
+      .filter((path) => path !== undefined && this.#placeholders.delete(path));
     return this.#endpoints.remove(
       paths.map((path) => ({ key: this.#endpoints.keyOf(path ?? ""), value: "", modifiedIndex: 0 })),
     );
@@ -117,10 +125,10 @@ function changeOf<T>(
   return removed.length > 0 ? { op: "remove", items: removed } : undefined;
 }
 
-function bareService(metadata: ObjectMeta): Service {
+function placeholderService(metadata: ObjectMeta): Service {
   return { metadata, spec: { port: 0, protocol: "TCP", sessionAffinity: "None" } };
 }
 
-function bareEndpoints(metadata: ObjectMeta): Endpoints {
+function placeholderEndpoints(metadata: ObjectMeta): Endpoints {
   return { metadata, protocol: "TCP", endpoints: [] };
 }

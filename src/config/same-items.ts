@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { keyOf, type Named } from "./union.js";
 
-/** Whether two states of a source are the same to those who use them: versions alone make no difference. */
+/** Whether two states of a source are the same for their users: versions alone make no difference. */
 export function sameItems(a: readonly Named[], b: readonly Named[]): boolean {
   return isDeepStrictEqual(byKey(a), byKey(b));
 }

@@ -3,27 +3,27 @@ import { show } from "../util/validate.js";
 import { frozenCopy } from "./frozen.js";
 import type { ObjectMeta, Operation } from "./types.js";
 
-/** What all objects of a union have. */
+/** What all objects of a union have: a name. */
 export interface Named {
   readonly metadata: ObjectMeta;
 }
 
 interface Entry<T> {
   readonly item: T;
-  /** What entries are ordered by. */
+  /** The key as bytes: entries are ordered by it. */
   readonly keyBytes: Buffer;
 }
 
-/** The states of all sources, one beside the other: the same key in two sources is there twice. */
+/** The states of all sources, side by side: a key that two sources have is there twice. */
 export class Union<T extends Named> {
   readonly #sources = new Map<string, Source<T>>();
 
-  /** Makes sure that the source is there. Sources are ordered by when they came. */
+  /** Adds a source, if it is not there. Sources keep the order in which they were added. */
   add(source: string): void {
     if (!this.#sources.has(source)) this.#sources.set(source, new Source());
   }
 
-  /** Objects are copied and frozen. @throws {TypeError | UsageError} for a malformed update; nothing is changed then */
+  /** Merges an update into the state of a source. Objects are copied and frozen. @throws {TypeError | UsageError} for a malformed update, which changes nothing */
   merge(source: string, op: Operation, items: readonly T[]): void {
     requireOperation(op);
     const entries = entriesOf(items);
@@ -31,21 +31,28 @@ export class Union<T extends Named> {
     this.#sources.get(source)?.merge(op, entries);
   }
 
-  /** Whether it held anything. */
+  /** Drops the state of a source. Returns whether it had any objects. */
   remove(source: string): boolean {
     const held = (this.#sources.get(source)?.items().length ?? 0) > 0;
     this.#sources.delete(source);
     return held;
   }
 
-  /** A fresh array: sources in order, the keys of each in byte order. */
+  /** All objects: sources in order, the keys of each in byte order. A fresh array. */
   items(): T[] {
     return [...this.#sources.values()].flatMap((source) => source.items());
   }
 
-  /** A snapshot. */
+  /** The objects of each source. A snapshot. */
   bySource(): ReadonlyMap<string, readonly T[]> {
     return new Map([...this.#sources].map(([name, source]) => [name, source.items()]));
+  }
+
+  /** The object of that name from each source that has it. */
+  named(name: string, namespace: string): ReadonlyMap<string, T> {
+    const keyBytes = Buffer.from(keyOf({ metadata: { name, namespace } }));
+    const found = [...this.#sources].map(([source, state]) => [source, state.get(keyBytes)] as const);
+    return new Map(found.flatMap(([source, item]) => (item === undefined ? [] : [[source, item] as const])));
   }
 }
 
@@ -57,7 +64,7 @@ class Source<T> {
     const merged = op === "set" ? [] : [...this.#entries];
     for (const entry of entries) {
       const { at, found } = search(merged, entry.keyBytes);
-      // of two with one key the later one holds
+      // of two with the same key the later one counts
       merged.splice(at, found ? 1 : 0, ...(op === "remove" ? [] : [entry]));
     }
     this.#entries = merged;
@@ -66,9 +73,14 @@ class Source<T> {
   items(): T[] {
     return this.#entries.map(({ item }) => item);
   }
+
+  get(keyBytes: Buffer): T | undefined {
+    const { at, found } = search(this.#entries, keyBytes);
+    return found ? this.#entries[at]?.item : undefined;
+  }
 }
 
-/** Where the entry with that key is, or would be. */
+/** The position of the entry with that key, or where it would be. */
 function search(
   entries: readonly Entry<unknown>[],
   keyBytes: Buffer,
@@ -84,14 +96,14 @@ function search(
   return { at: low, found: false };
 }
 
-/** `namespace/name`: what makes two objects of one source the same. */
+/** `namespace/name`: two objects of one source with the same key are the same object. */
 export function keyOf({ metadata }: Named): string {
   return `${metadata.namespace}/${metadata.name}`;
 }
 
 function entriesOf<T extends Named>(items: readonly T[]): readonly Entry<T>[] {
   if (!Array.isArray(items))
-    throw new UsageError("ERR_ARGUMENT", `an update must hold an array of objects, got ${show(items)}`);
+    throw new UsageError("ERR_ARGUMENT", `an update must have an array of objects, got ${show(items)}`);
   return items.map((each: T, i) => {
     requireNamed(each, i);
     const item = frozenCopy(each);
@@ -108,11 +120,11 @@ function requireNamed(item: unknown, i: number): void {
   if (typeof named?.name === "string" && typeof named.namespace === "string") return;
   throw new UsageError(
     "ERR_ARGUMENT",
-    `object ${String(i)} of an update must have metadata with the texts name and namespace`,
+    `object ${String(i)} of an update must have metadata with the strings name and namespace`,
   );
 }
 
-/** A TypeError, as the registry's protocol has it, with our code. */
+/** Refuses with a TypeError, as specified for `send`, that has our code. */
 function requireOperation(op: unknown): asserts op is Operation {
   if (op === "set" || op === "add" || op === "remove") return;
   throw Object.assign(new TypeError('the op of an update must be "set", "add" or "remove"'), { code: "ERR_ARGUMENT" });

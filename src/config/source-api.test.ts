@@ -2,72 +2,17 @@ import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { ClusterError, EndpointError, UsageError } from "../util/errors.js";
 import { endpoints, service, showEndpoints, showService } from "./test-kit/config-objects.js";
+import { ScriptedLister, type Step } from "./test-kit/scripted-lister.js";
 import {
   SourceAPI,
   type Endpoints,
   type EndpointsUpdate,
-  type ListerWatcher,
-  type Listing,
   type Service,
   type ServiceUpdate,
   type SourceAPIOptions,
   type UpdateSink,
   type WatchEvent,
 } from "./index.js";
-
-type Step<T> = { readonly list: Listing<T> | Error } | { readonly watch: readonly (WatchEvent<T> | Error | "hang")[] };
-
-/** Answers by a script, and writes down what it was asked; after the script it hangs. */
-class Scripted<T> implements ListerWatcher<T> {
-  readonly asked: string[] = [];
-  readonly at: number[] = [];
-  #steps: readonly Step<T>[];
-  #waiting: (() => void)[] = [];
-
-  constructor(...steps: readonly Step<T>[]) {
-    this.#steps = steps;
-  }
-
-  async list(): Promise<Listing<T>> {
-    const step = this.#next("list");
-    if (step === undefined) return hang();
-    assert.ok("list" in step, `a list was asked for, not ${JSON.stringify(step)}`);
-    if (step.list instanceof Error) throw step.list;
-    return step.list;
-  }
-
-  async *watch({
-    resourceVersion,
-  }: {
-    readonly resourceVersion: string;
-  }): AsyncGenerator<WatchEvent<T>, void, undefined> {
-    const step = this.#next(`watch ${resourceVersion}`);
-    if (step === undefined) return hang();
-    assert.ok("watch" in step, `a watch was asked for, not ${JSON.stringify(step)}`);
-    for (const event of step.watch) {
-      if (event instanceof Error) throw event;
-      if (event === "hang") return hang();
-      yield event;
-    }
-  }
-
-  async askedTimes(count: number): Promise<void> {
-    while (this.asked.length < count) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-  }
-
-  #next(what: string): Step<T> | undefined {
-    this.asked.push(what);
-    this.at.push(performance.now());
-    for (const resolve of this.#waiting.splice(0)) resolve();
-    const [step, ...others] = this.#steps;
-    this.#steps = others;
-    return step;
-  }
-}
-
-function hang(): Promise<never> {
-  return new Promise(() => undefined);
-}
 
 class Sink<U> implements UpdateSink<U> {
   readonly source = "api";
@@ -94,19 +39,19 @@ class Sink<U> implements UpdateSink<U> {
 
 interface Running {
   readonly source: SourceAPI;
-  readonly services: Scripted<Service>;
+  readonly services: ScriptedLister<Service>;
   readonly sent: readonly string[];
   readonly sentEndpoints: readonly string[];
 }
 
-function run(t: TestContext, services: Scripted<Service>, options: Partial<SourceAPIOptions> = {}): Running {
+function run(t: TestContext, services: ScriptedLister<Service>, options: Partial<SourceAPIOptions> = {}): Running {
   const serviceSink = new Sink<ServiceUpdate>(({ op, services: items }) => [op, ...items.map(showService)].join(" "));
   const endpointsSink = new Sink<EndpointsUpdate>(({ op, endpoints: items }) =>
     [op, ...items.map(showEndpoints)].join(" "),
   );
   const source = new SourceAPI({
     services,
-    endpoints: new Scripted<Endpoints>({ list: { items: [], resourceVersion: "1" } }),
+    endpoints: new ScriptedLister<Endpoints>({ list: { items: [], resourceVersion: "1" } }),
     periodMs: 30,
     reconnectMs: 10,
     serviceSink,
@@ -129,7 +74,7 @@ function failure(fields: { readonly name?: string; readonly code?: string; reado
 }
 
 test("config 40: added, deleted, and the end of the stream: no list, and the next watch is from the last version", async (t) => {
-  const services = new Scripted<Service>(emptyAt1, {
+  const services = new ScriptedLister<Service>(emptyAt1, {
     watch: [
       { type: "ADDED", object: versioned("bar:80", "2") },
       { type: "DELETED", object: versioned("bar:80", "2") },
@@ -142,7 +87,7 @@ test("config 40: added, deleted, and the end of the stream: no list, and the nex
 });
 
 test("config 41: without a version it lists, sends all, and watches from the list's version", async (t) => {
-  const services = new Scripted<Service>({ list: { items: [service("bar:80")], resourceVersion: "2" } });
+  const services = new ScriptedLister<Service>({ list: { items: [service("bar:80")], resourceVersion: "2" } });
   const { source, sent } = run(t, services);
   await services.askedTimes(2);
   await source.synced;
@@ -151,7 +96,7 @@ test("config 41: without a version it lists, sends all, and watches from the lis
 });
 
 test("config 42: after a watch that failed it lists again, and sends only what differs", async (t) => {
-  const services = new Scripted<Service>(
+  const services = new ScriptedLister<Service>(
     emptyAt1,
     { watch: [{ type: "MODIFIED", object: versioned("bar:80", "2") }, failure()] },
     { list: { items: [versioned("bar:80", "2")], resourceVersion: "5" } },
@@ -174,7 +119,7 @@ const timeouts: Readonly<Record<string, Error>> = {
 };
 for (const [what, error] of Object.entries(timeouts)) {
   test(`config 43: a watch that timed out is begun again at the same version: ${what}`, async (t) => {
-    const services = new Scripted<Service>(emptyAt1, { watch: [error] });
+    const services = new ScriptedLister<Service>(emptyAt1, { watch: [error] });
     run(t, services);
     await services.askedTimes(3);
     assert.deepEqual(services.asked, ["list", "watch 1", "watch 1"]);
@@ -182,7 +127,7 @@ for (const [what, error] of Object.entries(timeouts)) {
 }
 
 test("config 44: a list that failed is neither an update nor a watch; it is tried again after the period", async (t) => {
-  const services = new Scripted<Service>({ list: failure() }, { list: failure() }, emptyAt1);
+  const services = new ScriptedLister<Service>({ list: failure() }, { list: failure() }, emptyAt1);
   const warnings: string[] = [];
   const { sent } = run(t, services, { onWarning: ({ message }) => warnings.push(message) });
   await services.askedTimes(2);
@@ -202,7 +147,7 @@ test("config 45: after an error event, an unknown type, or a status in place of 
     { type: "MODIFIED", object: { kind: "Status", metadata: {}, message: "gone" } },
   ];
   for (const event of bad) {
-    const services: Scripted<Service> = new Scripted<Service>(
+    const services: ScriptedLister<Service> = new ScriptedLister<Service>(
       emptyAt1,
       { watch: [event as WatchEvent<Service>] },
       { list: { items: [service("bar:80")], resourceVersion: "7" } },
@@ -216,14 +161,16 @@ test("config 45: after an error event, an unknown type, or a status in place of 
 });
 
 test("an event without an object ends the stream, and the version is kept", async (t) => {
-  const services = new Scripted<Service>(emptyAt1, { watch: [{ type: "ADDED" } as unknown as WatchEvent<Service>] });
+  const services = new ScriptedLister<Service>(emptyAt1, {
+    watch: [{ type: "ADDED" } as unknown as WatchEvent<Service>],
+  });
   run(t, services);
   await services.askedTimes(3);
   assert.deepEqual(services.asked, ["list", "watch 1", "watch 1"]);
 });
 
 test("an object without a version is sent, and then listed anew", async (t) => {
-  const services = new Scripted<Service>(
+  const services = new ScriptedLister<Service>(
     emptyAt1,
     { watch: [{ type: "ADDED", object: service("bar:80") }, "hang"] },
     { list: { items: [service("bar:80")], resourceVersion: "3" } },
@@ -235,10 +182,10 @@ test("an object without a version is sent, and then listed anew", async (t) => {
 });
 
 test("a stream that delivered something is opened again at once, one that did not after a pause", async (t) => {
-  const quick = new Scripted<Service>(emptyAt1, { watch: [{ type: "ADDED", object: versioned("bar", "2") }] });
+  const quick = new ScriptedLister<Service>(emptyAt1, { watch: [{ type: "ADDED", object: versioned("bar", "2") }] });
   run(t, quick, { periodMs: 60_000, reconnectMs: 60_000 });
   await quick.askedTimes(3);
-  const slow = new Scripted<Service>(emptyAt1, { watch: [] }, { watch: [] });
+  const slow = new ScriptedLister<Service>(emptyAt1, { watch: [] }, { watch: [] });
   run(t, slow, { periodMs: 60_000, reconnectMs: 40 });
   await slow.askedTimes(4);
   const [, first = 0, second = 0, third = 0] = slow.at;
@@ -246,9 +193,9 @@ test("a stream that delivered something is opened again at once, one that did no
 });
 
 test("config 46: while services fail, endpoints flow on", async (t) => {
-  const services = new Scripted<Service>(...Array.from({ length: 1_000 }, () => ({ list: failure() })));
+  const services = new ScriptedLister<Service>(...Array.from({ length: 1_000 }, () => ({ list: failure() })));
   const foo = { ...endpoints("foo 1.1.1.1:80"), metadata: { name: "foo", namespace: "", resourceVersion: "2" } };
-  const endpointsApi = new Scripted<Endpoints>(
+  const endpointsApi = new ScriptedLister<Endpoints>(
     { list: { items: [], resourceVersion: "1" } },
     { watch: [{ type: "ADDED", object: foo }] },
     { watch: ["hang"] },
@@ -264,13 +211,13 @@ test("config 46: while services fail, endpoints flow on", async (t) => {
 });
 
 test("config 47: a closed source ends although its API hangs, and asks for nothing more", async (t) => {
-  const services = new Scripted<Service>(emptyAt1, { watch: ["hang"] });
+  const services = new ScriptedLister<Service>(emptyAt1, { watch: ["hang"] });
   const { source } = run(t, services);
   await services.askedTimes(2);
   await Promise.all([source.close(), source.close()]);
   assert.equal(await source.closed, undefined);
   assert.equal(services.asked.length, 2);
-  const never = new Scripted<Service>(emptyAt1);
+  const never = new ScriptedLister<Service>(emptyAt1);
   const reason = new Error("not today");
   const aborted = run(t, never, { signal: AbortSignal.abort(reason) }).source;
   assert.equal(await aborted.closed, undefined);
@@ -280,7 +227,7 @@ test("config 47: a closed source ends although its API hangs, and asks for nothi
 
 test("a sink that takes nothing more ends the source, with its error", async (t) => {
   const error = new UsageError("ERR_CLOSED", "closed");
-  const { source } = run(t, new Scripted<Service>(emptyAt1), {
+  const { source } = run(t, new ScriptedLister<Service>(emptyAt1), {
     serviceSink: {
       source: "api",
       send: () => Promise.reject(error),
@@ -292,18 +239,21 @@ test("a sink that takes nothing more ends the source, with its error", async (t)
   await assert.rejects(source.synced, error);
 });
 
-test("a warning handler that throws ends the source", async (t) => {
-  const error = new Error("enough");
-  const { source } = run(t, new Scripted<Service>({ list: failure() }), {
+test("source API: a warning handler that throws does not end the source", async (t) => {
+  const warnings: string[] = [];
+  t.mock.method(process, "emitWarning", (text: string) => warnings.push(text));
+  const services = new ScriptedLister<Service>({ list: failure() }, emptyAt1);
+  const { source } = run(t, services, {
     onWarning: () => {
-      throw error;
+      throw new Error("enough");
     },
   });
-  assert.equal(await source.closed, error);
+  await source.synced;
+  assert.ok(warnings.includes("options.onWarning threw: enough"), warnings.join());
 });
 
-test("bad options are refused", () => {
-  for (const bad of [{}, { periodMs: 0 }, { nonsense: 1 }]) {
+test("source API: bad options are refused, and so are missing ones (FF48)", () => {
+  for (const bad of [undefined, null, {}, { periodMs: 0 }, { nonsense: 1 }]) {
     assert.throws(() => new SourceAPI(bad as unknown as SourceAPIOptions), { code: "ERR_ARGUMENT" });
   }
 });

@@ -4,63 +4,73 @@ import { frozenCopy } from "./frozen.js";
 import type { ObjectMeta } from "./types.js";
 import type { Named } from "./union.js";
 
+/** A file of the registry. */
 export type File = Pick<KeyNode, "key" | "value" | "modifiedIndex">;
 
-/** The objects of one kind, by their path below the folder of that kind. */
-export class Shelf<T extends Named> {
-  readonly #folder: string;
-  readonly #decode: (text: string, origin: TextOrigin) => T;
-  readonly #bare: (metadata: ObjectMeta) => T;
+/** What is special about the objects of one kind. */
+export interface ObjectKind<T> {
+  /** The folder of their files, with a final "/". */
+  readonly folder: string;
+  readonly decode: (text: string, origin: TextOrigin) => T;
+  /** Makes an object of which only the name is known. */
+  readonly placeholder: (metadata: ObjectMeta) => T;
+}
+
+/** The objects of one kind, decoded, by their path below the folder of that kind. */
+export class DecodedObjects<T extends Named> {
+  readonly #kind: ObjectKind<T>;
   readonly #onUndecodable: (key: string, error: unknown) => void;
   #items = new Map<string, T>();
 
-  constructor(
-    folder: string,
-    decode: (text: string, origin: TextOrigin) => T,
-    bare: (metadata: ObjectMeta) => T,
-    onUndecodable: (key: string, error: unknown) => void,
-  ) {
-    this.#folder = folder;
-    this.#decode = decode;
-    this.#bare = bare;
+  /** @param onUndecodable called with each file that cannot be decoded; must not throw */
+  constructor(kind: ObjectKind<T>, onUndecodable: (key: string, error: unknown) => void) {
+    this.#kind = kind;
     this.#onUndecodable = onUndecodable;
   }
 
+  /** All objects. A fresh array. */
   items(): T[] {
     return [...this.#items.values()];
   }
 
+  /** Their paths: `name` or `namespace/name`. */
   paths(): readonly string[] {
     return [...this.#items.keys()];
   }
 
+  /** Their keys in etcd. */
   keys(): readonly string[] {
     return this.paths().map((path) => this.keyOf(path));
   }
 
+  /** The key of a path. */
   keyOf(path: string): string {
-    return `${this.#folder}${path}`;
+    return `${this.#kind.folder}${path}`;
   }
 
-  /** `name` or `namespace/name`; undefined for keys that are no object of this kind. */
+  /** The path of a key; undefined for keys that do not belong to an object of this kind. */
   pathOf(key: string): string | undefined {
-    if (!key.startsWith(this.#folder)) return undefined;
-    const path = key.slice(this.#folder.length);
+    if (!key.startsWith(this.#kind.folder)) return undefined;
+    const path = key.slice(this.#kind.folder.length);
     return path !== "" && path.split("/").length <= 2 ? path : undefined;
   }
 
+  /** Whether there is an object of that path. */
   has(path: string): boolean {
     return this.#items.has(path);
   }
 
+  /** Puts an object in, over another one of that path. */
   put(path: string, item: T): void {
     this.#items.set(path, frozenCopy(item));
   }
 
+  /** Takes an object out. */
   delete(path: string): void {
     this.#items.delete(path);
   }
 
+  /** Takes a whole listing in place of what was known. A file that cannot be decoded keeps its last object. */
   replace(nodes: readonly KeyNode[]): void {
     const before = this.#items;
     this.#items = new Map();
@@ -72,7 +82,7 @@ export class Shelf<T extends Named> {
     }
   }
 
-  /** What could be decoded. */
+  /** Takes in files that came or changed. Returns the objects that could be decoded. */
   set(nodes: readonly File[]): readonly T[] {
     return nodes.flatMap((node) => {
       const path = this.pathOf(node.key);
@@ -83,12 +93,12 @@ export class Shelf<T extends Named> {
     });
   }
 
-  /** What went: as it was known, else as its last text says, else only its name. */
+  /** Takes out files that went. Returns their objects as they were known, else as the last text says, else placeholders. */
   remove(nodes: readonly File[]): readonly T[] {
     return nodes.flatMap((node) => {
       const path = this.pathOf(node.key);
       if (path === undefined) return [];
-      const item = this.#items.get(path) ?? this.#tryDecode(path, node) ?? this.#bare(metaOf(path));
+      const item = this.#items.get(path) ?? this.#tryDecode(path, node) ?? this.#kind.placeholder(metaOf(path));
       this.#items.delete(path);
       return [item];
     });
@@ -112,12 +122,12 @@ export class Shelf<T extends Named> {
   }
 
   #decoded(path: string, { key, value, modifiedIndex }: File): T {
-    const item = this.#decode(value, { key, modifiedIndex });
+    const item = this.#kind.decode(value, { key, modifiedIndex });
     return frozenCopy({ ...item, metadata: { ...item.metadata, ...metaOf(path) } });
   }
 }
 
-/** The namespace is "" where the path has none. */
+/** The metadata that a path gives; the namespace is "" if the path has none. */
 export function metaOf(path: string): ObjectMeta {
   const slash = path.indexOf("/");
   return { name: path.slice(slash + 1), namespace: path.slice(0, Math.max(0, slash)) };

@@ -1,22 +1,29 @@
 import {
-  EtcdError,
   isIndexCleared,
   keysOf,
   Mirror,
-  ResponseError,
+  SdkError,
+  UsageError,
   type KeysAPI,
   type KeysClient,
   type KeysResponse,
   type MirrorUpdate,
 } from "../core/index.js";
+import { Backoff } from "../util/backoff.js";
+import { safeCallback } from "../util/callback.js";
+import { noop } from "../util/deferred.js";
+import { choice, optional, requireFields, type Check, type Checks } from "../util/fields.js";
+import { Handle, type Running } from "../util/handle.js";
 import { log } from "../util/log.js";
-import { linkSignal, maxTimerMs, sleep } from "../util/signals.js";
+import { retry } from "../util/retry.js";
+import { linkSignal, maxTimerMs } from "../util/signals.js";
+import { StalledWarning } from "../util/stalled-warning.js";
 import {
   badArgument,
   requireFunction,
+  requireKeysClient,
   requireMs,
   requireName,
-  requireOptions,
   requireSignal,
   requireText,
 } from "../util/validate.js";
@@ -26,41 +33,57 @@ import { readTree } from "./read-tree.js";
 import { endpointsFolder, Registry, type RegistryUpdate } from "./registry.js";
 import { requireSink } from "./require-sink.js";
 import { sameItems } from "./same-items.js";
-import { SourceLoop, type RunningLoop } from "./source-loop.js";
 import type { Endpoints, EndpointsUpdate, Service, ServiceUpdate, UpdateSink, Warning } from "./types.js";
 
+/** How to feed configs from a registry in etcd. */
 export interface ConfigSourceEtcdOptions {
+  /** The client of the cluster, or its keys. */
   readonly client: KeysClient;
+  /** Where the services go: `channel()` of a `ServiceConfig`. */
   readonly services: UpdateSink<ServiceUpdate>;
+  /** Where the endpoints go: `channel()` of an `EndpointsConfig`. */
   readonly endpoints: UpdateSink<EndpointsUpdate>;
   /** The directory of the registry; need not exist. @default "/registry/services" */
   readonly root?: string | undefined;
-  /** Longest pause before a failure is tried again, in ms. @default 2000 */
+  /** Longest pause after a failure, in ms. @default 2000 */
   readonly retryMs?: number | undefined;
   /** How often everything is read again although no event was missed, in ms; 0 for never. @default 30000 */
   readonly resyncMs?: number | undefined;
-  /** Whether reading again sends what it found only where that differs, or always. @default "diff" */
+  /** Whether reading again sends only what differs (`diff`), or everything (`always`). @default "diff" */
   readonly resync?: "diff" | "always" | undefined;
-  /** @default {@link jsonCodec} */
+  /** How objects are stored. @default {@link jsonCodec} */
   readonly codec?: Codec | undefined;
   /** Closes the source when it aborts. */
   readonly signal?: AbortSignal | undefined;
-  /** Told of texts that cannot be decoded and of failures that are tried again. If it throws, that ends the source. */
+  /** Called with texts that cannot be decoded, and with failures that are tried again. */
   readonly onWarning?: ((warning: Warning) => void) | undefined;
 }
 
 /** What a registry in etcd holds. */
 export interface RegistryListing {
+  /** All services. */
   readonly services: Service[];
-  /** One of each service at least: one without addresses where etcd holds none. */
+  /** All endpoints; also those of services without any in etcd, with no address. */
   readonly endpoints: Endpoints[];
   /** etcd's index of the read. */
   readonly index: number;
 }
 
 /**
- * Feeds the services and endpoints of a registry in etcd into two configs: all of them first, then every change. It
- * survives outages and cleared history, keeps what it had meanwhile, and starts at once.
+ * Feeds the services and endpoints of a registry in etcd into two configs: first all of them, then every change. It starts
+ * at once. Through an outage it keeps what it had; after an outage, after cleared history, and after the cluster has
+ * started over, it reads everything again and sends the difference.
+ *
+ * @example
+ * const services = new ServiceConfig();
+ * const endpoints = new EndpointsConfig();
+ * endpoints.registerHandler((all) => console.log(all));
+ * await using source = new ConfigSourceEtcd({
+ *   client,
+ *   services: services.channel("etcd"),
+ *   endpoints: endpoints.channel("etcd"),
+ * });
+ * await source.synced;
  */
 export class ConfigSourceEtcd implements AsyncDisposable {
   readonly #keys: KeysAPI;
@@ -68,13 +91,22 @@ export class ConfigSourceEtcd implements AsyncDisposable {
   readonly #codec: Codec;
   readonly #options: ConfigSourceEtcdOptions;
   readonly #registry: Registry;
-  readonly #loop: SourceLoop;
+  readonly #warnUser: (warning: Warning) => void;
+  readonly #stalled: StalledWarning;
+  readonly #handle: Handle;
 
   /** @throws {UsageError} for a bad option */
   constructor(options: ConfigSourceEtcdOptions) {
-    requireEtcdOptions(options);
+    requireFields("options", options, etcdChecks);
     const { client, root = "/registry/services", codec = jsonCodec, signal } = options;
     this.#options = { ...options };
+    this.#warnUser = safeCallback("options.onWarning", options.onWarning);
+    this.#stalled = new StalledWarning({
+      owner: client,
+      what: `the source of ${root}`,
+      hint: "pass onWarning to ConfigSourceEtcd to handle this",
+      isHeard: options.onWarning !== undefined,
+    });
     this.#keys = keysOf(client);
     // checks the root
     this.#keys.watcher(root);
@@ -85,22 +117,22 @@ export class ConfigSourceEtcd implements AsyncDisposable {
       .join("");
     this.#codec = codec;
     this.#registry = this.#newRegistry();
-    this.#loop = new SourceLoop("source", signal, (loop) => this.#run(loop));
+    this.#handle = new Handle("the source", { signal, run: (running) => this.#run(running) });
   }
 
-  /** Resolves when all handlers have had the first state. Rejects when the source ends before that. */
+  /** Resolves when all handlers have had the first state. Rejects if the source ends before. */
   get synced(): Promise<void> {
-    return this.#loop.synced;
+    return this.#handle.ready;
   }
 
-  /** Resolves when the source is over: to undefined after `close` or an abort, else to the error that ended it, such as a closed client or sink. */
+  /** Resolves when the source is over: to undefined after `close()` or an abort, else to the error that ended it, such as a closed client or sink. */
   get closed(): Promise<unknown> {
-    return this.#loop.closed;
+    return this.#handle.closed;
   }
 
   /**
-   * Reads the registry once, beside what the source does by itself. Texts that cannot be decoded are warned of and left
-   * out; a registry that does not exist is an empty one.
+   * Reads the registry once, by quorum, independent of the source's own loop. Texts that cannot be decoded are left out
+   * with a warning. A registry that does not exist is empty.
    *
    * @throws {ConfigError} `ERR_NOT_DIRECTORY`: the root is a file
    * @throws {EtcdError | ClusterError | ResponseError} as `KeysAPI.get`
@@ -133,42 +165,53 @@ export class ConfigSourceEtcd implements AsyncDisposable {
     return { ...endpoints, metadata: { ...endpoints.metadata, name, namespace } };
   }
 
-  /** Takes an event as if the source had received it, and resolves when all handlers are done with what it changed. Rejects as `send` of a sink does. */
+  /** Takes in an event as if the source had received it. Resolves when all handlers are done with it; rejects as `send` of a sink does. */
   async processChange(event: KeysResponse): Promise<void> {
     await this.#send(this.#registry.apply(this.#registry.changesOf(event)));
   }
 
-  /** As {@link processChange}, of endpoints only. */
+  /** The same as {@link processChange}, for endpoints only. */
   async processEndpointResponse(event: KeysResponse): Promise<void> {
     const changes = this.#registry.changesOf(event).filter(({ node }) => this.#registry.isEndpoints(node.key));
     await this.#send(this.#registry.apply(changes));
   }
 
-  /** Ends the source; what it delivered stays in the configs. Idempotent. */
+  /** Ends the source; what it has delivered stays in the configs. Idempotent. */
   close(): Promise<void> {
-    return this.#loop.close();
+    return this.#handle.close();
   }
 
+  /** The same as {@link close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  async #run({ signal, synced, fail }: RunningLoop): Promise<never> {
+  async #run({ signal, ready, fail }: Running<void>): Promise<never> {
     const { retryMs = 2_000, resyncMs = 30_000 } = this.#options;
+    const minRetryMs = Math.min(100, retryMs);
     const mirror = new Mirror(this.#keys, this.#root === "" ? "/" : this.#root, {
-      minRetryMs: Math.min(100, retryMs),
+      minRetryMs,
       maxRetryMs: retryMs,
       onError: (error) => {
-        this.#warn(
-          isIndexCleared(error) ? "history was cleared, reading again" : "etcd did not answer, trying again",
-          error,
-        );
+        this.#stalled.failed(error);
+        this.#warn(isIndexCleared(error) ? "history was cleared, reading again" : "etcd failed, trying again", error);
       },
     });
+    const persistence = {
+      signal,
+      backoff: new Backoff(minRetryMs, retryMs),
+      // what etcd refuses is tried again for ever: rights may be granted later
+      isTransient: (error: unknown) => error instanceof SdkError && !(error instanceof UsageError),
+      onFailure: (error: unknown) => {
+        this.#warn("etcd refused, trying again", error);
+      },
+      stalled: this.#stalled,
+    };
     let isFirst = true;
     let resyncAt = Infinity;
+    this.#stalled.start();
     for (;;) {
-      const update = await this.#next(mirror, resyncAt, signal);
+      const update = await retry(() => nextBefore(resyncAt, mirror, signal), persistence);
       if (update === undefined) {
         mirror.resync();
         resyncAt = Infinity;
@@ -178,35 +221,9 @@ export class ConfigSourceEtcd implements AsyncDisposable {
       const sent = this.#send(
         update.kind === "list" ? this.#listed(mirror, update, isFirst) : this.#registry.apply(update.changes),
       );
-      sent.then(isFirst ? synced : () => undefined, fail);
+      sent.then(isFirst ? ready : noop, fail);
       isFirst = false;
       if (update.kind === "list" && resyncMs > 0) resyncAt = performance.now() + resyncMs;
-    }
-  }
-
-  /** The next update, or undefined when it is time to read again. What etcd refuses is asked again for ever: rights may be given later. */
-  async #next(mirror: Mirror, resyncAt: number, signal: AbortSignal): Promise<MirrorUpdate | undefined> {
-    for (;;) {
-      const link = linkSignal(signal);
-      const ms = Math.max(0, resyncAt - performance.now());
-      const timer =
-        ms <= maxTimerMs
-          ? setTimeout(() => {
-              link.abort(timeToResync);
-            }, ms)
-          : undefined;
-      try {
-        return await mirror.next(link.signal);
-      } catch (error) {
-        signal.throwIfAborted();
-        if (error === timeToResync) return undefined;
-        if (!(error instanceof EtcdError || error instanceof ResponseError)) throw error;
-        this.#warn("etcd refused, trying again", error);
-      } finally {
-        clearTimeout(timer);
-        link.unlink();
-      }
-      await sleep(this.#options.retryMs ?? 2_000, signal);
     }
   }
 
@@ -236,45 +253,47 @@ export class ConfigSourceEtcd implements AsyncDisposable {
 
   #warn(message: string, error: unknown, key?: string): void {
     log.config("%s: %s %s", this.#root, message, key ?? "");
-    this.#options.onWarning?.({ message, error, ...(key !== undefined && { key }) });
+    this.#warnUser({ message, error, ...(key !== undefined && { key }) });
+  }
+}
+
+/**
+ * The next update, or undefined when it is time to read again, by `performance.now()`. Waits for `next` itself, also after
+ * the abort: the mirror takes one call at a time.
+ */
+async function nextBefore(atMs: number, mirror: Mirror, signal: AbortSignal): Promise<MirrorUpdate | undefined> {
+  const link = linkSignal(signal);
+  const ms = Math.max(0, atMs - performance.now());
+  const timer = ms <= maxTimerMs ? setTimeout(link.abort, ms, timeToResync) : undefined;
+  try {
+    return await mirror.next(link.signal);
+  } catch (error) {
+    if (error === timeToResync) return undefined;
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    link.unlink();
   }
 }
 
 const timeToResync = Symbol("time to resync");
 
-function requireEtcdOptions(options: ConfigSourceEtcdOptions): void {
-  requireOptions("options", options, optionNames);
-  const {
-    services,
-    endpoints,
-    root = "",
-    retryMs = 2_000,
-    resyncMs = 0,
-    resync = "diff",
-    codec,
-    signal,
-    onWarning,
-  } = options;
-  requireSink("options.services", services);
-  requireSink("options.endpoints", endpoints);
-  requireText("options.root", root);
-  requireMs("options.retryMs", retryMs);
-  if (resyncMs !== 0) requireMs("options.resyncMs", resyncMs);
-  if (!["diff", "always"].includes(resync)) badArgument('options.resync must be "diff" or "always"');
-  if (codec !== undefined && typeof codec.decodeService !== "function") badArgument("options.codec must be a codec");
-  requireSignal("options.signal", signal);
-  requireFunction("options.onWarning", onWarning);
-}
+const requireCodec: Check = (what, value) => {
+  const isCodec = typeof value === "object" && value !== null && "decodeService" in value && "decodeEndpoints" in value;
+  if (!isCodec) badArgument(`${what} must be a codec, such as jsonCodec`);
+};
 
-const optionNames: ReadonlySet<string> = new Set<keyof ConfigSourceEtcdOptions>([
-  "client",
-  "services",
-  "endpoints",
-  "root",
-  "retryMs",
-  "resyncMs",
-  "resync",
-  "codec",
-  "signal",
-  "onWarning",
-]);
+const etcdChecks: Checks<ConfigSourceEtcdOptions> = {
+  client: requireKeysClient,
+  services: requireSink,
+  endpoints: requireSink,
+  root: optional(requireText),
+  retryMs: optional(requireMs),
+  resyncMs: (what, value) => {
+    if (value !== undefined && value !== 0) requireMs(what, value);
+  },
+  resync: choice("diff", "always"),
+  codec: optional(requireCodec),
+  signal: requireSignal,
+  onWarning: requireFunction,
+};
