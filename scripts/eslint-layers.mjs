@@ -24,7 +24,7 @@ const table = [
   ["discovery/*", ["core/index", "agent/index", "util/*"]],
   ["config/*", ["core/index", "agent/index", "util/*"]],
   ["consul/*", ["http/*", "http/got/*", "agent/index", "election/(lock|candidate|errors)*", "util/*"]],
-  ["lock/*", ["core/index", "election/(lock|candidate|errors)*", "util/*"]],
+  ["lock/*", ["core/index", "election/(lock|candidate|errors|etcd)*", "util/*"]],
   ["server/*", ["type http/exchange", "type core/(types|call|keys-store)", "core/wire/*", "util/*"]],
   ["v3/*", ["type http/exchange", "type core/(types|call|keys-store)", "server/answers", "util/*"]],
   // The fake's transport keeps limits and signals as the others do, by the same class.

@@ -4,6 +4,7 @@ import { agentCalls } from "./agent.js";
 import { catalogCalls } from "./catalog.js";
 import { Connection } from "./connection.js";
 import { kvCalls } from "./kv.js";
+import { sendLocksAhead } from "./locks.js";
 import { resolveOptions, type ConsulOptions, type Logger } from "./options.js";
 import { sessionCalls } from "./session.js";
 import { sessionLocks } from "./session-lock.js";
@@ -12,7 +13,7 @@ import type { ConsulClient } from "./types.js";
 /** Makes a client of one Consul agent, with leader election. Does no I/O. @throws {UsageError} for a bad option */
 export function createConsulClient(options: ConsulOptions = {}): ConsulClient {
   const connection = new Connection(resolveOptions(options));
-  return Object.freeze({
+  const client = Object.freeze({
     ...agentCalls(connection),
     ...catalogCalls(connection),
     ...kvCalls(connection),
@@ -22,6 +23,8 @@ export function createConsulClient(options: ConsulOptions = {}): ConsulClient {
     close: connection.close.bind(connection),
     [Symbol.asyncDispose]: connection.close.bind(connection),
   });
+  sendLocksAhead(client, connection.ahead);
+  return client;
 }
 
 function logged(candidate: Candidate, logger: Logger): Candidate {

@@ -10,6 +10,7 @@ export {
   type ConsulErrorCode,
   type RequestErrorFields,
 } from "./errors.js";
+export { createConsulLocks, type ConsulLocksOptions } from "./locks.js";
 export type { ConsulOptions, Logger } from "./options.js";
 export {
   SESSION_DELETE,
@@ -46,3 +47,4 @@ export type {
   LeaderSession,
   SignalOptions,
 } from "../election/lock.js";
+export type { HeldLock, LockOptions, Locks, Semaphore, SemaphoreOptions } from "../election/locks.js";

@@ -9,7 +9,7 @@ import { abortable, linkSignal, onAbort, sleep, untilAborted } from "../util/sig
 import { StalledWarning } from "../util/stalled-warning.js";
 import { electionRetry, KeptSession, type Reports } from "./candidate-session.js";
 import { newTerm, type Term } from "./candidate-term.js";
-import { asError, ElectionError, isError, isFinal, isLost, lost, resigned } from "./errors.js";
+import { asError, ElectionError, isError, isFinal, isLost, lost, resigned, TakenError } from "./errors.js";
 import { checkedSignal } from "./lock-config.js";
 import { backoffFor } from "./lock-contact.js";
 import type {
@@ -29,10 +29,24 @@ const maxCooldownMs = 30_000;
 /** How far a reader of `changes` may be behind before it misses the oldest. */
 const maxBacklog = 100;
 
+/** How long to try for the lock. */
+export interface AcquirePolicy {
+  /** Whether to give up when somebody else has it. The participation then ends with a `TakenError`. */
+  readonly once: boolean;
+  /** What ends the participation, before it has the lock. */
+  readonly isFinal: (error: unknown) => boolean;
+}
+
 /** What a {@link Participation} needs. */
 export interface ParticipationOptions {
   /** See `LockProvider.owner`. */
   readonly owner: object;
+  /** What it is, for the warning that it gets nowhere. */
+  readonly what: string;
+  /** What to do about such a warning. */
+  readonly hint: string;
+  /** Absent: an election, which goes on for ever. */
+  readonly acquiring?: AcquirePolicy;
   readonly lock: Lock;
   readonly config: Leadership;
   readonly asLeader: AsLeader;
@@ -41,6 +55,7 @@ export interface ParticipationOptions {
 
 /** The loop of an election: one session after the other, and within each of them one term after the other. */
 export class Participation implements LeaderSession {
+  readonly #acquiring: AcquirePolicy;
   readonly #lock: Lock;
   readonly #config: Leadership;
   readonly #asLeader: AsLeader;
@@ -66,13 +81,23 @@ export class Participation implements LeaderSession {
   #cooldownMs: number;
   #notBeforeMs = 0;
 
-  constructor({ owner, lock, config, asLeader, signal }: ParticipationOptions) {
+  constructor({ owner, what, hint, acquiring, lock, config, asLeader, signal }: ParticipationOptions) {
+    this.#acquiring = acquiring ?? { once: false, isFinal };
     this.#lock = lock;
     this.#config = config;
     this.#asLeader = asLeader;
     this.#cooldownMs = config.cooldownMs;
-    this.#stalled = new StalledWarning(this.#stalledOptions(owner));
-    this.#handle = new Handle(`the participation in the election of "${config.key}"`, {
+    const isHeard = (): boolean => this.#isHeard;
+    this.#stalled = new StalledWarning({
+      owner,
+      what,
+      hint,
+      // somebody may begin to listen at any time
+      get isHeard() {
+        return isHeard();
+      },
+    });
+    this.#handle = new Handle(what, {
       signal,
       run: (running) => this.#contestForever(running.signal, running.ready),
       release: () => {
@@ -140,7 +165,7 @@ export class Participation implements LeaderSession {
         });
       } catch (error) {
         signal.throwIfAborted();
-        if (isFinal(error)) throw error;
+        if (this.#acquiring.isFinal(error)) throw error;
         this.#reports.onFailure(error);
         ready();
         await sleep(backoff.next(), signal);
@@ -172,9 +197,11 @@ export class Participation implements LeaderSession {
 
   /** Waits for the lock. */
   async #acquire(kept: KeptSession): Promise<Hold> {
-    const options = electionRetry(this.#config, kept.signal, this.#reports.onFailure);
+    const { once, isFinal: endsIt } = this.#acquiring;
+    const options = electionRetry(this.#config, kept.signal, this.#reports.onFailure, endsIt);
     const attempt = async (): Promise<Hold | undefined> => {
       const hold = await kept.tryAcquire();
+      if (hold === undefined && once) throw new TakenError();
       if (hold === undefined) await kept.untilFree();
       return hold;
     };
@@ -266,17 +293,5 @@ export class Participation implements LeaderSession {
     const known = asError(error);
     log.election("%s: %s", this.#config.key, known.message);
     this.#changes.push({ type: "error", error: known });
-  }
-
-  #stalledOptions(owner: object): ConstructorParameters<typeof StalledWarning>[0] {
-    const isHeard = (): boolean => this.#isHeard;
-    return {
-      owner,
-      what: `the election of "${this.#config.key}"`,
-      hint: "read changes() of the session to handle this",
-      get isHeard() {
-        return isHeard();
-      },
-    };
   }
 }

@@ -128,13 +128,14 @@ interface Opened {
   readonly sentMs: number;
 }
 
-/** How an election retries: everything, except for the end of its session and what {@link isFinal} says. */
+/** How an election retries: everything, except for the end of its session and what `endsIt` says. */
 export function electionRetry(
   { ttlMs }: Leadership,
   signal: AbortSignal,
   onFailure: OnFailure,
+  endsIt = isFinal,
 ): Parameters<typeof retry>[1] {
-  const isTransient = (error: unknown): boolean => !isLost(error) && !isFinal(error);
+  const isTransient = (error: unknown): boolean => !isLost(error) && !endsIt(error);
   return { signal, backoff: backoffFor(ttlMs), isTransient, onFailure };
 }
 

@@ -19,7 +19,15 @@ export function createCandidate(provider: LockProvider): Candidate {
     throwIfAborted(signal);
     const lock = await provider.connect(leadership, signal);
     throwIfAborted(signal);
-    const participation = new Participation({ owner: provider.owner, lock, config: leadership, asLeader, signal });
+    const participation = new Participation({
+      owner: provider.owner,
+      what: `the election of "${leadership.key}"`,
+      hint: "read changes() of the session to handle this",
+      lock,
+      config: leadership,
+      asLeader,
+      signal,
+    });
     // if it ends before, `closed` has the reason
     await participation.begun.catch(noop);
     if (signal?.aborted !== true) return participation;

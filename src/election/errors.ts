@@ -48,6 +48,16 @@ const programErrors: ReadonlySet<string> = new Set([
   "URIError",
 ]);
 
+/** What an attempt to take a lock ends with, if somebody else has it and nobody wants to wait. Never reaches a user. */
+export class TakenError extends Error {
+  override readonly name = "TakenError";
+}
+
+/** Whether a lock was not taken because somebody else has it. */
+export function isTaken(error: unknown): boolean {
+  return error instanceof TakenError;
+}
+
 /** What was thrown, as an error. */
 export function asError(thrown: unknown): Error {
   return isError(thrown)

@@ -1,18 +1,19 @@
-import { KeysAPI, keysOf, type KeysClient, type Sender } from "../core/index.js";
-import { maxTimerMs } from "../util/signals.js";
+import { randomUUID } from "node:crypto";
+import type { KeysAPI, KeysClient } from "../core/index.js";
 import { requireFields, type Checks } from "../util/fields.js";
 import { createCandidate } from "./candidate.js";
 import { entryOf, keyPath, readNode } from "./etcd-entry.js";
+import { isEtcdRefusal, lockKeys, requireKeysClient, resolveForEtcd } from "./etcd-keys.js";
 import { EtcdSession } from "./etcd-session.js";
-import { requestMs, resolveLeadership } from "./lock-config.js";
-import { type Candidate, type LeaderEntry, type Leadership, type Lock, type LockSession } from "./lock.js";
 import { untilAnswered } from "./lock-contact.js";
+import type { Candidate, LeaderEntry, Leadership, Lock, LockSession } from "./lock.js";
 import { observe } from "./observe.js";
 
+/** Options of {@link createEtcdCandidate}. */
 export interface EtcdCandidateOptions {
   /**
-   * The cluster. Of a `Client` the election's requests wait no longer than a part of the TTL, then go on to the next
-   * endpoint, and its reads are by quorum; a `KeysAPI` does as its own client says.
+   * The cluster. With a `Client`, each request of the election waits for a part of the TTL only, before it goes on to the
+   * next endpoint, and reads are by quorum. A `KeysAPI` keeps the limits of its own client.
    */
   readonly client: KeysClient;
 }
@@ -23,20 +24,23 @@ export interface EtcdCandidate extends Candidate {
   observe(key: string, signal?: AbortSignal): AsyncGenerator<LeaderEntry | undefined, void, undefined>;
 }
 
-const limits = { minTtlMs: 1, maxTtlMs: maxTimerMs, maxLockDelayMs: maxTimerMs } as const;
-
-/** @throws {UsageError} for bad options */
+/**
+ * Makes a candidate for elections on etcd. Does no I/O.
+ *
+ * @throws {UsageError} for bad options
+ * @example
+ * const candidate = createEtcdCandidate({ client });
+ * const session = await candidate.participate({ key: "jobs/leader", contactInfo: "10.0.0.1:80" }, async ({ signal }) => {
+ *   while (!signal.aborted) await work(signal);
+ * });
+ */
 export function createEtcdCandidate(options: EtcdCandidateOptions): EtcdCandidate {
   requireFields("options", options, checks);
   const { client } = options;
   const candidate = createCandidate({
     owner: client,
-    resolve: (config) => {
-      const leadership = resolveLeadership(config, limits);
-      keysOf(client).watcher(keyPath(leadership.key));
-      // whole seconds, as etcd counts
-      return { ...leadership, ttlMs: Math.ceil(leadership.ttlMs / 1_000) * 1_000 };
-    },
+    isRefusal: isEtcdRefusal,
+    resolve: (config) => resolveForEtcd(client, config),
     connect: async (leadership, signal) => {
       const lock = new EtcdLock(client, leadership);
       await untilAnswered({ ...leadership, owner: client, signal }, (each) => lock.entry(each));
@@ -46,20 +50,23 @@ export function createEtcdCandidate(options: EtcdCandidateOptions): EtcdCandidat
   return { ...candidate, observe: (key, signal) => observe(client, key, signal) };
 }
 
-/** One key with a TTL: whoever creates it leads, and keeps it by refreshing it; its `createdIndex` is the fencing token. */
+/** One key with a TTL. Whoever creates it leads, and keeps it by refreshing it. Its `createdIndex` is the fencing token. */
 class EtcdLock implements Lock {
   readonly beatsPerTtl = 3;
   readonly #keys: KeysAPI;
   readonly #leadership: Leadership;
 
   constructor(client: KeysClient, leadership: Leadership) {
-    this.#keys = client instanceof KeysAPI ? client : new KeysAPI(impatient(client, leadership.ttlMs));
+    this.#keys = lockKeys(client, leadership.ttlMs);
     this.#leadership = leadership;
   }
 
-  /** No I/O: the name alone makes the session. */
+  /** Without I/O: a session exists at etcd only while its key does. */
   open(): Promise<LockSession> {
-    return Promise.resolve(new EtcdSession(this.#keys, this.#leadership));
+    const { key, contactInfo, ttlMs, lockDelayMs } = this.#leadership;
+    const id = randomUUID();
+    const value = JSON.stringify({ session: id, contact: contactInfo });
+    return Promise.resolve(new EtcdSession({ keys: this.#keys, key: keyPath(key), id, value, ttlMs, lockDelayMs }));
   }
 
   async entry(signal: AbortSignal | undefined): Promise<LeaderEntry | undefined> {
@@ -68,18 +75,4 @@ class EtcdLock implements Lock {
   }
 }
 
-/** A frozen member answers nothing: not for long, and a silent watch is asked again elsewhere. */
-function impatient(client: Sender, ttlMs: number): Sender {
-  const ms = requestMs(ttlMs);
-  return {
-    quorumReads: true,
-    send: (spec, signal) =>
-      client.send({ ...spec, limits: { headersMs: ms, idleMs: spec.longPoll === true ? ttlMs : ms } }, signal),
-  };
-}
-
-const checks: Checks<EtcdCandidateOptions> = {
-  client: (_what, client) => {
-    keysOf(client as KeysClient);
-  },
-};
+const checks: Checks<EtcdCandidateOptions> = { client: requireKeysClient };

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import {
   ClusterError,
   EndpointError,
@@ -14,9 +13,9 @@ import {
 import { bounded } from "../util/bounded.js";
 import { abortable } from "../util/signals.js";
 import { ElectionError, lost } from "./errors.js";
-import { keyPath, readNode } from "./etcd-entry.js";
+import { readNode } from "./etcd-entry.js";
 import { untilReleased } from "./lock-release.js";
-import type { Hold, Leadership, LockSession, OnFailure } from "./lock.js";
+import type { Hold, LockSession, OnFailure } from "./lock.js";
 
 /** Our key, as we know it. */
 interface Held {
@@ -29,9 +28,24 @@ const maxComparedLength = 2_000;
 /** How often a release reads the key again because a heartbeat has changed it meanwhile. */
 const maxReleaseReads = 5;
 
+/** What {@link EtcdSession} needs. */
+export interface EtcdSessionOptions {
+  readonly keys: KeysAPI;
+  /** As `keyPath` makes it. */
+  readonly key: string;
+  /** The session's. */
+  readonly id: string;
+  /** Contains the id. */
+  readonly value: string;
+  /** Whole seconds, in ms. */
+  readonly ttlMs: number;
+  /** In ms. */
+  readonly lockDelayMs: number;
+}
+
 /** One contender's claim on a key of etcd. The value, which holds the session's id, tells ours from others'. */
 export class EtcdSession implements LockSession {
-  readonly id: string = randomUUID();
+  readonly id: string;
   readonly #keys: KeysAPI;
   readonly #key: string;
   readonly #value: string;
@@ -49,10 +63,11 @@ export class EtcdSession implements LockSession {
   /** Follows the key while we wait for it. */
   #waiting: Mirror | undefined;
 
-  constructor(keys: KeysAPI, { key, contactInfo, ttlMs, lockDelayMs }: Leadership) {
+  constructor({ keys, key, id, value, ttlMs, lockDelayMs }: EtcdSessionOptions) {
+    this.id = id;
     this.#keys = keys;
-    this.#key = keyPath(key);
-    this.#value = JSON.stringify({ session: this.id, contact: contactInfo });
+    this.#key = key;
+    this.#value = value;
     this.#ttlMs = ttlMs;
     this.#lockDelayMs = lockDelayMs;
   }

@@ -137,6 +137,8 @@ export interface Candidate {
 
 /** Makes the locks of one backend, for `createCandidate`. */
 export interface LockProvider {
+  /** Whether the backend answered, and refused: another attempt would not help. Such an error ends `acquire` of a lock. */
+  readonly isRefusal: (error: unknown) => boolean;
   /** The client. If an election gets nowhere and nobody listens, there is one process warning for each client. */
   readonly owner: object;
   /** Checks a config and adds the defaults. @throws {UsageError} */

@@ -119,6 +119,7 @@ export class MemoryConnection {
     this.server = server;
     this.candidate = createCandidate({
       owner: this,
+      isRefusal: () => false,
       resolve: (config) => resolveLeadership(config, { minTtlMs: 50, maxTtlMs: 60_000, maxLockDelayMs: 60_000 }),
       connect: async (leadership, signal) => {
         const lock = new MemoryLock(this, leadership);

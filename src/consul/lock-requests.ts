@@ -1,0 +1,90 @@
+import { requestMs } from "../election/lock-config.js";
+import type { Leadership } from "../election/lock.js";
+import type { RawResponse, RequestSpec, Sender } from "../http/exchange.js";
+import { BlockingQuery } from "./blocking-query.js";
+import { decode, unexpected } from "./fields.js";
+import { keyPath, readEntries, type KVEntry } from "./kv.js";
+import { request, specOf, type Query } from "./request.js";
+import { destroySessionSpec } from "./session.js";
+import type { SessionId } from "./types.js";
+
+/** How long a blocking query waits at most, in ms: that long it takes to notice a dead connection. */
+const maxWaitMs = 60_000;
+
+/** The requests about the key of one lock. Each ends early enough for several attempts within the TTL. */
+export class KeyRequests {
+  readonly leadership: Leadership;
+  readonly #sender: Sender;
+  readonly #path: string;
+  readonly #body: string;
+  readonly #limitMs: number;
+
+  /** @param body the value of the key; the contact info by default, as Go writes it */
+  constructor(sender: Sender, leadership: Leadership, body: string = goJson(leadership.contactInfo)) {
+    this.leadership = leadership;
+    this.#sender = sender;
+    this.#path = keyPath(leadership.key);
+    this.#body = body;
+    this.#limitMs = requestMs(leadership.ttlMs);
+  }
+
+  /** Sends a request. Rejects if it takes too long. */
+  send(spec: RequestSpec, signal: AbortSignal | undefined): Promise<RawResponse> {
+    return request(this.#sender, { ...spec, limits: { headersMs: this.#limitMs, idleMs: this.#limitMs } }, signal);
+  }
+
+  /** Acquires or releases; whether it was done. Readers written in Go expect the same body with both. */
+  async write(query: Query, signal: AbortSignal | undefined): Promise<boolean> {
+    const spec: RequestSpec = {
+      ...specOf("PUT", this.#path, { dc: this.leadership.dc, ...query }),
+      headers: { "content-type": "application/json" },
+      body: this.#body,
+    };
+    const raw = await this.send(spec, signal);
+    return decode(spec, raw, (done) => (typeof done === "boolean" ? done : unexpected("it is neither true nor false")));
+  }
+
+  /** Removes the key, whoever holds it. */
+  async remove(signal: AbortSignal): Promise<void> {
+    await this.send(specOf("DELETE", this.#path, { dc: this.leadership.dc }), signal);
+  }
+
+  /** The entry of the key, never stale; undefined if there is none. */
+  async read(signal: AbortSignal | undefined): Promise<KVEntry | undefined> {
+    const query = this.query();
+    return readFirst(query.asked, await query.next(signal));
+  }
+
+  /** Follows the key. */
+  query(): BlockingQuery {
+    return followQuery(this.#sender, this.leadership, this.#path);
+  }
+
+  /** Ends a session. Succeeds if there is none. */
+  async destroy(id: SessionId, signal: AbortSignal | undefined): Promise<void> {
+    await this.send(destroySessionSpec(id, this.leadership.dc), signal);
+  }
+}
+
+/** A query that follows what is at a path. */
+export function followQuery(sender: Sender, { ttlMs, dc }: Leadership, path: string, query: Query = {}): BlockingQuery {
+  return new BlockingQuery(sender, {
+    path,
+    query: { dc, consistent: "true", ...query },
+    waitMs: Math.min(ttlMs / 2, maxWaitMs),
+    firstMs: requestMs(ttlMs),
+  });
+}
+
+/** The first entry of a response; undefined if there is none. */
+export function readFirst(spec: RequestSpec, raw: RawResponse): KVEntry | undefined {
+  return raw.status === 404 ? undefined : decode(spec, raw, readEntries)[0];
+}
+
+/** A JSON string, as Go writes it. */
+function goJson(text: string): string {
+  return JSON.stringify(text).replace(
+    /[<>&\u2028\u2029]/g,
+    (each) => `\\u${each.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}

@@ -1,0 +1,61 @@
+import type { LocksBackend } from "../../lock/test-kit/held-lock-suite.js";
+import { TcpProxy } from "../../test-kit/tcp-proxy.js";
+import { createConsulClient, createConsulLocks, NotFoundError, type ConsulClient, type SessionId } from "../index.js";
+import type { ConsulServer, StartConsulServer } from "./consul-server.js";
+
+export interface ConsulLocksBackendOptions {
+  readonly start: StartConsulServer;
+  /** How much later than its TTL a session may expire, in ms. */
+  readonly expiryLatenessMs: number;
+}
+
+/** Consul for the suite of locks. Its shortest TTL is 10 s. */
+export function consulLocksBackend({ start, expiryLatenessMs }: ConsulLocksBackendOptions): LocksBackend {
+  let server: ConsulServer | undefined;
+  let client: ConsulClient | undefined;
+  const keys = async (key: string): Promise<readonly string[]> => {
+    try {
+      return (await client?.keys(`${key}/`)) ?? [];
+    } catch (error) {
+      if (error instanceof NotFoundError) return [];
+      throw error;
+    }
+  };
+  return {
+    ttlMs: 10_000,
+    expiryLatenessMs,
+    start: async () => {
+      server = await start();
+      client = createConsulClient({ address: server.url });
+    },
+    stop: async () => {
+      await client?.close();
+      await server?.stop();
+    },
+    user: async (t) => {
+      const proxy = await TcpProxy.start(server?.url ?? "");
+      const own = createConsulClient({ address: proxy.url });
+      t.after(async () => {
+        await own.close();
+        await proxy.close();
+      });
+      return {
+        locks: createConsulLocks({ client: own }),
+        cut: (how) => {
+          proxy.cut(how);
+        },
+        heal: () => {
+          proxy.heal();
+        },
+        slow: (ms) => {
+          proxy.slow(ms);
+        },
+      };
+    },
+    stored: keys,
+    removeEntries: async (key) => {
+      for (const entry of await keys(key))
+        await client?.deleteSession(entry.slice(entry.lastIndexOf("/") + 1) as SessionId);
+    },
+  };
+}

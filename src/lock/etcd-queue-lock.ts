@@ -1,0 +1,89 @@
+import { randomUUID } from "node:crypto";
+import { isKeyNotFound, Mirror, type KeyNode, type KeysAPI, type KeysClient } from "../core/index.js";
+import { keyPath } from "../election/etcd-entry.js";
+import { lockKeys } from "../election/etcd-keys.js";
+import { EtcdSession } from "../election/etcd-session.js";
+import {
+  QueuedSession,
+  queueValue,
+  readQueueValue,
+  type QueueEntry,
+  type QueueReader,
+} from "../election/lock-queue.js";
+import type { LeaderEntry, Leadership, Lock, LockSession, OnFailure } from "../election/lock.js";
+import type { QueueOptions } from "../election/locks.js";
+
+/** A directory of etcd, with an entry for everybody who waits for the lock or holds it. Its `createdIndex` is the fencing token. */
+export class EtcdQueueLock implements Lock {
+  readonly beatsPerTtl = 3;
+  readonly #keys: KeysAPI;
+  readonly #leadership: Leadership;
+  readonly #dir: string;
+  readonly #options: QueueOptions;
+
+  constructor(client: KeysClient, leadership: Leadership, options: QueueOptions) {
+    this.#keys = lockKeys(client, leadership.ttlMs);
+    this.#leadership = leadership;
+    this.#dir = keyPath(leadership.key);
+    this.#options = options;
+  }
+
+  /** Without I/O: a session exists at etcd only while its entry does. */
+  open(): Promise<LockSession> {
+    const { key, contactInfo, ttlMs, lockDelayMs } = this.#leadership;
+    const id = randomUUID();
+    const value = queueValue(id, contactInfo, this.#options.limit);
+    const entry = new EtcdSession({ keys: this.#keys, key: `${this.#dir}/${id}`, id, value, ttlMs, lockDelayMs });
+    const queue = new EtcdQueue(this.#keys, this.#dir, ttlMs);
+    return Promise.resolve(new QueuedSession({ ...this.#options, entry, queue, key }));
+  }
+
+  /** A lock has no single entry. */
+  entry(): Promise<LeaderEntry | undefined> {
+    return Promise.resolve(undefined);
+  }
+}
+
+class EtcdQueue implements QueueReader {
+  readonly #keys: KeysAPI;
+  readonly #dir: string;
+  readonly #ttlMs: number;
+
+  constructor(keys: KeysAPI, dir: string, ttlMs: number) {
+    this.#keys = keys;
+    this.#dir = dir;
+    this.#ttlMs = ttlMs;
+  }
+
+  async entries(signal: AbortSignal): Promise<readonly QueueEntry[]> {
+    try {
+      const { node } = await this.#keys.get(this.#dir, { quorum: true, signal });
+      return entriesOf(node.nodes);
+    } catch (error) {
+      if (isKeyNotFound(error)) return [];
+      throw error;
+    }
+  }
+
+  follow(onError: OnFailure): (signal: AbortSignal) => Promise<readonly QueueEntry[]> {
+    // it retries by itself, with short pauses: somebody waits for the lock
+    const mirror = new Mirror(this.#keys, this.#dir, { onError, maxRetryMs: Math.min(1_000, this.#ttlMs / 2) });
+    return async (signal) => {
+      await mirror.next(signal);
+      return entriesOf(mirror.nodes.values());
+    };
+  }
+
+  /** An empty directory stays for ever. Where somebody has an entry again, etcd refuses. */
+  async tidy(signal: AbortSignal): Promise<void> {
+    const { node } = await this.#keys.get(this.#dir, { quorum: false, signal });
+    if (node.dir && node.nodes.length === 0) await this.#keys.delete(this.#dir, { dir: true, signal });
+  }
+}
+
+function entriesOf(nodes: Iterable<KeyNode>): readonly QueueEntry[] {
+  return [...nodes].flatMap(({ dir, value, createdIndex: index }) => {
+    const entry = dir ? undefined : readQueueValue(value);
+    return entry === undefined ? [] : [{ ...entry, index }];
+  });
+}
