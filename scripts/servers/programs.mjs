@@ -17,6 +17,15 @@ const programs = {
     wanted: /^3\.[345]\./,
     remedy: "an etcd 3.3, 3.4 or 3.5 (https://github.com/etcd-io/etcd/releases)",
   },
+  // makes the backups that tests restore
+  etcdctl: {
+    version: ["version"],
+    pattern: /etcdctl version: (\S+)/,
+    wanted: /^3\.[345]\./,
+    package: "etcd-client",
+    file: "usr/bin/etcdctl",
+    remedy: "an etcdctl 3.3, 3.4 or 3.5 (https://github.com/etcd-io/etcd/releases)",
+  },
   // beside the machine's own, for the tests of versions
   "etcd-3.3": { ...etcd, wanted: /^3\.3\./, suite: "bullseye", remedy: "an etcd 3.3" },
   "etcd-3.5": { ...etcd, wanted: /^3\.5\./, suite: "trixie", remedy: "an etcd 3.5" },
@@ -54,6 +63,8 @@ const variableOf = (name) => `${name.toUpperCase().replaceAll(/\W/g, "_")}_BIN`;
 
 /** @param {{ log?: import("../run.mjs").Log }} [options] */
 export const findEtcd = async (options) => find("etcd", options);
+/** @param {{ log?: import("../run.mjs").Log }} [options] */
+export const findEtcdctl = (options) => find("etcdctl", options);
 /** @param {{ log?: import("../run.mjs").Log }} [options] */
 export const findConsul = (options) => find("consul", options);
 /** @param {{ log?: import("../run.mjs").Log }} [options] */
@@ -188,4 +199,4 @@ export function findAll(names) {
 }
 
 /** All that the integration tests run. Version 3.5 is for the tests of `etcd2/v3` and of the fake. */
-export const testPrograms = /** @type {const} */ (["etcd", "nginx", "openssl", "consul", "etcd-3.5"]);
+export const testPrograms = /** @type {const} */ (["etcd", "etcdctl", "nginx", "openssl", "consul", "etcd-3.5"]);

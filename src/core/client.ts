@@ -114,12 +114,14 @@ export class Client implements Sender, AsyncDisposable {
 
   /**
    * Rereads the endpoints from the cluster's membership. Never trades a list that works for one that does not: unusable
-   * entries are left out, https is not given up for http, and when none of the advertised endpoints answers, the list
-   * stays. The configured endpoints stay the last resort of every call. With `prioritizeLeader`, pins the leader.
+   * entries are left out, and so are addresses that do not answer as this cluster, unless they were configured; https is not
+   * given up for http; if none of the advertised endpoints answers, the list stays. The configured endpoints stay the last
+   * resort of every call. With `prioritizeLeader`, pins the leader.
    *
-   * @throws {ClusterError} `ERR_NO_ENDPOINTS` when the members advertise nothing usable, `ERR_NO_LEADER_ENDPOINT` when
-   * the leader cannot be told, `ERR_CLUSTER_UNAVAILABLE`; the list then stays
-   * @throws {EtcdError | ResponseError} the membership was refused, or the answer is not etcd's
+   * @throws {ClusterError} `ERR_NO_ENDPOINTS`: the members advertise nothing usable; `ERR_NO_LEADER_ENDPOINT`: the leader
+   * is not known; `ERR_CLUSTER_UNAVAILABLE`: no endpoint answered. The list stays
+   * @throws {EtcdError} etcd refused
+   * @throws {ResponseError} the response is not etcd's
    * Rejects with `signal.reason` when aborted.
    */
   async sync(signal?: AbortSignal): Promise<void> {

@@ -256,7 +256,7 @@ test("D11: a stranger is left out of a list of which others are members", async 
   assert.deepEqual(client.endpoints.toSorted(), [s0?.url, s1?.url].sort());
 });
 
-test("D11: one advertised endpoint that answers is enough, unparseable ones are left out", async (t) => {
+test("D11: one advertised endpoint that answers is enough; unparseable and silent ones are left out (FF12)", async (t) => {
   const refused = await refusedUrl();
   const [s0, s1] = await membersOf(t, 2, (_a, b) => ({
     members: [
@@ -266,7 +266,28 @@ test("D11: one advertised endpoint that answers is enough, unparseable ones are 
   }));
   const client = started(t, [s0?.url ?? ""]);
   await client.sync();
-  assert.deepEqual(client.endpoints.toSorted(), [refused, s1?.url].sort());
+  assert.deepEqual(client.endpoints, [s1?.url]);
+});
+
+test("sync: a configured endpoint that does not answer stays, if the membership lists it (FF12)", async (t) => {
+  const refused = await refusedUrl();
+  const [s0, s1] = await membersOf(t, 2, (a, b) => ({ members: [[a], [b], [refused]] }));
+  const client = started(t, [s0?.url ?? "", refused]);
+  await client.sync();
+  assert.deepEqual(client.endpoints.toSorted(), [refused, s0?.url, s1?.url].sort());
+});
+
+test("sync: an address that did not answer gets neither the password nor a value later (FF12)", async (t) => {
+  const later = await ScriptedServer.start(closeUnanswered());
+  t.after(() => later.close());
+  const [s0] = await membersOf(t, 1, (a) => ({ members: [[a], [later.url]] }));
+  const client = started(t, [s0?.url ?? ""], { username: "root", password: "secret" });
+  await client.sync();
+  const probes = later.requests.length;
+  later.script(ok());
+  s0?.script(closeUnanswered());
+  await rejection(new KeysAPI(client).set("/k", "secret"), ClusterError);
+  assert.equal(later.requests.length, probes);
 });
 
 test("D11: the configured endpoints are the last resort when the synced ones have died", async (t) => {

@@ -1,5 +1,6 @@
 import { ClusterError, EndpointError, EtcdError, ResponseError } from "../../util/errors.js";
 import { log } from "../../util/log.js";
+import { throwIfAborted } from "../../util/signals.js";
 import { parseEndpoint, type Endpoint } from "./endpoint.js";
 import { EndpointSet } from "./endpoint-set.js";
 import { shuffled } from "./selection.js";
@@ -10,18 +11,18 @@ interface AdvertisedMember {
 
 export interface SyncInput {
   readonly members: readonly AdvertisedMember[];
-  /** Of the cluster whose members these are, "" if it was not said. */
+  /** The id of the cluster whose members these are; "" if it is not known. */
   readonly clusterId: string;
   readonly current: EndpointSet;
   readonly configured: readonly Endpoint[];
-  /** Asks those endpoints for the leader; absent when any endpoint is as good as another. */
+  /** Asks those endpoints for the leader. Absent: any endpoint is as good as another. */
   readonly leader: ((set: EndpointSet) => Promise<AdvertisedMember>) | undefined;
   /** Asks those endpoints for the members; resolves to the cluster's id. */
   readonly probe: (set: EndpointSet) => Promise<string>;
   readonly signal: AbortSignal | undefined;
 }
 
-/** What the membership makes of the endpoints: a new set, or undefined when all stays as it is. */
+/** The endpoints according to the membership: a new set, or undefined if nothing changes. */
 export async function syncedEndpoints(input: SyncInput): Promise<EndpointSet | undefined> {
   const { members, current, configured, leader } = input;
   const advertised = usable(members, configured);
@@ -31,7 +32,7 @@ export async function syncedEndpoints(input: SyncInput): Promise<EndpointSet | u
   return next.length === 0 || current.lists(next) ? undefined : shuffled(next, configured);
 }
 
-/** Client URLs that can be endpoints; when all that is configured is https, http would be a downgrade. */
+/** Client URLs that can be endpoints. If all configured endpoints are https, http would be a downgrade. */
 function usable(members: readonly AdvertisedMember[], configured: readonly Endpoint[]): readonly Endpoint[] {
   const secureOnly = configured.every((endpoint) => endpoint.secure);
   return members
@@ -55,12 +56,13 @@ function endpointsOf({ clientURLs }: AdvertisedMember): readonly Endpoint[] {
 }
 
 /**
- * The advertised endpoints without those that answer as something else: what a member calls "localhost" may be another
- * server here, or another cluster. Those that do not answer may come back; but none is left when not a single one does.
+ * The advertised endpoints that answer as this cluster: what a member calls "localhost" may be another server here, or
+ * another cluster's, and whatever answers at a dead address later would get the credentials. A configured endpoint that is
+ * silent stays. None is left if not a single one answers.
  */
 async function answering(
   advertised: readonly Endpoint[],
-  { clusterId, probe, signal }: SyncInput,
+  { clusterId, configured, probe, signal }: SyncInput,
 ): Promise<readonly Endpoint[]> {
   const asked = await Promise.all(
     new EndpointSet(advertised).order().map(async (endpoint) => {
@@ -68,23 +70,25 @@ async function answering(
         const id = await probe(new EndpointSet([endpoint]));
         return { endpoint, is: id === "" || clusterId === "" || id === clusterId ? "member" : "stranger" };
       } catch (error) {
-        signal?.throwIfAborted();
+        throwIfAborted(signal);
         if (error instanceof ClusterError) return { endpoint, is: "silent" };
         if (error instanceof EtcdError || error instanceof ResponseError) return { endpoint, is: "stranger" };
         throw error;
       }
     }),
   );
-  for (const { endpoint, is } of asked) {
-    if (is === "stranger") log.sync("left out %s: it does not answer as a member of this cluster", endpoint.label);
+  const isConfigured = (endpoint: Endpoint): boolean => configured.some(({ href }) => href === endpoint.href);
+  const kept = asked.filter(({ endpoint, is }) => is === "member" || (is === "silent" && isConfigured(endpoint)));
+  for (const { endpoint, is } of asked.filter((each) => !kept.includes(each))) {
+    const why = is === "silent" ? "does not answer" : "does not answer as a member of this cluster";
+    log.sync("left out %s: it %s", endpoint.label, why);
   }
-  if (asked.some(({ is }) => is === "member"))
-    return asked.flatMap(({ endpoint, is }) => (is === "stranger" ? [] : [endpoint]));
+  if (asked.some(({ is }) => is === "member")) return kept.map(({ endpoint }) => endpoint);
   log.sync("kept the list: none of the advertised endpoints answers");
   return [];
 }
 
-/** The list in its own order, pinned to the leader; where there is none, or nobody on it answers, the current one pinned instead. */
+/** `list` pinned to the leader. If it is empty, or nobody on it answers, the current list pinned instead. */
 async function leaderSet(
   list: readonly Endpoint[],
   ask: NonNullable<SyncInput["leader"]>,
@@ -94,7 +98,7 @@ async function leaderSet(
     try {
       return await ask(set);
     } catch (error) {
-      signal?.throwIfAborted();
+      throwIfAborted(signal);
       throw asNoLeader(error);
     }
   };
@@ -116,7 +120,7 @@ function pinLeader(set: EndpointSet, leader: AdvertisedMember): EndpointSet {
   return listed === undefined ? set : set.pinnedTo(listed);
 }
 
-/** Whether nobody answered, not even with a refusal. */
+/** Whether no endpoint answered, not even with a refusal. */
 function isUnreachable(error: unknown): boolean {
   return (
     error instanceof ClusterError &&
@@ -125,7 +129,7 @@ function isUnreachable(error: unknown): boolean {
   );
 }
 
-/** Only failures of the look-up itself: an abort, or a closed client, is no word on the leader. */
+/** Only for failures of the lookup itself: an abort or a closed client tells nothing about the leader. */
 function asNoLeader(error: unknown): unknown {
   if (error instanceof ClusterError && error.code === "ERR_CLUSTER_UNAVAILABLE")
     return new ClusterError("ERR_NO_LEADER_ENDPOINT", error.errors);
