@@ -1,9 +1,10 @@
-// Keeps a file of nginx upstreams in step with a registry in etcd, and has nginx reload it:
+// Keeps a file of nginx upstreams in step with a registry in etcd, and makes nginx reload it:
 //
 //   node dist/examples/nginx-upstreams.js --endpoint http://127.0.0.1:2379 --file /etc/nginx/conf.d/upstreams.conf -- nginx -s reload
 //
 // A service web in namespace default becomes `upstream default_web { ... }`, for `proxy_pass http://default_web;`. The
-// file is replaced whole, by renaming, and never before etcd has been read: while etcd is down, nginx keeps what it has.
+// file is replaced as a whole, by renaming, and not before etcd has been read: while etcd is down, nginx keeps what it has.
+// nginx refuses a file for a single bad entry, so an entry that it would refuse is left out and reported.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { rename, writeFile } from "node:fs/promises";
@@ -13,10 +14,10 @@ import { parseArgs } from "node:util";
 import { Client } from "etcd2";
 import { ConfigSourceEtcd, EndpointsConfig, ServiceConfig, type Endpoints, type Service } from "etcd2/config";
 
-/** Changes that come together make one file, in ms. */
+/** Changes that come within this time make one file, in ms. */
 const settleMs = 50;
-/** Pause before a reload that failed is tried again, in ms. */
-const retryMs = 500;
+/** Time between two reloads at least, also after a reload that failed, in ms: each reload starts new workers. */
+const reloadEveryMs = 1_000;
 
 const { values, positionals } = parseArgs({
   options: { endpoint: { type: "string", multiple: true }, file: { type: "string" }, root: { type: "string" } },
@@ -76,17 +77,21 @@ try {
 async function keepInStep(path: string, reload: string, args: readonly string[]): Promise<void> {
   let written: string | undefined;
   let reloaded: string | undefined;
+  let reported: ReadonlySet<string> = new Set();
   while (!end.signal.aborted) {
     const next = change;
-    const text = render(services.config(), endpoints.config());
+    const { text, leftOut } = render(services.config(), endpoints.config());
+    for (const entry of leftOut) if (!reported.has(entry)) console.error(`left out: ${entry}`);
+    reported = new Set(leftOut);
     if (text !== written) await replaceFile(path, text);
     written = text;
+    const reloadAtMs = performance.now() + reloadEveryMs;
     if (text !== reloaded && (await succeeds(reload, args))) {
       reloaded = text;
       console.log(`${path}: ${String(services.config().length)} services`);
     }
     if (text === reloaded) await next;
-    await sleep(text === reloaded ? settleMs : retryMs, undefined, { signal: end.signal });
+    await sleep(Math.max(settleMs, reloadAtMs - performance.now()), undefined, { signal: end.signal });
   }
 }
 
@@ -108,24 +113,53 @@ async function succeeds(program: string, args: readonly string[]): Promise<boole
   }
 }
 
-function render(allServices: readonly Service[], allEndpoints: readonly Endpoints[]): string {
-  const addressesOf = new Map(allEndpoints.map((each) => [upstreamName(each), each.endpoints]));
-  const blocks = allServices.flatMap((service) => {
+/** The file, and what nginx would refuse: what is in etcd must not become directives, either. */
+function render(
+  allServices: readonly Service[],
+  allEndpoints: readonly Endpoints[],
+): { readonly text: string; readonly leftOut: readonly string[] } {
+  const leftOut: string[] = [];
+  const endpointsOf = new Map(allEndpoints.map((each) => [idOf(each), each.endpoints]));
+  const names = new Set<string>();
+  // nginx compares the names of upstreams without regard to case: of two such names the one in lower case counts
+  const isLower = (service: Service): boolean => idOf(service) === idOf(service).toLowerCase();
+  const ordered = [...allServices.filter(isLower), ...allServices.filter((service) => !isLower(service))];
+  const blocks = ordered.flatMap((service) => {
+    const id = idOf(service);
     const name = upstreamName(service);
-    if (name === undefined) return [];
-    // what is in etcd must not become directives of nginx
-    const servers = (addressesOf.get(name) ?? [])
-      .filter(({ ip }) => isIP(ip) !== 0)
-      .map(({ ip, port }) => `  server ${isIP(ip) === 6 ? `[${ip}]` : ip}:${String(port)};`);
+    if (name === undefined || names.has(name.toLowerCase())) {
+      leftOut.push(
+        `service ${id}, ${name === undefined ? "whose name nginx would refuse" : `since there is a ${name}`}`,
+      );
+      return [];
+    }
+    names.add(name.toLowerCase());
+    const servers = (endpointsOf.get(id) ?? []).flatMap(({ ip, port }) => {
+      // an IPv6 address with a zone is one for Node, but not for nginx
+      if (isIP(ip) !== 0 && !ip.includes("%") && port > 0)
+        return [`  server ${isIP(ip) === 6 ? `[${ip}]` : ip}:${String(port)};`];
+      leftOut.push(`an endpoint of ${id}, ${JSON.stringify(ip)} with port ${String(port)}`);
+      return [];
+    });
     const affinity = service.spec.sessionAffinity === "ClientIP" ? ["  ip_hash;"] : [];
-    // nginx wants one at least; this one answers 502
+    // nginx needs one at least; this one answers 502
     return [`upstream ${name} {`, ...affinity, ...(servers.length > 0 ? servers : ["  server 127.0.0.1:1 down;"]), "}"];
   });
-  return [...blocks, ""].join("\n");
+  return { text: [...blocks, ""].join("\n"), leftOut };
 }
 
-/** `namespace_name`, which cannot be two services, since neither may hold a `_`; undefined for names that nginx would not take as they are. */
+/** For messages, and to find the endpoints of a service. */
+function idOf({ metadata: { namespace, name } }: Service | Endpoints): string {
+  return JSON.stringify(`${namespace}/${name}`);
+}
+
+/**
+ * `namespace_name`, `_name` without a namespace: a name of one upstream only, since neither part may contain a `_`, and
+ * never that of a host, for which nginx would not allow a port. undefined for a name that nginx would refuse.
+ */
 function upstreamName({ metadata: { namespace, name } }: Service | Endpoints): string | undefined {
-  const parts = [...(namespace === "" ? [] : [namespace]), name];
-  return parts.every((part) => /^[A-Za-z0-9][A-Za-z0-9.-]*$/.test(part)) ? parts.join("_") : undefined;
+  const isPlain = [namespace === "" ? "none" : namespace, name].every((part) =>
+    /^[A-Za-z0-9][A-Za-z0-9.-]{0,252}$/.test(part),
+  );
+  return isPlain ? `${namespace}_${name}` : undefined;
 }

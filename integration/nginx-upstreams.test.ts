@@ -186,3 +186,95 @@ test("nginx sends requests where etcd says, as endpoints come and go, and goes o
   assert.ok(stdout.includes(nginx.upstreams));
   await answers("502");
 });
+
+test("nginx accepts the file whatever etcd holds, and what is left out is reported (FF28)", async (t) => {
+  const bin = findNginx();
+  const nginx = await nginxIn(t, bin);
+  await using cluster = await ownMember();
+  await using client = new Client({ endpoints: cluster.endpoints });
+  const keys = new KeysAPI(client);
+  const write = new RegistryWriter(keys, "/registry/services");
+  await write.spec("default/web:80");
+  await write.endpoints(`default/web 127.0.0.1:1`);
+  // what nginx refuses, or would take for something else
+  const addresses = [
+    ["10.0.0.9", 0],
+    ["10.0.0.9", 65_535],
+    ["fe80::1%eth0", 80],
+    ["::ffff:10.0.0.1", 80],
+    ["::", 80],
+    ["0.0.0.0", 80],
+    ["010.0.0.1", 80],
+    ["10.1", 80],
+    ["localhost", 80],
+    ["unix:/tmp/x", 80],
+    ["127.0.0.1:1; } evil {", 1],
+  ] as const;
+  const names = [
+    "broken",
+    "WEB",
+    "localhost",
+    "1.2.3.4",
+    "80",
+    "x".repeat(253),
+    "x".repeat(3_000),
+    "a_b",
+    "e{v}il",
+    "a;b",
+  ];
+  for (const namespace of ["default", "Default", ""]) {
+    for (const name of names) {
+      const path = namespace === "" ? name : `${namespace}/${name}`;
+      await keys.set(`/registry/services/specs/${path}`, JSON.stringify({ port: 80, sessionAffinity: "ClientIP" }));
+      const endpoints = {
+        apiVersion: "v1beta3",
+        metadata: {},
+        endpoints: addresses.map(([ip, port]) => ({ ip, port })),
+      };
+      await keys.set(`/registry/services/endpoints/${path}`, JSON.stringify(endpoints));
+    }
+  }
+  const reloads = join(nginx.upstreams, "..", "reloads");
+  const example = startChild(t, "../../examples/nginx-upstreams.js", [
+    "--endpoint",
+    ...cluster.endpoints,
+    "--file",
+    nginx.upstreams,
+    "--",
+    "sh",
+    "-c",
+    `echo reload >> ${reloads}`,
+  ]);
+  const reloadCount = async (): Promise<number> => (await readFile(reloads, "utf8").catch(() => "")).length / 7;
+  await until("the first reload", async () => (await reloadCount()) > 0);
+  const accepted = async (): Promise<void> => {
+    const [program = "", ...args] = nginx.reload.slice(0, -2);
+    const checked = spawn(program, [...args, "-t"], { stdio: ["ignore", "ignore", "pipe"] });
+    let said = "";
+    checked.stderr.setEncoding("utf8").on("data", (text: string) => (said += text));
+    const [code] = (await once(checked, "exit")) as [number];
+    assert.equal(code, 0, said);
+  };
+  await accepted();
+  const text = await readFile(nginx.upstreams, "utf8");
+  assert.ok(text.includes("upstream default_broken {\n  ip_hash;\n  server 10.0.0.9:65535;\n"), text);
+  assert.ok(!/:0;|%|evil|localhost:|unix/.test(text), text);
+
+  // other services keep changing, many changes make few reloads
+  const [before, startMs] = [await reloadCount(), performance.now()];
+  for (let port = 1; performance.now() - startMs < 3_000; port++)
+    await write.endpoints(`default/web 127.0.0.1:${String(port)}`);
+  await write.endpoints("default/web 127.0.0.1:9999");
+  await until("the last change", async () => (await readFile(nginx.upstreams, "utf8")).includes("127.0.0.1:9999;"));
+  const seconds = (performance.now() - startMs) / 1_000;
+  const count = (await reloadCount()) - before;
+  assert.ok(count >= 1 && count <= seconds + 1, `${String(count)} reloads in ${String(seconds)} s`);
+  await accepted();
+
+  example.process.kill("SIGTERM");
+  const { stderr } = await example.ended;
+  for (const said of ['"10.0.0.9" with port 0', "fe80::1%eth0", "e{v}il", "a_b", "since there is a "])
+    assert.ok(stderr.includes(said), `${said}: ${stderr.slice(0, 2_000)}`);
+  const lines = stderr.split("\n").filter((line) => line.startsWith("left out"));
+  assert.equal(new Set(lines).size, lines.length, "each entry is reported once");
+});
