@@ -26,6 +26,7 @@ export type Face = (request: HttpRequest) => Promise<HttpAnswer>;
 export function createFace(store: KeysStore, options: FaceOptions): Face {
   return async (request) => {
     const answer = await answerTo(store, options, request);
+    if (answer === badRequest) return answer;
     return options.version === "3.3" ? answer : { ...answer, headers: { ...corsHeaders, ...answer.headers } };
   };
 }
@@ -50,6 +51,13 @@ export function targetOf(target: string): Target {
   return { path: path === "" ? "/" : path, query: mark < 0 ? "" : local.slice(mark + 1) };
 }
 
+/** Go's server says this itself: with no header that etcd adds. */
+const badRequest: HttpAnswer = {
+  status: 400,
+  headers: { "Content-Type": "text/plain; charset=utf-8", Connection: "close" },
+  body: "400 Bad Request",
+};
+
 const corsHeaders = {
   "Access-Control-Allow-Headers": "accept, content-type, authorization",
   "Access-Control-Allow-Methods": "POST, GET, OPTIONS, PUT, DELETE",
@@ -62,7 +70,7 @@ async function answerTo(store: KeysStore, options: FaceOptions, request: HttpReq
     target = targetOf(request.target);
   } catch (error) {
     if (!(error instanceof EscapeError)) throw error;
-    return { status: 400, headers: { "Content-Type": "text/plain; charset=utf-8" }, body: "400 Bad Request" };
+    return badRequest;
   }
   if (request.method === "OPTIONS") return { status: 200, headers: {}, body: "" };
   const { path, query } = target;

@@ -49,7 +49,13 @@ export async function writeAnswer(response: ServerResponse, answer: HttpAnswer):
     return;
   }
   const bytes = Buffer.byteLength(answer.body);
-  if (bytes <= longestPlain && answer.status !== 204) response.setHeader("Content-Length", bytes);
+  if (answer.headers["Connection"] === "close") {
+    response.sendDate = false;
+    response.removeHeader("transfer-encoding");
+  }
+  const isBare = bytes === 0 && response.req.method === "HEAD";
+  if (answer.headers["Connection"] !== "close" && !isBare && bytes <= longestPlain && answer.status !== 204)
+    response.setHeader("Content-Length", bytes);
   writeHead(response, answer);
   response.end(answer.body);
 }

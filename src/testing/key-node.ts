@@ -91,7 +91,8 @@ export function keyField(path: string): Pick<AnswerNode, "key"> {
 /** `expiration` and `ttl`; a TTL of 0 is left out, as Go does with zeros. */
 function expiryFields(expiresMs: number | undefined, nowMs: number): Pick<AnswerNode, "expiration" | "ttl"> {
   if (expiresMs === undefined) return {};
-  const ttl = Math.ceil((expiresMs - nowMs) / 1000);
+  // Go's durations end at 2^63 ns
+  const ttl = Math.ceil(Math.min(Math.max((expiresMs - nowMs) / 1000, -longestSeconds), longestSeconds));
   return { expiration: rfc3339(expiresMs), ...(ttl !== 0 && { ttl }) };
 }
 
@@ -111,6 +112,8 @@ export function pathOf(key: string): string {
 }
 
 const keysRoot = "/1";
+
+const longestSeconds = 2 ** 63 / 1e9;
 
 /** Children are listed in an order that is neither sorted nor that of insertion: Go's maps have none, and nobody is to rely on one. */
 function nodesField(children: Map<string, TreeNode>, nowMs: number, listing: Listing): Pick<AnswerNode, "nodes"> {
