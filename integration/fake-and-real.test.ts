@@ -1,163 +1,82 @@
 import assert from "node:assert/strict";
-import test from "node:test";
+import test, { type TestContext } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import { findEtcd, startCluster } from "../scripts/servers/etcd.mjs";
-import { versionOf } from "../scripts/servers/programs.mjs";
+import { find, versionOf } from "../scripts/servers/programs.mjs";
 import type { EtcdVersion } from "../src/server/messages.js";
 import { Random } from "../src/test-kit/random.js";
 import { until } from "../src/test-kit/waiting.js";
 import { startFakeEtcd } from "../src/testing/index.js";
 import { HttpDriver } from "../src/testing/test-kit/http-driver.js";
-import type { DrivenAnswer, DrivenPoll, DrivenRequest } from "../src/testing/test-kit/replay.js";
-import { randomRequest, randomWatch } from "./fake-programs.js";
+import { adminRequests, randomAuthRequest, randomRequest, randomWatch } from "./fake-programs.js";
+import { Pair, type Counters } from "./server-pair.js";
 
-const steps = Number(process.env["ETCD2_FAKE_STEPS"] ?? 10_000);
 const seed = Number(process.env["ETCD2_FAKE_SEED"] ?? Date.now() % 2 ** 32);
-const bin = process.env["ETCD2_FAKE_ETCD"] ?? (await findEtcd());
-const version = /^3\.[345]/.exec(versionOf("etcd", bin) ?? "")?.[0] as EtcdVersion;
+const bin = await findEtcd();
 
-test(`the fake and etcd ${version} answer alike, ${String(steps)} random steps side by side (X49)`, async (t) => {
-  t.diagnostic(`seed: ETCD2_FAKE_SEED=${String(seed)}`);
-  const random = new Random(seed);
-  await using real = await startCluster({ bin });
+for (const [server, steps] of [
+  [bin, Number(process.env["ETCD2_FAKE_STEPS"] ?? 10_000)],
+  [find("etcd-3.5"), 1_000],
+] as const)
+  test(`the fake and etcd ${versionOf("etcd", server) ?? ""} answer alike, ${String(steps)} random steps side by side (X49)`, async (t) => {
+    await sideBySide(t, server, async (pair, random, index) => {
+      const [realBefore, fakeBefore] = await quietCounters(pair);
+      for (let step = 0; step < steps; step++) {
+        if (random.chance(0.02)) await pair.watch(randomWatch(random, index()));
+        else await pair.ask(randomRequest(random, index()));
+        if (step % 50 === 49) await pair.settle();
+      }
+      await pair.settle();
+      // a server takes note of a client that has gone a little later
+      await until("no watchers", async () => (await pair.counters()).every((counters) => counters["watchers"] === 0));
+      const [realAfter, fakeAfter] = await pair.counters();
+      assert.deepEqual(difference(fakeAfter, fakeBefore), difference(realAfter, realBefore));
+    });
+  });
+
+test("the fake and etcd answer alike to what is not about keys (X49)", async (t) => {
+  await sideBySide(t, bin, async (pair) => {
+    for (const request of adminRequests()) await pair.ask(request);
+  });
+});
+
+test("the fake and etcd answer alike to users and roles in any order (X49)", async (t) => {
+  await sideBySide(t, bin, async (pair, random) => {
+    for (let step = 0; step < 150; step++) await pair.ask(randomAuthRequest(random));
+  });
+});
+
+/** A fake and a real etcd, both fresh. `index`: about where their stores are. */
+async function sideBySide(
+  t: TestContext,
+  server: string,
+  play: (pair: Pair, random: Random, index: () => number) => Promise<void>,
+): Promise<void> {
+  t.diagnostic(`ETCD2_FAKE_SEED=${String(seed)}`);
+  const version = /^3\.[345]/.exec(versionOf("etcd", server) ?? "")?.[0] as EtcdVersion;
+  await using real = await startCluster({ bin: server });
   await using fake = await startFakeEtcd({ version });
   const pair = new Pair(new HttpDriver(real.endpoints), new HttpDriver(fake.endpoints));
-  const [realBefore, fakeBefore] = await pair.counters();
   try {
-    for (let step = 0; step < steps; step++) {
-      if (random.chance(0.02)) await pair.watch(randomWatch(random, fake.index));
-      else await pair.ask(randomRequest(random, fake.index));
-      if (step % 50 === 49) await pair.settle();
-    }
-    await pair.settle();
-    // a server takes note of a client that has gone a little later
-    await until("no watchers", async () => (await pair.counters()).every((counters) => counters["watchers"] === 0));
-    const [realAfter, fakeAfter] = await pair.counters();
-    assert.deepEqual(difference(fakeAfter, fakeBefore), difference(realAfter, realBefore));
+    await play(pair, new Random(seed), () => fake.index);
   } finally {
     pair.close();
   }
-});
+}
 
-type Counters = Readonly<Record<string, number>>;
+/** The counters once nothing moves them: a server that has just started counts what it was asked then a little later. */
+async function quietCounters(pair: Pair): Promise<readonly [real: Counters, fake: Counters]> {
+  let before = await pair.counters();
+  return until("counters that stand still", async () => {
+    await sleep(200);
+    const now = await pair.counters();
+    const still = isDeepStrictEqual(now, before);
+    before = now;
+    return still && now;
+  });
+}
 
 function difference(after: Counters, before: Counters): Counters {
   return Object.fromEntries(Object.entries(after).map(([name, count]) => [name, count - (before[name] ?? 0)]));
-}
-
-/** Two servers that are asked the same. */
-class Pair {
-  readonly #real: HttpDriver;
-  readonly #fake: HttpDriver;
-  readonly #polls: (readonly [real: Listening, fake: Listening, what: string])[] = [];
-  readonly #done: string[] = [];
-
-  constructor(real: HttpDriver, fake: HttpDriver) {
-    this.#real = real;
-    this.#fake = fake;
-  }
-
-  async ask(request: DrivenRequest): Promise<void> {
-    this.#note(request);
-    const [real, fake] = await Promise.all([this.#real.request(0, request), this.#fake.request(0, request)]);
-    this.#compare(fake, real, request);
-  }
-
-  async watch(request: DrivenRequest): Promise<void> {
-    this.#note(request);
-    const [real, fake] = await Promise.all([this.#real.open(0, request), this.#fake.open(0, request)]);
-    const head = ({ status = 0, headers = {} }: DrivenPoll): DrivenAnswer => ({ status, headers });
-    this.#compare(head(fake), head(real), request);
-    this.#polls.push([new Listening(real), new Listening(fake), request.target]);
-  }
-
-  /** Both have told the same to all who watch; these are let go. */
-  async settle(): Promise<void> {
-    for (const [real, fake, what] of this.#polls) {
-      await until(
-        `the same events for ${what}; last steps:\n${this.#done.slice(-40).join("\n")}`,
-        () => fake.text === real.text,
-      );
-      real.close();
-      fake.close();
-    }
-    this.#polls.length = 0;
-  }
-
-  /** What each has counted so far: the real one has more of before, when it was asked whether it is well. */
-  async counters(): Promise<readonly [real: Counters, fake: Counters]> {
-    const request = { method: "GET", target: "/v2/stats/store", headers: {}, body: "", fresh: false };
-    const of = async (driver: HttpDriver): Promise<Counters> =>
-      JSON.parse((await driver.request(0, request)).body ?? "") as Counters;
-    return [await of(this.#real), await of(this.#fake)];
-  }
-
-  close(): void {
-    for (const [real, fake] of this.#polls) {
-      real.close();
-      fake.close();
-    }
-    this.#real.close();
-    this.#fake.close();
-  }
-
-  #note({ method, target, headers, body }: DrivenRequest): void {
-    const type = headers["content-type"] ?? "no type";
-    this.#done.push(`${method} ${target} (${type}) ${body}`.slice(0, 200));
-  }
-
-  #compare(fake: DrivenAnswer, real: DrivenAnswer, { target }: DrivenRequest): void {
-    const inOrder = /[?&]sorted=(true|True|1|t)(&|$)/.test(target);
-    assert.deepEqual(
-      masked(fake, inOrder),
-      masked(real, inOrder),
-      `seed ${String(seed)}, last steps:\n${this.#done.slice(-40).join("\n")}`,
-    );
-  }
-}
-
-/** A poll, and what has come of it. */
-class Listening {
-  readonly #poll: DrivenPoll;
-  #lines = "";
-  #open = true;
-
-  constructor(poll: DrivenPoll) {
-    this.#poll = poll;
-    void this.#listen();
-  }
-
-  get text(): string {
-    return maskedBody(this.#lines);
-  }
-
-  close(): void {
-    this.#open = false;
-    this.#poll.close();
-  }
-
-  async #listen(): Promise<void> {
-    while (this.#open) this.#lines += await this.#poll.line();
-  }
-}
-
-/** Without times, ids and the order of what is not sorted. */
-function masked({ status, headers = {}, body, error }: DrivenAnswer, inOrder: boolean): object {
-  const volatile = new Set(["date", "x-etcd-cluster-id", "x-raft-index", "x-raft-term", "content-length"]);
-  const shown = Object.entries(headers).map(([name, value]) => [name, volatile.has(name) ? "any" : value] as const);
-  return { status, headers: Object.fromEntries(shown), body: maskedBody(body ?? "", inOrder), error };
-}
-
-function maskedBody(body: string, inOrder = true): string {
-  return body
-    .split("\n")
-    .map((line) => (!inOrder && line.includes('"nodes":[') ? JSON.stringify(sorted(JSON.parse(line))) : line))
-    .join("\n")
-    .replace(/"expiration":"[^"]*"/g, '"expiration":"any"')
-    .replace(/"ttl":(\d+)/g, (_all, ttl: string) => `"ttl":${String(Math.round(Number(ttl) / 50) * 50)}`);
-}
-
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted).sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, sorted(field)]));
 }

@@ -154,3 +154,131 @@ function encoded(random: Random, text: string): string {
   const plain = encodeURIComponent(text);
   return random.chance(0.1) ? plain.replaceAll("%20", "+").toLowerCase() : plain;
 }
+
+const json = { "content-type": "application/json" };
+
+/** Requests about members, stats and the like, and paths that are not there: the answers name no member, and change nothing. */
+export function* adminRequests(): Generator<DrivenRequest> {
+  for (const target of [
+    "/",
+    "/nothing",
+    "/version",
+    "/version/",
+    "/health",
+    "/v2",
+    "/v2/keysx",
+    "/v2/machines/",
+    "/v2/stats/leader/",
+    "/v2/members/leader/",
+    "/v2/members/abc",
+    "/v2/members/xyz",
+    "/v2/members/0000000000000000000abc",
+    "/v2/members/11111111111111111",
+    "/v2/auth/enable",
+    "/v2/auth/enable/",
+    "/v2/auth/users",
+    "/v2/auth/users/",
+    "/v2/auth/users/x",
+    "/v2/auth/users/x/",
+    "/v2/auth/users/a%2Fb",
+    "/v2/auth/roles",
+    "/v2/auth/roles/root",
+    "/v2/auth/roles/x",
+    "/v2/auth/nothing",
+    "//v2/members",
+    "/v2/./machines?x=%20",
+    "/%zz",
+  ])
+    for (const method of ["GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "DELETE"])
+      yield { method, target, headers: {}, body: "", fresh: false };
+  for (const body of [
+    ...["", " ", "{", "[]", "null", "{}", "x", '"s"', "12", "-", "1.", "1e", "tru", "nulx", "true", '{"a" 1}', "{a:1}"],
+    ...['{"a":1,}', '{"a":1 "b"}', "[1 2]", '{"a":"\n"}', '{"a":"\\x"}', '{"a":"\\u12g4"}', '{"a":1}}', "[1,]", "'"],
+    ...['{"peerURLs":[]}', '{"peerURLs":null}', '{"peerURLs":[null]}', '{"peerURLs":"http://a:1"}', '{"peerURLs":[1]}'],
+    ...['{"peerURLs":{}}', '{"peerURLs":true}', '{"peerURLs":["x"]}', '{"peerURLs":["http://a"]}'],
+    ...['{"peerURLs":["http://a:1/"]}', '{"peerURLs":["ftp://a:1"]}', '{"peerURLs":[" http://a:1 "]} x'],
+    ...['{"peerURLs":["http://%zz:1"]}', '{"peerURLs":["http://a:b"]}', '{"peerurls":["unix://a:1"]}'],
+  ])
+    yield { method: "PUT", target: "/v2/members/abc", headers: json, body, fresh: false };
+}
+
+/** A random request about users, roles and rights, or one about keys with credentials. */
+export function randomAuthRequest(random: Random): DrivenRequest {
+  const user = random.pick(["root", "ann", "bob", "_h"]);
+  const role = random.pick(["root", "guest", "r1", "r2"]);
+  const lists = (from: readonly string[]): string =>
+    random.pick([
+      "null",
+      "[]",
+      JSON.stringify([random.pick(from)]),
+      JSON.stringify([random.pick(from), random.pick(from)]),
+    ]);
+  const roles = (): string => lists(["root", "r1", "r2", "r3"]);
+  const patterns = ["/*", "/a", "/a/*", "/b*"];
+  const permissions = (): string => `{"kv":{"read":${lists(patterns)},"write":${lists(patterns)}}}`;
+  const some = (chance: number, field: () => string): string => (random.chance(chance) ? `,${field()}` : "");
+  const [method, target, body] = random.pick<readonly [string, string, string]>([
+    [
+      "PUT",
+      `/v2/auth/users/${user}`,
+      `{"user":"${user}"${some(0.7, () => '"password":"p"')}${some(0.3, () => `"roles":${roles()}`)}${some(0.3, () => `"grant":${roles()}`)}${some(0.2, () => `"revoke":${roles()}`)}}`,
+    ],
+    ["PUT", `/v2/auth/users/${user}`, `{"user":"${user}","grant":["${role}"]}`],
+    ["PUT", `/v2/auth/users/${user}`, `{"user":"${user}","revoke":["${role}"]}`],
+    [
+      "PUT",
+      `/v2/auth/roles/${role}`,
+      `{"role":"${role}"${some(0.5, () => `"permissions":${permissions()}`)}${some(0.4, () => `"grant":${permissions()}`)}${some(0.3, () => `"revoke":${permissions()}`)}}`,
+    ],
+    [
+      "PUT",
+      `/v2/auth/roles/${role}`,
+      random.pick([
+        '{"role":"x"}',
+        "{",
+        "[]",
+        '{"role":1}',
+        '{"role":"r1","grant":[]}',
+        "null",
+        `{"ROLE":"${role}"} x`,
+      ]),
+    ],
+    [
+      "GET",
+      random.pick([
+        "/v2/auth/users",
+        "/v2/auth/roles",
+        `/v2/auth/users/${user}`,
+        `/v2/auth/roles/${role}`,
+        "/v2/auth/enable",
+      ]),
+      "",
+    ],
+    ["DELETE", random.pick([`/v2/auth/users/${user}`, `/v2/auth/roles/${role}`]), ""],
+    [random.pick(["PUT", "PUT", "DELETE"]), "/v2/auth/enable", ""],
+    [
+      "GET",
+      `/v2/keys${random.pick(["", "/", "/a", "/a/", "/a/x", "/b", "/bc/x"])}${random.pick(["", "?recursive=true", "?wait=false"])}`,
+      "",
+    ],
+    ["PUT", `/v2/keys${random.pick(["/a", "/a/x", "/b", "/bc/x"])}`, "value=v"],
+    ["DELETE", `/v2/keys${random.pick(["/a", "/a/x", "/b"])}${random.pick(["", "?recursive=true"])}`, ""],
+    ["PUT", "/v2/members/abc", "{}"],
+  ]);
+  return {
+    method,
+    target,
+    headers: { ...withCredentials(random), ...(target.includes("/keys") ? withType(form) : json) },
+    body,
+    fresh: false,
+  };
+}
+
+function withCredentials(random: Random): Record<string, string> {
+  const basic = (text: string): string => `Basic ${Buffer.from(text).toString("base64")}`;
+  const authorization = random.pick([
+    ...["", "", basic("root:p"), basic("root:p"), basic("root:p"), basic("ann:p"), basic("bob:p"), basic("bob:wrong")],
+    ...[basic("nobody:p"), "Bearer x", "Basic %%%", "basic cm9vdDpw", basic("root"), "Basic cm9vdDpw="],
+  ]);
+  return authorization === "" ? {} : { authorization };
+}

@@ -68,7 +68,7 @@ class RealDriver implements Driver {
   }
 
   async killOthers(member: number): Promise<void> {
-    await Promise.all(this.#cluster.members.map((other, at) => (at === member ? undefined : other.kill())));
+    await Promise.all(this.#cluster.members.filter((_other, at) => at !== member).map((other) => other.kill()));
   }
 
   close(): void {

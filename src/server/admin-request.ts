@@ -8,6 +8,8 @@ import { PeerUrlError, peerUrls } from "./peer-urls.js";
 export interface AdminRefusal {
   readonly status: number;
   readonly message: string;
+  /** The answer does not name the cluster. */
+  readonly nameless?: true | undefined;
   /** Who may not make such a call at all is refused for that (401). Absent: everybody is told. */
   readonly forRootOnly?: true | undefined;
 }
@@ -32,7 +34,7 @@ export function parseAdminRequest(request: HttpRequest, path: string): AdminRequ
   const collection = /^\/v2\/auth\/(users|roles)(?:\/(.*))?$/s.exec(path);
   if (collection === null) return undefined;
   const name = (collection[2] ?? "").replace(/\/$/, "");
-  if (name.includes("/")) return { status: 400, message: "Invalid path" };
+  if (name.includes("/")) return { status: 400, message: "Invalid path", nameless: true };
   return collection[1] === "users" ? usersRequest(request, name) : rolesRequest(request, name);
 }
 
@@ -163,7 +165,12 @@ function texts(value: unknown): readonly string[] {
   return value.map((entry: unknown) => (entry === null ? "" : text(entry)));
 }
 
+function object(value: unknown): object {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new ShapeError();
+  return value;
+}
+
 function patterns(value: unknown): RolePatterns {
-  const kv = optional(value, "kv", (inner) => inner);
+  const kv = optional(object(value), "kv", object);
   return { kv: { read: optional(kv, "read", texts) ?? null, write: optional(kv, "write", texts) ?? null } };
 }

@@ -58,6 +58,8 @@ const badRequest: HttpAnswer = {
   body: "400 Bad Request",
 };
 
+const emptyAnswer: HttpAnswer = { status: 200, headers: {}, body: "" };
+
 const corsHeaders = {
   "Access-Control-Allow-Headers": "accept, content-type, authorization",
   "Access-Control-Allow-Methods": "POST, GET, OPTIONS, PUT, DELETE",
@@ -72,11 +74,13 @@ async function answerTo(store: KeysStore, options: FaceOptions, request: HttpReq
     if (!(error instanceof EscapeError)) throw error;
     return badRequest;
   }
-  if (request.method === "OPTIONS") return { status: 200, headers: {}, body: "" };
+  const isOptions = request.method === "OPTIONS";
+  if (isOptions && options.version !== "3.3") return emptyAnswer;
   const { path, query } = target;
   const clean = cleanPath(path) + (path.endsWith("/") && cleanPath(path) !== "/" ? "/" : "");
   if (path !== clean && request.method !== "CONNECT")
     return answers.movedAnswer(request.method, escapePath(clean) + (query === "" ? "" : `?${query}`));
+  if (isOptions) return emptyAnswer;
   const context = {
     credentials: credentialsOf(request.headers["authorization"]),
     signal: request.signal,
@@ -145,8 +149,8 @@ async function adminAnswer(
     if (probe.status === 401) return probe;
   }
   return "status" in parsed
-    ? answers.messageAnswer(parsed.status, parsed.message, clusterId)
-    : wrongMethod(parsed.allow);
+    ? answers.messageAnswer(parsed.status, parsed.message, parsed.nameless ? undefined : clusterId)
+    : wrongMethod(parsed.allow, parsed.forRootOnly ? clusterId : undefined);
 }
 
 async function administered(store: KeysStore, call: AdminCall, context: CallContext): Promise<HttpAnswer> {
@@ -165,8 +169,11 @@ const rootOnly: StatusCall = { kind: "listUsers" };
 const keysMethods: readonly string[] = ["HEAD", "GET", "PUT", "POST", "DELETE"];
 const notFound = answers.textAnswer(404, "404 page not found");
 
-function wrongMethod(allow: string | undefined): HttpAnswer {
-  return answers.textAnswer(405, "Method Not Allowed", allow === undefined ? {} : { Allow: allow });
+function wrongMethod(allow: string | undefined, clusterId?: string): HttpAnswer {
+  return answers.textAnswer(405, "Method Not Allowed", {
+    ...(allow !== undefined && { Allow: allow }),
+    ...(clusterId !== undefined && { "X-Etcd-Cluster-Id": clusterId }),
+  });
 }
 
 /** The events of a watch as lines: one for a poll, all for a stream. Ends the watch, also if nobody iterates. */

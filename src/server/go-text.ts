@@ -50,7 +50,10 @@ export function unescape(latin1: string, plusIsSpace: boolean): string {
   const text = plusIsSpace ? latin1.replaceAll("+", " ") : latin1;
   if (!text.includes("%")) return textOf(Buffer.from(text, "latin1"));
   const bad = /%(?![\da-f]{2})/i.exec(latin1);
-  if (bad !== null) throw new EscapeError(`invalid URL escape ${quote(latin1.slice(bad.index, bad.index + 3))}`);
+  if (bad !== null)
+    throw new EscapeError(
+      `invalid URL escape ${quote(textOf(Buffer.from(latin1.slice(bad.index, bad.index + 3), "latin1")))}`,
+    );
   return textOf(
     Buffer.from(
       text.replace(/%(..)/g, (_all, digits: string) => String.fromCharCode(Number.parseInt(digits, 16))),
@@ -76,9 +79,9 @@ export function cleanPath(path: string): string {
   return `/${kept.join("/")}`;
 }
 
-/** In quotes, as Go's `%q` has a text of few bytes. */
-function quote(latin1: string): string {
-  const escaped = textOf(Buffer.from(latin1, "latin1")).replace(/["\\\p{Cc}\p{Cs}]/gu, (char) => {
+/** In quotes, as Go's `%q` has a text of few characters. */
+export function quote(text: string): string {
+  const escaped = text.replace(/["\\\p{Cc}\p{Cs}]/gu, (char) => {
     const code = char.charCodeAt(0);
     const hex = (code > 0xff ? code - strayByte : code).toString(16).padStart(2, "0");
     return shortEscapes[char] ?? `\\x${hex}`;

@@ -1,4 +1,6 @@
 import { jsonField } from "./go-json.js";
+import { quote } from "./go-text.js";
+import { jsonProblem } from "./json-syntax.js";
 
 /** Why peer URLs are refused; the message is Go's. */
 export class PeerUrlError extends Error {}
@@ -28,23 +30,13 @@ function listOf(body: string): readonly string[] {
 }
 
 function parsed(body: string): unknown {
-  try {
-    const json = JSON.parse(body) as unknown;
-    if (json === null || (typeof json === "object" && !Array.isArray(json))) return json;
-    throw new PeerUrlError(
-      `json: cannot unmarshal ${kindOf(json)} into Go value of type struct { PeerURLs []string "json:\\"peerURLs\\"" }`,
-    );
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    throw new PeerUrlError(wordsOf(body));
-  }
-}
-
-/** What Go says of JSON that is none. Of what is wrong in the middle it has many words; this is the commonest. */
-function wordsOf(body: string): string {
-  const first = body.trimStart()[0];
-  if (first === undefined || /^\s*[{[]/.test(body)) return "unexpected end of JSON input";
-  return `invalid character '${first}' looking for beginning of value`;
+  const problem = jsonProblem(body);
+  if (problem !== undefined) throw new PeerUrlError(problem);
+  const json = JSON.parse(body) as unknown;
+  if (json === null || (typeof json === "object" && !Array.isArray(json))) return json;
+  throw new PeerUrlError(
+    `json: cannot unmarshal ${kindOf(json)} into Go value of type struct { PeerURLs []string "json:\\"peerURLs\\"" }`,
+  );
 }
 
 function kindOf(value: unknown): string {
@@ -57,7 +49,15 @@ function check(url: string): void {
   const scheme = parts?.["scheme"]?.toLowerCase();
   if (scheme === undefined || !["http", "https", "unix", "unixs"].includes(scheme))
     throw new PeerUrlError(`URL scheme must be http, https, unix, or unixs: ${url}`);
-  if (!/^(?:\[[^\]]*\]|[^:[\]]*):[^:]*$/.test(parts?.["host"]?.replace(/^.*@/, "") ?? ""))
+  const host = parts?.["host"]?.replace(/^.*@/, "") ?? "";
+  const badEscape = /%(?![\da-f]{2})/i.exec(host);
+  if (badEscape !== null)
+    throw new PeerUrlError(
+      `parse ${quote(url)}: invalid URL escape ${quote(host.slice(badEscape.index, badEscape.index + 3))}`,
+    );
+  const badPort = /:[^:\]]*[^:\]\d][^:\]]*$/.exec(host)?.[0];
+  if (badPort !== undefined) throw new PeerUrlError(`parse ${quote(url)}: invalid port ${quote(badPort)} after host`);
+  if (!/^(?:\[[^\]]*\]|[^:[\]]*):[^:]*$/.test(host))
     throw new PeerUrlError(`URL address does not have the form "host:port": ${url}`);
   if ((parts?.["path"] ?? "") !== "") throw new PeerUrlError(`URL must not contain a path: ${url}`);
 }
