@@ -1,6 +1,7 @@
 // The safety of an election on a real Consul: one server, which is frozen, too. It cannot be killed: it keeps its state in memory.
 import { setTimeout as sleep } from "node:timers/promises";
 import { findConsul, startConsul, type Consul } from "../scripts/servers/consul.mjs";
+import type { Random } from "../src/test-kit/random.js";
 import { test } from "../src/test-kit/register.js";
 import { onRealConsul } from "./consul-support.js";
 import { fight, seconds, seed } from "./election-nemesis.js";
@@ -36,15 +37,11 @@ onRealConsul(() => {
 });
 
 /** For less than the TTL, or for so long that every session is in doubt. */
-async function freeze(
-  consul: Consul,
-  random: () => number,
-  count: (what: string) => void,
-): Promise<() => Promise<void>> {
-  const isLong = random() < 0.3;
+async function freeze(consul: Consul, random: Random, count: (what: string) => void): Promise<() => Promise<void>> {
+  const isLong = random.chance(0.3);
   count(isLong ? "server frozen for longer than the TTL" : "server frozen");
   consul.freeze();
-  await sleep(isLong ? config.ttlMs + 1_000 : random() * 4_000);
+  await sleep(isLong ? config.ttlMs + 1_000 : random.next() * 4_000);
   consul.thaw();
   return () => Promise.resolve();
 }

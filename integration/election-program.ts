@@ -1,97 +1,67 @@
-// A candidate in a process of its own, for the tests that kill and freeze processes. Each line it writes is one fact, as
+// A contender in a process of its own, for tests that kill and freeze processes. Each line that it writes is one fact, as
 // JSON, with the time of the machine's monotonic clock, which all processes share.
+import { once } from "node:events";
 import { writeSync } from "node:fs";
-import { createConsulClient } from "../src/consul/index.js";
+import { createConsulClient, createConsulLocks } from "../src/consul/index.js";
+import { Client } from "../src/core/index.js";
 import {
   createEtcdCandidate,
   type Candidate,
+  type LeaderContext,
   type LeadershipConfig,
   type LeaderSession,
 } from "../src/election/index.js";
-import { Client } from "../src/core/index.js";
+import { createLocks, type Locks } from "../src/lock/index.js";
 import type { Fact, FactOf } from "./histories/election-history.js";
 
-interface Orders {
+/** What the process is to do. */
+export interface Orders {
   /** @default "etcd" */
   readonly backend?: "etcd" | "consul";
   readonly endpoints: readonly string[];
   readonly config: LeadershipConfig;
+  /** Contest a lock, or a semaphore, in place of a leadership. */
+  readonly lock?: { readonly limit: number };
   /** The store that checks fencing tokens. Absent: nothing is written. */
   readonly store?: string;
 }
 
-/** How often a leader asks its signal, in ms. */
-const askEveryMs = 5;
+interface Backend {
+  readonly candidate: Candidate;
+  readonly locks: Locks;
+  readonly close: () => Promise<void>;
+}
+
+/** How often a leader looks at its signal, in ms. */
+const lookEveryMs = 5;
 const writeEveryMs = 25;
+/** How long a lock is held at most, in ms. */
+const maxHoldMs = 400;
 
-function nowMs(): number {
-  return Number(process.hrtime.bigint()) / 1e6;
-}
+const { backend, endpoints, config, lock, store } = JSON.parse(process.argv[2] ?? "") as Orders;
+const { candidate, locks, close } = backend === "consul" ? onConsul() : onEtcd();
+const stop = new AbortController();
+process.once("SIGTERM", () => {
+  stop.abort();
+});
+if (lock === undefined) await contest();
+else await hold(lock.limit);
+await close();
 
-/** Written at once: what was written before a kill is there after it. */
-function say(fact: FactOf<Fact>): void {
-  writeSync(1, `${JSON.stringify({ atMs: nowMs(), ...fact })}\n`);
-}
-
-const { backend, endpoints, config, store } = JSON.parse(process.argv[2] ?? "") as Orders;
-const [candidate, closeClient] = backend === "consul" ? onConsul() : onEtcd();
-
-async function lead({
-  signal,
-  fencingToken,
-}: {
-  readonly signal: AbortSignal;
-  readonly fencingToken: string;
-}): Promise<void> {
-  const token = Number(fencingToken);
-  const done = new AbortController();
-  say({ type: "begin", token });
-  const over = new Promise<void>((resolve) => {
-    signal.addEventListener("abort", () => {
-      say({ type: "abort", token });
-      resolve();
-    });
+/** Contests a leadership until it is stopped. */
+async function contest(): Promise<void> {
+  const session = await participate();
+  process.on("SIGUSR2", () => {
+    void session?.abdicate();
   });
-  const writing = (async () => {
-    // on purpose without a look at the signal: the store has to refuse what is too old
-    while (!done.signal.aborted) {
-      if (store !== undefined)
-        await fetch(store, { method: "POST", body: String(token) })
-          .then((answer) => answer.text())
-          .catch(() => undefined);
-      await pause(writeEveryMs);
-    }
-  })();
-  const asking = setInterval(() => {
-    // the time before the question: at that moment the answer was no
-    const atMs = nowMs();
-    if (!signal.aborted) say({ type: "leads", token, atMs });
-  }, askEveryMs);
-  await over;
-  clearInterval(asking);
-  await pause(100);
-  done.abort();
-  await writing;
-  say({ type: "end", token });
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-function onEtcd(): [Candidate, () => Promise<void>] {
-  const client = new Client({ endpoints });
-  return [createEtcdCandidate({ client }), () => client.close()];
-}
-
-function onConsul(): [Candidate, () => Promise<void>] {
-  const client = createConsulClient({ address: endpoints[0] });
-  return [client, () => client.close()];
+  report({ type: "ready" });
+  if (!stop.signal.aborted) await once(stop.signal, "abort");
+  await session?.close();
 }
 
 /** On Consul it begins with a request, which may fail: the program has to try again. */
-async function participate(signal: AbortSignal): Promise<LeaderSession | undefined> {
-  while (!signal.aborted) {
+async function participate(): Promise<LeaderSession | undefined> {
+  while (!stop.signal.aborted) {
     try {
       return await candidate.participate(config, lead);
     } catch {
@@ -101,18 +71,91 @@ async function participate(signal: AbortSignal): Promise<LeaderSession | undefin
   return undefined;
 }
 
-const stop = new AbortController();
-process.once("SIGTERM", () => {
-  stop.abort();
-});
-const session = await participate(stop.signal);
-process.on("SIGUSR2", () => {
-  void session?.abdicate();
-});
-say({ type: "ready" });
-stop.signal.addEventListener("abort", end);
-if (stop.signal.aborted) end();
+/** Acquires and releases a lock, again and again, until it is stopped. */
+async function hold(limit: number): Promise<void> {
+  const { key, ttlMs, marginMs } = config;
+  const semaphore = locks.semaphore(key, { limit });
+  let giveUp = new AbortController();
+  process.on("SIGUSR2", () => {
+    giveUp.abort();
+  });
+  report({ type: "ready" });
+  while (!stop.signal.aborted) {
+    giveUp = new AbortController();
+    try {
+      const held = await semaphore.acquire({ ttlMs, marginMs, signal: stop.signal });
+      const leading = lead(held);
+      const over = AbortSignal.any([held.signal, giveUp.signal, stop.signal]);
+      await Promise.race([pause(Math.random() * maxHoldMs), over.aborted ? undefined : once(over, "abort")]);
+      const releasing = held.release();
+      await leading;
+      await releasing;
+    } catch {
+      // it is stopped, or a request was refused
+      await pause(100);
+    }
+  }
+}
 
-function end(): void {
-  void (session?.close() ?? Promise.resolve()).then(closeClient);
+/** Reports as long as it leads, and for a moment longer writes to the store. */
+async function lead({ signal, fencingToken }: LeaderContext): Promise<void> {
+  const token = Number(fencingToken);
+  const done = new AbortController();
+  report({ type: "begin", token });
+  const over = new Promise<void>((resolve) => {
+    const end = (): void => {
+      report({ type: "abort", token });
+      resolve();
+    };
+    if (signal.aborted) end();
+    else signal.addEventListener("abort", end);
+  });
+  const writing = write(token, done.signal);
+  const looking = setInterval(() => {
+    // the time before the look: at that moment it had not aborted
+    const atMs = nowMs();
+    if (!signal.aborted) report({ type: "leads", token, atMs });
+  }, lookEveryMs);
+  await over;
+  clearInterval(looking);
+  // a leader of an election winds down; a lock is somebody else's by now
+  await pause(lock === undefined ? 100 : writeEveryMs);
+  done.abort();
+  await writing;
+  report({ type: "end", token });
+}
+
+/** Deliberately without a look at the leader's signal: the store has to refuse what is too old. */
+async function write(token: number, done: AbortSignal): Promise<void> {
+  while (!done.aborted) {
+    if (store !== undefined) {
+      await fetch(store, { method: "POST", body: String(token) })
+        .then((response) => response.text())
+        .catch(() => undefined);
+    }
+    await pause(writeEveryMs);
+  }
+}
+
+function onEtcd(): Backend {
+  const client = new Client({ endpoints });
+  return { candidate: createEtcdCandidate({ client }), locks: createLocks({ client }), close: () => client.close() };
+}
+
+function onConsul(): Backend {
+  const client = createConsulClient({ address: endpoints[0] });
+  return { candidate: client, locks: createConsulLocks({ client }), close: () => client.close() };
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function nowMs(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
+}
+
+/** Written at once: what was written before a kill is there after it. */
+function report(fact: FactOf<Fact>): void {
+  writeSync(1, `${JSON.stringify({ atMs: nowMs(), ...fact })}\n`);
 }

@@ -1,10 +1,9 @@
-// Safety of an election, shown by a checker over what the processes said: nobody's word but theirs, and the machine's clock.
+// The safety of an election, by a check of what its processes report with the machine's clock.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
-import type { Cluster } from "../scripts/servers/etcd.mjs";
 import { lateEventsOf, termsOf, violationsOf, type Fact, type TermRecord } from "./histories/election-history.js";
-import { fight, pick, seconds, seed } from "./election-nemesis.js";
+import { harmMember } from "./member-harm.js";
+import { fight, seconds, seed } from "./election-nemesis.js";
 import { fastCluster } from "./fast-cluster.js";
 
 const config = {
@@ -18,7 +17,7 @@ const config = {
 } as const;
 
 test(
-  `consul 49: a leader at a time among five processes, for ${String(seconds)} s, seed ${String(seed)}`,
+  `election: one leader at a time among five processes (consul 49), for ${String(seconds)} s, seed ${String(seed)}`,
   { timeout: seconds * 1_000 + 120_000 },
   async (t) => {
     await using cluster = await fastCluster();
@@ -42,18 +41,31 @@ describe("the checker", () => {
     abortMs,
   });
 
-  test("consul 49: finds two leaders at a time, also with others in between", () => {
+  test("checker: finds two leaders at a time, also with others in between", () => {
     assert.deepEqual(violationsOf([term("a", 1, 0, 10, 11), term("b", 2, 12, 20)]), []);
-    assert.equal(violationsOf([term("a", 1, 0, 10, 11), term("b", 2, 10, 20)]).length, 1);
-    assert.equal(violationsOf([term("a", 1, 0, 100), term("b", 2, 20, 30), term("c", 3, 40, 50)]).length, 2);
+    assert.ok(violationsOf([term("a", 1, 0, 10, 11), term("b", 2, 10, 20)]).length > 0);
+    assert.ok(violationsOf([term("a", 1, 0, 100), term("b", 2, 20, 30), term("c", 3, 40, 50)]).length > 1);
   });
 
-  test("consul 49: finds a token that does not grow, and a signal that leads after it has aborted", () => {
+  test("checker: finds a token that does not grow, and a signal that leads after it has aborted", () => {
     assert.equal(violationsOf([term("a", 2, 0, 10), term("b", 2, 20, 30)]).length, 1);
+    assert.equal(violationsOf([term("a", 2, 0, 10), term("b", 1, 20, 30)]).length, 1);
     assert.equal(violationsOf([term("a", 2, 0, 10, 9)]).length, 1);
   });
 
-  test("consul 49: folds what a process said", () => {
+  test("checker: finds too many holders of a semaphore, and somebody who was passed", () => {
+    const three = [term("a", 1, 0, 100), term("b", 2, 10, 50), term("c", 3, 20, 30)];
+    assert.deepEqual(violationsOf(three, 3), []);
+    assert.ok(violationsOf(three, 2).length > 0);
+    assert.deepEqual(violationsOf([...three, term("d", 4, 60, 70)], 3), []);
+    assert.ok(violationsOf([...three, term("d", 4, 25, 70)], 3).length > 0);
+    // the second has its slot, though it begins late
+    assert.deepEqual(violationsOf([term("a", 1, 0, 100), term("c", 3, 1, 2), term("b", 2, 5, 50)], 3), []);
+    assert.equal(violationsOf([term("a", 1, 0, 100), term("c", 3, 1, 2), term("b", 2, 5, 50)], 2).length, 1);
+    assert.equal(violationsOf([term("a", 2, 0, 10), term("b", 2, 20, 50)], 2).length, 1);
+  });
+
+  test("checker: makes terms of what a process reported", () => {
     const facts: Fact[] = [
       { atMs: 1, type: "ready" },
       { atMs: 2, type: "begin", token: 7 },
@@ -68,35 +80,3 @@ describe("the checker", () => {
     ]);
   });
 });
-
-/** Kills or freezes one member, or kills two, without which there is no majority; returns what mends it. */
-async function harmMember(
-  { members }: Cluster,
-  random: () => number,
-  count: (what: string) => void,
-): Promise<() => Promise<void>> {
-  const first = pick(members, random);
-  if (random() < 0.4) {
-    count("member frozen");
-    first.freeze();
-    return () => {
-      first.thaw();
-      return Promise.resolve();
-    };
-  }
-  await first.kill();
-  if (random() < 0.5) {
-    count("member killed");
-    return () => first.start();
-  }
-  count("majority killed");
-  const second = pick(
-    members.filter((member) => member !== first),
-    random,
-  );
-  await second.kill();
-  await sleep(random() * 3_000);
-  // a member is healthy only where there is a majority
-  await second.start();
-  return () => first.start();
-}

@@ -178,6 +178,7 @@ const longTests = {
   faults: { file: "integration/faults/faults.test.js", seconds: "FAULTS_SECONDS" },
   "consul-safety": { file: "integration/consul-safety.test.js", seconds: "ELECTION_SAFETY_SECONDS" },
   "election-safety": { file: "integration/election-safety.test.js", seconds: "ELECTION_SAFETY_SECONDS" },
+  "lock-safety": { file: "integration/lock-safety.test.js", seconds: "LOCK_SAFETY_SECONDS" },
 };
 
 async function testLong(name = "") {

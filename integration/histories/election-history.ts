@@ -41,27 +41,42 @@ export function termsOf(process: string, facts: readonly Fact[]): readonly TermR
   return [...terms.values()];
 }
 
-/** Everything that is wrong with a history, one line each; none is good. */
-export function violationsOf(terms: readonly TermRecord[]): readonly string[] {
+/**
+ * Everything that is wrong with a history, a line each.
+ *
+ * @param limit how many may lead at a time: 1, or the limit of a semaphore
+ */
+export function violationsOf(terms: readonly TermRecord[], limit = 1): readonly string[] {
   const sorted = [...terms].sort((a, b) => a.beginMs - b.beginMs);
-  const problems: string[] = [];
-  let latest: TermRecord | undefined;
-  let newest: TermRecord | undefined;
-  for (const term of sorted) {
-    // the one whose signal said so the longest, not just the one before
-    if (latest !== undefined && latest.lastLedMs >= term.beginMs) {
-      problems.push(
-        `${nameOf(term)} began ${(latest.lastLedMs - term.beginMs).toFixed(3)} ms before ${nameOf(latest)} said for the last time that it leads`,
-      );
-    }
-    if (newest !== undefined && newest.token >= term.token)
-      problems.push(`${nameOf(term)} began after ${nameOf(newest)}: the token has not grown`);
-    if (term.abortMs !== undefined && term.lastLedMs > term.abortMs)
+  return sorted.flatMap((term, i) => {
+    const problems = [...crowds(term, sorted.slice(0, i), limit), ...disorders(term, sorted, limit)];
+    if (sorted.slice(0, i).some(({ token }) => token === term.token))
+      problems.push(`${nameOf(term)} has no token of its own`);
+    if (term.abortMs !== undefined && term.lastLedMs > term.abortMs) {
       problems.push(`${nameOf(term)} said that it leads after its signal had aborted`);
-    if (latest === undefined || term.lastLedMs > latest.lastLedMs) latest = term;
-    newest = term;
-  }
-  return problems;
+    }
+    return problems;
+  });
+}
+
+/** Too many at a time: those that began before this one, and led longer than until its beginning. */
+function crowds(term: TermRecord, earlier: readonly TermRecord[], limit: number): readonly string[] {
+  const present = earlier.filter(({ lastLedMs }) => lastLedMs >= term.beginMs);
+  if (present.length < limit) return [];
+  const others = present.map((each) => `${nameOf(each)} (${(each.lastLedMs - term.beginMs).toFixed(3)} ms longer)`);
+  return [`${nameOf(term)} began while others led: ${others.join(", ")}`];
+}
+
+/**
+ * Not first come, first served: when a term began there were too many with lower tokens that led longer, or were still to
+ * begin. With a limit of 1 that is a token that does not grow.
+ */
+function disorders(term: TermRecord, terms: readonly TermRecord[], limit: number): readonly string[] {
+  const ahead = terms.filter(
+    ({ token, beginMs, lastLedMs }) => token < term.token && (beginMs > term.beginMs || lastLedMs >= term.beginMs),
+  );
+  if (ahead.length < limit) return [];
+  return [`${nameOf(term)} began before its turn, which was after ${ahead.map(nameOf).join(", ")}`];
 }
 
 /** How long, in ms, a signal's event came after the next leader had begun: only in processes that were frozen then. */
