@@ -126,11 +126,6 @@ export function removedBy(response: Json | undefined): readonly KeyValue[] {
   return objectsOf(partOf(response, "response_delete_range"), "prev_kvs").map(keyValueOf);
 }
 
-/** Whether a nested transaction took its first branch. */
-export function succeeded(response: Json | undefined): boolean {
-  return partOf(response, "response_txn")["succeeded"] === true;
-}
-
 /** A lease's own fields: id and TTL. */
 export function ttlOf(json: Json): number {
   return Number(int64(json, "TTL"));

@@ -30,7 +30,7 @@ async function readOnce(session: Session, call: GetCall, note: string): Promise<
   const { layout, identity } = session;
   const { key, quorum } = call;
   const serializable = !quorum;
-  const below = identity.rights.widest(layout.below(key));
+  const below = layout.below(key);
   const mayList = key === "/" || identity.rights.mayRead(below);
   const own = { key: layout.file(key) };
   // a user who may read only what is below a directory sees the directory all the same

@@ -28,17 +28,15 @@ test("rights: a range is covered if the permissions for it leave no gap (V116)",
   assert.ok(rights.mayRead({ key: "/x1", rangeEnd: "/x9" }), "two that touch are one");
 });
 
-test("rights: a range is cut to what may be read; root may all", () => {
-  assert.deepEqual(rights.widest({ key: "/", rangeEnd: "0" }), { key: "/app/", rangeEnd: "/app0" });
-  assert.deepEqual(rights.widest({ key: "/app", rangeEnd: "/app0" }, { key: "/app/", rangeEnd: "/app0" }), {
-    key: "/app/",
-    rangeEnd: "/app0",
-  });
-  assert.deepEqual(rights.widest({ key: "/none" }), { key: "/none" });
+test("rights: of several ranges the first that may be read is taken, else the last; root may all", () => {
+  const [whole, below] = [
+    { key: "/app", rangeEnd: "/app0" },
+    { key: "/app/", rangeEnd: "/app0" },
+  ];
+  assert.deepEqual(rights.firstReadable(whole, below), below);
+  assert.deepEqual(Rights.all.firstReadable(whole, below), whole);
+  assert.deepEqual(rights.firstReadable({ key: "/a" }, { key: "/none" }), { key: "/none" });
   assert.ok(Rights.all.mayWrite({ key: "/", rangeEnd: "0" }));
-  assert.ok(
-    Rights.ofRoles([{ perm: [{ permType: "READWRITE", key: base64("/"), range_end: base64("\0") }] }]).mayWrite({
-      key: "/z",
-    }),
-  );
+  const perms = [{ permType: "READWRITE", key: base64("/"), range_end: base64("\0") }];
+  assert.ok(Rights.ofRoles([{ perm: perms }]).mayWrite({ key: "/z" }));
 });

@@ -38,24 +38,9 @@ export class Rights {
     return this.#covers(range, "write");
   }
 
-  /** Of ranges that all hold what is asked for, the widest that may be read; the last one if there is none. */
-  widest(...ranges: readonly [...KeyRange[], KeyRange]): KeyRange {
-    const last = ranges[ranges.length - 1];
-    return ranges.find((range) => this.mayRead(range)) ?? this.#readable(ranges[0]) ?? last ?? ranges[0];
-  }
-
-  /** The first part of a range that may be read. */
-  #readable(range: KeyRange | undefined): KeyRange | undefined {
-    if (range?.rangeEnd === undefined) return undefined;
-    const [from, to] = [Buffer.from(range.key), Buffer.from(range.rangeEnd)];
-    const part = this.#intervals?.find(
-      (each) =>
-        each.read && Buffer.compare(each.from, to) < 0 && (each.to === undefined || Buffer.compare(each.to, from) > 0),
-    );
-    if (part === undefined) return undefined;
-    const start = Buffer.compare(part.from, from) > 0 ? part.from : from;
-    const end = part.to === undefined || Buffer.compare(part.to, to) > 0 ? to : part.to;
-    return { key: Buffer.from(start).toString(), rangeEnd: Buffer.from(end).toString() };
+  /** The first of these ranges that may be read; the last one if there is none, which the server then refuses. */
+  firstReadable(...ranges: readonly [...KeyRange[], KeyRange]): KeyRange {
+    return ranges.find((range) => this.mayRead(range)) ?? ranges.at(-1) ?? ranges[0];
   }
 
   #covers({ key, rangeEnd }: KeyRange, what: "read" | "write"): boolean {

@@ -208,11 +208,13 @@ function accepts({ key, recursive }: WatchCall): (event: Done) => boolean {
  * belongs to other keys is filtered out.
  */
 function rangeOf({ layout, identity }: Session, { key, recursive }: WatchCall): KeyRange {
-  const { rangeEnd } = layout.below(key);
-  if (key === "/") return identity.rights.widest(recursive ? layout.below(key) : { key: layout.marker(key) });
+  const below = layout.below(key);
+  if (key === "/") return recursive ? below : { key: layout.marker(key) };
   const file = layout.file(key);
-  const whole = { key: file, rangeEnd: recursive ? rangeEnd : `${layout.marker(key)}\0` };
-  return identity.rights.widest(whole, ...(recursive ? [layout.below(key)] : []), { key: file });
+  // a user who may read only what is below a directory, or only the file, is told of that
+  return recursive
+    ? identity.rights.firstReadable({ key: file, rangeEnd: below.rangeEnd }, below)
+    : identity.rights.firstReadable({ key: file, rangeEnd: `${layout.marker(key)}\0` }, { key: file });
 }
 
 /** Above 2^63-1 there are no revisions: a watch from there waits for ever, as v2's does. */
