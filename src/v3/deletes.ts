@@ -5,7 +5,6 @@ import { timesLeft } from "./leases.js";
 import { deletedNode, directoryNode, fileNode, nowhere, placeOf, refused } from "./nodes.js";
 import {
   absent,
-  hasMore,
   hasValue,
   keysIn,
   modifiedAt,
@@ -90,8 +89,7 @@ async function deleteEmpty(session: Session, call: DeleteCall, note: string): Pr
     const [before] = removedBy(result.responses[0]);
     return before && deleted(call, result, directoryNode(call.key, before));
   }
-  const [first] = keysIn(result.responses[0]);
-  const isFull = first !== undefined && (first.key !== marker || hasMore(result.responses[0]));
+  const isFull = keysIn(result.responses[0]).some(({ key }) => key !== marker);
   return isFull ? refused(placeOf(result.header), "dirNotEmpty", call.key) : undefined;
 }
 

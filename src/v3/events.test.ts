@@ -24,7 +24,7 @@ const deletion = (key: string, revision: number, previous?: Json): Json => ({
 
 async function told(events: readonly Json[], expired: readonly string[] = []): Promise<readonly string[]> {
   const found = await eventsOf(new Layout(""), { index: 9, clusterId: "c" }, changesIn({ events }), (lease) =>
-    Promise.resolve(expired.includes(lease)),
+    Promise.resolve(expired.includes(lease) ? undefined : 7),
   );
   return found.map(
     ({ action, node, prevNode }) =>
@@ -40,6 +40,18 @@ test("events: a put is set with what was there, a deletion is delete, or expire 
   assert.deepEqual(await told([leased]), ["delete /a 1"]);
   assert.deepEqual(await told([leased], ["77"]), ["expire /a 1"]);
   assert.deepEqual(await told([deletion("/a", 9)]), ["delete /a -"], "its revision was compacted");
+});
+
+test("events: a put with a lease tells the time that is left of it", async () => {
+  const change = { kv: kv("/a", "1", [9, 9, 1], "77") };
+  const [event] = await eventsOf(new Layout(""), { index: 9, clusterId: "c" }, changesIn({ events: [change] }), () =>
+    Promise.resolve(7),
+  );
+  assert.equal(event?.node?.ttl, 7);
+  const [unknown] = await eventsOf(new Layout(""), { index: 9, clusterId: "c" }, changesIn({ events: [change] }), () =>
+    Promise.resolve("unknown"),
+  );
+  assert.equal(unknown?.node?.ttl, undefined);
 });
 
 test("events: a directory is told when it is made by itself, and not when it is made on the way", async () => {

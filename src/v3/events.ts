@@ -33,8 +33,8 @@ export function byRevision(changes: readonly Change[]): ReadonlyMap<number, read
   return groups;
 }
 
-/** Whether a deletion was made by etcd, when the time of the key's lease was over. */
-export type HasExpired = (lease: string) => Promise<boolean>;
+/** The seconds that a lease has left. Undefined: it is gone; "unknown": it cannot be told. */
+export type TimeLeft = (lease: string) => Promise<number | undefined | "unknown">;
 
 /**
  * The changes of one revision as v2 would tell them.
@@ -47,7 +47,7 @@ export async function eventsOf(
   layout: Layout,
   place: Place,
   changes: readonly Change[],
-  hasExpired: HasExpired,
+  timeLeft: TimeLeft,
 ): Promise<readonly Done[]> {
   const parsed = changes.flatMap((change) => {
     const at = layout.parse(change.kv.key);
@@ -70,18 +70,27 @@ export async function eventsOf(
     const replaced = isMarker ? parsed.find((each) => each.key === key && !each.isMarker)?.previous : previous;
     events.push(
       isDeletion
-        ? await deletionOf(place, key, isMarker, previous, hasExpired)
-        : putOf(place, key, isMarker, kv, replaced),
+        ? await deletionOf(place, key, isMarker, previous, timeLeft)
+        : await putOf(place, key, isMarker, kv, replaced, timeLeft),
     );
   }
   return events;
 }
 
-function putOf(place: Place, key: string, isMarker: boolean, kv: KeyValue, replaced: KeyValue | undefined): Done {
+async function putOf(
+  place: Place,
+  key: string,
+  isMarker: boolean,
+  kv: KeyValue,
+  replaced: KeyValue | undefined,
+  timeLeft: TimeLeft,
+): Promise<Done> {
+  const left = kv.lease === "0" ? undefined : await timeLeft(kv.lease);
+  const times = new Map(typeof left === "number" ? [[kv.lease, left]] : []);
   return {
     ...place,
     action: "set",
-    node: isMarker ? directoryNode(key, kv) : fileNode(key, kv),
+    node: isMarker ? directoryNode(key, kv) : fileNode(key, kv, times),
     ...(replaced !== undefined && { prevNode: fileNode(key, replaced) }),
   };
 }
@@ -91,7 +100,7 @@ async function deletionOf(
   key: string,
   isMarker: boolean,
   previous: KeyValue | undefined,
-  hasExpired: HasExpired,
+  timeLeft: TimeLeft,
 ): Promise<Done> {
   const prevNode: AnswerNode | undefined = isMarker
     ? directoryNode(key, previous)
@@ -99,7 +108,8 @@ async function deletionOf(
   const lease = previous?.lease ?? "0";
   return {
     ...place,
-    action: lease !== "0" && (await hasExpired(lease)) ? "expire" : "delete",
+    // a deletion is not called an expiry without a reason
+    action: lease !== "0" && (await timeLeft(lease)) === undefined ? "expire" : "delete",
     node: deletedNode({ ...prevNode, key }, place.index),
     ...(prevNode !== undefined && { prevNode }),
   };

@@ -29,12 +29,14 @@ export async function keepAlive(session: Session, id: string): Promise<number | 
   return ttl > 0 ? ttl : undefined;
 }
 
-/** The seconds that a lease has left; undefined if it is gone. */
+/** The seconds that a lease has left, rounded up as v2 does; undefined if it is gone. */
 export async function timeLeft(session: Session, id: string, signal?: AbortSignal): Promise<number | undefined> {
   const body = { ID: id };
   const json = await session.post("/v3/lease/timetolive", body, { readOnly: true, ...(signal && { signal }) });
-  const ttl = ttlOf(json);
-  return ttl >= 0 ? ttl : undefined;
+  const whole = ttlOf(json);
+  if (whole < 0) return undefined;
+  // the server rounds down
+  return Math.min(whole + 1, Number(int64(json, "grantedTTL")));
 }
 
 /** `ttl` and `expiration` of a node whose lease has so many seconds left. */

@@ -218,20 +218,17 @@ export class WatchStream {
     this.#fragments = [];
     const place = placeOf(header);
     for (const [index, group] of byRevision(changes)) {
-      const events = await eventsOf(this.#session.layout, { ...place, index }, group, (lease) =>
-        this.#hasExpired(lease),
-      );
+      const events = await eventsOf(this.#session.layout, { ...place, index }, group, (lease) => this.#timeLeft(lease));
       this.#remember(index, events, (line.length / changes.length) * group.length);
     }
   }
 
-  /** A lease that cannot be looked up is taken to be there: a deletion is not called an expiry without a reason. */
-  async #hasExpired(lease: string): Promise<boolean> {
+  async #timeLeft(lease: string): Promise<number | undefined | "unknown"> {
     try {
       const signal = AbortSignal.any([this.#controller.signal, AbortSignal.timeout(lookUpTimeoutMs)]);
-      return (await timeLeft(this.#session, lease, signal)) === undefined;
+      return await timeLeft(this.#session, lease, signal);
     } catch {
-      return false;
+      return "unknown";
     }
   }
 
