@@ -9,6 +9,8 @@ export interface KeysOptions {
    * @default "/v2/keys"
    */
   readonly prefix?: string | undefined;
+  /** A key below which all other keys are: see {@link KeysAPI.namespace}. @default "", all keys of etcd */
+  readonly namespace?: string | undefined;
 }
 
 export interface GetOptions {
@@ -79,7 +81,7 @@ export interface WatcherOptions {
   readonly recursive?: boolean | undefined;
 }
 
-export const keysChecks: Checks<KeysOptions> = { prefix: optional(requireKey) };
+export const keysChecks: Checks<KeysOptions> = { prefix: optional(requireKey), namespace: optional(requireKey) };
 
 export const getChecks: Checks<GetOptions> = {
   recursive: requireBoolean,

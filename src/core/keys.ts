@@ -27,8 +27,8 @@ import {
 import type { KeysResponse, KeysSummary } from "./types.js";
 import { Watcher } from "./watcher.js";
 import { createInOrderSpec, deleteSpec, getSpec, setSpec, type KeyAddress } from "./wire/keys.js";
-import { inNamespace, namespaceOf } from "./wire/namespace.js";
-import { segmentsOf } from "./wire/paths.js";
+import { errorInNamespace, inNamespace, namespaceOf } from "./wire/namespace.js";
+import { cleanKey } from "./wire/paths.js";
 import { decodeKeys, decodeKeysSummary } from "./wire/response.js";
 
 /**
@@ -56,8 +56,11 @@ import { decodeKeys, decodeKeysSummary } from "./wire/response.js";
  */
 export class KeysAPI {
   readonly #sender: Sender;
+  /** The path before the keys of the namespace. */
   readonly #prefix: string;
+  /** The keys of responses are relative to this one; "" for all keys of etcd. */
   readonly #namespace: string;
+  readonly #options: { readonly prefix: string; readonly namespace: string };
 
   /**
    * Does no I/O.
@@ -68,12 +71,11 @@ export class KeysAPI {
   constructor(sender: Sender, options: KeysOptions = {}) {
     requireSender("sender", sender);
     requireFields("options", options, keysChecks);
-    const { prefix = "/v2/keys" } = options;
+    const { prefix = "/v2/keys", namespace = "" } = options;
     this.#sender = sender;
-    this.#prefix = segmentsOf(prefix)
-      .map((segment) => `/${segment}`)
-      .join("");
-    this.#namespace = namespaceOf(prefix);
+    this.#options = { prefix, namespace };
+    this.#prefix = cleanKey(prefix) + cleanKey(namespace);
+    this.#namespace = namespaceOf(prefix) + cleanKey(namespace);
   }
 
   /**
@@ -105,7 +107,8 @@ export class KeysAPI {
     requireFields("options", options, setChecks);
     if (options.noValueOnSuccess !== true) return this.#write(key, value, options);
     const spec = this.#writeSpec(key, value, options);
-    return decodeKeysSummary(await this.#sender.send(spec, options.signal), spec);
+    const raw = await this.#sender.send(spec, options.signal);
+    return this.#decode(() => decodeKeysSummary(raw, spec));
   }
 
   /**
@@ -197,12 +200,33 @@ export class KeysAPI {
    * @param limits called for each request
    */
   withLimits(limits: () => RequestLimits): KeysAPI {
-    const sender = this.#sender;
-    const limited: Sender = {
-      quorumReads: sender.quorumReads,
+    return this.wrapped((sender) => ({
+      ...sender,
       send: (spec, signal) => sender.send(spec.longPoll === true ? spec : { ...spec, limits: limits() }, signal),
-    };
-    return new KeysAPI(limited, { prefix: this.#prefix });
+    }));
+  }
+
+  /** The same keys, with requests that go through another sender, made of this one's. */
+  wrapped(wrap: (sender: Sender) => Sender): KeysAPI {
+    const { quorumReads } = this.#sender;
+    return new KeysAPI(wrap({ quorumReads, send: (spec, signal) => this.#sender.send(spec, signal) }), this.#options);
+  }
+
+  /**
+   * The keys below a key, as if there were no others: "/a" is "/tenant/a". All keys are relative: of requests, responses,
+   * errors, events and mirrors. "/" is the key itself, and also stands for whatever is above it: an event says so when a
+   * directory there was deleted. Every layer accepts it as its client. Namespaces can be nested.
+   *
+   * It is no protection: `..` is refused, but whoever has the client reaches all keys. For that there are roles.
+   *
+   * @throws {UsageError} for a bad key
+   * @example
+   * const tenant = keys.namespace("/tenants/acme");
+   * await tenant.set("/color", "red"); // etcd has it as "/tenants/acme/color"
+   */
+  namespace(key: string): KeysAPI {
+    requireKey("key", key);
+    return new KeysAPI(this.#sender, { ...this.#options, namespace: this.#options.namespace + cleanKey(key) });
   }
 
   #write(key: string, value: string, options: SetOptions): Promise<KeysResponse> {
@@ -216,12 +240,21 @@ export class KeysAPI {
   }
 
   async #call(spec: RequestSpec, signal: AbortSignal | undefined): Promise<KeysResponse> {
-    return inNamespace(decodeKeys(await this.#sender.send(spec, signal), spec), this.#namespace);
+    const raw = await this.#sender.send(spec, signal);
+    return this.#decode(() => inNamespace(decodeKeys(raw, spec), this.#namespace));
+  }
+
+  #decode<T>(decode: () => T): T {
+    try {
+      return decode();
+    } catch (error) {
+      throw errorInNamespace(error, this.#namespace);
+    }
   }
 
   #at(key: string): KeyAddress {
     requireKey("key", key);
-    return { prefix: this.#prefix, key };
+    return { prefix: this.#prefix, key, namespace: this.#namespace };
   }
 }
 

@@ -6,6 +6,8 @@ import { log } from "../util/log.js";
 import { sleep } from "../util/signals.js";
 import { requireSignal } from "../util/validate.js";
 import { watchSpec, type KeyAddress } from "./wire/keys.js";
+import { inNamespace } from "./wire/namespace.js";
+import { cleanKey } from "./wire/paths.js";
 import { decodeKeys, indexOf } from "./wire/response.js";
 
 /** A poll that ends without an event within this time is answered by nobody who waits: slow down. */
@@ -57,7 +59,7 @@ export class Watcher {
         const spec = this.#spec();
         const event = this.#eventOf(await this.#sender.send(spec, signal), spec);
         if (event !== undefined) {
-          if (!isForeign(event, this.#at)) return event;
+          if (!isForeign(event, this.#at)) return inNamespace(event, this.#at.namespace ?? "");
           log.watch("%s: left out an event of %s", this.#at.key, event.node.key);
           backoff = undefined;
         } else if (performance.now() - asked >= tooSoonMs) {
@@ -116,10 +118,10 @@ function endedEmpty(raw: RawResponse): boolean {
 
 /**
  * From its history etcd (2.0 to 3.5) matches a deleted directory by bare string prefix: a watcher of `/application` is
- * given the end of `/app`. Only under the plain prefix are the keys of events comparable to ours.
+ * given the end of `/app`. Under a proxy's prefix the keys of events cannot be compared to ours.
  */
-function isForeign({ node }: KeysResponse, { prefix, key }: KeyAddress): boolean {
-  if (prefix !== "/v2/keys" || !node.dir) return false;
-  const watched = `/${key.split("/").filter(Boolean).join("/")}`;
+function isForeign({ node }: KeysResponse, { prefix, namespace = "", key }: KeyAddress): boolean {
+  if (!node.dir || !`${prefix}/`.startsWith("/v2/keys/")) return false;
+  const watched = namespace + cleanKey(key) || "/";
   return watched.startsWith(node.key) && watched !== node.key && node.key !== "/" && watched[node.key.length] !== "/";
 }

@@ -1,4 +1,4 @@
-import { EtcdError, KeysAPI, keysOf, ResponseError, type KeysClient, type Sender } from "../core/index.js";
+import { EtcdError, keysOf, ResponseError, type KeysAPI, type KeysClient, type Sender } from "../core/index.js";
 import type { Check } from "../util/fields.js";
 import { maxTimerMs } from "../util/signals.js";
 import { isTransient } from "../util/transient.js";
@@ -26,10 +26,10 @@ export const requireKeysClient: Check = (_what, client) => {
  * The keys of a client, for one lock.
  *
  * A frozen member does not respond: requests wait for a part of the TTL only, and go on to the next endpoint, as a silent
- * watch does. Given `KeysAPI`s keep the limits of their own client.
+ * watch does. Tighter limits of the client, or of a given `KeysAPI`, still hold.
  */
 export function lockKeys(client: KeysClient, ttlMs: number): KeysAPI {
-  return client instanceof KeysAPI ? client : new KeysAPI(impatient(client, ttlMs));
+  return keysOf(client).wrapped((sender) => impatient(sender, ttlMs));
 }
 
 /** Whether etcd refused, so that another attempt would not help. */

@@ -1,4 +1,4 @@
-import { KeysAPI, Mirror, type KeysClient } from "../core/index.js";
+import { keysOf, Mirror, type KeysClient } from "../core/index.js";
 import { requireSignal, requireText } from "../util/validate.js";
 import { entryOf, keyPath } from "./etcd-entry.js";
 import type { LeaderEntry } from "./lock.js";
@@ -19,12 +19,8 @@ export async function* observe(
   requireText("key", key);
   requireSignal("signal", signal);
   const path = keyPath(key);
-  const mirror = new Mirror(
-    client instanceof KeysAPI
-      ? client
-      : new KeysAPI({ quorumReads: true, send: (spec, each) => client.send(spec, each) }),
-    path,
-  );
+  const keys = keysOf(client).wrapped((sender) => ({ ...sender, quorumReads: true }));
+  const mirror = new Mirror(keys, path);
   let before: string | undefined;
   for (;;) {
     const { kind } = await mirror.next(signal);

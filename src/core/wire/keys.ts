@@ -6,6 +6,8 @@ import { keyPath } from "./paths.js";
 export interface KeyAddress {
   readonly prefix: string;
   readonly key: string;
+  /** The keys of responses are relative to this key. Absent or "": they are etcd's own. */
+  readonly namespace?: string;
 }
 
 export interface ReadFields {

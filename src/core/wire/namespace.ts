@@ -1,3 +1,4 @@
+import { EtcdError, EtcdErrorCode } from "../../util/errors.js";
 import type { KeyNode, KeysResponse } from "../types.js";
 import { segmentsOf } from "./paths.js";
 
@@ -17,6 +18,34 @@ export function inNamespace(response: KeysResponse, namespace: string): KeysResp
     ...(prevNode !== undefined && { prevNode: nodeInNamespace(prevNode, namespace) }),
   };
 }
+
+/**
+ * An error of etcd with its key as it is within a namespace: etcd names the key that it refused, or one above it, as the
+ * cause. Other errors are returned as they are.
+ */
+export function errorInNamespace(error: unknown, namespace: string): unknown {
+  if (namespace === "" || !(error instanceof EtcdError) || !namesKey.has(error.errorCode)) return error;
+  if (!error.serverCause.startsWith("/")) return error;
+  return new EtcdError({
+    status: error.status,
+    errorCode: error.errorCode,
+    serverMessage: error.serverMessage,
+    serverCause: relativeKey(error.serverCause, namespace),
+    index: error.index,
+    outcome: error.outcome,
+    retryAfterMs: error.retryAfterMs,
+  });
+}
+
+/** The refusals whose cause is a key. */
+const namesKey: ReadonlySet<number> = new Set([
+  EtcdErrorCode.keyNotFound,
+  EtcdErrorCode.notFile,
+  EtcdErrorCode.notDir,
+  EtcdErrorCode.nodeExist,
+  EtcdErrorCode.rootReadOnly,
+  EtcdErrorCode.dirNotEmpty,
+]);
 
 function nodeInNamespace(node: KeyNode, namespace: string): KeyNode {
   return {

@@ -3,6 +3,13 @@ export function segmentsOf(key: string): readonly string[] {
   return key.split("/").filter((segment) => segment !== "");
 }
 
+/** The key with one slash before each segment and none at the end; "" for the root. */
+export function cleanKey(key: string): string {
+  return segmentsOf(key)
+    .map((segment) => `/${segment}`)
+    .join("");
+}
+
 /**
  * The path of a key under a prefix: one slash between segments, a trailing one kept (with auth on, `/a` and `/a/` differ),
  * each segment percent-encoded once. Keys are never decoded first: `%2F` in a key is those three characters.
