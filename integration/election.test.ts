@@ -18,7 +18,7 @@ let client: Client | undefined;
 const timing = { ttlMs: 8_000, lockDelayMs: 300, cooldownMs: 100, stepDownTimeoutMs: 500, marginMs: 500 } as const;
 
 lockSuite("etcd", {
-  title: (number, text) => `consul 49, case ${String(number)} with etcd: ${text}`,
+  title: (number, text) => `election: ${text} (consul 49, case ${String(number)}, etcd)`,
   config: timing,
   concurrency: true,
   manyTermsMs: 15_000,
@@ -48,7 +48,7 @@ describe("etcd's election alone", { concurrency: false }, () => {
     await cluster?.stop();
   });
 
-  test("consul 49: what stands in etcd, and a bad config does no I/O", async (t) => {
+  test("etcd election: what is stored; a bad config causes no I/O (consul 49)", async (t) => {
     const { candidate } = await contender(t, endpoint());
     const never = (): never => assert.fail("must not lead");
     for (const config of [
@@ -83,7 +83,7 @@ describe("etcd's election alone", { concurrency: false }, () => {
     await assert.rejects(keys().get("/what/stands"), /^EtcdError: 100/);
   });
 
-  test("consul 49: the token of a term stays while it is refreshed, and no watcher sees that", async (t) => {
+  test("etcd election: a heartbeat changes neither the token nor the value (consul 49)", async (t) => {
     const { candidate } = await contender(t, endpoint());
     await candidate.run(
       { ...timing, ttlMs: 6_000, key: "/refreshed", contactInfo: "" },
@@ -100,12 +100,12 @@ describe("etcd's election alone", { concurrency: false }, () => {
     );
   });
 
-  test("consul 49: an acquire whose answer is lost is found to be ours", async (t) => {
+  test("etcd election: a create whose response is lost is found to be ours (consul 49)", async (t) => {
     let lost = 0;
     const { candidate } = await contender(t, endpoint(), (send) => async (spec, signal) => {
       const raw = await send(spec, signal);
       if (spec.method === "PUT" && spec.query?.includes("prevExist=false") === true && lost++ === 0)
-        throw new Error("the answer was lost");
+        throw new Error("the response was lost");
       return raw;
     });
     const begunMs = performance.now();
@@ -118,16 +118,16 @@ describe("etcd's election alone", { concurrency: false }, () => {
     );
   });
 
-  test("consul 49: beats whose answers are lost cost no leadership, though the key's index moved on", async (t) => {
+  test("etcd election: heartbeats whose responses are lost cost no leadership (consul 49)", async (t) => {
     let beats = 0;
     let [lost, good] = [0, 0];
     const { candidate } = await contender(t, endpoint(), (send) => async (spec, signal) => {
       const raw = await send(spec, signal);
       if (!isBeat(spec)) return raw;
-      // of three the first is lost, the second finds the index moved on, the third is good
+      // of three the response of the first is lost, the second finds another index, the third succeeds
       if (++beats % 3 === 1) {
         lost++;
-        throw new Error("the answer was lost");
+        throw new Error("the response was lost");
       }
       if (raw.status < 300) good++;
       return raw;
@@ -139,8 +139,8 @@ describe("etcd's election alone", { concurrency: false }, () => {
     });
   });
 
-  test("consul 49: a beat that is applied late takes nothing from a later one", async (t) => {
-    // what a frozen member does with a request it has read: the key's expiry was set then
+  test("etcd election: a heartbeat that is applied late does not shorten a later one (consul 49)", async (t) => {
+    // as by a frozen member that has read the request: the new expiry was computed then
     let held: (() => Promise<unknown>) | undefined;
     const { candidate } = await contender(t, endpoint(), (send) => (spec, signal) => {
       if (!isBeat(spec) || held !== undefined) return send(spec, signal);
@@ -160,7 +160,7 @@ describe("etcd's election alone", { concurrency: false }, () => {
     );
   });
 
-  test("consul 49: lost to a foreign hand that overwrites the key, whose entry stands as it is", async (t) => {
+  test("etcd election: a leader whose key is overwritten has lost it, and leaves the new value alone (consul 49)", async (t) => {
     const { candidate } = await contender(t, endpoint());
     const session = await candidate.participate({ ...timing, key: "/foreign", contactInfo: "" }, ({ signal }) =>
       ended(signal),
@@ -181,7 +181,7 @@ describe("etcd's election alone", { concurrency: false }, () => {
     await until("it leads again", () => session.isLeader);
   });
 
-  test("consul 49: after an expiry the contenders wait for the lock-delay, after a release they do not", async (t) => {
+  test("etcd election: contenders wait for the lock-delay after an expiry, not after a release (consul 49)", async (t) => {
     const [a, b] = [await contender(t, endpoint()), await contender(t, endpoint())];
     // a request that is late must not be taken for an expiry
     const config = { ...timing, ttlMs: 20_000, lockDelayMs: 2_000, key: "/lock-delay", contactInfo: "" };
@@ -213,7 +213,7 @@ describe("etcd's election alone", { concurrency: false }, () => {
     assert.ok((elected[1] ?? 0) - releasedMs < 15_000, "long before the TTL and the lock-delay");
   });
 
-  test("consul 49: who waits survives cleared history", async (t) => {
+  test("etcd election: a waiting candidate survives cleared history (consul 49)", async (t) => {
     const proxy = await proxyTo(t, endpoint());
     const { candidate } = await contender(t, proxy.url);
     await keys().set("/cleared/lock", "somebody");
@@ -230,7 +230,7 @@ describe("etcd's election alone", { concurrency: false }, () => {
     await until("it leads", () => session.isLeader);
   });
 
-  test("consul 49: observe tells who leads, and when nobody does", async (t) => {
+  test("etcd election: observe reports each leader, and that nobody leads (consul 49)", async (t) => {
     const [a, b] = [await contender(t, endpoint()), await contender(t, endpoint())];
     const stop = new AbortController();
     const seen: string[] = [];
@@ -249,7 +249,7 @@ describe("etcd's election alone", { concurrency: false }, () => {
     await assert.rejects(observing, (error) => error === reason);
   });
 
-  test("consul 49: a closed client ends the election, which says so", async () => {
+  test("etcd election: a closed client ends the participation with an error (consul 49)", async () => {
     const own = new Client({ endpoints: [endpoint()] });
     const session = await createEtcdCandidate({ client: own }).participate(
       { ...timing, key: "/closed-client", contactInfo: "" },
@@ -263,7 +263,7 @@ describe("etcd's election alone", { concurrency: false }, () => {
     assert.equal(session.isLeader, false);
   });
 
-  test("consul 50: the leader is killed, and another one is elected after the TTL and the lock-delay", async (t) => {
+  test("etcd election: after a leader is killed another one leads, once the TTL and the lock-delay are over (consul 50)", async (t) => {
     const child = startChild(t, "../../integration/election-program.js", [
       JSON.stringify({ endpoints: [endpoint()], config: { ...timing, key: "/killed", contactInfo: "child" } }),
     ]);
@@ -293,7 +293,7 @@ describe("etcd's election alone", { concurrency: false }, () => {
 });
 
 describe("etcd's election on three members", { concurrency: false }, () => {
-  test("consul 49: a frozen member, then a killed one, cost no leadership", async (t) => {
+  test("etcd election: a frozen member, then a killed one, cost no leadership (consul 49)", async (t) => {
     await using three = await fastCluster();
     const own = new Client({ endpoints: three.endpoints });
     t.after(() => own.close());

@@ -9,7 +9,7 @@ import { until } from "../test-kit/waiting.js";
 const server = new MemoryLockServer();
 
 lockSuite("a lock in memory", {
-  title: (number, text) => `consul ${String(number)}: ${text}`,
+  title: (number, text) => `election: ${text} (consul ${String(number)}, in memory)`,
   config: { ttlMs: 8_000, lockDelayMs: 100, cooldownMs: 50, stepDownTimeoutMs: 150, marginMs: 500 },
   concurrency: true,
   manyTermsMs: 3_000,
@@ -40,7 +40,7 @@ lockSuite("a lock in memory", {
   },
 });
 
-test("isLeader and the signal tell the truth as soon as they are asked after the process stood still", async (t) => {
+test("election: isLeader and the signal are right at the first look after the process stood still", async (t) => {
   const { candidate } = server.connect();
   const signals: AbortSignal[] = [];
   const session = await candidate.participate(
@@ -55,18 +55,18 @@ test("isLeader and the signal tell the truth as soon as they are asked after the
   t.after(() => session.close());
   while (!session.isLeader) await new Promise((resolve) => setTimeout(resolve, 5));
   const signal = signals.at(-1);
-  let heard = false;
-  signal?.addEventListener("abort", () => (heard = true));
+  let wasTold = false;
+  signal?.addEventListener("abort", () => (wasTold = true));
   const end = performance.now() + 300;
-  // no timer fires, no answer is read: as in a process that was frozen
+  // no timer fires and no response is read, as in a process that is frozen
   while (performance.now() < end) void 0;
-  assert.equal(heard, false);
+  assert.equal(wasTold, false);
   assert.equal(session.isLeader, false);
   assert.equal(signal?.aborted, true);
-  assert.equal(heard, true);
+  assert.equal(wasTold, true);
 });
 
-test("participate waits for a backend that cannot be reached (FF20)", async (t) => {
+test("election: participate waits for a backend that cannot be reached (FF20)", async (t) => {
   const connection = server.connect();
   connection.cut("refuse");
   let settled = false;
@@ -81,7 +81,7 @@ test("participate waits for a backend that cannot be reached (FF20)", async (t) 
   await until("it leads", () => session.isLeader);
 });
 
-test("a callback that fails at once makes the pause grow, however long the release takes", async (t) => {
+test("election: a callback that fails at once makes the pause grow, however long the release takes", async (t) => {
   const connection = server.connect();
   connection.releaseMs = 1_200;
   const begunMs: number[] = [];
@@ -98,7 +98,7 @@ test("a callback that fails at once makes the pause grow, however long the relea
   assert.ok(pauseMs >= connection.releaseMs + 400 - 2, `paused for ${String(pauseMs)} ms`);
 });
 
-test("changes: what happens from the call on, for each reader; ends with the handle, or by its signal", async () => {
+test("election: changes() gives each reader what happens from the call on, until the session or its signal ends", async () => {
   const { candidate } = server.connect();
   const session = await candidate.participate({ key: "changes", contactInfo: "", ttlMs: 20_000 }, ({ signal }) =>
     untilAborted(signal),

@@ -1,7 +1,7 @@
 import { isKeyNotFound, type KeyNode, type KeysAPI } from "../core/index.js";
 import type { LeaderEntry } from "./lock.js";
 
-/** The key of etcd that a leadership's key stands for, as etcd itself writes it. */
+/** The key of a lock as etcd writes it: with one slash before each segment. */
 export function keyPath(key: string): string {
   return key
     .split("/")
@@ -24,7 +24,7 @@ export async function readNode(
   }
 }
 
-/** What a key tells of its leader. One that others wrote counts as held, with its whole value as contact info. */
+/** Reads who holds a lock. A key that another program wrote counts as held; its whole value is the contact info. */
 export function entryOf({ key, value, createdIndex, modifiedIndex }: KeyNode): LeaderEntry {
   const entry = { key, value, held: true, fencingToken: String(createdIndex), createdIndex, modifiedIndex };
   const { session, contact } = fieldsOf(value);

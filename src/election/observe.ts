@@ -1,21 +1,26 @@
 import { keysOf, Mirror, type KeysClient } from "../core/index.js";
 import { requireSignal, requireText } from "../util/validate.js";
 import { entryOf, keyPath } from "./etcd-entry.js";
+import { requireKeysClient } from "./etcd-keys.js";
 import type { LeaderEntry } from "./lock.js";
 
 /**
- * Who leads: first as it is now, then at every change, in order; undefined while nobody does. Outlives outages and
- * cleared history. Takes no part in the election.
+ * Follows who leads, without taking part in the election: yields the present leader, then each change, in order; undefined
+ * while nobody leads. Survives outages and cleared history.
  *
+ * @param key of the leadership
  * @throws {UsageError} for bad arguments
- * @throws {EtcdError | ResponseError} what will not pass by itself, such as missing rights
+ * @throws {EtcdError | ResponseError} a refusal that lasts, such as missing rights
  * Ends by throwing `signal.reason` when aborted.
+ * @example
+ * for await (const leader of observe(client, "jobs/leader", signal)) console.log(leader?.contactInfo ?? "nobody leads");
  */
 export async function* observe(
   client: KeysClient,
   key: string,
   signal?: AbortSignal,
 ): AsyncGenerator<LeaderEntry | undefined, void, undefined> {
+  requireKeysClient("client", client);
   requireText("key", key);
   requireSignal("signal", signal);
   const path = keyPath(key);
@@ -26,7 +31,7 @@ export async function* observe(
     const { kind } = await mirror.next(signal);
     const node = mirror.nodes.get(path);
     const now = node && entryOf(node);
-    // a list says what is, though nothing may have changed
+    // a list is read again now and then, though nothing has changed
     if (kind === "list" && before !== undefined && before === (now?.fencingToken ?? "")) continue;
     before = now?.fencingToken ?? "";
     yield now;

@@ -6,7 +6,7 @@ import type { LockBackend } from "../../election/test-kit/lock-ground.js";
 import { TcpProxy } from "../../test-kit/tcp-proxy.js";
 
 export interface ConsulLockOptions {
-  /** What stands behind the title of each test. */
+  /** Names the server in the title of each test. */
   readonly suffix: string;
   readonly start: StartConsulServer;
   readonly manyTermsMs: number;
@@ -14,12 +14,12 @@ export interface ConsulLockOptions {
   readonly expiryLatenessMs: number;
 }
 
-/** Consul for the suite that every backend of an election has to pass. Its shortest TTL is 10 s. */
+/** Consul for the suite that every backend of elections passes. Its shortest TTL is 10 s. */
 export function consulLockBackend({ suffix, start, manyTermsMs, expiryLatenessMs }: ConsulLockOptions): LockBackend {
   let server: ConsulServer | undefined;
   let client: ConsulClient | undefined;
   return {
-    title: (number, text) => `consul ${String(number)}: ${text} (${suffix})`,
+    title: (number, text) => `election: ${text} (consul ${String(number)}, ${suffix})`,
     config: { ttlMs: 10_000, lockDelayMs: 1_000, cooldownMs: 300, stepDownTimeoutMs: 500, marginMs: 500 },
     concurrency: true,
     manyTermsMs,

@@ -13,7 +13,7 @@ const slowMs = 120;
 /** Nobody waits this long for an expiry here: a rival that leads earlier did not need one. In ms. */
 const longMs = 20_000;
 
-/** What field tests found in elections, for every backend; called by `lockSuite`. */
+/** What field tests found in elections, for every backend. `lockSuite` calls it. */
 export function registerFaults(backend: LockBackend): void {
   const participate = participating(backend.config);
   const long = { ...backend.config, ttlMs: longMs, lockDelayMs: longMs };
@@ -89,7 +89,7 @@ export function registerFaults(backend: LockBackend): void {
     term.end();
   });
 
-  test(backend.title(34, "run(): work that throws at once is called once, and the lock is free (FF21)"), async (t) => {
+  test(backend.title(34, "run() calls work that throws at once only once, and releases the lock (FF21)"), async (t) => {
     const config = { ...long, key: newKey(), contactInfo: "a" };
     const [a, b] = [await backend.contender(t), await backend.contender(t)];
     let calls = 0;
@@ -106,7 +106,10 @@ export function registerFaults(backend: LockBackend): void {
   });
 
   test(
-    backend.title(45, "run(): an abort while work runs rejects with its reason once the lock is free (FF22)"),
+    backend.title(
+      45,
+      "run() rejects with the reason of an abort once its work has settled and the lock is free (FF22)",
+    ),
     async (t) => {
       const key = newKey();
       const [a, b] = [await backend.contender(t), await backend.contender(t)];
@@ -140,7 +143,7 @@ export function registerFaults(backend: LockBackend): void {
     },
   );
 
-  test(backend.title(40, "run(): a result does not count when the lock was lost before it (FF22)"), async (t) => {
+  test(backend.title(40, "run() rejects if the lock was lost before its work returned (FF22)"), async (t) => {
     const key = newKey();
     const a = await backend.contender(t);
     const running = a.candidate.run({ ...backend.config, key, contactInfo: "" }, async (signal) => {

@@ -7,18 +7,18 @@ import { gate } from "../../test-kit/scripted-cluster.js";
 import type { Cut } from "../../test-kit/tcp-proxy.js";
 import { until } from "../../test-kit/waiting.js";
 
-/** One contender, with a way of its own to the backend, which can be cut. */
+/** One contender, whose connection to the backend can be cut. */
 export interface LockContender {
   readonly candidate: Candidate;
   cut(how: Cut): void;
   heal(): void;
   /** Delays the backend's responses from now on, in ms. */
   slow(ms: number): void;
-  /** Requests to give up a lock. One that got no answer is asked again when the session is closed. */
+  /** Requests that release a lock. One without a response is sent again when the session is closed. */
   releases(): ReleaseCounts;
-  /** When the last beat, or acquire, that was answered well was sent; `performance.now()`. */
+  /** When the last successful heartbeat or acquire was sent, by `performance.now()`. */
   lastGoodBeatMs(): number;
-  /** How many requests wait for an answer. */
+  /** How many requests wait for a response. */
   pending(): number;
 }
 
@@ -27,12 +27,12 @@ export interface ReleaseCounts {
   readonly answered: number;
 }
 
-/** What a backend gives for {@link lockSuite}. Durations must suit it; the suite's own limits follow from them. */
+/** What a backend provides for `lockSuite`. The limits of the suite follow from its durations. */
 export interface LockBackend {
   /** The title of a test. */
   title(number: number, text: string): string;
   readonly config: Pick<Leadership, "ttlMs" | "lockDelayMs" | "cooldownMs" | "stepDownTimeoutMs" | "marginMs">;
-  /** Whether its tests may run side by side. @default false */
+  /** Whether its tests may run concurrently. @default false */
   readonly concurrency?: boolean;
   /** How long case 33 goes on, in ms. */
   readonly manyTermsMs: number;
@@ -42,7 +42,7 @@ export interface LockBackend {
   stop(): Promise<void>;
   /** Ended with the test. */
   contender(t: TestContext): Promise<LockContender>;
-  /** Ends the leader's session behind its back. */
+  /** Ends the leader's session at the server. */
   endSession(key: string, sessionId: string): Promise<void>;
 }
 
@@ -54,7 +54,7 @@ export interface TestTerm {
   end(): void;
 }
 
-/** Terms of a callback that lasts until it is told to end. */
+/** Terms of a callback that lasts until the test ends it. */
 export class Terms {
   running = 0;
   readonly #begun: TestTerm[] = [];
@@ -73,7 +73,7 @@ export class Terms {
     this.running--;
   };
 
-  /** The next term that has begun and was not handed out yet. Fails after a minute: no election takes so long. */
+  /** Waits for the next term. Fails after a minute: no election takes that long. */
   next(): Promise<TestTerm> {
     return until("a term begins", () => this.#begun.shift());
   }
@@ -87,7 +87,7 @@ type Participate = (
   config?: Partial<LeadershipConfig>,
 ) => Promise<LeaderSession>;
 
-/** Has a contender contest a key until the test ends. */
+/** Makes a contender contest a key until the test ends. */
 export function participating(defaults: LockBackend["config"]): Participate {
   return async (t, { candidate }, key, asLeader, config = {}) => {
     const session = await candidate.participate({ ...defaults, key, contactInfo: "", ...config }, asLeader);
@@ -105,7 +105,7 @@ export function assertCode(error: unknown, code: string): void {
   assert.equal(error.code, code);
 }
 
-/** How late timers are here, at worst: on a busy machine a process is held up, and everything in it with it. */
+/** How late timers are, at worst: a busy machine holds up a process with everything in it. */
 export class Stalls implements Disposable {
   readonly #timer: NodeJS.Timeout;
   #lastMs = performance.now();

@@ -7,13 +7,13 @@ import { after, before, describe, test } from "../../test-kit/register.js";
 import { gate } from "../../test-kit/scripted-cluster.js";
 import { until } from "../../test-kit/waiting.js";
 
-/** The pause of whoever is to leave the lead to the other one, in ms. */
+/** The cooldown of the candidate that is to leave the lead to the other one, in ms. */
 const longCooldownMs = 5_000;
 
-/** What every backend of an election has to do. Numbers are the acceptance cases. */
+/** What elections do on every backend. The numbers are those of docs/spec/consul.md, section 4. */
 export function lockSuite(name: string, backend: LockBackend): void {
   const { ttlMs, lockDelayMs, cooldownMs, stepDownTimeoutMs, marginMs } = backend.config;
-  /** Within this time after a leader was lost in silence, there is a new one. */
+  /** How long it may take until there is a new leader after one was lost without a release, in ms. */
   const successionMs = ttlMs + lockDelayMs + backend.expiryLatenessMs + 6_000;
   const title = (number: number, text: string): string => backend.title(number, text);
   const participate = participating(backend.config);
@@ -22,7 +22,7 @@ export function lockSuite(name: string, backend: LockBackend): void {
     before(() => backend.start());
     after(() => backend.stop());
 
-    test(title(33, "two candidates, at most one callback at any time, whatever is abdicated"), async (t) => {
+    test(title(33, "of two candidates at most one leads at any time, however often they abdicate"), async (t) => {
       const key = newKey();
       let running = 0;
       const terms = [0, 0];
@@ -49,7 +49,7 @@ export function lockSuite(name: string, backend: LockBackend): void {
     });
 
     test(
-      title(34, "the callback returns: the lock is released, the other is elected, the first waits its cooldown"),
+      title(34, "a callback that returns releases the lock to the other candidate, and its own waits for the cooldown"),
       async (t) => {
         const key = newKey();
         const [a, b] = [await backend.contender(t), await backend.contender(t)];
@@ -99,7 +99,7 @@ export function lockSuite(name: string, backend: LockBackend): void {
     });
 
     test(
-      title(36, "abdicate while leading: the signal aborts before the release, and the other one wins"),
+      title(36, "abdicate() of a leader aborts its signal before the release, and the other candidate wins"),
       async (t) => {
         const key = newKey();
         const [a, b] = [await backend.contender(t), await backend.contender(t)];
@@ -130,28 +130,31 @@ export function lockSuite(name: string, backend: LockBackend): void {
       },
     );
 
-    test(title(37, "abdicate while not leading: false, and nothing is released"), async (t) => {
-      const key = newKey();
-      const [a, b] = [await backend.contender(t), await backend.contender(t)];
-      const first = new Terms();
-      await participate(t, a, key, first.asLeader);
-      const term = await first.next();
-      const waiting = await participate(t, b, key, () => assert.fail("must not lead"));
-      assert.equal(await waiting.abdicate(), false);
-      assert.equal(waiting.isLeader, false);
-      assert.equal(b.releases().sent, 0);
-      assert.ok(!term.signal.aborted);
-      await waiting.close();
-    });
+    test(
+      title(37, "abdicate() of a candidate that does not lead resolves to false and releases nothing"),
+      async (t) => {
+        const key = newKey();
+        const [a, b] = [await backend.contender(t), await backend.contender(t)];
+        const first = new Terms();
+        await participate(t, a, key, first.asLeader);
+        const term = await first.next();
+        const waiting = await participate(t, b, key, () => assert.fail("must not lead"));
+        assert.equal(await waiting.abdicate(), false);
+        assert.equal(waiting.isLeader, false);
+        assert.equal(b.releases().sent, 0);
+        assert.ok(!term.signal.aborted);
+        await waiting.close();
+      },
+    );
 
     test(
-      title(38, "the session ends at the server: the signal aborts within a second, and a new session contests"),
+      title(38, "a session that ends at the server aborts the signal within a second, and a new one contests"),
       async (t) => {
         const key = newKey();
         const terms = new Terms();
         const session = await participate(t, await backend.contender(t), key, terms.asLeader);
         const tookMs: number[] = [];
-        // a busy machine may be late; one that is late each time is no such
+        // a busy machine may be late once, but not each time
         while (tookMs.length < 5 && Math.min(...tookMs) > 1_000) {
           const term = await terms.next();
           const id = session.sessionId ?? assert.fail("there is a session");
@@ -187,7 +190,7 @@ export function lockSuite(name: string, backend: LockBackend): void {
       test(
         title(
           40,
-          `the server cannot be reached (${how}): the signal aborts before the TTL is over, and another one leads after it`,
+          `a server that cannot be reached (${how}) aborts the signal before the TTL, and another candidate leads after it`,
         ),
         async (t) => {
           const key = newKey();
@@ -206,7 +209,7 @@ export function lockSuite(name: string, backend: LockBackend): void {
             afterMs - stalls.worstMs <= ttlMs,
             `aborted ${String(afterMs)} ms after the last good beat was sent`,
           );
-          // a beat may be seen to arrive an eighth later than it was sent; a lead given up too early is so by a beat, a third or more
+          // a heartbeat may seem to be sent an eighth of the TTL late; a lead that is given up too early lacks a whole one, a third or more
           assert.ok(afterMs >= ttlMs - marginMs - ttlMs / 8, `and not earlier than needed: ${String(afterMs)} ms`);
           assert.equal(session.isLeader, false);
           assertCode(term.signal.reason, "ERR_EXPIRED");
@@ -218,7 +221,7 @@ export function lockSuite(name: string, backend: LockBackend): void {
       );
     }
 
-    test(title(44, "close while leading: abort, release, and nothing left open; twice is once"), async (t) => {
+    test(title(44, "close() of a leader aborts, releases and leaves nothing open; it is idempotent"), async (t) => {
       const key = newKey();
       const [a, b] = [await backend.contender(t), await backend.contender(t)];
       const first = new Terms();
@@ -239,7 +242,7 @@ export function lockSuite(name: string, backend: LockBackend): void {
       assert.notEqual((await other.currentEntry())?.sessionId, id);
     });
 
-    test(title(45, "aborted while it begins, or later: rejects, or closes"), async (t) => {
+    test(title(45, "an abort rejects a participate() in progress, and closes a session"), async (t) => {
       const contender = await backend.contender(t);
       const reason = new Error("enough");
       const config = { ...backend.config, key: newKey(), contactInfo: "" };
@@ -267,7 +270,7 @@ export function lockSuite(name: string, backend: LockBackend): void {
     test(
       title(
         47,
-        "a callback that ignores its signal: the lock is given up in time, and it is not called again before it has ended",
+        "the lock of a callback that ignores its signal is released in time, and there is no second call before its end",
       ),
       async (t) => {
         const key = newKey();
@@ -285,7 +288,7 @@ export function lockSuite(name: string, backend: LockBackend): void {
         await sleep(cooldownMs * 2);
         assert.equal(first.running, 1, "the first callback still runs");
         term.end();
-        // else it would be a toss-up which of the two comes first
+        // otherwise either of them could come first
         await other.close();
         await first.next();
       },
@@ -304,7 +307,7 @@ export function lockSuite(name: string, backend: LockBackend): void {
       }
     });
 
-    test(title(34, "run(): works as the leader once, then gives the lead up"), async (t) => {
+    test(title(34, "run() calls its work once, as the leader, then releases the lock"), async (t) => {
       const key = newKey();
       const [a, b] = [await backend.contender(t), await backend.contender(t)];
       const config = { ...backend.config, key, contactInfo: "a" };

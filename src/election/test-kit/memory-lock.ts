@@ -20,7 +20,7 @@ interface MemoryKey {
   closedUntilMs: number;
 }
 
-/** A lock server in this process, with sessions that expire and a lock-delay, as Consul has. */
+/** A lock server in this process, with sessions that expire and a lock-delay, like Consul's. */
 export class MemoryLockServer {
   readonly #sessions = new Map<string, MemorySession>();
   readonly #keys = new Map<string, MemoryKey>();
@@ -38,7 +38,7 @@ export class MemoryLockServer {
     return session.id;
   }
 
-  /** Whether it is there to be renewed. */
+  /** Renews a session; whether it exists. */
   renew(id: string): boolean {
     const session = this.#sessions.get(id);
     if (session === undefined) return false;
@@ -102,7 +102,7 @@ export class MemoryLockServer {
   }
 }
 
-/** One contender's way to the server, which can be cut. */
+/** One contender's connection to the server, which can be cut. */
 export class MemoryConnection {
   readonly candidate: Candidate;
   readonly server: MemoryLockServer;
@@ -144,7 +144,7 @@ export class MemoryConnection {
     this.#endCalls();
   }
 
-  /** One request: takes a moment, and what it does happens in the middle of it. */
+  /** Sends one request. It takes a moment, and its effect comes in the middle of it. */
   async call<T>(signal: AbortSignal | undefined, apply: () => T | Promise<T>): Promise<T> {
     signal?.throwIfAborted();
     const broken = new AbortController();
