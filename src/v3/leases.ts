@@ -41,7 +41,9 @@ export async function timeLeft(session: Session, id: string, signal?: AbortSigna
 
 /** `ttl` and `expiration` of a node whose lease has so many seconds left. */
 export function expiryIn(seconds: number): Pick<AnswerNode, "ttl" | "expiration"> {
-  return { ttl: seconds, expiration: new Date(Date.now() + seconds * 1_000).toISOString() };
+  // as Go writes it, without zeros at the end
+  const expiration = new Date(Date.now() + seconds * 1_000).toISOString().replace(/\.?0+Z$/, "Z");
+  return { ttl: seconds, expiration };
 }
 
 /** The time left of each lease that holds one of the keys. */
