@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { findNginx } from "../scripts/servers/programs.mjs";
+import { atExit } from "../scripts/run.mjs";
 import { Client, KeysAPI } from "../src/core/index.js";
 import { startChild, type Child } from "../src/test-kit/child.js";
 import { until } from "../src/test-kit/waiting.js";
@@ -78,9 +79,11 @@ async function nginxIn(t: TestContext, bin: string): Promise<Nginx> {
     const ended = once(process, "exit");
     let said = "";
     process.stderr.setEncoding("utf8").on("data", (text: string) => (said += text));
+    const forget = atExit(() => process.kill("SIGTERM"));
     t.after(async () => {
       process.kill("SIGTERM");
       await ended;
+      forget();
     });
     await until("nginx listening", async () => {
       assert.equal(process.exitCode, null, said);

@@ -155,7 +155,8 @@ class Nginx implements AsyncDisposable {
     this.#process = process;
     this.#ports = ports;
     this.#forget = atExit(() => {
-      process.kill("SIGKILL");
+      // SIGKILL would leave its workers behind
+      process.kill("SIGTERM");
       rmSync(folder, { recursive: true, force: true });
     });
   }
