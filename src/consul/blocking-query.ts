@@ -5,26 +5,27 @@ import { refusal, specOf, type Query } from "./request.js";
 
 /** A query that Consul answers when something has changed. */
 export interface BlockingOptions {
+  /** Percent-encoded. */
   readonly path: string;
   readonly query: Query;
   /** How long Consul may wait for a change, in ms. */
   readonly waitMs: number;
-  /** How long the first answer, which comes at once, may take, in ms. Absent: the client's limit. */
+  /** Limit for the first response, which comes at once, in ms. @default the client's limit */
   readonly firstMs?: number | undefined;
-  /** Least time from an answer to the next question, in ms: a large answer that changes often is not read each time. @default 0 */
+  /** Least time from a response to the next request, in ms: a large response that changes often is not read each time. @default 0 */
   readonly everyMs?: number | undefined;
 }
 
-/** What Consul adds to the wait, at most a sixteenth of it, and the way there and back. */
+/** What Consul adds to the wait, at most a sixteenth of it, and the way there and back, in ms. */
 const extraMs = 10_000;
-/** Two questions that brought nothing new are at least this far apart, in ms. */
+/** Least time between two requests of which the first brought nothing new, in ms. */
 const paceMs = 250;
 
-/** Asks again and again, each time for what came after the last answer. Holds nothing between two questions. */
+/** Sends a query again and again, each time for what came after the last response. Holds nothing between two requests. */
 export class BlockingQuery {
   readonly #sender: Sender;
   readonly #options: BlockingOptions;
-  /** 0: ask for what there is. */
+  /** The index of the last response. 0: read what there is. */
   #index = 0;
   #notBeforeMs = 0;
 
@@ -34,10 +35,10 @@ export class BlockingQuery {
   }
 
   /**
-   * The next answer; the first, and the first after `reread`, comes at once. It need not differ from the one before.
-   * A 404 is an answer: of a key that is not there.
+   * The next response. The first one, and the first after `reread`, comes at once. It need not differ from the one before.
+   * A 404 is a response, too: of a key that does not exist.
    *
-   * @throws {RequestError} for other statuses from 400; the question stands
+   * @throws {RequestError} for other statuses from 400; `next` can be called again
    */
   async next(signal: AbortSignal | undefined): Promise<RawResponse> {
     for (;;) {
@@ -52,12 +53,12 @@ export class BlockingQuery {
     }
   }
 
-  /** Makes the next answer come at once. */
+  /** Makes the next response come at once. */
   reread(): void {
     this.#index = 0;
   }
 
-  /** What is asked, for messages. */
+  /** The query, for messages. */
   get asked(): RequestSpec {
     return specOf("GET", this.#options.path);
   }
@@ -74,10 +75,10 @@ export class BlockingQuery {
     return { ...spec, longPoll: true, limits: { headersMs: Infinity, idleMs: waitMs + waitMs / 16 + extraMs } };
   }
 
-  /** Whether the index has moved on. One that went back counts from the start: the servers have lost their state. */
+  /** Whether the index has grown. If it went back, the servers have lost their state: the next request reads anew. */
   #advance({ headers }: RawResponse): boolean {
-    const told = Number(headers["x-consul-index"] ?? NaN);
-    const index = Number.isSafeInteger(told) && told > 0 ? told : 1;
+    const sent = Number(headers["x-consul-index"] ?? NaN);
+    const index = Number.isSafeInteger(sent) && sent > 0 ? sent : 1;
     const before = this.#index;
     this.#index = index < before ? 0 : index;
     return index > before;

@@ -1,10 +1,12 @@
 import type { Sender } from "../http/exchange.js";
-import { badArgument, requireText } from "../util/validate.js";
+import { optional, requireFields, type Checks } from "../util/fields.js";
+import { object, recordOf, text, type JsonReader, type Read } from "../util/reader.js";
+import { badArgument, kindOf, requireText } from "../util/validate.js";
+import { decode, decodeList, numberOrZero, textOrEmpty, texts } from "./decode.js";
 import { NotFoundError } from "./errors.js";
-import { decode, entriesOf, Fields, list, texts } from "./fields.js";
-import { checkOptions, request, requestOptionNames, segment, specOf } from "./request.js";
+import { checkOptions, request, requestChecks, segment, specOf } from "./request.js";
 import { compareBytes } from "./text.js";
-import type { Catalog, Node, NodeInfo, NodeService, ServiceInstance } from "./types.js";
+import type { Catalog, Node, NodeInfo, NodeService, ServiceInstance, ServiceOptions } from "./types.js";
 
 /** The calls about the catalog. */
 export function catalogCalls(sender: Sender): Catalog {
@@ -12,12 +14,12 @@ export function catalogCalls(sender: Sender): Catalog {
     async datacenters(options) {
       const { dc, signal } = checkOptions(options);
       const spec = specOf("GET", "/v1/catalog/datacenters", { dc });
-      return decode(spec, await request(sender, spec, signal), (value) => texts(value));
+      return decodeList(spec, await request(sender, spec, signal), text);
     },
     async nodes(options) {
       const { dc, signal } = checkOptions(options);
       const spec = specOf("GET", "/v1/catalog/nodes", { dc });
-      return decode(spec, await request(sender, spec, signal), (value) => list(value, readNode));
+      return decodeList(spec, await request(sender, spec, signal), (value, place) => nodeOf(object(value, place)));
     },
     async node(name, options) {
       const { dc, signal } = checkOptions(options);
@@ -29,61 +31,69 @@ export function catalogCalls(sender: Sender): Catalog {
     async services(options) {
       const { dc, signal } = checkOptions(options);
       const spec = specOf("GET", "/v1/catalog/services", { dc });
-      return decode(spec, await request(sender, spec, signal), readServices);
+      return decode(spec, await request(sender, spec, signal), readServices) ?? {};
     },
     async service(name, options = {}) {
-      const { dc, signal } = checkOptions(options, serviceOptionNames);
-      const tags: unknown = options.tags ?? [];
-      if (!Array.isArray(tags)) badArgument("options.tags must be an array of strings");
-      for (const tag of tags as readonly unknown[]) requireText("options.tags item", tag);
-      const spec = specOf("GET", `/v1/catalog/service/${segment("name", name)}`, { dc, tag: options.tags });
-      return decode(spec, await request(sender, spec, signal), (value) => list(value, readInstance));
+      requireFields("options", options, serviceChecks);
+      const { dc, signal, tags } = options;
+      const spec = specOf("GET", `/v1/catalog/service/${segment("name", name)}`, { dc, tag: tags });
+      return decodeList(spec, await request(sender, spec, signal), readInstance);
     },
   };
 }
 
-/** Names of the services and their tags. */
-export function readServices(value: unknown): Record<string, string[]> {
-  return Object.fromEntries(entriesOf(value).map(([name, tags]) => [name, texts(tags).sort(compareBytes)]));
-}
+/** The names of services and their tags. */
+export const readServices: Read<Record<string, string[]>> = recordOf((value, place) =>
+  texts(value, place).sort(compareBytes),
+);
 
-function readNode(value: unknown): Node {
-  const node = new Fields(value);
-  return { name: node.text("Node"), address: node.text("Address"), taggedAddresses: node.textMap("TaggedAddresses") };
-}
-
-function readNodeInfo(value: unknown): NodeInfo | undefined {
-  if (value === null) return undefined;
-  const info = new Fields(value);
-  const services = entriesOf(info.value("Services")).map(([id, service]) => [id, readNodeService(service)] as const);
-  return { node: readNode(info.value("Node")), services: Object.fromEntries(services) };
-}
-
-function readNodeService(value: unknown): NodeService {
-  const service = new Fields(value);
+const readNodeInfo: Read<NodeInfo> = (value, place) => {
+  const info = object(value, place);
+  const node = info.get("Node", object);
   return {
-    id: service.text("ID"),
-    service: service.text("Service"),
-    tags: service.texts("Tags"),
-    port: service.number("Port"),
+    node: node === undefined ? { name: "", address: "", taggedAddresses: {} } : nodeOf(node),
+    services: info.record("Services", readNodeService) ?? {},
+  };
+};
+
+function nodeOf(node: JsonReader): Node {
+  return {
+    name: textOrEmpty(node, "Node"),
+    address: textOrEmpty(node, "Address"),
+    taggedAddresses: node.record("TaggedAddresses", text) ?? {},
   };
 }
 
-function readInstance(value: unknown): ServiceInstance {
-  const each = new Fields(value);
-  const address = each.text("Address");
-  const serviceAddress = each.text("ServiceAddress");
+const readNodeService: Read<NodeService> = (value, place) => {
+  const service = object(value, place);
   return {
-    node: each.text("Node"),
+    id: textOrEmpty(service, "ID"),
+    service: textOrEmpty(service, "Service"),
+    tags: service.list("Tags", text) ?? [],
+    port: numberOrZero(service, "Port"),
+  };
+};
+
+const readInstance: Read<ServiceInstance> = (value, place) => {
+  const fields = object(value, place);
+  const address = textOrEmpty(fields, "Address");
+  const serviceAddress = textOrEmpty(fields, "ServiceAddress");
+  return {
+    node: textOrEmpty(fields, "Node"),
     address,
-    taggedAddresses: each.textMap("TaggedAddresses"),
-    serviceId: each.text("ServiceID"),
-    serviceName: each.text("ServiceName"),
-    serviceTags: each.texts("ServiceTags"),
+    taggedAddresses: fields.record("TaggedAddresses", text) ?? {},
+    serviceId: textOrEmpty(fields, "ServiceID"),
+    serviceName: textOrEmpty(fields, "ServiceName"),
+    serviceTags: fields.list("ServiceTags", text) ?? [],
     serviceAddress,
-    servicePort: each.number("ServicePort"),
+    servicePort: numberOrZero(fields, "ServicePort"),
     effectiveAddress: () => serviceAddress || address,
   };
+};
+
+function requireTags(what: string, tags: unknown): void {
+  if (!Array.isArray(tags)) badArgument(`${what} must be an array of strings, got ${kindOf(tags)}`);
+  for (const [i, tag] of tags.entries()) requireText(`${what}[${String(i)}]`, tag);
 }
 
-const serviceOptionNames: ReadonlySet<string> = new Set([...requestOptionNames, "tags"]);
+const serviceChecks: Checks<ServiceOptions> = { ...requestChecks, tags: optional(requireTags) };

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import dns from "node:dns";
 import test, { type TestContext } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { EndpointError, UsageError } from "../util/errors.js";
 import type { Exchange, RequestSpec } from "../http/exchange.js";
 import { ConsulFront, type ConsulReply, type ConsulRequest } from "./test-kit/consul-front.js";
@@ -45,35 +47,38 @@ function kv(value: unknown, key = "config/baz/bar"): readonly object[] {
 }
 
 const isUsage = (error: unknown): boolean => error instanceof UsageError && error.code === "ERR_ARGUMENT";
-const isDecode = (error: unknown): boolean => error instanceof ConsulError && error.code === "DECODE";
+const isDecode = (error: unknown): boolean => error instanceof ConsulError && error.code === "ERR_DECODE";
 const isMissing = (error: unknown): boolean =>
-  error instanceof NotFoundError && error.code === "NOT_FOUND" && error.statusCode === 404;
+  error instanceof NotFoundError && error.code === "ERR_NOT_FOUND" && error.statusCode === 404;
 
-test("consul 1: by default it talks to localhost:8500, for at most 10 s", { timeout: 30_000 }, async () => {
+test("consul client: by default it connects to localhost:8500, and a call may take 10 s (1)", async (t) => {
   const urls: string[] = [];
   const transport: Exchange = (url, _spec, signal) => {
     urls.push(url.href);
     return new Promise((_resolve, reject) => {
-      signal?.addEventListener(
-        "abort",
-        () => {
-          reject(signal.reason as Error);
-        },
-        { once: true },
-      );
+      const stop = (): void => {
+        reject(signal?.reason as Error);
+      };
+      signal?.addEventListener("abort", stop, { once: true });
     });
   };
-  const client = createConsulClient({ transport, httpTimeoutMs: 0 });
-  const begunMs = performance.now();
-  await assert.rejects(
-    client.datacenters(),
-    (error) => error instanceof ConsulError && error.code === "TIMEOUT" && error.message.includes("10000 ms"),
+  await using client = createConsulClient({ transport, httpTimeoutMs: 0 });
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  let isOver = false;
+  const call = assert.rejects(
+    client.datacenters().finally(() => (isOver = true)),
+    (error) => error instanceof ConsulError && error.code === "ERR_TIMEOUT" && error.message.includes("10000 ms"),
   );
-  assert.ok(performance.now() - begunMs >= 9_900);
+  while (urls.length === 0) await setImmediate();
+  t.mock.timers.tick(9_999);
+  await setImmediate();
+  assert.equal(isOver, false);
+  t.mock.timers.tick(1);
+  await call;
   assert.deepEqual(urls, ["http://localhost:8500/v1/catalog/datacenters"]);
 });
 
-test("consul 2: the token is a header of every request, and never in a URL", async (t) => {
+test("consul client: the token is a header of every request and never in a URL (2)", async (t) => {
   const { client, front } = await answering(t, kv(null), 200, { token: "abc" });
   await client.get("k");
   await client.put("k", "v");
@@ -89,7 +94,7 @@ test("consul 2: the token is a header of every request, and never in a URL", asy
   assert.deepEqual(front.requests(/abc/), []);
 });
 
-test("consul: no token, value or write follows a redirect to another server (2, FF10)", async (t) => {
+test("consul client: no token, value or write follows a redirect to another server (2, FF10)", async (t) => {
   for (const status of [301, 302, 307, 308]) {
     const { front: other } = await answering(t, kv("dg=="));
     const { client, front } = await answering(t, "", status, { token: "abc" });
@@ -116,7 +121,7 @@ test("consul: no token, value or write follows a redirect to another server (2, 
   }
 });
 
-test("consul: a refusal that repeats the token or the value is masked (FF10)", async (t) => {
+test("consul client: a refusal that repeats the token or the value is masked (FF10)", async (t) => {
   const token = "5f2f1b2c-0f6d-4b7e-9d58-2a37c6d3e1a4";
   const { client, front } = await answering(t, "", 403, { token });
   front.intercept(/(?:)/, ({ headers, body }) =>
@@ -137,7 +142,7 @@ test("consul: a refusal that repeats the token or the value is masked (FF10)", a
   }
 });
 
-test("consul 3: an address with a slash at its end, and one with a path", async (t) => {
+test("consul client: an address may end with a slash and may have a path (3)", async (t) => {
   const { client, front, asked } = await answering(t, []);
   await client.nodes();
   for (const address of [`${front.url}/`, `${front.url}/base/`, `${front.url}/base`]) {
@@ -147,7 +152,7 @@ test("consul 3: an address with a slash at its end, and one with a path", async 
   }
 });
 
-test("consul 4: self", async (t) => {
+test("consul client: self reads node, address, port and tags (4)", async (t) => {
   const { client, asked } = await answering(
     t,
     '{"Config":{"NodeName":"n1"},"Member":{"Addr":"10.3.0.19","Port":8301,"Tags":{"dc":"mydc"}}}',
@@ -156,12 +161,12 @@ test("consul 4: self", async (t) => {
   assert.equal(asked(), "GET /v1/agent/self");
 });
 
-test("consul 4: names of fields in any case, nulls and unknown fields", async (t) => {
+test("consul client: field names match in any case, null is empty, unknown fields are ignored (4)", async (t) => {
   const { client } = await answering(t, '{"config":{"NODENAME":"n1","More":[]},"member":{"addr":"a","Tags":null}}');
   assert.deepEqual(await client.self(), { name: "n1", address: "a", port: 0, tags: {} });
 });
 
-test("consul 5: a refusal keeps status and body, up to 4 KiB", async (t) => {
+test("consul client: a RequestError has the status and up to 4 KiB of the body (5)", async (t) => {
   const { client } = await answering(t, "malfunction", 500);
   const calls: readonly (() => Promise<unknown>)[] = [
     () => client.self(),
@@ -178,7 +183,7 @@ test("consul 5: a refusal keeps status and body, up to 4 KiB", async (t) => {
   for (const call of calls) {
     await assert.rejects(call(), (error) => {
       assert.ok(error instanceof RequestError);
-      assert.deepEqual([error.code, error.statusCode, error.body], ["REQUEST", 500, "malfunction"]);
+      assert.deepEqual([error.code, error.statusCode, error.body], ["ERR_REQUEST", 500, "malfunction"]);
       assert.match(error.message, /^consul: (GET|PUT) \/v1\/.*: status 500: malfunction$/);
       assert.ok(!error.message.includes("secret"));
       return true;
@@ -191,7 +196,7 @@ test("consul 5: a refusal keeps status and body, up to 4 KiB", async (t) => {
   );
 });
 
-test("consul 6: members, of the datacenter and of all", async (t) => {
+test("consul client: members are those of the datacenter, or the servers of all (6)", async (t) => {
   const { client, asked } = await answering(t, [{ Name: "a", Addr: "h", Port: 1, Tags: { x: "y" } }, { Name: "b" }]);
   assert.deepEqual(await client.members(), [
     { name: "a", address: "h", port: 1, tags: { x: "y" } },
@@ -204,7 +209,7 @@ test("consul 6: members, of the datacenter and of all", async (t) => {
   assert.equal(asked(), "GET /v1/agent/members?wan=true");
 });
 
-test("consul 7: maintenance and reload", async (t) => {
+test("consul client: maintenanceMode and reload send an empty PUT (7)", async (t) => {
   const { client, asked, last } = await answering(t, "");
   await client.maintenanceMode(true, "my reason");
   assert.equal(asked(), "PUT /v1/agent/maintenance?enable=true&reason=my+reason");
@@ -215,13 +220,13 @@ test("consul 7: maintenance and reload", async (t) => {
   assert.deepEqual([last().body.length, last().headers["content-length"]], [0, "0"]);
 });
 
-test("consul 8: services, with their tags sorted", async (t) => {
+test("consul client: services have their tags sorted (8)", async (t) => {
   const { client, asked } = await answering(t, { redis: ["standby", "active"], web: null });
   assert.deepEqual(await client.services({ dc: "dc1" }), { redis: ["active", "standby"], web: [] });
   assert.equal(asked(), "GET /v1/catalog/services?dc=dc1");
 });
 
-test("consul 9: the instances of a service with all tags", async (t) => {
+test("consul client: service filters by all tags (9)", async (t) => {
   const instance = {
     Node: "n",
     Address: "10.0.0.1",
@@ -253,14 +258,14 @@ test("consul 9: the instances of a service with all tags", async (t) => {
   assert.equal(second?.effectiveAddress(), "10.0.0.1");
 });
 
-test("consul 10: a node, which may be unknown", async (t) => {
+test("consul client: node rejects for an unknown node (10)", async (t) => {
   const { client, asked } = await answering(t, "null");
   await assert.rejects(client.node("foobar", { dc: "dc1" }), isMissing);
   assert.equal(asked(), "GET /v1/catalog/node/foobar?dc=dc1");
   await assert.rejects(client.node("."), isUsage);
 });
 
-test("consul 11: null tags are none", async (t) => {
+test("consul client: null tags read as no tags (11)", async (t) => {
   const { client } = await answering(t, {
     Node: { Node: "foobar", Address: "10.1.10.12", TaggedAddresses: null },
     Services: { redis: { ID: "redis", Service: "redis", Tags: null, Port: 8000 } },
@@ -271,14 +276,14 @@ test("consul 11: null tags are none", async (t) => {
   });
 });
 
-test("consul 12: a value", async (t) => {
+test("consul kv: get and getBytes decode the value (12)", async (t) => {
   const { client, asked } = await answering(t, kv("bXlWYWx1ZQ=="));
   assert.equal(await client.get("config/baz/bar"), "myValue");
   assert.deepEqual([...(await client.getBytes("config/baz/bar", { dc: "dc1" }))], [...Buffer.from("myValue")]);
   assert.equal(asked(), "GET /v1/kv/config/baz/bar?dc=dc1");
 });
 
-test("consul 13: no value, and none at all", async (t) => {
+test("consul kv: a key without a value reads as empty, a missing one rejects (13)", async (t) => {
   await assert.rejects((await answering(t, "", 404)).client.get("k"), isMissing);
   assert.equal(await (await answering(t, kv(null))).client.get("k"), "");
   await assert.rejects((await answering(t, [])).client.get("k"), isMissing);
@@ -286,20 +291,20 @@ test("consul 13: no value, and none at all", async (t) => {
   await assert.rejects((await answering(t, "", 404)).client.recurse("k"), isMissing);
 });
 
-test("consul C16: what is not UTF-8 is no text", async (t) => {
+test("consul kv: get and recurse refuse bytes that are not UTF-8, getBytes returns them (C16)", async (t) => {
   const { client } = await answering(t, kv("AP8="));
   await assert.rejects(client.get("k"), isDecode);
   await assert.rejects(client.recurse("k"), isDecode);
   assert.deepEqual([...(await client.getBytes("k"))], [0, 255]);
 });
 
-test("consul 14: a slash in front makes no difference", async (t) => {
+test("consul kv: a slash in front of a path is ignored (14)", async (t) => {
   const { client, asked } = await answering(t, kv("dg=="));
   await client.get("/config/x");
   assert.equal(asked(), "GET /v1/kv/config/x");
 });
 
-test("consul 15: what a path means elsewhere is escaped", async (t) => {
+test("consul kv: special characters are percent-encoded, paths that cannot be addressed are refused (15)", async (t) => {
   const { client, asked, last } = await answering(t, "true");
   await client.put("a b/c?d#e%", "v");
   assert.equal(asked(), "PUT /v1/kv/a%20b/c%3Fd%23e%25");
@@ -312,7 +317,7 @@ test("consul 15: what a path means elsewhere is escaped", async (t) => {
   }
 });
 
-test("consul 16: an empty value, and one of bytes", async (t) => {
+test("consul kv: put writes empty values, and copies bytes (16)", async (t) => {
   const { client, last } = await answering(t, "true");
   await client.put("k", "");
   assert.deepEqual([last().body.length, last().headers["content-length"]], [0, "0"]);
@@ -327,7 +332,7 @@ test("consul 16: an empty value, and one of bytes", async (t) => {
   assert.equal(last().body.toString(), "ü😀");
 });
 
-test("consul 17: keys in the order of their bytes", async (t) => {
+test("consul kv: keys are sorted by bytes (17)", async (t) => {
   const { client, asked } = await answering(t, ["é", "\u{1f600}", "a", "\uffee", "Z"]);
   assert.deepEqual(await client.keys("config/baz"), ["Z", "a", "é", "\uffee", "\u{1f600}"]);
   assert.equal(asked(), "GET /v1/kv/config/baz?keys=true");
@@ -335,7 +340,7 @@ test("consul 17: keys in the order of their bytes", async (t) => {
   assert.equal(asked(), "GET /v1/kv/?keys=true");
 });
 
-test("consul 18: pairs sorted by key", async (t) => {
+test("consul kv: recurse sorts its pairs by key (18)", async (t) => {
   const { client, asked } = await answering(t, [...kv("Yg==", "b"), ...kv(null, "a"), ...kv("Yw==", "B")]);
   assert.deepEqual(await client.recurse("config/baz", { dc: "d" }), [
     ["B", "c"],
@@ -345,7 +350,7 @@ test("consul 18: pairs sorted by key", async (t) => {
   assert.equal(asked(), "GET /v1/kv/config/baz?dc=d&recurse=true");
 });
 
-test("consul 19: what creates a session", async (t) => {
+test("consul sessions: createSession sends the fields as Go does (19)", async (t) => {
   const { client, asked, last } = await answering(t, { ID: id });
   assert.equal(await client.createSession(sessionConfig, { dc: "dc1" }), id);
   assert.equal(asked(), "PUT /v1/session/create?dc=dc1");
@@ -353,7 +358,7 @@ test("consul 19: what creates a session", async (t) => {
   assert.equal(last().headers["content-type"], "application/json");
 });
 
-test("consul 20: sessions that are out of range are refused without a request", async (t) => {
+test("consul sessions: a config out of range is refused before any I/O (20)", async (t) => {
   const { client, front } = await answering(t, { ID: id });
   const bad: readonly object[] = [
     { ttlMs: 9_999 },
@@ -370,7 +375,7 @@ test("consul 20: sessions that are out of range are refused without a request", 
   assert.deepEqual(front.requests(), []);
 });
 
-test("consul 21: both ends of the ranges are accepted", async (t) => {
+test("consul sessions: both ends of the ranges are accepted (21)", async (t) => {
   const { client, last } = await answering(t, { ID: id });
   for (const [ttlMs, lockDelayMs, ttl, lockDelay] of [
     [10_000, 0, "10s", "0s"],
@@ -382,7 +387,7 @@ test("consul 21: both ends of the ranges are accepted", async (t) => {
   }
 });
 
-test("consul 22: a session as it is read", async (t) => {
+test("consul sessions: readSession reads durations as text and as nanoseconds (22)", async (t) => {
   const { client, asked } = await answering(
     t,
     `[{"ID":"${id}","Name":"s","Node":"n","LockDelay":1.5e+10,"TTL":"30s","Behavior":"delete"}]`,
@@ -397,12 +402,12 @@ test("consul 22: a session as it is read", async (t) => {
   assert.equal(asked(), `GET /v1/session/info/${id}`);
 });
 
-test("consul 23: no session, and too many", async (t) => {
+test("consul sessions: readSession rejects for no session and for several (23)", async (t) => {
   await assert.rejects((await answering(t, [])).client.readSession(id), isMissing);
   await assert.rejects((await answering(t, [{ ID: id }, { ID: id }])).client.readSession(id), isDecode);
 });
 
-test("consul 24: renewing a session", async (t) => {
+test("consul sessions: renewSession resolves to the TTL (24)", async (t) => {
   const { client, asked, last } = await answering(t, [{ ID: id, TTL: "15s" }]);
   assert.equal(await client.renewSession(id), 15_000);
   assert.equal(asked(), `PUT /v1/session/renew/${id}`);
@@ -410,13 +415,13 @@ test("consul 24: renewing a session", async (t) => {
   await assert.rejects((await answering(t, `Session id '${id}' not found`, 404)).client.renewSession(id), isMissing);
 });
 
-test("consul 24: destroying a session", async (t) => {
+test("consul sessions: deleteSession destroys the session (24)", async (t) => {
   const { client, asked } = await answering(t, "true");
   await client.deleteSession(id);
   assert.equal(asked(), `PUT /v1/session/destroy/${id}`);
 });
 
-test("consul 25: sessions of a node, one of them without a TTL", async (t) => {
+test("consul sessions: listSessions reads sessions without a TTL (25)", async (t) => {
   const { client, asked } = await answering(t, [
     { ID: "a", Node: "n", Name: "s", LockDelay: 15_000_000_000, TTL: "10s", Behavior: "release" },
     { ID: "b", Node: "n", Name: "s", LockDelay: 0, TTL: "", Behavior: "delete" },
@@ -432,11 +437,11 @@ test("consul 25: sessions of a node, one of them without a TTL", async (t) => {
   );
 });
 
-test("consul 27: a server that hangs, before its headers or in its body", async (t) => {
+test("consul client: a call to a server that hangs ends by the timeout or the signal (27)", async (t) => {
   const { client, front } = await answering(t, [], 200, { httpTimeoutMs: 200 });
   const undo = front.hang(/./);
   const begunMs = performance.now();
-  await assert.rejects(client.nodes(), (error) => error instanceof ConsulError && error.code === "TIMEOUT");
+  await assert.rejects(client.nodes(), (error) => error instanceof ConsulError && error.code === "ERR_TIMEOUT");
   const tookMs = performance.now() - begunMs;
   assert.ok(tookMs >= 195 && tookMs < 5_000, `after ${String(tookMs)} ms`);
   undo();
@@ -452,7 +457,7 @@ test("consul 27: a server that hangs, before its headers or in its body", async 
   assert.equal(front.requests(/datacenters/).length, 1);
 });
 
-test("consul 28: answers that are not Consul's name what was asked, and quote nothing", async (t) => {
+test("consul client: a response that is not Consul's is an error that names the request and quotes nothing (28)", async (t) => {
   for (const body of ["", " ", "<html>secret", '{"ID":7}', "[7]", '"secret"', "7"]) {
     const { client } = await answering(t, body);
     for (const call of [() => client.createSession(sessionConfig), () => client.recurse("k"), () => client.members()]) {
@@ -466,7 +471,7 @@ test("consul 28: answers that are not Consul's name what was asked, and quote no
   }
 });
 
-test("consul: bad options and arguments are refused at once", async () => {
+test("consul client: bad options and arguments are refused before any I/O", async () => {
   const bad: readonly object[] = [
     { address: "localhost:8500" },
     { address: "ftp://h" },
@@ -487,13 +492,22 @@ test("consul: bad options and arguments are refused at once", async () => {
     },
   });
   await assert.rejects(client.get("k", { datacenter: "x" } as object), isUsage);
+  // every factory and call says what is missing (FF48)
+  assert.throws(() => createConsulClient(null as unknown as ConsulOptions), isUsage);
+  await assert.rejects(client.createSession(undefined as unknown as SessionConfig), isUsage);
+  await assert.rejects(client.createSession(null as unknown as SessionConfig), isUsage);
+  for (const none of [undefined, null] as unknown as string[]) {
+    await assert.rejects(client.get(none), isUsage);
+    await assert.rejects(client.node(none), isUsage);
+    await assert.rejects(client.service(none), isUsage);
+  }
   await assert.rejects(client.service("s", { tags: [1 as unknown as string] }), isUsage);
   await assert.rejects(client.readSession("" as SessionId), isUsage);
   await assert.rejects(client.put("k", 7 as unknown as string), isUsage);
   assert.deepEqual(specs, []);
 });
 
-test("consul: the network fails, the logger hears of it, and what the logger throws is dropped", async () => {
+test("consul client: a failed request is logged, and a logger that throws changes nothing", async () => {
   const lines: string[] = [];
   const logger = (message: string, fields?: object): void => {
     lines.push(`${message} ${JSON.stringify(fields)}`);
@@ -509,7 +523,22 @@ test("consul: the network fails, the logger hears of it, and what the logger thr
   assert.doesNotMatch(lines[0] ?? "", /secret|abc/);
 });
 
-test("consul: closed, what is under way ends, and nothing begins", async (t) => {
+test("consul client: a name with several addresses that all fail is reported with each of them (FF14)", async (t) => {
+  t.mock.method(dns, "lookup", (_name: string, _options: object, done: (error: null, found: object[]) => void) => {
+    done(null, [
+      { address: "::1", family: 6 },
+      { address: "127.0.0.1", family: 4 },
+    ]);
+  });
+  await using client = createConsulClient({ address: (await refusedUrl()).replace("127.0.0.1", "localhost") });
+  await assert.rejects(client.put("k", "v"), (error) => {
+    assert.ok(error instanceof EndpointError && error.outcome === "notApplied");
+    assert.match(error.message, /ECONNREFUSED.*127\.0\.0\.1/);
+    return true;
+  });
+});
+
+test("consul client: close ends the calls in progress, and later calls reject", async (t) => {
   const { client, front } = await answering(t, []);
   front.hang(/./);
   const call = client.nodes();

@@ -10,7 +10,16 @@ import { sessionCalls } from "./session.js";
 import { sessionLocks } from "./session-lock.js";
 import type { ConsulClient } from "./types.js";
 
-/** Makes a client of one Consul agent, with leader election. Does no I/O. @throws {UsageError} for a bad option */
+/**
+ * Makes a client of one Consul agent, with leader election. Does no I/O.
+ *
+ * @throws {UsageError} for a bad option
+ *
+ * @example
+ * const consul = createConsulClient({ address: "http://localhost:8500" });
+ * await consul.put("config/greeting", "hello");
+ * console.log(await consul.get("config/greeting"));
+ */
 export function createConsulClient(options: ConsulOptions = {}): ConsulClient {
   const connection = new Connection(resolveOptions(options));
   const client = Object.freeze({
@@ -27,19 +36,20 @@ export function createConsulClient(options: ConsulOptions = {}): ConsulClient {
   return client;
 }
 
+/** Tells the logger what happens in the sessions of a candidate. */
 function logged(candidate: Candidate, logger: Logger): Candidate {
   return {
     run: (config, work, options) => candidate.run(config, work, options),
     participate: async (config, asLeader, options) => {
       const session = await candidate.participate(config, asLeader, options);
-      void follow(session, config.key, logger);
+      void logChanges(session, config.key, logger);
       return session;
     },
   };
 }
 
-/** Ends with the session; never rejects. */
-async function follow(session: LeaderSession, key: string, logger: Logger): Promise<void> {
+/** Ends with the session. Never rejects. */
+async function logChanges(session: LeaderSession, key: string, logger: Logger): Promise<void> {
   for await (const { type, error } of session.changes())
     logger(`election: ${type}`, { key, ...(error !== undefined && { error }) });
 }

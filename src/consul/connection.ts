@@ -1,13 +1,14 @@
-import pLimit from "p-limit";
-import { SdkError, UsageError } from "../util/errors.js";
 import type { Exchange, RawResponse, RequestSpec, Sender } from "../http/exchange.js";
 import { gotExchange } from "../http/got/got-exchange.js";
 import { networkError } from "../http/network-error.js";
 import { withRedirects } from "../http/redirects.js";
 import { withTrace } from "../http/trace.js";
 import { bounded } from "../util/bounded.js";
+import { SdkError } from "../util/errors.js";
+import { closedError } from "../util/handle.js";
+import { Limiter } from "../util/limiter.js";
 import { log } from "../util/log.js";
-import { abortable, linkSignal } from "../util/signals.js";
+import { linkSignal, throwIfAborted } from "../util/signals.js";
 import { requireSignal } from "../util/validate.js";
 import { durationMs } from "./durations.js";
 import { ConsulError } from "./errors.js";
@@ -22,40 +23,36 @@ const maxRedirects = 10;
  */
 const maxCalls = 64;
 const maxPolls = 96;
-/** What Consul waits for if a long poll does not say, in ms. */
+/** How long Consul waits if a long poll does not say, in ms. */
 const defaultWaitMs = 300_000;
 
-/** The way to one agent: token, time limits, redirects. */
+/** The connection to one Consul agent: token, time limits, redirects, and how many requests run at once. */
 export class Connection implements Sender, AsyncDisposable {
+  /** The user's logger; what it throws becomes a process warning. */
+  readonly logger: Logger;
   readonly #base: string;
   readonly #timeoutMs: number;
   readonly #token: string;
-  readonly #logger: Logger;
   readonly #transport: Exchange;
   readonly #exchange: Exchange;
   readonly #closed = new AbortController();
-  readonly #limit = pLimit(maxCalls);
+  readonly #calls = new Limiter(maxCalls);
   readonly #polls = new PollSlots(maxPolls);
   #closing: Promise<void> | undefined;
 
   constructor({ address, httpTimeoutMs, token, logger, tls, transport }: ResolvedOptions) {
     this.#base = address.href.replace(/\/+$/, "");
     this.#timeoutMs = httpTimeoutMs;
-    this.#logger = safely(logger);
+    this.logger = logger;
     this.#transport = transport ?? gotExchange(tls);
     this.#token = token;
-    // inside of both: no trace shows the token, no redirect takes it along
+    // innermost: no trace shows the token, and no redirect takes it along
     const exchange = withToken(this.#transport, token, address.origin);
     this.#exchange = withRedirects(withSafeRedirects(withTrace(exchange), token !== ""), {
       limit: maxRedirects,
       check: undefined,
       trusts: (url) => url.origin === address.origin,
-      presentsCertificate: this.#transport.presentsCertificate,
     });
-  }
-
-  get logger(): Logger {
-    return this.#logger;
   }
 
   /** Sends calls without queueing them: a renewal that waits could cost a leader its lock. Long polls take their share like all others. */
@@ -66,19 +63,21 @@ export class Connection implements Sender, AsyncDisposable {
     return this.#send(spec, signal, this.#inTurn);
   }
 
+  /** Ends the requests in progress, and closes the transport. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
 
+  /** The same as {@link close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
   async #send(spec: RequestSpec, signal: AbortSignal | undefined, inTurn: InTurn): Promise<RawResponse> {
-    if (this.#closing !== undefined) throw closedError();
+    if (this.#closing !== undefined) throw closedError("the client");
     requireSignal("signal", signal);
-    signal?.throwIfAborted();
+    throwIfAborted(signal);
     const link = linkSignal(signal, this.#closed.signal);
     try {
       const raw = await (spec.longPoll === true
@@ -99,12 +98,11 @@ export class Connection implements Sender, AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    this.#closed.abort(closedError());
-    this.#limit.clearQueue();
+    this.#closed.abort(closedError("the client"));
     await this.#transport.close?.();
   }
 
-  readonly #inTurn: InTurn = (run, signal) => abortable(this.#limit(run), signal);
+  readonly #inTurn: InTurn = (run, signal) => this.#calls.run(run, signal);
 
   /** Sends a long poll if there is room for one more, else asks now and then whether there is news. */
   async #poll(spec: RequestSpec, signal: AbortSignal): Promise<RawResponse> {
@@ -124,10 +122,10 @@ export class Connection implements Sender, AsyncDisposable {
     const url = this.#urlOf(spec);
     const ms = spec.longPoll === true ? Infinity : Math.min(this.#timeoutMs, spec.limits?.headersMs ?? Infinity);
     if (ms === Infinity) return this.#exchange(url, spec, signal);
-    // the limit is on the whole: the transport has none of its own
+    // the limit is on the whole request: the transport has none of its own
     const { limits: _, ...unlimited } = spec;
     const tooLate = (): ConsulError =>
-      new ConsulError("TIMEOUT", `no answer within ${String(Math.round(ms))} ms`, spec);
+      new ConsulError("ERR_TIMEOUT", `no complete response within ${String(Math.round(ms))} ms`, spec);
     return bounded(ms, signal, tooLate, (each) => this.#exchange(url, unlimited, each));
   }
 
@@ -137,7 +135,7 @@ export class Connection implements Sender, AsyncDisposable {
 
   #failed({ method, path }: RequestSpec, why: string): void {
     log.consul("%s %s: %s", method, path, why);
-    this.#logger("request failed", { method, path, why });
+    this.logger("request failed", { method, path, why });
   }
 }
 
@@ -148,7 +146,7 @@ function waitOf({ query = "" }: RequestSpec): number {
   return ms > 0 ? ms : defaultWaitMs;
 }
 
-/** The same question, answered at once: Consul waits as short as it can. */
+/** The same query, answered at once: Consul waits as short as it can. */
 function shortPoll(spec: RequestSpec): RequestSpec {
   const params = new URLSearchParams(spec.query);
   params.set("wait", "1ms");
@@ -163,19 +161,4 @@ function withToken(exchange: Exchange, token: string, origin: string): Exchange 
       url.origin === origin ? { ...spec, headers: { ...spec.headers, "x-consul-token": token } } : spec,
       signal,
     );
-}
-
-/** A logger that fails is not the caller's failure. */
-function safely(logger: Logger | undefined): Logger {
-  return (message, fields) => {
-    try {
-      logger?.(message, fields);
-    } catch (error) {
-      log.consul("the logger threw: %s", error instanceof Error ? error.message : "");
-    }
-  };
-}
-
-function closedError(): UsageError {
-  return new UsageError("ERR_CLOSED", "the client is closed");
 }

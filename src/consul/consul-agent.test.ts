@@ -7,10 +7,11 @@ import { createConsulAgent, createConsulClient, type ConsulAgentOptions } from "
 
 consulAgentSuite("fake Consul", fakeServers());
 
-test("agent: bad options of a Consul agent", () => {
+test("consul agent: bad options are refused (FF48)", () => {
   const client = createConsulClient();
   const bad: readonly unknown[] = [
     undefined,
+    null,
     {},
     { client: {} },
     { client, dc: 1 },

@@ -1,4 +1,3 @@
-import pLimit from "p-limit";
 import {
   createBackendAgent,
   type Agent,
@@ -12,86 +11,95 @@ import {
 } from "../agent/index.js";
 import type { Sender } from "../http/exchange.js";
 import { Backoff } from "../util/backoff.js";
+import { safeCallback } from "../util/callback.js";
+import { messageOf } from "../util/error-like.js";
 import { UsageError } from "../util/errors.js";
+import { anything, optional, requireFields, type Checks } from "../util/fields.js";
+import { Limiter } from "../util/limiter.js";
 import { log } from "../util/log.js";
-import { persist } from "../util/persist.js";
-import { linkSignal } from "../util/signals.js";
-import {
-  badArgument,
-  requireFunction,
-  requireMs,
-  requireOptions,
-  requireSender,
-  requireText,
-} from "../util/validate.js";
+import { retry } from "../util/retry.js";
+import { abortable, linkSignal } from "../util/signals.js";
+import { StalledWarning } from "../util/stalled-warning.js";
+import { badArgument, requireFunction, requireMs, requireSender, requireText } from "../util/validate.js";
 import { BlockingQuery } from "./blocking-query.js";
 import { readServices } from "./catalog.js";
 import { ConsulRegistration, type TtlCheck } from "./consul-registration.js";
 import { RequestError } from "./errors.js";
-import { decode } from "./fields.js";
+import { decode } from "./decode.js";
 import { healthOf, keyOf, readInstances } from "./health.js";
-import { isForbidden, readOwnAgent, type OwnAgent } from "./own-agent.js";
+import { readOwnAgent, type OwnAgent } from "./own-agent.js";
 import { request, requirePrintable, segment, specOf } from "./request.js";
+import { isConsulTransient } from "./transient.js";
 
+/** Options of {@link createConsulAgent}. */
 export interface ConsulAgentOptions extends AgentOptions {
-  /** The client of the node's own agent. */
+  /** The client of the node's own Consul agent. */
   readonly client: Sender;
-  /** Whose services are looked for. Absent or "": those of the agent's own datacenter. */
+  /** The datacenter whose services are found. Instances can be registered in the agent's own only. @default the agent's own */
   readonly dc?: string | undefined;
   /** `false`: instances have no check, and stay when their process dies. @default { ttlMs: 15000, deregisterAfterMs: 60000 } */
   readonly check?: false | TtlCheck | undefined;
-  /** Told what is tried again, or left out. If it throws, that is ignored. */
+  /** Called with what is tried again or left out. @default nobody is told, except of what stays in trouble */
   readonly onWarning?: ((warning: AgentWarning) => void) | undefined;
 }
 
-/** Longest that Consul is to wait for a change, in ms. */
+/** How long Consul may wait for a change, in ms. It holds the connection of an aborted query for as long. */
 const waitMs = 30_000;
 /** Between two reads of a service that changes all the time, in ms. */
 const everyMs = 100;
 const minRetryMs = 100;
 const maxRetryMs = 10_000;
-/** Services read at once. */
+/** How many services are read at once. */
 const listWidth = 8;
-/** Registrations and removals at once: each waits with a long poll. */
+/** How many registrations and removals run at once: each may wait with a long poll. */
 const registerWidth = 32;
-/** The servers themselves: no service of anybody's. */
+/** The service of Consul's own servers, which is left out. */
 const ownService = "consul";
 
 /**
- * Makes an agent over Consul. Instances are registered with the node's own agent; those of the whole datacenter are found,
- * if they pass their checks.
+ * Makes an agent on Consul. Instances are registered with the node's own Consul agent; those of the whole datacenter are
+ * found, if they pass their checks. Consul's ids are unique per node: instances with one id on two nodes are two.
  *
  * @throws {UsageError} for a bad option
+ *
+ * @example
+ * const agent = createConsulAgent({ client: createConsulClient() });
+ * await agent.register({ name: "web", addr: "10.0.0.1", port: 80 });
  */
 export function createConsulAgent(options: ConsulAgentOptions): Agent {
-  if ((options as ConsulAgentOptions | undefined) === undefined)
-    badArgument("a Consul agent needs options: { client, ... }");
-  requireOptions("options", options, optionNames);
-  const { client, dc, check, onWarning, ...agentOptions } = options;
-  requireSender("options.client", client);
-  if (dc !== undefined) requireText("options.dc", dc);
-  requireFunction("options.onWarning", onWarning);
-  return createBackendAgent(new ConsulBackend(client, dc, checkOf(check), safely(onWarning)), agentOptions);
+  requireFields("options", options, agentChecks);
+  const { client, dc, check = defaultCheck, onWarning, ...agentOptions } = options;
+  const call = safeCallback("options.onWarning", onWarning);
+  const warn = (warning: AgentWarning): void => {
+    log.consul("%s: %s %s", warning.code, warning.message, warning.cause === undefined ? "" : messageOf(warning.cause));
+    call(warning);
+  };
+  const backend = new ConsulBackend({
+    client,
+    dc: dc === "" ? undefined : dc,
+    check: check === false ? undefined : { ...check },
+    warn,
+    isHeard: onWarning !== undefined,
+  });
+  return createBackendAgent(backend, agentOptions);
+}
+
+interface ConsulSetting {
+  readonly client: Sender;
+  readonly dc: string | undefined;
+  readonly check: TtlCheck | undefined;
+  readonly warn: (warning: AgentWarning) => void;
+  readonly isHeard: boolean;
 }
 
 class ConsulBackend implements Backend {
-  readonly #client: Sender;
-  readonly #dc: string | undefined;
-  readonly #check: TtlCheck | undefined;
-  readonly #warn: (warning: AgentWarning) => void;
-  readonly #limit = pLimit(registerWidth);
+  readonly #setting: ConsulSetting;
+  readonly #limiter = new Limiter(registerWidth);
   #own: OwnAgent | undefined;
+  #asking: Promise<OwnAgent> | undefined;
 
-  constructor(
-    client: Sender,
-    dc: string | undefined,
-    check: TtlCheck | undefined,
-    warn: (warning: AgentWarning) => void,
-  ) {
-    this.#client = client;
-    this.#dc = dc;
-    this.#check = check;
-    this.#warn = warn;
+  constructor(setting: ConsulSetting) {
+    this.#setting = setting;
   }
 
   async add(
@@ -106,14 +114,15 @@ class ConsulBackend implements Backend {
       requirePrintable(what, text);
     }
     const own = await this.#ownAgent(signal);
-    if (this.#dc !== undefined && this.#dc !== "" && this.#dc !== own.dc) {
+    const { dc } = this.#setting;
+    if (dc !== undefined && dc !== own.dc) {
       badArgument(
-        `options.dc is "${this.#dc}", but the client's agent registers in its own datacenter, "${own.dc}": use an agent of that datacenter to register`,
+        `options.dc is "${dc}", but the client's agent registers in its own datacenter, "${own.dc}": use an agent of that datacenter to register`,
       );
     }
     const before = replaced instanceof ConsulRegistration ? replaced : undefined;
-    const [client, check, warn, inTurn] = [this.#client, this.#check, this.#warn, this.#limit];
-    return ConsulRegistration.begin({ client, instance, own, check, warn, inTurn }, before, signal);
+    const inTurn = <T>(run: () => Promise<T>): Promise<T> => this.#limiter.run(run, undefined);
+    return ConsulRegistration.begin({ ...this.#setting, instance, own, inTurn }, before, signal);
   }
 
   isLocal({ id, key }: InstanceData): boolean {
@@ -123,15 +132,17 @@ class ConsulBackend implements Backend {
 
   async list(name: string | undefined, signal: AbortSignal | undefined): Promise<readonly InstanceData[]> {
     if (name !== undefined) return this.#instances(name, signal);
-    const spec = specOf("GET", "/v1/catalog/services", { dc: this.#dc });
-    const services = decode(spec, await request(this.#client, spec, signal), readServices);
-    const limit = pLimit(listWidth);
+    const { client, dc } = this.#setting;
+    const spec = specOf("GET", "/v1/catalog/services", { dc });
+    const services = decode(spec, await request(client, spec, signal), readServices) ?? {};
     const names = Object.keys(services).filter((each) => each !== ownService);
+    const limiter = new Limiter(listWidth);
     const link = linkSignal(signal);
     try {
-      return (await Promise.all(names.map((each) => limit(() => this.#listed(each, link.signal))))).flat();
+      const reads = names.map((each) => limiter.run(() => this.#listed(each, link.signal), link.signal));
+      return (await Promise.all(reads)).flat();
     } catch (error) {
-      limit.clearQueue();
+      // the others are of no use any more
       link.abort(error);
       throw error;
     } finally {
@@ -140,26 +151,35 @@ class ConsulBackend implements Backend {
   }
 
   source(name: string): InstanceSource {
-    const query = new BlockingQuery(this.#client, { ...healthOf(name, { dc: this.#dc }), waitMs, everyMs });
-    const backoff = new Backoff(minRetryMs, maxRetryMs);
-    const onFailure = (error: unknown): void => {
-      this.#warn({ code: "RETRYING", message: `the instances of "${name}" cannot be read: tried again`, cause: error });
+    const { client, dc, warn, isHeard } = this.#setting;
+    const query = new BlockingQuery(client, { ...healthOf(name, { dc }), waitMs, everyMs });
+    const what = `the instances of "${name}"`;
+    const options = {
+      backoff: new Backoff(minRetryMs, maxRetryMs),
+      isTransient: isConsulTransient,
+      stalled: new StalledWarning({ owner: client, what, hint: "pass options.onWarning to handle this", isHeard }),
+      onFailure: (cause: unknown) => {
+        warn({ code: "RETRYING", message: `${what} cannot be read: it is tried again`, cause });
+      },
+    };
+    const read = async (signal: AbortSignal): Promise<SourceUpdate> => {
+      const instances = readInstances(name, query.asked, await query.next(signal));
+      return { kind: "state", instances };
     };
     return {
-      next: (signal): Promise<SourceUpdate> =>
-        persist(signal, { backoff, isFinal: isForbidden, onFailure }, async () => {
-          const instances = readInstances(name, query.asked, await query.next(signal));
-          backoff.reset();
-          return { kind: "state", instances };
-        }),
+      next: (signal) => retry(() => read(signal), { ...options, signal }),
       reread: () => {
         query.reread();
       },
     };
   }
 
+  /** Asks the agent once, for all that register. */
   async #ownAgent(signal: AbortSignal): Promise<OwnAgent> {
-    return (this.#own ??= await readOwnAgent(this.#client, signal));
+    if (this.#own !== undefined) return this.#own;
+    this.#asking ??= readOwnAgent(this.#setting.client, undefined).finally(() => (this.#asking = undefined));
+    this.#own = await abortable(this.#asking, signal);
+    return this.#own;
   }
 
   /** The instances of a service that the catalog lists. Anybody can register a name that nobody can ask for. */
@@ -168,7 +188,7 @@ class ConsulBackend implements Backend {
       return await this.#instances(name, signal);
     } catch (error) {
       if (!isOddName(error)) throw error;
-      this.#warn({
+      this.#setting.warn({
         code: "SKIPPED",
         message: `the service ${JSON.stringify(name)} cannot be queried by its name: it is left out`,
         cause: error,
@@ -178,9 +198,10 @@ class ConsulBackend implements Backend {
   }
 
   async #instances(name: string, signal: AbortSignal | undefined): Promise<readonly InstanceData[]> {
-    const { path, query } = healthOf(name, { dc: this.#dc });
+    const { client, dc } = this.#setting;
+    const { path, query } = healthOf(name, { dc });
     const spec = specOf("GET", path, query);
-    return readInstances(name, spec, await request(this.#client, spec, signal));
+    return readInstances(name, spec, await request(client, spec, signal));
   }
 }
 
@@ -193,37 +214,23 @@ function isOddName(error: unknown): boolean {
 /** Consul refuses a character in the path; the path, or the request line, is too long. */
 const nameStatuses: ReadonlySet<number> = new Set([400, 414, 431]);
 
-function checkOf(check: ConsulAgentOptions["check"]): TtlCheck | undefined {
-  if (check === false) return undefined;
-  requireOptions("options.check", check, checkNames);
-  const { ttlMs, deregisterAfterMs } = check ?? { ttlMs: 15_000, deregisterAfterMs: 60_000 };
-  for (const [what, ms] of [
-    ["options.check.ttlMs", ttlMs],
-    ["options.check.deregisterAfterMs", deregisterAfterMs],
-  ] as const) {
-    requireMs(what, ms);
-    if (ms === Infinity) badArgument(`${what} must be finite`);
-  }
-  return { ttlMs, deregisterAfterMs };
+const defaultCheck: TtlCheck = { ttlMs: 15_000, deregisterAfterMs: 60_000 };
+
+function requireFiniteMs(what: string, value: unknown): void {
+  requireMs(what, value);
+  if (value === Infinity) badArgument(`${what} must be finite`);
 }
 
-function safely(onWarning: ConsulAgentOptions["onWarning"]): (warning: AgentWarning) => void {
-  return (warning) => {
-    log.consul("%s: %s", warning.code, warning.message);
-    try {
-      onWarning?.(warning);
-    } catch (error) {
-      log.consul("onWarning threw: %s", error instanceof Error ? error.message : "");
-    }
-  };
-}
+const ttlCheckChecks: Checks<TtlCheck> = { ttlMs: requireFiniteMs, deregisterAfterMs: requireFiniteMs };
 
-const checkNames: ReadonlySet<string> = new Set<keyof TtlCheck>(["ttlMs", "deregisterAfterMs"]);
-const optionNames: ReadonlySet<string> = new Set<keyof ConsulAgentOptions>([
-  "client",
-  "dc",
-  "advertiseAddress",
-  "defaultTags",
-  "check",
-  "onWarning",
-]);
+const agentChecks: Checks<ConsulAgentOptions> = {
+  client: requireSender,
+  dc: optional(requireText),
+  check: (what, value) => {
+    if (value !== false && value !== undefined) requireFields(what, value as TtlCheck, ttlCheckChecks);
+  },
+  onWarning: requireFunction,
+  // checked by createBackendAgent
+  advertiseAddress: anything,
+  defaultTags: anything,
+};

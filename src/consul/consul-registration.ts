@@ -2,16 +2,22 @@ import type { AgentWarning, HeldInstance, InstanceData } from "../agent/index.js
 import type { RequestSpec, Sender } from "../http/exchange.js";
 import { Backoff } from "../util/backoff.js";
 import { bounded } from "../util/bounded.js";
+import { messageOf } from "../util/error-like.js";
+import { SdkError } from "../util/errors.js";
+import { Handle } from "../util/handle.js";
 import { log } from "../util/log.js";
-import { persist } from "../util/persist.js";
-import { linkSignal, sleep, type Link } from "../util/signals.js";
+import { retry } from "../util/retry.js";
+import { sleep } from "../util/signals.js";
+import { StalledWarning } from "../util/stalled-warning.js";
+import { isTransient } from "../util/transient.js";
 import { BlockingQuery } from "./blocking-query.js";
 import { formatDuration } from "./durations.js";
-import { RequestError } from "./errors.js";
+import { ConsulError, RequestError } from "./errors.js";
 import { healthOf, keyOf, readInstances } from "./health.js";
 import type { OwnAgent } from "./own-agent.js";
 import { isAnother, isHidden, readRegistered } from "./registered.js";
 import { jsonSpec, putSpec, request, segment } from "./request.js";
+import { isConsulTransient } from "./transient.js";
 
 /** A check that fails unless the process reports in time that it is well. */
 export interface TtlCheck {
@@ -29,6 +35,8 @@ export interface RegistrationSetting {
   /** Absent: the instance has no check, and nothing is sent to keep it. */
   readonly check: TtlCheck | undefined;
   readonly warn: (warning: AgentWarning) => void;
+  /** Whether somebody listens to warnings. */
+  readonly isHeard: boolean;
   /** Bounds how many registrations and removals run at once. */
   readonly inTurn: <T>(run: () => Promise<T>) => Promise<T>;
 }
@@ -41,8 +49,7 @@ const maxRetryMs = 10_000;
 /** An instance that is registered with the node's agent, and kept there. */
 export class ConsulRegistration implements HeldInstance {
   readonly #setting: RegistrationSetting;
-  #link: Link | undefined;
-  #loop: Promise<void> | undefined;
+  #loop: Handle | undefined;
 
   /**
    * Registers an instance, in place of `before` if that is given. Resolves once others can see it. If it rejects, `before`
@@ -68,17 +75,18 @@ export class ConsulRegistration implements HeldInstance {
 
   /** Starts to keep it. */
   resume(): void {
-    const { check } = this.#setting;
+    const { check, warn, instance } = this.#setting;
     if (check === undefined) return;
-    const link = linkSignal();
-    this.#link = link;
-    this.#loop = this.#beat(check, link.signal).catch(() => undefined);
+    this.#loop = new Handle(`the registration of "${instance.id}"`, { run: ({ signal }) => this.#beat(check, signal) });
+    void this.#loop.closed.then((cause) => {
+      if (cause === undefined) return;
+      warn({ code: "LEFTOVER", message: `the check of "${instance.id}" is not passed any longer`, cause });
+    });
   }
 
   /** Stops keeping it, until `resume`. */
   async pause(): Promise<void> {
-    this.#link?.abort(new Error("the registration has ended"));
-    await this.#loop;
+    await this.#loop?.close();
   }
 
   async #begin(before: ConsulRegistration | undefined, signal: AbortSignal): Promise<this> {
@@ -120,30 +128,39 @@ export class ConsulRegistration implements HeldInstance {
   }
 
   async #beat({ ttlMs }: TtlCheck, signal: AbortSignal): Promise<void> {
-    const backoff = new Backoff(minRetryMs, Math.min(ttlMs / 3, maxRetryMs));
-    const { warn, instance } = this.#setting;
-    const onFailure = (error: unknown): void => {
-      warn({
-        code: "RETRYING",
-        message: `the check of "${instance.id}" could not be passed: it is tried again`,
-        cause: error,
-      });
+    const { client, warn, isHeard, instance } = this.#setting;
+    const options = {
+      signal,
+      backoff: new Backoff(minRetryMs, Math.min(ttlMs / 3, maxRetryMs)),
+      // rights can come back: only errors of the program, and a closed client, end it
+      isTransient: (error: unknown) => error instanceof ConsulError || isTransient(error),
+      stalled: new StalledWarning({
+        owner: client,
+        what: `the registration of "${instance.id}"`,
+        hint: "pass options.onWarning to handle this",
+        isHeard,
+      }),
+      onFailure: (cause: unknown) => {
+        warn({
+          code: "RETRYING",
+          message: `the check of "${instance.id}" could not be passed: it is tried again`,
+          cause,
+        });
+      },
     };
+    let isOurs = true;
     for (;;) {
       await sleep(ttlMs / 3, signal);
-      const kept = await persist(signal, { backoff, isFinal: () => false, onFailure }, () =>
-        this.#pass(ttlMs / 4, signal),
-      );
-      if (!kept) break;
-      backoff.reset();
+      const wasOurs = isOurs;
+      isOurs = await retry(() => this.#pass(ttlMs / 4, signal), options);
+      if (wasOurs && !isOurs) {
+        const message = `another process has registered "${instance.id}": this one stands by until that is gone`;
+        warn({ code: "TAKEN_OVER", message });
+      }
     }
-    warn({
-      code: "TAKEN_OVER",
-      message: `another process has registered "${instance.id}": this one does not keep it up any longer`,
-    });
   }
 
-  /** Passes the check. Resolves to false if the id has become another process's instance. */
+  /** Passes the check, or registers again what is gone. Resolves to false if the id belongs to another process's instance. */
   async #pass(limitMs: number, signal: AbortSignal): Promise<boolean> {
     const { client, instance } = this.#setting;
     const limits = { headersMs: limitMs, idleMs: limitMs };
@@ -206,26 +223,32 @@ export class ConsulRegistration implements HeldInstance {
     // only this one, of what may be many; servers before 1.5 know no filter, and send all
     const filter = /^[\w.:-]+$/.test(id) ? `Service.ID == "${id}"` : undefined;
     const query = new BlockingQuery(client, { ...healthOf(name, { filter }), waitMs: seenMs, firstMs: seenMs });
-    const persistence = {
-      backoff: new Backoff(minRetryMs, seenMs),
-      isFinal: (error: unknown) => error instanceof RequestError,
-      onFailure: () => undefined,
+    const late = new Error("the servers did not know in time");
+    let isFirst = true;
+    const look = async (each: AbortSignal): Promise<void> => {
+      for (;;) {
+        const found = readInstances(name, query.asked, await query.next(each));
+        if (found.some((other) => isSame(wanted, other, own)) === isThere) return;
+        if (isFirst && isThere && (await isHidden(client, { id, own }, each))) return;
+        isFirst = false;
+      }
     };
-    const tooLate = (): Error => new Error("not seen in time");
-    let first = true;
     try {
-      await bounded(seenMs, signal, tooLate, (each) =>
-        persist(each, persistence, async () => {
-          const found = readInstances(name, query.asked, await query.next(each));
-          if (found.some((other) => isSame(wanted, other, own)) === isThere) return true;
-          if (first && isThere && (await isHidden(client, { id, own }, each))) return true;
-          first = false;
-          return undefined;
-        }),
+      await bounded(
+        seenMs,
+        signal,
+        () => late,
+        (each) =>
+          retry(() => look(each), {
+            signal: each,
+            backoff: new Backoff(minRetryMs, seenMs),
+            isTransient: isConsulTransient,
+          }),
       );
     } catch (error) {
       signal?.throwIfAborted();
-      log.consul("%s: %s", id, error instanceof Error ? error.message : "");
+      if (error !== late && !(error instanceof SdkError)) throw error;
+      log.consul("%s: %s", id, messageOf(error));
     }
   }
 

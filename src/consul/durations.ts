@@ -1,6 +1,14 @@
 import { badArgument, requireText, show } from "../util/validate.js";
 
-/** A duration as Go and Consul write it, such as `1m30s` or `1.5ms`. @param ms @throws {UsageError} for what is not finite */
+/**
+ * Writes a duration as Go and Consul do, such as `1m30s` or `1.5ms`.
+ *
+ * @param ms milliseconds
+ * @throws {UsageError} for a number that is not finite
+ *
+ * @example
+ * formatDuration(90_000); // "1m30s"
+ */
 export function formatDuration(ms: number): string {
   if (!Number.isFinite(ms)) badArgument(`a duration must be a finite number of milliseconds, got ${show(ms)}`);
   const sign = ms < 0 ? "-" : "";
@@ -16,14 +24,21 @@ export function formatDuration(ms: number): string {
   return `${sign}${hours === 0 ? "" : `${String(hours)}h`}${String(minutes % 60)}m${seconds}`;
 }
 
-/** The milliseconds of such a text. @throws {UsageError} for any other */
+/**
+ * Reads a duration as Go and Consul write it. Returns milliseconds.
+ *
+ * @throws {UsageError} for any other text
+ *
+ * @example
+ * parseDuration("1m30s"); // 90000
+ */
 export function parseDuration(text: string): number {
   requireText("duration", text);
   const ms = durationMs(text);
   return ms ?? badArgument('a duration is written like "90s", "1m30s" or "1.5h": a unit after each number');
 }
 
-/** The same; undefined for any other text. */
+/** Reads a duration, in ms; undefined for any other text. */
 export function durationMs(text: string): number | undefined {
   const [, sign, parts = ""] = /^([-+]?)((?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+|0)$/.exec(text) ?? [];
   if (sign === undefined) return undefined;
@@ -33,7 +48,7 @@ export function durationMs(text: string): number | undefined {
   return ((sign === "-" ? -1 : 1) * ns) / nsPerMs || 0;
 }
 
-/** `ns` in a unit, with as many decimals as it takes. */
+/** `ns` in a unit, with as many decimals as needed. */
 function decimal(ns: number, unit: number): string {
   const rest = ns % unit;
   const decimals = String(rest).padStart(Math.log10(unit), "0").replace(/0+$/, "");

@@ -1,7 +1,8 @@
 import type { RequestSpec, Sender } from "../http/exchange.js";
+import { count, object, text, type Read } from "../util/reader.js";
 import { badArgument, requireText } from "../util/validate.js";
+import { decodeList, textOrEmpty } from "./decode.js";
 import { ConsulError, NotFoundError } from "./errors.js";
-import { decode, Fields, list, texts } from "./fields.js";
 import { checkOptions, request, requireCleanPath, specOf } from "./request.js";
 import { compareBytes, textOf } from "./text.js";
 import type { KV, RequestOptions } from "./types.js";
@@ -11,7 +12,7 @@ export function kvCalls(sender: Sender): KV {
   const getBytes = async (path: string, options?: RequestOptions): Promise<Uint8Array> => {
     const { dc, signal } = checkOptions(options);
     const spec = specOf("GET", keyPath(path), { dc });
-    const [entry] = decode(spec, await request(sender, spec, signal), readEntries);
+    const [entry] = decodeList(spec, await request(sender, spec, signal), readEntry);
     if (entry === undefined) throw new NotFoundError(spec);
     return entry.value;
   };
@@ -33,42 +34,43 @@ export function kvCalls(sender: Sender): KV {
     async keys(path, options) {
       const { dc, signal } = checkOptions(options);
       const spec = specOf("GET", prefixPath(path), { dc, keys: "true" });
-      return decode(spec, await request(sender, spec, signal), (value) => texts(value)).sort(compareBytes);
+      return decodeList(spec, await request(sender, spec, signal), text).sort(compareBytes);
     },
     async recurse(path, options) {
       const { dc, signal } = checkOptions(options);
       const spec = specOf("GET", prefixPath(path), { dc, recurse: "true" });
-      const entries = decode(spec, await request(sender, spec, signal), readEntries);
+      const entries = decodeList(spec, await request(sender, spec, signal), readEntry);
       entries.sort((a, b) => compareBytes(a.key, b.key));
       return entries.map(({ key, value }) => [key, textOf(value) ?? notText(spec)]);
     },
   };
 }
 
-/** An entry as Consul keeps it. */
+/** A key as Consul stores it. */
 export interface KVEntry {
   readonly key: string;
   readonly value: Uint8Array;
-  /** Of the session that holds it; "" when none does. */
+  /** The id of the session that holds it; "" if none does. */
   readonly session: string;
+  /** Consul's index when it was created. */
   readonly createIndex: number;
+  /** Consul's index when it was changed last. */
   readonly modifyIndex: number;
 }
 
-export function readEntries(value: unknown): KVEntry[] {
-  return list(value, (item) => {
-    const entry = new Fields(item);
-    return {
-      key: entry.text("Key"),
-      value: Buffer.from(entry.text("Value"), "base64"),
-      session: entry.text("Session"),
-      createIndex: entry.index("CreateIndex"),
-      modifyIndex: entry.index("ModifyIndex"),
-    };
-  });
-}
+/** An entry of a response. */
+export const readEntry: Read<KVEntry> = (value, place) => {
+  const entry = object(value, place);
+  return {
+    key: textOrEmpty(entry, "Key"),
+    value: Buffer.from(textOrEmpty(entry, "Value"), "base64"),
+    session: textOrEmpty(entry, "Session"),
+    createIndex: entry.get("CreateIndex", count) ?? 0,
+    modifyIndex: entry.get("ModifyIndex", count) ?? 0,
+  };
+};
 
-/** Where a key is. @throws {UsageError} for one that cannot be addressed */
+/** The path of a key. @throws {UsageError} for a key that Consul would redirect, or "" */
 export function keyPath(key: string): string {
   const path = prefixPath(key);
   if (path === kvRoot) badArgument("path must not be empty");
@@ -91,5 +93,5 @@ function bodyOf(value: string | Uint8Array): Pick<RequestSpec, "body" | "bytes">
 }
 
 function notText(spec: RequestSpec): never {
-  throw new ConsulError("DECODE", "a value is not UTF-8 text: read it with getBytes", spec);
+  throw new ConsulError("ERR_DECODE", "a value is not UTF-8 text: read it with getBytes", spec);
 }

@@ -9,8 +9,8 @@ import type { Leadership, LockSession } from "../election/lock.js";
 import type { QueueOptions } from "../election/locks.js";
 import type { RawResponse, Sender } from "../http/exchange.js";
 import type { BlockingQuery } from "./blocking-query.js";
-import { decode } from "./fields.js";
-import { keyPath, readEntries } from "./kv.js";
+import { decodeList } from "./decode.js";
+import { keyPath, readEntry } from "./kv.js";
 import { followQuery, KeyRequests } from "./lock-requests.js";
 import { ConsulLockSession } from "./lock-session.js";
 import { textOf } from "./text.js";
@@ -56,7 +56,7 @@ class ConsulQueue implements QueueReader {
 
 function entriesOf({ asked }: BlockingQuery, raw: RawResponse): readonly QueueEntry[] {
   if (raw.status === 404) return [];
-  return decode(asked, raw, readEntries).flatMap(({ session, value, createIndex: index }) => {
+  return decodeList(asked, raw, readEntry).flatMap(({ session, value, createIndex: index }) => {
     const entry = readQueueValue(textOf(value) ?? "");
     // an entry counts as long as its session holds it
     return entry?.id === session ? [{ ...entry, index }] : [];

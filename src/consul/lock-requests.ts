@@ -2,8 +2,9 @@ import { requestMs } from "../election/lock-config.js";
 import type { Leadership } from "../election/lock.js";
 import type { RawResponse, RequestSpec, Sender } from "../http/exchange.js";
 import { BlockingQuery } from "./blocking-query.js";
-import { decode, unexpected } from "./fields.js";
-import { keyPath, readEntries, type KVEntry } from "./kv.js";
+import { flag } from "../util/reader.js";
+import { decode, decodeList } from "./decode.js";
+import { keyPath, readEntry, type KVEntry } from "./kv.js";
 import { request, specOf, type Query } from "./request.js";
 import { destroySessionSpec } from "./session.js";
 import type { SessionId } from "./types.js";
@@ -41,7 +42,7 @@ export class KeyRequests {
       body: this.#body,
     };
     const raw = await this.send(spec, signal);
-    return decode(spec, raw, (done) => (typeof done === "boolean" ? done : unexpected("it is neither true nor false")));
+    return decode(spec, raw, flag) ?? false;
   }
 
   /** Removes the key, whoever holds it. */
@@ -78,7 +79,7 @@ export function followQuery(sender: Sender, { ttlMs, dc }: Leadership, path: str
 
 /** The first entry of a response; undefined if there is none. */
 export function readFirst(spec: RequestSpec, raw: RawResponse): KVEntry | undefined {
-  return raw.status === 404 ? undefined : decode(spec, raw, readEntries)[0];
+  return raw.status === 404 ? undefined : decodeList(spec, raw, readEntry)[0];
 }
 
 /** A JSON string, as Go writes it. */

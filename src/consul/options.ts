@@ -1,34 +1,34 @@
 import type { Exchange } from "../http/exchange.js";
 import type { TlsOptions } from "../http/tls-options.js";
-import {
-  badArgument,
-  requireBoolean,
-  requireFunction,
-  requireMs,
-  requireOptions,
-  requireText,
-} from "../util/validate.js";
+import { safeCallback } from "../util/callback.js";
+import { optional, requireFields, type Checks } from "../util/fields.js";
+import { badArgument, kindOf, requireBoolean, requireFunction, requireMs, requireText } from "../util/validate.js";
 
-/** Told what a program's log may want to hold: what failed, and what happens in elections. Never values or tokens. */
+/**
+ * Called with what a program's log may want: requests that failed, and what happens in elections. Never with values or
+ * tokens. What it throws becomes a process warning.
+ */
 export type Logger = (message: string, fields?: object) => void;
 
+/** Options of {@link createConsulClient}. */
 export interface ConsulOptions {
   /** Base URL of the agent, http or https. @default "http://localhost:8500" */
   readonly address?: string | undefined;
-  /** Longest time for one request, its answer's body included, in ms; 0 or less for the default. Blocking queries have limits of their own. @default 10000 */
+  /** Limit for a whole request with its response, in ms; 0 or less for the default. Blocking queries have limits of their own. @default 10000 */
   readonly httpTimeoutMs?: number | undefined;
-  /** Trusts any server, and gives the token to it: for tests only. @default false */
+  /** Trusts any server, and sends it the token: for tests only. @default false */
   readonly skipTlsVerification?: boolean | undefined;
-  /** ACL token; sent to the agent alone. Absent or "": none. */
+  /** ACL token; sent to the agent alone, never along a redirect. Absent or "": none. */
   readonly token?: string | undefined;
-  /** Absent: silence. */
+  /** @default none: nothing is logged */
   readonly logger?: Logger | undefined;
-  /** PEM of the CAs to trust, in place of the well-known ones. */
+  /** PEM of the CAs to trust. @default the well-known ones */
   readonly ca?: string | undefined;
-  /** PEM of the client certificate, with its chain; goes with `key`. */
+  /** PEM of the client certificate, with its chain; goes with `key`. Absent: none. */
   readonly cert?: string | undefined;
+  /** PEM of the key of `cert`. */
   readonly key?: string | undefined;
-  /** Replaces the transport, and with it what is said of TLS; closed with the client. */
+  /** Replaces the transport, which then has to handle TLS itself. Closed with the client. @default got's */
   readonly transport?: Exchange | undefined;
 }
 
@@ -37,7 +37,7 @@ export interface ResolvedOptions {
   readonly address: URL;
   readonly httpTimeoutMs: number;
   readonly token: string;
-  readonly logger: Logger | undefined;
+  readonly logger: Logger;
   readonly tls: TlsOptions;
   readonly transport: Exchange | undefined;
 }
@@ -45,66 +45,52 @@ export interface ResolvedOptions {
 const defaultAddress = "http://localhost:8500";
 const defaultHttpTimeoutMs = 10_000;
 
-/** Checks all there is to check, and says every default once. @throws {UsageError} */
+/** Checks the options and applies the defaults. @throws {UsageError} */
 export function resolveOptions(options: ConsulOptions): ResolvedOptions {
-  requireOptions("options", options, optionNames);
-  const {
-    address = defaultAddress,
-    httpTimeoutMs = defaultHttpTimeoutMs,
-    skipTlsVerification = false,
-    token = "",
-    logger,
-    ca,
-    cert,
-    key,
-    transport,
-  } = options;
-  requireBoolean("options.skipTlsVerification", skipTlsVerification);
-  // a header can hold no other
-  if (typeof (token as unknown) !== "string" || !/^[\x20-\x7e]*$/.test(token))
-    badArgument("options.token must be printable ASCII text");
-  requireFunction("options.logger", logger);
-  requireFunction("options.transport", transport);
-  for (const [name, pem] of Object.entries({ ca, cert, key }))
-    if (pem !== undefined) requireText(`options.${name}`, pem);
+  requireFields("options", options, optionChecks);
+  const { ca, cert, key, transport, token = "", address = defaultAddress } = options;
+  const { httpTimeoutMs = defaultHttpTimeoutMs, skipTlsVerification = false } = options;
   if ((cert === undefined) !== (key === undefined)) badArgument("options.cert and options.key go together");
   return {
     address: parseAddress(address),
-    httpTimeoutMs: checkTimeout(httpTimeoutMs),
+    httpTimeoutMs: httpTimeoutMs <= 0 ? defaultHttpTimeoutMs : httpTimeoutMs,
     token,
-    logger,
+    logger: safeCallback("options.logger", options.logger),
     tls: { ca, cert, key, rejectUnauthorized: !skipTlsVerification },
     transport,
   };
 }
 
-function checkTimeout(ms: number): number {
-  if (typeof (ms as unknown) === "number" && ms <= 0) return defaultHttpTimeoutMs;
-  requireMs("options.httpTimeoutMs", ms);
-  return ms;
+function requireTimeout(what: string, ms: unknown): void {
+  if (typeof ms !== "number" || !(ms <= 0)) requireMs(what, ms);
+}
+
+/** What a header can carry. It is not quoted, since it is a secret. */
+function requireToken(what: string, token: unknown): void {
+  if (typeof token !== "string") badArgument(`${what} must be a string, got ${kindOf(token)}`);
+  if (!/^[\x20-\x7e]*$/.test(token)) badArgument(`${what} must be printable ASCII text`);
 }
 
 function parseAddress(address: string): URL {
-  requireText("options.address", address);
   const url = URL.canParse(address) ? new URL(address) : undefined;
   if (url === undefined || (url.protocol !== "http:" && url.protocol !== "https:")) {
     badArgument('options.address must be a URL such as "http://localhost:8500"');
   }
-  // it may stand in messages and logs
+  // an address is shown in messages and logs
   if (url.username !== "" || url.password !== "")
-    badArgument("options.address must not hold credentials: use options.token");
-  if (url.search !== "" || url.hash !== "") badArgument("options.address must not hold a query or a fragment");
+    badArgument("options.address must not contain credentials: use options.token");
+  if (url.search !== "" || url.hash !== "") badArgument("options.address must not contain a query or a fragment");
   return url;
 }
 
-const optionNames: ReadonlySet<string> = new Set<keyof ConsulOptions>([
-  "address",
-  "httpTimeoutMs",
-  "skipTlsVerification",
-  "token",
-  "logger",
-  "ca",
-  "cert",
-  "key",
-  "transport",
-]);
+const optionChecks: Checks<ConsulOptions> = {
+  address: optional(requireText),
+  httpTimeoutMs: optional(requireTimeout),
+  skipTlsVerification: requireBoolean,
+  token: optional(requireToken),
+  logger: requireFunction,
+  ca: optional(requireText),
+  cert: optional(requireText),
+  key: optional(requireText),
+  transport: requireFunction,
+};

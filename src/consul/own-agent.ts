@@ -1,7 +1,8 @@
 import type { Sender } from "../http/exchange.js";
-import { RequestError } from "./errors.js";
-import { decode, Fields, texts } from "./fields.js";
+import { object, text } from "../util/reader.js";
+import { decode, decodeList, textOrEmpty } from "./decode.js";
 import { request, specOf } from "./request.js";
+import { isForbidden } from "./transient.js";
 
 /** What the client's own agent says of itself. */
 export interface OwnAgent {
@@ -15,20 +16,15 @@ export interface OwnAgent {
 export async function readOwnAgent(sender: Sender, signal: AbortSignal | undefined): Promise<OwnAgent> {
   const self = specOf("GET", "/v1/agent/self");
   try {
-    return decode(self, await request(sender, self, signal), (value) => {
-      const config = new Fields(new Fields(value).value("Config"));
-      return { dc: config.text("Datacenter"), node: config.text("NodeName") || undefined };
-    });
+    const raw = await request(sender, self, signal);
+    const config = decode(self, raw, (value, place) => object(value, place).require("Config", object));
+    if (config !== undefined)
+      return { dc: textOrEmpty(config, "Datacenter"), node: textOrEmpty(config, "NodeName") || undefined };
   } catch (error) {
     if (!isForbidden(error)) throw error;
   }
   // needs no rights, and begins with the agent's own datacenter
   const spec = specOf("GET", "/v1/catalog/datacenters");
-  const [dc = ""] = decode(spec, await request(sender, spec, signal), (value) => texts(value));
+  const [dc = ""] = decodeList(spec, await request(sender, spec, signal), text);
   return { dc, node: undefined };
-}
-
-/** Whether Consul refused for lack of rights. */
-export function isForbidden(error: unknown): boolean {
-  return error instanceof RequestError && (error.statusCode === 401 || error.statusCode === 403);
 }

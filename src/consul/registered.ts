@@ -1,9 +1,11 @@
 import type { InstanceData } from "../agent/index.js";
 import type { Sender } from "../http/exchange.js";
 import { NotFoundError } from "./errors.js";
-import { decode, Fields } from "./fields.js";
-import { isForbidden, type OwnAgent } from "./own-agent.js";
+import { object } from "../util/reader.js";
+import { decode, numberOrZero, textOrEmpty } from "./decode.js";
+import type { OwnAgent } from "./own-agent.js";
 import { request, segment, specOf } from "./request.js";
+import { isForbidden } from "./transient.js";
 
 /** What the node's agent has registered under an id. */
 export interface Registered {
@@ -25,9 +27,13 @@ export async function readRegistered(
 ): Promise<Registered | "forbidden" | undefined> {
   const spec = specOf("GET", `/v1/agent/service/${segment("id", id)}`);
   try {
-    return decode(spec, await request(sender, spec, signal), (value) => {
-      const service = new Fields(value);
-      return { name: service.text("Service"), host: service.text("Address"), port: service.number("Port") };
+    return decode(spec, await request(sender, spec, signal), (value, place) => {
+      const service = object(value, place);
+      return {
+        name: textOrEmpty(service, "Service"),
+        host: textOrEmpty(service, "Address"),
+        port: numberOrZero(service, "Port"),
+      };
     });
   } catch (error) {
     if (isForbidden(error)) return "forbidden";
@@ -53,9 +59,6 @@ export async function isHidden(
   if ((await readRegistered(sender, id, signal)) === "forbidden") return true;
   const path = own.node === undefined ? "nodes" : `node/${segment("node", own.node)}`;
   const spec = specOf("GET", `/v1/catalog/${path}`);
-  return decode(
-    spec,
-    await request(sender, spec, signal),
-    (value) => value === null || (Array.isArray(value) && value.length === 0),
-  );
+  const raw = await request(sender, spec, signal);
+  return decode(spec, raw, (value) => Array.isArray(value) && value.length === 0) ?? true;
 }

@@ -1,6 +1,7 @@
 import type { RawResponse, RequestSpec } from "../http/exchange.js";
 import { NotFoundError } from "./errors.js";
-import { decode, Fields, list } from "./fields.js";
+import { object } from "../util/reader.js";
+import { decodeList, textOrEmpty } from "./decode.js";
 import { specOf } from "./request.js";
 
 /**
@@ -12,8 +13,8 @@ import { specOf } from "./request.js";
  */
 export async function remoteNode(dc: string, send: (spec: RequestSpec) => Promise<RawResponse>): Promise<string> {
   const spec = specOf("GET", "/v1/health/service/consul", { dc, passing: "1" });
-  const [node] = decode(spec, await send(spec), (value) =>
-    list(value, (item) => new Fields(new Fields(item).value("Node")).text("Node")),
+  const [node] = decodeList(spec, await send(spec), (value, place) =>
+    textOrEmpty(object(value, place).require("Node", object), "Node"),
   );
   if (node === undefined) throw new NotFoundError(spec, `no healthy server of datacenter "${dc}" is visible`);
   return node;

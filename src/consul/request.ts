@@ -1,9 +1,11 @@
 import type { RawResponse, RequestSpec, Sender } from "../http/exchange.js";
-import { badArgument, requireOptions, requireSignal, requireText } from "../util/validate.js";
+import { optional, requireFields, type Checks } from "../util/fields.js";
+import { parseRetryAfter } from "../util/transient.js";
+import { badArgument, requireSignal, requireText } from "../util/validate.js";
 import { NotFoundError, RequestError } from "./errors.js";
 import type { RequestOptions } from "./types.js";
 
-/** Values of a query; what is undefined or "" is left out. */
+/** The fields of a query. Those that are undefined or "" are left out. */
 export type Query = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 /** A request without a JSON body. */
@@ -21,7 +23,7 @@ export function putSpec(path: string, query: Query = {}): RequestSpec {
   return { ...specOf("PUT", path, query), body: "" };
 }
 
-/** Sends it. @throws {RequestError} for a status from 400 */
+/** Sends a request. @throws {RequestError} for a status from 400 */
 export async function request(
   sender: Sender,
   spec: RequestSpec,
@@ -32,22 +34,21 @@ export async function request(
   return raw;
 }
 
-export function refusal(spec: RequestSpec, { status, body }: RawResponse): RequestError {
+/** The error for a response with a status from 400. */
+export function refusal(spec: RequestSpec, { status, body, headers }: RawResponse): RequestError {
   if (status === 404) return new NotFoundError(spec, body);
-  return new RequestError({ method: spec.method, path: spec.path, statusCode: status, body });
+  const retryAfterMs = parseRetryAfter(headers["retry-after"], Date.now());
+  return new RequestError({ method: spec.method, path: spec.path, statusCode: status, body, retryAfterMs });
 }
 
-/** Options, checked. @throws {UsageError} */
-export function checkOptions(
-  options: RequestOptions | undefined,
-  names: ReadonlySet<string> = requestOptionNames,
-): { dc: string | undefined; signal: AbortSignal | undefined } {
-  requireOptions("options", options, names);
-  const { dc, signal } = options ?? {};
-  if (dc !== undefined) requireText("options.dc", dc);
-  requireSignal("options.signal", signal);
-  return { dc, signal };
+/** Checks the options of a call. @throws {UsageError} */
+export function checkOptions(options: RequestOptions | undefined): RequestOptions {
+  requireFields("options", options, requestChecks);
+  return options ?? {};
 }
+
+/** The checks of the options that every call has. */
+export const requestChecks: Checks<RequestOptions> = { dc: optional(requireText), signal: requireSignal };
 
 /**
  * A name or an id as the last part of a path.
@@ -80,8 +81,6 @@ export function requirePrintable(what: string, text: string): void {
   if (!/^[\p{L}\p{M}\p{N}\p{P}\p{S} ]*$/u.test(text))
     badArgument(`${what} contains a character that Consul does not accept, got ${JSON.stringify(text)}`);
 }
-
-export const requestOptionNames: ReadonlySet<string> = new Set<keyof RequestOptions>(["dc", "signal"]);
 
 function queryText(query: Query): string {
   const params = new URLSearchParams();

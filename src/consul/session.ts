@@ -1,8 +1,10 @@
 import type { RequestSpec, Sender } from "../http/exchange.js";
-import { badArgument, requireOptions, requireText, show } from "../util/validate.js";
+import { optional, requireFields, type Checks } from "../util/fields.js";
+import { object, type JsonReader, type Read } from "../util/reader.js";
+import { badArgument, requireText, show } from "../util/validate.js";
+import { decode, decodeList, textOrEmpty } from "./decode.js";
 import { formatDuration, durationMs } from "./durations.js";
-import { NotFoundError } from "./errors.js";
-import { decode, Fields, list, unexpected } from "./fields.js";
+import { ConsulError, NotFoundError } from "./errors.js";
 import { checkOptions, jsonSpec, putSpec, request, segment, specOf } from "./request.js";
 import {
   SESSION_DELETE,
@@ -38,7 +40,7 @@ export function sessionCalls(sender: Sender): Session {
     async listSessions(node, options) {
       const { dc, signal } = checkOptions(options);
       const spec = specOf("GET", `/v1/session/node/${segment("node", node)}`, { dc });
-      const sessions = decode(spec, await request(sender, spec, signal), (value) => list(value, readSession));
+      const sessions = decodeList(spec, await request(sender, spec, signal), readSession);
       return new Map(sessions.map(({ id, config }) => [id, config]));
     },
     async renewSession(id, options) {
@@ -75,7 +77,7 @@ export function renewSessionSpec(id: string, dc: string | undefined): RequestSpe
 }
 
 export function readCreated(spec: RequestSpec, raw: Parameters<typeof decode>[1]): SessionId {
-  return decode(spec, raw, (value) => sessionId(new Fields(value).text("ID")));
+  return decode(spec, raw, (value, place) => sessionIdOf(object(value, place))) ?? notASession(spec);
 }
 
 /** The TTL, in ms. @throws {NotFoundError} */
@@ -91,41 +93,41 @@ interface ReadSession {
 }
 
 function readOne(spec: RequestSpec, raw: Parameters<typeof decode>[1]): ReadSession[] {
-  return decode(spec, raw, (value) => {
-    const sessions = list(value, readSession);
-    return sessions.length <= 1 ? sessions : unexpected("it holds several sessions");
-  });
+  const sessions = decodeList(spec, raw, readSession);
+  return sessions.length <= 1 ? sessions : notASession(spec);
 }
 
-function readSession(value: unknown): ReadSession {
-  const session = new Fields(value);
-  const behavior = session.text("Behavior") || SESSION_RELEASE;
-  if (!isBehavior(behavior)) unexpected("its Behavior is not known");
-  const ttlMs = readDuration(session, "TTL");
+const readSession: Read<ReadSession> = (value, place) => {
+  const session = object(value, place);
+  const behavior = textOrEmpty(session, "Behavior") || SESSION_RELEASE;
+  const ttlMs = session.get("TTL", readDuration);
   return {
-    id: sessionId(session.text("ID")),
+    id: sessionIdOf(session),
     config: {
-      node: session.text("Node"),
-      name: session.text("Name"),
-      lockDelayMs: readDuration(session, "LockDelay") ?? 0,
+      node: textOrEmpty(session, "Node"),
+      name: textOrEmpty(session, "Name"),
+      lockDelayMs: session.get("LockDelay", readDuration) ?? 0,
       ...(ttlMs !== undefined && ttlMs > 0 && { ttlMs }),
-      behavior,
+      behavior: isBehavior(behavior) ? behavior : session.refuse("Behavior", "is not known"),
     },
   };
-}
+};
 
-/** Text, or a number of nanoseconds. */
-function readDuration(fields: Fields, name: string): number | undefined {
-  const value = fields.value(name);
+/** A duration in ms, from text or from a number of nanoseconds; "" is none. */
+const readDuration: Read<number | undefined> = (value, place) => {
   if (typeof value === "number") return value / 1e6;
-  const text = fields.text(name);
-  if (text === "") return undefined;
-  return durationMs(text) ?? unexpected(`${name} is no duration`);
+  if (value === "") return undefined;
+  const ms = typeof value === "string" ? durationMs(value) : undefined;
+  return ms ?? place.refuse("is not a duration");
+};
+
+function sessionIdOf(session: JsonReader): SessionId {
+  const id = textOrEmpty(session, "ID");
+  return id === "" ? session.refuse("ID", "is missing") : (id as SessionId);
 }
 
-function sessionId(id: string): SessionId {
-  if (id === "") unexpected("it holds no session id");
-  return id as SessionId;
+function notASession(spec: RequestSpec): never {
+  throw new ConsulError("ERR_DECODE", "unexpected response: it does not hold exactly one session", spec);
 }
 
 function isBehavior(text: string): text is SessionConfig["behavior"] {
@@ -133,33 +135,29 @@ function isBehavior(text: string): text is SessionConfig["behavior"] {
 }
 
 function checkSession(config: SessionConfig): SessionConfig {
-  if ((config as SessionConfig | undefined) === undefined)
-    badArgument("a session needs its config: { node, name, ... }");
-  requireOptions("config", config, sessionConfigNames);
-  const { node, name, lockDelayMs, ttlMs, behavior } = config;
-  for (const [what, text] of [
-    ["config.node", node],
-    ["config.name", name],
-  ] as const) {
-    requireText(what, text);
-    if (text === "") badArgument(`${what} must not be empty`);
-  }
-  requireRange("config.lockDelayMs", lockDelayMs, SESSION_MINIMUM_LOCK_DELAY_MS, SESSION_MAXIMUM_LOCK_DELAY_MS);
-  if (ttlMs !== undefined) requireRange("config.ttlMs", ttlMs, SESSION_MINIMUM_TTL_MS, SESSION_MAXIMUM_TTL_MS);
-  if (!isBehavior(behavior)) badArgument('config.behavior must be "release" or "delete"');
+  requireFields("config", config, sessionChecks);
   return config;
 }
 
-function requireRange(what: string, value: unknown, min: number, max: number): void {
-  if (typeof value !== "number" || !(value >= min && value <= max)) {
-    badArgument(`${what} must be a number of milliseconds from ${String(min)} to ${String(max)}, got ${show(value)}`);
-  }
+function requireFilled(what: string, value: unknown): void {
+  requireText(what, value);
+  if (value === "") badArgument(`${what} must not be empty`);
 }
 
-const sessionConfigNames: ReadonlySet<string> = new Set<keyof SessionConfig>([
-  "node",
-  "name",
-  "lockDelayMs",
-  "ttlMs",
-  "behavior",
-]);
+function requireRange(min: number, max: number): (what: string, value: unknown) => void {
+  return (what, value) => {
+    if (typeof value !== "number" || !(value >= min && value <= max)) {
+      badArgument(`${what} must be a number of milliseconds from ${String(min)} to ${String(max)}, got ${show(value)}`);
+    }
+  };
+}
+
+const sessionChecks: Checks<SessionConfig> = {
+  node: requireFilled,
+  name: requireFilled,
+  lockDelayMs: requireRange(SESSION_MINIMUM_LOCK_DELAY_MS, SESSION_MAXIMUM_LOCK_DELAY_MS),
+  ttlMs: optional(requireRange(SESSION_MINIMUM_TTL_MS, SESSION_MAXIMUM_TTL_MS)),
+  behavior: (what, value) => {
+    if (typeof value !== "string" || !isBehavior(value)) badArgument(`${what} must be "release" or "delete"`);
+  },
+};

@@ -1,9 +1,9 @@
-/** Order of the UTF-8 bytes, which for some letters is not that of JavaScript's strings. */
+/** Compares two texts by their UTF-8 bytes: JavaScript's own order differs for some characters. */
 export function compareBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
-/** UTF-8 as text; undefined when it is something else. */
+/** Decodes UTF-8; undefined if the bytes are not UTF-8. */
 export function textOf(bytes: Uint8Array): string | undefined {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);

@@ -210,11 +210,27 @@ export function consulFaultsSuite(suffix: string, start: StartConsulServer): voi
       assert.equal(front.requests(register).length, 2);
       const [warning] = warnings;
       assert.match(warning?.message ?? "", /another process has registered "web-1"/);
-      // whoever has yielded leaves the other one's instance alone
+      await fresh.deregister("web-1");
+      await until("the earlier one is back", async () => (await addresses(fresh, "web")).join() === "10.0.0.1:80");
+      await fresh.register({ id: "web-1", name: "web", addr: "10.0.0.2", port: 80 });
+      await until("the earlier one warns again", () => warnings.length === 2);
+      // the one that has yielded leaves the other one's instance alone
       await old.close();
       assert.deepEqual(await addresses(fresh, "web"), ["10.0.0.2:80"]);
-      await fresh.close();
-      assert.equal(warnings.length, 1);
+    });
+
+    check("consul agent: heartbeats end with a warning when the client is closed before the agent", async (ground) => {
+      const { connect, warnings } = ground;
+      const client = connect();
+      const agent = ground.agent({ client, check: { ttlMs: 1_500, deregisterAfterMs: 60_000 } });
+      await agent.register({ id: "x", name: "s", addr: "h", port: 1 });
+      await client.close();
+      await until("the heartbeats end", () => warnings.some(({ code }) => code === "LEFTOVER"));
+      assert.deepEqual(
+        warnings.map(({ code }) => code),
+        ["LEFTOVER"],
+      );
+      await assert.rejects(agent.close());
     });
 
     check(
@@ -271,7 +287,7 @@ async function agentsOn(t: TestContext, start: StartConsulServer): Promise<Agent
       onWarning: (warning) => warnings.push(warning),
       ...options,
     });
-    ground.defer(() => made.close());
+    ground.defer(() => made.close().catch(() => undefined));
     return made;
   };
   return { ...ground, agent, warnings };
