@@ -1,11 +1,13 @@
 import type { TestContext } from "node:test";
 import { createConsulClient, type ConsulClient, type ConsulOptions } from "../index.js";
-import { ConsulFront, forwardTo } from "./consul-front.js";
+import { ConsulFront, forwardTo, type ConsulHandler } from "./consul-front.js";
 import { startFakeConsul, type FakeConsulOptions } from "./fake-consul.js";
 
 /** A Consul, fake or real, that nobody else uses. */
 export interface ConsulServer {
   readonly url: string;
+  /** Answers requests in this process. Absent: they go to `url`. */
+  readonly handler?: ConsulHandler;
   stop(): Promise<void>;
 }
 
@@ -16,7 +18,7 @@ export type StartConsulServer = () => Promise<ConsulServer>;
 export function fakeServers(options: FakeConsulOptions = {}): StartConsulServer {
   return async () => {
     const fake = await startFakeConsul(options);
-    return { url: fake.url, stop: () => fake.close() };
+    return { url: fake.url, handler: fake.handler, stop: () => fake.close() };
   };
 }
 
@@ -33,7 +35,7 @@ export interface ConsulGround {
 /** A Consul with a front of its own, ended with the test. */
 export async function consulFor(t: TestContext, start: StartConsulServer): Promise<ConsulGround> {
   const server = await start();
-  const front = await ConsulFront.start(forwardTo(server.url));
+  const front = await ConsulFront.start(server.handler ?? forwardTo(server.url));
   const ends: (() => unknown)[] = [() => front.close(), () => server.stop()].reverse();
   const connect = (options: ConsulOptions = {}): ConsulClient => {
     const client = createConsulClient({ address: front.url, httpTimeoutMs: 60_000, ...options });

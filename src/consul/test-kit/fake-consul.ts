@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { posix } from "node:path";
 import { durationMs, formatDuration } from "../durations.js";
-import { ConsulFront, type ConsulReply, type ConsulRequest } from "./consul-front.js";
+import { ConsulFront, type ConsulHandler, type ConsulReply, type ConsulRequest } from "./consul-front.js";
 import { realClock, type FakeClock } from "./fake-clock.js";
 import { FakeServices } from "./fake-consul-services.js";
 import { answered, ChangeLog, failed, json, type FakeAnswer } from "./fake-consul-answers.js";
@@ -18,9 +18,11 @@ export interface FakeConsulOptions {
 /** Starts a Consul of one server in this process. */
 export async function startFakeConsul(options: FakeConsulOptions = {}): Promise<FakeConsul> {
   const fake = new FakeConsulState(options);
-  const front = await ConsulFront.start((request, signal) => fake.answer(request, signal));
+  const handler: ConsulHandler = (request, signal) => fake.answer(request, signal);
+  const front = await ConsulFront.start(handler);
   return {
     front,
+    handler,
     url: front.url,
     destroySession: (id) => {
       fake.endSession(id);
@@ -36,6 +38,8 @@ export interface FakeConsul {
   /** The log of requests, and hooks: failNext, hang, rewrite. */
   readonly front: ConsulFront;
   readonly url: string;
+  /** Answers a request without HTTP. */
+  readonly handler: ConsulHandler;
   destroySession(id: string): void;
   close(): Promise<void>;
 }
