@@ -10,6 +10,7 @@ const runtimeNames = [
   "AuthUserAPI",
   "Client",
   "ClusterError",
+  "DecodeError",
   "EndpointError",
   "EndpointSelectionMode",
   "EtcdError",
@@ -21,6 +22,9 @@ const runtimeNames = [
   "ResponseError",
   "SdkError",
   "SrvDiscoverer",
+  "TypedKeys",
+  "TypedMirror",
+  "TypedWatcher",
   "UsageError",
   "Watcher",
   "compareNodes",
@@ -33,6 +37,7 @@ const runtimeNames = [
   "isRoleNotFound",
   "isUnauthorized",
   "isUserNotFound",
+  "jsonCodec",
   "keysOf",
 ];
 
@@ -65,6 +70,26 @@ export interface TypeNames {
     types.DeleteOptions,
     types.WatcherOptions,
   ];
+  readonly codecs: [
+    types.Codec<1>,
+    types.StandardSchema<1>,
+    types.SchemaResult<1>,
+    types.SchemaIssue,
+    types.TypedSetOptions,
+    types.TypedCreateOptions,
+    types.TypedUpdateOptions,
+  ];
+  readonly typed: [
+    types.TypedNode<1>,
+    types.TypedFile<1>,
+    types.TypedDirectory<1>,
+    types.RemovedNode,
+    types.RemovingAction,
+    types.TypedEvent<1>,
+    types.TypedRead<1>,
+    types.TypedWrite<1>,
+  ];
+  readonly typedMirror: [types.TypedMirrorChange<1>, types.TypedMirrorUpdate<1>];
   readonly mirror: [types.MirrorChange, types.MirrorOptions, types.MirrorUpdate];
   readonly others: [
     types.Member,

@@ -22,6 +22,7 @@ export type {
   WatchCall,
   Write,
 } from "./call.js";
+export { DecodeError, type Codec } from "./codec.js";
 export { Client } from "./client.js";
 export type { ClientOptions } from "./client-options.js";
 export type { AutoSyncOptions } from "./cluster/auto-sync.js";
@@ -53,6 +54,7 @@ export {
 export type { Exchange, RawResponse, RequestLimits, RequestSpec, ResponseHead, Sender } from "../http/exchange.js";
 export type { TlsOptions } from "../http/tls-options.js";
 export { disableCurlDebug, enableCurlDebug } from "../http/trace.js";
+export { jsonCodec, type SchemaIssue, type SchemaResult, type StandardSchema } from "./json-codec.js";
 export { KeysAPI, keysOf, type KeysClient } from "./keys.js";
 export type {
   CreateInOrderOptions,
@@ -85,6 +87,19 @@ export {
   type SrvRecord,
   type SrvResolver,
 } from "./srv-discoverer.js";
+export { TypedKeys, type TypedCreateOptions, type TypedSetOptions, type TypedUpdateOptions } from "./typed-keys.js";
+export { TypedMirror, type TypedMirrorChange, type TypedMirrorUpdate } from "./typed-mirror.js";
+export type {
+  RemovedNode,
+  RemovingAction,
+  TypedDirectory,
+  TypedEvent,
+  TypedFile,
+  TypedNode,
+  TypedRead,
+  TypedWrite,
+} from "./typed-types.js";
+export { TypedWatcher } from "./typed-watcher.js";
 export {
   compareNodes,
   type KeyNode,

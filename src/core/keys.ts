@@ -1,3 +1,4 @@
+import type { Codec } from "./codec.js";
 import type { RequestLimits, RequestSpec, Sender } from "../http/exchange.js";
 import { requireFields } from "../util/fields.js";
 import { requireSender, requireTtl } from "../util/validate.js";
@@ -25,6 +26,7 @@ import {
   type WatcherOptions,
 } from "./keys-options.js";
 import type { KeysResponse, KeysSummary } from "./types.js";
+import { TypedKeys } from "./typed-keys.js";
 import { Watcher } from "./watcher.js";
 import { createInOrderSpec, deleteSpec, getSpec, setSpec, type KeyAddress } from "./wire/keys.js";
 import { errorInNamespace, inNamespace, namespaceOf } from "./wire/namespace.js";
@@ -227,6 +229,19 @@ export class KeysAPI {
   namespace(key: string): KeysAPI {
     requireKey("key", key);
     return new KeysAPI(this.#sender, { ...this.#options, namespace: this.#options.namespace + cleanKey(key) });
+  }
+
+  /**
+   * The same keys with values of a type instead of texts.
+   *
+   * @param codec such as `jsonCodec()`
+   * @throws {UsageError} for a bad codec
+   * @example
+   * const colors = keys.withCodec(jsonCodec<{ hex: string }>());
+   * await colors.set("/colors/red", { hex: "#f00" });
+   */
+  withCodec<T>(codec: Codec<T>): TypedKeys<T> {
+    return new TypedKeys(this, codec);
   }
 
   #write(key: string, value: string, options: SetOptions): Promise<KeysResponse> {
