@@ -2,6 +2,7 @@ import { Backoff } from "../util/backoff.js";
 import { retry } from "../util/retry.js";
 import { StalledWarning } from "../util/stalled-warning.js";
 import { isTransient } from "../util/transient.js";
+import { isFinal } from "./errors.js";
 
 const minRetryMs = 50;
 const maxRetryMs = 3_000;
@@ -31,6 +32,7 @@ export interface Contact {
  * First contact: calls `ask` until the backend answers. A refusal is an answer, too: the election meets it again, and
  * reports it. Warns after 5 s, since nobody can listen yet.
  *
+ * @throws what is no answer, and never will be: a closed client, an error of the program
  * Rejects with `signal.reason` when aborted.
  */
 export async function untilAnswered(
@@ -44,7 +46,7 @@ export async function untilAnswered(
     try {
       await ask(signal);
     } catch (error) {
-      if (isTransient(error)) throw error;
+      if (isTransient(error) || isFinal(error)) throw error;
     }
   };
   await retry(attempt, { signal, backoff: backoffFor(ttlMs), stalled });

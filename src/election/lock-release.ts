@@ -1,6 +1,6 @@
 import { Backoff } from "../util/backoff.js";
-import { UsageError } from "../util/errors.js";
 import { sleep } from "../util/signals.js";
+import { isFinal } from "./errors.js";
 
 /** How long a release that fails is tried again before the lock is left to expire, in ms. */
 const graceMs = 5_000;
@@ -9,7 +9,7 @@ const maxRetryMs = 1_000;
 
 /**
  * Releases a lock: calls `release` again after a failure, for up to 5 s, and after a success as long as a request of ours
- * may still be applied.
+ * may still be applied. Bad arguments, a closed client and errors of the program are not tried again.
  *
  * @param lateUntilMs until when that is, by `performance.now()`; asked after each call
  * @throws what `release` threw last
@@ -28,7 +28,7 @@ export async function untilReleased(
       if (performance.now() >= lateUntilMs()) return;
     } catch (error) {
       signal.throwIfAborted();
-      if (error instanceof UsageError || performance.now() >= Math.max(endMs, lateUntilMs())) throw error;
+      if (isFinal(error) || performance.now() >= Math.max(endMs, lateUntilMs())) throw error;
     }
     await sleep(backoff.next(), signal);
   }
