@@ -102,7 +102,8 @@ export class Client implements Sender, AsyncDisposable {
     const link = this.#links.take(signal);
     try {
       if (isShared(spec)) {
-        const tryAll = (of: EndpointSet): Promise<RawResponse> => this.#tryAll(of, spec, link.signal);
+        const tryAll = (of: EndpointSet, sent: RequestSpec): Promise<RawResponse> =>
+          this.#tryAll(of, sent, link.signal);
         return await this.#polls.join(spec, () => this.#endpoints, link.signal, tryAll);
       }
       if (spec.longPoll === true) return await this.#tryAll(endpoints, spec, link.signal);

@@ -79,6 +79,11 @@ export interface WatcherOptions {
   readonly afterIndex?: number | undefined;
   /** Also watch all keys below. Hidden ones (`_name`) show up only while catching up with history. @default false */
   readonly recursive?: boolean | undefined;
+  /**
+   * The `clusterId` of the read that `afterIndex` is from: `next` rejects if another cluster answers. Absent: the watcher
+   * takes the id from its first poll.
+   */
+  readonly clusterId?: string | undefined;
 }
 
 export const keysChecks: Checks<KeysOptions> = { prefix: optional(requireKey), namespace: optional(requireKey) };
@@ -135,6 +140,7 @@ export const deleteChecks: Checks<DeleteOptions> = {
 export const watcherChecks: Checks<WatcherOptions> = {
   afterIndex: optional(requireIndex),
   recursive: requireBoolean,
+  clusterId: optional(requireText),
 };
 
 /** Refuses a key with a segment `.` or `..`: etcd would resolve it before it looks, which could lead out of the keys. */

@@ -154,8 +154,8 @@ const requests: readonly (readonly [string, (keys: KeysAPI) => Promise<unknown>,
   ],
   [
     "A19: a watcher after an index",
-    (k) => k.watcher("/k", { afterIndex: 41, recursive: true }).next(),
-    { method: "GET", path: "/k", query: ["recursive=true", "wait=true", "waitIndex=42"] },
+    (k) => k.watcher("/k", { afterIndex: 6, recursive: true }).next(),
+    { method: "GET", path: "/k", query: ["recursive=true", "wait=true", "waitIndex=7"] },
   ],
 ];
 

@@ -191,8 +191,8 @@ export class KeysAPI {
    */
   watcher(key: string, options: WatcherOptions = {}): Watcher {
     requireFields("options", options, watcherChecks);
-    const { afterIndex = 0, recursive = false } = options;
-    return new Watcher(this.#sender, this.#at(key), { afterIndex, recursive });
+    const { afterIndex = 0, recursive = false, clusterId = "" } = options;
+    return new Watcher(this.#sender, this.#at(key), { afterIndex, recursive, clusterId });
   }
 
   /**

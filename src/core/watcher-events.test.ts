@@ -143,3 +143,19 @@ function endOf(key: string, modifiedIndex: number): Answer {
     { action: "delete", node: nodeOf(key, modifiedIndex, true), prevNode: nodeOf(key, 4, true) },
   );
 }
+
+test("watcher: below a prefix that is a namespace, the keys of events are relative to it (FF54)", async () => {
+  await using server = await ScriptedServer.start(
+    endOf("/tenant/pp", 6),
+    event(7, {}, { node: nodeOf("/tenant/ppother/a", 7), prevNode: nodeOf("/tenant/ppother/a", 5) }),
+    endOf("/tenant", 8),
+  );
+  await using client = clientOf([server]);
+  const watcher = new KeysAPI(client, { prefix: "/v2/keys/tenant" }).watcher("/ppother", {
+    afterIndex: 5,
+    recursive: true,
+  });
+  const { node, prevNode } = await watcher.next(patience());
+  assert.deepEqual([node.key, prevNode?.key], ["/ppother/a", "/ppother/a"]);
+  assert.equal((await watcher.next(patience())).node.key, "/");
+});

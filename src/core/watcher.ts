@@ -1,68 +1,110 @@
-import { ResponseError, UsageError } from "../util/errors.js";
+import { isIndexCleared, ResponseError, UsageError } from "../util/errors.js";
 import type { RawResponse, RequestSpec, ResponseHead, Sender } from "../http/exchange.js";
 import type { KeysResponse } from "./types.js";
 import { Backoff } from "../util/backoff.js";
+import { messageOf } from "../util/error-like.js";
 import { log } from "../util/log.js";
-import { sleep } from "../util/signals.js";
+import { sleep, throwIfAborted } from "../util/signals.js";
+import { isTransient } from "../util/transient.js";
 import { requireSignal } from "../util/validate.js";
-import { watchSpec, type KeyAddress } from "./wire/keys.js";
+import { GapCheck } from "./gap-check.js";
+import { clusterIdOf, isForeign, startedOver } from "./watch-checks.js";
+import { getSpec, watchSpec, type KeyAddress } from "./wire/keys.js";
 import { inNamespace } from "./wire/namespace.js";
-import { cleanKey } from "./wire/paths.js";
-import { decodeKeys, indexOf } from "./wire/response.js";
+import { decodeEvents, indexOf } from "./wire/response.js";
 
-/** A poll that ends without an event within this time is answered by nobody who waits: slow down. */
+/** A poll that ends without an event within this time, in ms, was not ended by a proxy's timeout: slow down. */
 const tooSoonMs = 1_000;
 const minBackoffMs = 100;
 const maxBackoffMs = 5_000;
+/** How long a poll may wait at a member that is behind the watcher's index, in ms. */
+const behindMs = 1_000;
+
+/** What `KeysAPI.watcher` passes on, checked. */
+export interface WatcherFields {
+  readonly afterIndex: number;
+  readonly recursive: boolean;
+  /** "" if not known. */
+  readonly clusterId: string;
+}
 
 /**
- * Hands out the changes of a key, or of all keys below it, one by one, in order, each exactly once. Made by
- * `KeysAPI.watcher`. It holds no resource between calls.
+ * Delivers the changes of a key, or of all keys below it, in order, each exactly once. Made by `KeysAPI.watcher`. It
+ * holds no resource between calls.
+ *
+ * @example
+ * ```ts
+ * const { index } = await keys.get("/config", { recursive: true });
+ * for await (const { action, node } of keys.watcher("/config", { recursive: true, afterIndex: index })) {
+ *   console.log(action, node.key, node.value);
+ * }
+ * ```
  */
 export class Watcher {
   readonly #sender: Sender;
   readonly #at: KeyAddress;
   readonly #recursive: boolean;
-  /** The index of the next event to take; 0 until a server has told where "from now on" begins. */
+  /** The lowest index that the next event may have; 0 until a server has told where "from now on" begins. */
   #waitIndex: number;
+  /** The cluster that is watched; "" until it is known. */
+  #clusterId: string;
+  /** Events of the index that was delivered last, which are not delivered yet. */
+  #unread: readonly KeysResponse[] = [];
+  readonly #gaps: GapCheck;
   #pending = false;
 
   /** For `KeysAPI.watcher`, which checks the arguments. */
-  constructor(sender: Sender, at: KeyAddress, options: { readonly afterIndex: number; readonly recursive: boolean }) {
+  constructor(sender: Sender, at: KeyAddress, { afterIndex, recursive, clusterId }: WatcherFields) {
     this.#sender = sender;
     this.#at = at;
-    this.#recursive = options.recursive;
-    this.#waitIndex = options.afterIndex === 0 ? 0 : options.afterIndex + 1;
+    this.#recursive = recursive;
+    this.#clusterId = clusterId;
+    this.#gaps = new GapCheck(at);
+    this.#waitIndex = afterIndex === 0 ? 0 : afterIndex + 1;
   }
 
   /**
-   * Waits for the next event. A poll that ends without one (a proxy's patience, a server that stops) is asked again from
-   * the same place. Whatever it rejects with, nothing is skipped: call it again and it goes on where it was.
+   * Waits for the next event. A poll that ends without one (a proxy's timeout, a server that stops) is sent again from the
+   * same index. Whatever it rejects with, nothing is skipped: the next call goes on where this one was.
    *
-   * @throws {EtcdError} `isIndexCleared`: etcd keeps the last 1000 events of the whole store, and the next one of ours is
-   * not among them. Read the keys, then make a watcher with the read's `index` as `afterIndex`
+   * @throws {EtcdError} `isIndexCleared`: events may have been missed, and etcd cannot deliver them any more. It keeps
+   * the last 1000 events of the whole store; a member that caught up by a snapshot has skipped some; a cluster that was
+   * set up again or restored has none. Read the keys, then make a watcher with the `index` of that read as `afterIndex`
    * @throws {ClusterError} no endpoint answered
-   * @throws {ResponseError} the answer is not etcd's
-   * @throws {UsageError} `ERR_BUSY`: an earlier `next` is still waiting
+   * @throws {ResponseError} the response is not etcd's
+   * @throws {UsageError} `ERR_BUSY`: an earlier `next` is still waiting; `ERR_CLOSED`: the client is closed
    * Rejects with `signal.reason` when aborted.
    */
   async next(signal?: AbortSignal): Promise<KeysResponse> {
     requireSignal("signal", signal);
-    signal?.throwIfAborted();
+    throwIfAborted(signal);
     if (this.#pending) throw new UsageError("ERR_BUSY", "an earlier next() of this watcher is still waiting");
+    const [unread, ...rest] = this.#unread;
+    if (unread !== undefined) {
+      this.#unread = rest;
+      return unread;
+    }
     this.#pending = true;
     let backoff: Backoff | undefined;
+    let wasBehind = false;
     // all in one function: a pending call of another one costs half a kilobyte for each watcher
     try {
       for (;;) {
-        const asked = performance.now();
-        const spec = this.#spec();
-        const event = this.#eventOf(await this.#sender.send(spec, signal), spec);
-        if (event !== undefined) {
-          if (!isForeign(event, this.#at)) return inNamespace(event, this.#at.namespace ?? "");
-          log.watch("%s: left out an event of %s", this.#at.key, event.node.key);
-          backoff = undefined;
-        } else if (performance.now() - asked >= tooSoonMs) {
+        const sentMs = performance.now();
+        const waitIndex = this.#gaps.lookBackFrom ?? this.#waitIndex;
+        const spec = this.#spec(waitIndex);
+        let received: Received;
+        try {
+          const raw = await this.#sender.send(spec, signal);
+          received = this.#receive(raw, spec, waitIndex, performance.now() - sentMs);
+        } catch (error) {
+          if (error !== leftToLookBack) throw error;
+          received = "progress";
+        }
+        if (typeof received === "object") return received;
+        if (received === "behind" && wasBehind) await this.#requireSameStore(signal);
+        wasBehind = received === "behind";
+        if (received === "progress") {
           backoff = undefined;
         } else {
           backoff ??= new Backoff(minBackoffMs, maxBackoffMs);
@@ -74,54 +116,119 @@ export class Watcher {
     }
   }
 
-  /** `next` for ever. Ends by throwing what `next` rejects with; a new call of `events`, or of `next`, goes on where it was. */
+  /** `next` for ever. Ends by throwing what `next` rejects with; a new iteration, or `next`, goes on where it was. */
   async *events(signal?: AbortSignal): AsyncGenerator<KeysResponse, void, undefined> {
     for (;;) yield await this.next(signal);
   }
 
-  #spec(): RequestSpec {
-    return watchSpec(this.#at, this.#recursive, this.#waitIndex, (head) => {
-      this.#begin(head);
-    });
+  /** The same as {@link events} without a signal. */
+  [Symbol.asyncIterator](): AsyncGenerator<KeysResponse, void, undefined> {
+    return this.events();
   }
 
-  /** What a long poll brought, or undefined when it ended without an event. */
-  #eventOf(raw: RawResponse, spec: RequestSpec): KeysResponse | undefined {
-    if (endedEmpty(raw)) {
-      log.watch("%s: the poll ended without an event, asking again from %d", this.#at.key, this.#waitIndex);
-      return undefined;
-    }
-    const event = decodeKeys(raw, spec);
-    if (event.node.modifiedIndex === 0)
-      throw new ResponseError("ERR_INVALID_JSON", `an event of ${spec.path} has no modifiedIndex`, {
-        status: raw.status,
-        outcome: "notApplied",
-      });
-    this.#waitIndex = event.node.modifiedIndex + 1;
-    return event;
+  #spec(waitIndex: number): RequestSpec {
+    const isNew = this.#clusterId === "";
+    return watchSpec(this.#at, this.#recursive, waitIndex, (head) => this.#begin(head, isNew, waitIndex === 0));
   }
 
   /**
-   * From now on is where the first poll began: its headers tell that index, and there is no history in between. Once
-   * known it holds, even if that poll dies. A poll with an index of its own may have found an older event that was lost
-   * with the connection, so its headers tell nothing.
+   * Takes the headers of a poll. A poll "from now on" begins at their index, and holds it even if it dies. The index of
+   * any other poll tells nothing new: the poll may find an older event that is then lost with the connection. One poll may
+   * have several headers: the client goes on to the next endpoint when one turns out to belong to another cluster.
+   *
+   * @returns for a poll at a member that is behind, when to leave it
+   * @throws if the poll is to be left now
    */
-  #begin(head: ResponseHead): void {
-    const index = head.status === 200 ? indexOf(head) : undefined;
-    if (this.#waitIndex === 0 && index !== undefined && index > 0) this.#waitIndex = index + 1;
+  #begin(head: ResponseHead, isNew: boolean, fromNow: boolean): Promise<void> | undefined {
+    if (head.status >= 300) return undefined;
+    if (isNew) this.#clusterId = clusterIdOf(head);
+    else this.#requireSameCluster(head);
+    const index = indexOf(head) ?? 0;
+    if (fromNow && index > 0) this.#waitIndex = index + 1;
+    if (this.#gaps.suspects(head)) throw leftToLookBack;
+    return this.#isBehind(head) ? afterMs(behindMs) : undefined;
+  }
+
+  #receive(raw: RawResponse, spec: RequestSpec, waitIndex: number, lastedMs: number): Received {
+    if (raw.status < 300) this.#requireSameCluster(raw);
+    if (endedEmpty(raw)) {
+      log.watch("%s: the poll ended without an event, sending it again from %d", this.#at.key, this.#waitIndex);
+      if (this.#isBehind(raw)) return "behind";
+      return lastedMs >= tooSoonMs ? "progress" : "nothing";
+    }
+    if (this.#gaps.lookBackFrom !== undefined) {
+      return this.#gaps.lookBack(decodeEvents(raw, spec)) ? "progress" : "nothing";
+    }
+    const events = this.#eventsOf(raw, spec).filter(({ node }) => node.modifiedIndex >= waitIndex);
+    const last = events.at(-1);
+    // whatever cache or proxy sends an older event would send it again at once
+    if (last === undefined) return "nothing";
+    const ours = events.filter((event) => !isForeign(event, this.#at));
+    if (this.#gaps.holds(ours, raw, waitIndex)) return "progress";
+    this.#gaps.delivered(ours, raw, waitIndex);
+    this.#waitIndex = Math.max(this.#waitIndex, last.node.modifiedIndex + 1);
+    const [first, ...rest] = ours.map((event) => inNamespace(event, this.#at.namespace ?? ""));
+    this.#unread = rest;
+    return first ?? "progress";
+  }
+
+  #eventsOf(raw: RawResponse, spec: RequestSpec): readonly KeysResponse[] {
+    try {
+      return decodeEvents(raw, spec);
+    } catch (error) {
+      const held = isIndexCleared(error) ? this.#gaps.release(raw) : undefined;
+      if (held === undefined) throw error;
+      return held;
+    }
+  }
+
+  #isBehind(head: ResponseHead): boolean {
+    const index = indexOf(head) ?? 0;
+    return index > 0 && index < this.#waitIndex - 1;
+  }
+
+  #requireSameCluster(head: ResponseHead): void {
+    const id = clusterIdOf(head);
+    if (id === "") return;
+    if (this.#clusterId === "") this.#clusterId = id;
+    else if (this.#clusterId !== id)
+      throw startedOver(`cluster ${id} answers, not ${this.#clusterId}`, indexOf(head) ?? 0);
+  }
+
+  /** A member that lags has a lower index, and so has a store that started over: the cluster as a whole tells which it is. */
+  async #requireSameStore(signal: AbortSignal | undefined): Promise<void> {
+    let raw: RawResponse;
+    try {
+      raw = await this.#sender.send(getSpec(this.#at, { quorum: true }), signal);
+    } catch (error) {
+      throwIfAborted(signal);
+      if (!isTransient(error)) throw error;
+      log.watch("%s: no quorum read: %s", this.#at.key, messageOf(error));
+      return;
+    }
+    this.#requireSameCluster(raw);
+    const index = indexOf(raw) ?? 0;
+    if (index > 0 && index < this.#waitIndex - 1)
+      throw startedOver(`the index went back from ${String(this.#waitIndex - 1)} to ${String(index)}`, index);
   }
 }
+
+/** What a poll brought: an event, or how to go on. `nothing` and `behind` need a pause. */
+type Received = KeysResponse | "progress" | "nothing" | "behind";
+
+/** Thrown at the headers of a poll, to end it. Never leaves this file. */
+const leftToLookBack = new ResponseError("ERR_STATUS", "the poll was left at its headers", {
+  status: 200,
+  outcome: "notApplied",
+});
 
 function endedEmpty(raw: RawResponse): boolean {
   return raw.truncated === true || ((raw.status === 200 || raw.status === 201) && raw.body === "");
 }
 
-/**
- * From its history etcd (2.0 to 3.5) matches a deleted directory by bare string prefix: a watcher of `/application` is
- * given the end of `/app`. Under a proxy's prefix the keys of events cannot be compared to ours.
- */
-function isForeign({ node }: KeysResponse, { prefix, namespace = "", key }: KeyAddress): boolean {
-  if (!node.dir || !`${prefix}/`.startsWith("/v2/keys/")) return false;
-  const watched = namespace + cleanKey(key) || "/";
-  return watched.startsWith(node.key) && watched !== node.key && node.key !== "/" && watched[node.key.length] !== "/";
+/** Does not keep the process alive: the poll does. */
+function afterMs(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms).unref();
+  });
 }

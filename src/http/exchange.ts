@@ -33,8 +33,11 @@ export interface RequestSpec {
   readonly shared?: boolean | undefined;
   /** How long to wait. The client lowers it to its own limits; from the client on, absent means no limit. */
   readonly limits?: RequestLimits | undefined;
-  /** Called with status and headers as soon as they arrive, even if no body ever follows. What it throws ends the request. */
-  readonly onHeaders?: ((head: ResponseHead, connection?: ConnectionHold) => void) | undefined;
+  /**
+   * Called with status and headers as soon as they arrive, even if no body ever follows. What it throws ends the request.
+   * For a long poll it may return a promise: when that resolves, the poll ends early, as `truncated`.
+   */
+  readonly onHeaders?: ((head: ResponseHead, connection?: ConnectionHold) => unknown) | undefined;
   /**
    * Called with each part of the body, if the status is below 300; the parts are then not kept, and `body` is "". If it
    * returns true, the exchange ends as `truncated`. What it throws ends the request.

@@ -62,3 +62,25 @@ test("own signal: abort reaches the transport, and wins", async () => {
   await assert.rejects(call, (error) => error === abort.signal.reason);
   assert.equal(told, abort.signal.reason);
 });
+
+test("own signal: a long poll ends early, and its transport is told, when the promise of onHeaders resolves", async () => {
+  let told: unknown;
+  const transport: Exchange = (_url, spec, signal) => {
+    spec.onHeaders?.({ status: 200, headers: { "x-etcd-index": "5" } });
+    return new Promise(() => {
+      signal?.addEventListener("abort", () => {
+        told = signal.reason;
+      });
+    });
+  };
+  await using client = new Client({ endpoints: ["http://127.0.0.1:1"], transport });
+  const raw = await client.send({
+    method: "GET",
+    path: "/v2/keys/k",
+    longPoll: true,
+    onHeaders: () => Promise.resolve(),
+  });
+  assert.equal(raw.truncated, true);
+  assert.equal(raw.headers["x-etcd-index"], "5");
+  assert.ok(told instanceof Error);
+});

@@ -71,7 +71,7 @@ export class PendingResponse {
     if (bodyMs !== Infinity && this.#spec.longPoll !== true) this.#bodyDueMs = performance.now() + bodyMs;
     this.#extend();
     try {
-      this.#spec.onHeaders?.(head, this.#request);
+      this.#endAfter(this.#spec.onHeaders?.(head, this.#request));
     } catch (error) {
       this.#refuse(error);
     }
@@ -222,6 +222,19 @@ export class PendingResponse {
   #fail(error: () => unknown): void {
     if (this.#spec.longPoll === true && isGood(this.#head)) this.#endEarly();
     else this.#refuse(error());
+  }
+
+  /** Ends a long poll early when the promise resolves that `onHeaders` returned, if it did. */
+  #endAfter(until: unknown): void {
+    if (!(until instanceof Promise) || this.#spec.longPoll !== true) return;
+    until.then(
+      () => {
+        if (!this.#settled) this.#endEarly();
+      },
+      (error: unknown) => {
+        this.#refuse(error);
+      },
+    );
   }
 
   /** Ends a response after good headers, and with no loss: the same request may be sent again. */

@@ -160,9 +160,10 @@ test("shared polls: what says more than path and query is asked by itself", asyn
     send(spec),
     send({ ...spec, headers: { "x-mark": "here" } }),
     send({ ...spec, limits }),
+    // shared, and told of the headers
     send({ ...spec, onHeaders: ({ status }) => heads.push(status) }),
   ]);
-  assert.equal(server(0).requests.length, 4);
+  assert.equal(server(0).requests.length, 3);
   assert.deepEqual(heads, [200]);
 });
 
@@ -223,4 +224,23 @@ test("shared polls: an answer that comes while its owner aborts reaches the othe
   ];
   assert.equal(await owned, abort.signal.reason);
   assert.deepEqual(seen, [21, 22]);
+});
+
+test("shared polls: a promise of onHeaders that resolves ends the poll early for all, over each transport", async (t) => {
+  const { client, server } = await clusterOf(t, [[waiting]]);
+  const spec = {
+    method: "GET",
+    path: "/v2/keys/k",
+    query: "wait=true&waitIndex=21",
+    longPoll: true,
+    shared: true,
+  } as const;
+  const own = client.send({ ...spec, onHeaders: () => Promise.resolve() });
+  const [one, other] = await Promise.all([own, client.send(spec)]);
+  for (const { truncated, headers } of [one, other]) {
+    assert.equal(truncated, true);
+    assert.equal(headers["x-etcd-index"], "20");
+  }
+  assert.equal(server(0).requests.length, 1);
+  await server(0).connectionsDownTo(0);
 });

@@ -1,48 +1,55 @@
-import type { RawResponse, RequestSpec } from "../../http/exchange.js";
-import { abortable } from "../../util/signals.js";
+import type { RawResponse, RequestSpec, ResponseHead } from "../../http/exchange.js";
+import { onAbort } from "../../util/signals.js";
 import type { EndpointSet } from "./endpoint-set.js";
 
+/** Sends one poll to these endpoints. */
+type Send = (endpoints: EndpointSet, spec: RequestSpec) => Promise<RawResponse>;
+
 interface SharedPoll {
-  readonly answer: Promise<RawResponse>;
-  /** Who asks: when this aborts, the poll ends, and the others ask anew. */
+  readonly response: Promise<RawResponse>;
+  /** The signal of the caller that sent the poll. When it aborts the poll ends, and the others send a new one. */
   readonly owner: AbortSignal;
-  /** Whom it asks. When the client has turned elsewhere since, nobody joins it any more: it may hang. */
+  /** Whether the owner's `onHeaders` ended the poll: the others send a new one then, too. */
+  ownerLeft: boolean;
+  /** The endpoints this poll was sent to. After a failover new callers do not join it: it may hang. */
   readonly endpoints: EndpointSet;
   readonly sinceMs: number;
+  /** Status and headers of the response, once a good one has begun. */
+  head: ResponseHead | undefined;
+  /** Who waits for the headers. */
+  readonly guests: ((head: ResponseHead) => void)[];
 }
 
-/** A poll that somebody has waited for in vain, and that is older than this, may be one that hangs: nobody joins it any more. */
+/** A poll that a caller left without an event, and that is older than this, may hang: no new caller joins it. */
 const doubtfulMs = 1_000;
 
 /**
- * Long polls that ask the same, from the same place in etcd's history, are one: a thousand watchers of a key cost one
- * connection, and all hear of an event at once. Each keeps its own place, so that none misses an event or sees it twice.
+ * Sends identical long polls once. A thousand watchers that wait for the same key from the same index share one
+ * connection, and all of them get the event at once. Each watcher keeps its own position, so none misses an event or
+ * gets it twice.
  */
 export class SharedPolls {
   readonly #polls = new Map<string, SharedPoll>();
 
   /**
-   * Waits for the answer of a poll under way, or else of one that `ask` begins, which ends when `signal` aborts.
+   * Waits for the response of the same poll that is already under way. If there is none, sends one, which ends when
+   * `signal` aborts. `spec.onHeaders` is called for every caller; if it throws, only that caller's wait ends.
    *
-   * @param endpoints whom to ask now
+   * @param endpoints the client's current endpoints
    */
-  async join(
-    spec: RequestSpec,
-    endpoints: () => EndpointSet,
-    signal: AbortSignal,
-    ask: (endpoints: EndpointSet) => Promise<RawResponse>,
-  ): Promise<RawResponse> {
+  async join(spec: RequestSpec, endpoints: () => EndpointSet, signal: AbortSignal, send: Send): Promise<RawResponse> {
     const name = `${spec.path}?${spec.query ?? ""}`;
     for (;;) {
       const [poll, current] = [this.#polls.get(name), endpoints()];
-      if (poll?.endpoints !== current) return this.#begin(name, current, signal, ask);
+      if (poll?.endpoints !== current) return this.#begin(name, current, spec, signal, send);
+      const wait = new GuestWait(poll, spec.onHeaders, signal);
       try {
-        return await abortable(poll.answer, signal);
+        return await wait.response;
       } catch (error) {
         if (signal.aborted && performance.now() - poll.sinceMs > doubtfulMs) this.#forget(name, poll);
         signal.throwIfAborted();
-        if (!poll.owner.aborted) throw error;
-        // no failure, only its owner has gone: from the same place, the next poll misses nothing
+        if (wait.left || !(poll.owner.aborted || poll.ownerLeft)) throw error;
+        // not a failure: only the owner has left. A new poll from the same index misses nothing
       }
     }
   }
@@ -50,15 +57,36 @@ export class SharedPolls {
   #begin(
     name: string,
     endpoints: EndpointSet,
+    spec: RequestSpec,
     owner: AbortSignal,
-    ask: (endpoints: EndpointSet) => Promise<RawResponse>,
+    send: Send,
   ): Promise<RawResponse> {
-    const answer = ask(endpoints).finally(() => {
+    const onHeaders: RequestSpec["onHeaders"] = (head, connection) => {
+      if (head.status < 300) {
+        poll.head = head;
+        for (const hear of poll.guests.splice(0)) hear(head);
+      }
+      try {
+        return spec.onHeaders?.(head, connection);
+      } catch (error) {
+        poll.ownerLeft = true;
+        throw error;
+      }
+    };
+    const response = send(endpoints, { ...spec, onHeaders }).finally(() => {
       this.#forget(name, poll);
     });
-    const poll: SharedPoll = { answer, owner, endpoints, sinceMs: performance.now() };
+    const poll: SharedPoll = {
+      response,
+      owner,
+      ownerLeft: false,
+      endpoints,
+      sinceMs: performance.now(),
+      head: undefined,
+      guests: [],
+    };
     this.#polls.set(name, poll);
-    return answer;
+    return response;
   }
 
   #forget(name: string, poll: SharedPoll): void {
@@ -66,8 +94,49 @@ export class SharedPolls {
   }
 }
 
-/** Whether this is a long poll of which path and query say all that is asked. */
-export function isShared({ shared, longPoll, method, headers, body, bytes, limits, onHeaders }: RequestSpec): boolean {
-  const says = headers ?? body ?? bytes ?? limits ?? onHeaders;
-  return shared === true && longPoll === true && method === "GET" && says === undefined;
+/** A caller's wait for a poll that another caller sent. */
+class GuestWait {
+  readonly response: Promise<RawResponse>;
+  /** Whether this caller's own `onHeaders` ended the wait. */
+  left = false;
+
+  constructor(poll: SharedPoll, onHeaders: RequestSpec["onHeaders"], signal: AbortSignal) {
+    this.response = new Promise((resolve, reject) => {
+      let waiting = true;
+      const end = (settle: () => void): void => {
+        waiting = false;
+        off();
+        settle();
+      };
+      const refuse = (reason: unknown): void => {
+        end(() => {
+          reject(reason);
+        });
+      };
+      const hear = (head: ResponseHead): void => {
+        if (!waiting) return;
+        try {
+          onHeaders?.(head);
+        } catch (error) {
+          this.left = true;
+          refuse(error);
+        }
+      };
+      let off = (): void => undefined;
+      off = onAbort(signal, refuse);
+      if (poll.head === undefined) poll.guests.push(hear);
+      else hear(poll.head);
+      poll.response.then((raw) => {
+        end(() => {
+          resolve(raw);
+        });
+      }, refuse);
+    });
+  }
+}
+
+/** Whether this is a long poll whose path and query say everything that is sent. */
+export function isShared({ shared, longPoll, method, headers, body, bytes, limits, onPart }: RequestSpec): boolean {
+  const more = headers ?? body ?? bytes ?? limits ?? onPart;
+  return shared === true && longPoll === true && method === "GET" && more === undefined;
 }

@@ -26,7 +26,7 @@ const table: readonly (readonly [string, RequestSpec, RequestSpec])[] = [
   [
     "watch from an index on",
     watchSpec(at, true, 7, onHeaders),
-    { method: "GET", path, query: "recursive=true&wait=true&waitIndex=7", longPoll: true, shared: true },
+    { method: "GET", path, query: "recursive=true&wait=true&waitIndex=7", longPoll: true, shared: true, onHeaders },
   ],
   ["set", setSpec(at, "v", {}), { ...put, body: "value=v", oneShot: false }],
   ["set with ttl", setSpec(at, "v", { ttl: 1.2 }), { ...put, body: "ttl=2&value=v", oneShot: false }],

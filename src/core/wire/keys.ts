@@ -45,8 +45,8 @@ export function getSpec(at: KeyAddress, fields: ReadFields): RequestSpec {
 }
 
 /**
- * One long poll. `waitIndex` 0 waits for the next event from now on, which is another moment for each who asks; `onHeaders` tells
- * of it. From an index on, the same question has the same answer whoever asks.
+ * One long poll. `waitIndex` 0 waits for the next event from now on, which is a different moment for every caller. From an
+ * index on, all callers wait for the same event, so they share one request.
  */
 export function watchSpec(
   at: KeyAddress,
@@ -57,9 +57,7 @@ export function watchSpec(
   const path = keyPath(at.prefix, at.key);
   const query = `recursive=${String(recursive)}&wait=true&waitIndex=${String(waitIndex)}`;
   const call = watchCall(at, recursive, waitIndex);
-  return waitIndex === 0
-    ? { method: "GET", path, query, longPoll: true, onHeaders, call }
-    : { method: "GET", path, query, longPoll: true, shared: true, call };
+  return { method: "GET", path, query, longPoll: true, ...(waitIndex > 0 && { shared: true }), onHeaders, call };
 }
 
 /**

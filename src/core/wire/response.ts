@@ -1,5 +1,6 @@
 import { EndpointError, EtcdError, ResponseError, type ResponseErrorCode } from "../../util/errors.js";
 import { changesNothing } from "../../util/changes-nothing.js";
+import { parseRetryAfter } from "../../util/transient.js";
 import type { RawResponse, RequestSpec } from "../../http/exchange.js";
 import type { KeyNode, KeysAction, KeysResponse, KeysSummary } from "../types.js";
 
@@ -17,6 +18,22 @@ export function decodeKeys(raw: RawResponse, spec: RequestSpec): KeysResponse {
     : { action, node: read, index, clusterId };
 }
 
+/**
+ * The events of one long poll, in order: one JSON object per line. etcd v2 sends exactly one event; a v3 transaction
+ * that changes several keys gives several events of one index.
+ */
+export function decodeEvents(raw: RawResponse, spec: RequestSpec): readonly KeysResponse[] {
+  const lines = raw.body.split("\n").filter((line) => line.trim() !== "");
+  if (raw.status > 201 || lines.length < 2 || !lines.every(isJson)) return [eventOf(raw, spec)];
+  return lines.map((body) => eventOf({ ...raw, body }, spec));
+}
+
+function eventOf(raw: RawResponse, spec: RequestSpec): KeysResponse {
+  const event = decodeKeys(raw, spec);
+  if (event.node.modifiedIndex === 0) throw malformed(raw, spec, "the event has no modifiedIndex");
+  return event;
+}
+
 /** The answer to a write with `noValueOnSuccess`; servers before 3.1 ignore that and send the node, which is left out here. */
 export function decodeKeysSummary(raw: RawResponse, spec: RequestSpec): KeysSummary {
   return summaryOf(raw, spec, keysBody(raw, spec));
@@ -31,7 +48,7 @@ export function serverError(raw: RawResponse, spec: RequestSpec, endpoint: strin
   return new EndpointError(
     "ERR_SERVER",
     `endpoint ${endpoint} answered ${String(raw.status)}${said}`,
-    { endpoint, outcome: outcomeOf(spec), status: raw.status, errorCode, serverCause },
+    { endpoint, outcome: outcomeOf(spec), status: raw.status, errorCode, serverCause, retryAfterMs: retryAfterOf(raw) },
     refusal && { cause: refusal },
   );
 }
@@ -48,6 +65,7 @@ export function requireStatus(raw: RawResponse, spec: RequestSpec, statuses: rea
     throw new ResponseError("ERR_STATUS", message, {
       status: raw.status,
       outcome: raw.maybeApplied === true ? outcomeOf(spec) : "notApplied",
+      retryAfterMs: retryAfterOf(raw),
     });
   }
   if (raw.status >= 400 && (raw.body === "" || isJson(raw.body)))
@@ -174,6 +192,7 @@ function refusalOf(raw: RawResponse, spec: RequestSpec, body: JsonObject): EtcdE
     index,
     outcome:
       raw.maybeApplied === true || (errorCode === 0 && gatewayStatuses.has(raw.status)) ? "unknown" : "notApplied",
+    retryAfterMs: retryAfterOf(raw),
   });
 }
 
@@ -210,11 +229,22 @@ function isJson(text: string): boolean {
 function responseError(code: ResponseErrorCode, raw: RawResponse, spec: RequestSpec, what: string): ResponseError {
   const type = raw.headers["content-type"] ?? "no content type";
   const message = `${asked(raw, spec)} was answered ${String(raw.status)} (${type}, ${String(raw.body.length)} characters): ${what}`;
-  return new ResponseError(code, message, { status: raw.status, outcome: outcomeOf(spec) });
+  return new ResponseError(code, message, {
+    status: raw.status,
+    outcome: outcomeOf(spec),
+    retryAfterMs: retryAfterOf(raw),
+  });
 }
 
 function asked(raw: RawResponse, spec: RequestSpec): string {
   return `${spec.method} ${raw.endpoint ?? ""}${spec.path}`;
+}
+
+/** `Retry-After`, in ms. A date counts from the server's own `Date`: clocks differ. */
+function retryAfterOf({ headers }: RawResponse): number | undefined {
+  const text = headers["retry-after"];
+  const ms = text === undefined ? undefined : parseRetryAfter(text, Date.parse(headers["date"] ?? ""));
+  return Number.isNaN(ms) ? undefined : ms;
 }
 
 function outcomeOf(spec: RequestSpec): "notApplied" | "unknown" {
