@@ -16,7 +16,10 @@ const table = [
   ["core/*", ["core/cluster/*", "core/wire/*", "http/*", "http/got/*", "util/*"]],
   ["core/cluster/*", ["type http/exchange", "util/*"]],
   ["core/cluster/attempt*", ["type http/exchange", "http/network-error", "core/wire/*", "core/cluster/*", "util/*"]],
-  ["core/wire/*", ["type core/types", "type core/call", "type http/exchange", "util/(errors|changes-nothing|transient)"]],
+  [
+    "core/wire/*",
+    ["type core/types", "type core/call", "type http/exchange", "util/(errors|changes-nothing|transient)"],
+  ],
   ["agent/*", ["util/*"]],
   ["election/*", ["core/index", "util/*"]],
   // The part of an election that knows no backend, for Consul and for locks.

@@ -353,17 +353,6 @@ test("one call at a time", async (t) => {
   await first;
 });
 
-test("what onError throws, next rejects with", async (t) => {
-  const failure = new Error("enough");
-  const { next } = await ground(t, [raftTimeout(), list(9)], {
-    onError: () => {
-      throw failure;
-    },
-  });
-  assert.equal(await settled(next()), failure);
-  assert.equal(show(await next()), "list@9:");
-});
-
 test("resync() makes the next call read", async (t) => {
   const { mirror, next } = await ground(t, [list(9, file("/d/a", "1", 4)), list(12, file("/d/b", "1", 11))]);
   await next();

@@ -1,0 +1,118 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test from "node:test";
+import { findNginx } from "../scripts/servers/programs.mjs";
+import { freePorts, ServerProcess } from "../scripts/servers/server-process.mjs";
+import { Client, EtcdError, KeysAPI, Mirror, ResponseError } from "../src/core/index.js";
+import { createDiscovery } from "../src/discovery/index.js";
+import { until } from "../src/test-kit/waiting.js";
+import { take } from "./discovery-support.js";
+import { ownMember } from "./support.js";
+
+/** An nginx before one etcd that lets two requests through and then twenty per second; all others get 429. */
+class RateLimiter extends ServerProcess implements AsyncDisposable {
+  readonly url: string;
+  readonly #folder: string;
+
+  static async start(etcd: string): Promise<RateLimiter> {
+    const [port] = await freePorts(1);
+    const limiter = new RateLimiter(etcd, port ?? 0, mkdtempSync(join(tmpdir(), "etcd2-nginx-")));
+    await limiter.start();
+    return limiter;
+  }
+
+  private constructor(etcd: string, port: number, folder: string) {
+    const conf = join(folder, "nginx.conf");
+    super({
+      name: "nginx",
+      bin: findNginx(),
+      args: () => ["-p", folder, "-c", conf, "-e", join(folder, "error.log")],
+      logFile: join(folder, "log"),
+    });
+    this.#folder = folder;
+    this.url = `http://127.0.0.1:${String(port)}`;
+    const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
+      (name) => `${name}_temp_path ${folder}/tmp-${name};`,
+    );
+    writeFileSync(
+      conf,
+      `daemon off; master_process off; pid ${folder}/nginx.pid; error_log ${folder}/error.log;
+      events { worker_connections 256; }
+      http {
+        access_log off; ${temporary.join(" ")}
+        limit_req_zone $binary_remote_addr zone=clients:1m rate=20r/s;
+        limit_req_status 429;
+        server {
+          listen 127.0.0.1:${String(port)};
+          location / { limit_req zone=clients burst=2 nodelay; proxy_pass ${etcd}; proxy_buffering off; proxy_read_timeout 1h; }
+          location = /healthy { return 204; }
+        }
+      }`,
+    );
+  }
+
+  override async healthy(): Promise<boolean> {
+    return fetch(`${this.url}/healthy`).then(
+      ({ status }) => status === 204,
+      () => false,
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+test("20 watches behind a rate limiter all go on after it was restarted, although it refuses most of them at first (FF7)", async (t) => {
+  await using own = await ownMember();
+  const url = own.endpoints[0] ?? assert.fail();
+  await using nginx = await RateLimiter.start(url);
+  await using direct = new Client({ endpoints: [url] });
+  await using client = new Client({ endpoints: [nginx.url] });
+  const keys = new KeysAPI(direct);
+  const names = Array.from({ length: 10 }, (_, i) => `s${String(i)}`);
+  const end = new AbortController();
+  t.after(() => {
+    end.abort();
+  });
+  const errors: unknown[] = [];
+  const mirrors = names.map((name) => {
+    const mirror = new Mirror(new KeysAPI(client), `/d/${name}`, { onError: (error) => errors.push(error) });
+    const ended = (async () => {
+      for (;;) await mirror.next(end.signal);
+    })().catch((error: unknown) => error);
+    return { mirror, ended };
+  });
+  const discovery = createDiscovery({ client, hostname: "box", onWarning: ({ error }) => errors.push(error) });
+  const subscriptions = names.map((name) => discovery.subscribeNew(name));
+  await Promise.all(subscriptions.map(({ ready }) => ready));
+  await until("all mirrors have read", () => mirrors.every(({ mirror }) => mirror.index > 0));
+  await until("all 20 watches wait", async () => (await watchersAt(direct)) >= 20);
+  const before = errors.filter(isRefusal).length;
+  await nginx.kill();
+  await nginx.start();
+  await until("it refuses some", () => errors.filter(isRefusal).length >= before + 10);
+  for (const name of names) {
+    await keys.set(`/d/${name}/a`, "1");
+    await keys.set(`/services/${name}/u`, `{"name":"h","service_name":"${name}","ports":null,"uuid":"u"}`);
+  }
+  await until("all mirrors go on", () => mirrors.every(({ mirror }) => mirror.nodes.size === 1));
+  for (const subscription of subscriptions) {
+    assert.equal((await take(subscription, 1))[0]?.uuid, "u");
+    await subscription.close();
+  }
+  end.abort();
+  for (const { ended } of mirrors) assert.equal(await ended, end.signal.reason);
+});
+
+function isRefusal(error: unknown): boolean {
+  return (error instanceof ResponseError || error instanceof EtcdError) && error.status === 429;
+}
+
+async function watchersAt(client: Client): Promise<number> {
+  const { body } = await client.send({ method: "GET", path: "/v2/stats/store" });
+  return (JSON.parse(body) as { readonly watchers: number }).watchers;
+}

@@ -1,0 +1,45 @@
+import { EtcdError, isKeyNotFound, ResponseError } from "../util/errors.js";
+import type { KeysAPI } from "./keys.js";
+import type { KeyNode } from "./types.js";
+
+/** The files of a subtree at one index. */
+export interface Listing {
+  readonly index: number;
+  /** undefined if etcd did not tell. */
+  readonly clusterId: string | undefined;
+  readonly nodes: Map<string, KeyNode>;
+}
+
+/**
+ * Reads all files below a key, or the file. A key that does not exist is an empty subtree; etcd gives the index with that,
+ * too.
+ *
+ * @param quorum undefined: as the client reads by default
+ * @throws {ResponseError} without an index: a watch would begin "from now on", and miss what happened since the read
+ */
+export async function listFiles(
+  keys: KeysAPI,
+  key: string,
+  quorum: boolean | undefined,
+  signal: AbortSignal | undefined,
+): Promise<Listing> {
+  try {
+    const { node, index, clusterId } = await keys.get(key, { recursive: true, sort: true, quorum, signal });
+    requireIndex(key, index);
+    return { index, clusterId, nodes: new Map(filesOf(node).map((file) => [file.key, file])) };
+  } catch (error) {
+    if (!isKeyNotFound(error) || !(error instanceof EtcdError)) throw error;
+    requireIndex(key, error.index);
+    return { index: error.index, clusterId: undefined, nodes: new Map() };
+  }
+}
+
+function requireIndex(key: string, index: number): void {
+  if (index > 0) return;
+  const message = `the list of ${key} came without X-Etcd-Index: a proxy removes it, or this is not etcd`;
+  throw new ResponseError("ERR_INVALID_JSON", message, { status: 200, outcome: "notApplied" });
+}
+
+function filesOf(node: KeyNode): readonly KeyNode[] {
+  return node.dir ? node.nodes.flatMap(filesOf) : [node];
+}
