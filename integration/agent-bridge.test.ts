@@ -10,7 +10,7 @@ import { addresses, agentError, batch, eventsUntil, told } from "../src/agent/te
 import { ownMember } from "./support.js";
 import { Client, KeysAPI } from "../src/core/index.js";
 
-test("agent, bridge: hosts of a discovery are instances, one per port, and those of the agent are hosts", async () => {
+test("discovery agent: hosts are instances, one per port, and instances of the agent are hosts", async () => {
   await using ground = await start();
   const { discovery, agent } = ground;
   const registration = discovery.register("web", {
@@ -83,7 +83,7 @@ test("agent, bridge: hosts of a discovery are instances, one per port, and those
   assert.deepEqual(ground.warnings, []);
 });
 
-test("agent, bridge: what the layout cannot hold is refused, what it cannot be is left out", async () => {
+test("discovery agent: what the layout cannot store is refused, and what is not a host is left out", async () => {
   await using ground = await start();
   const { agent, warnings } = ground;
   const good = { name: "web", addr: "h", port: 1 };

@@ -52,7 +52,7 @@ agentSuite("etcd", () => {
   };
 });
 
-test("agent 34: names and ids of any text round-trip, and stay in their service", async () => {
+test("etcd agent: names and ids may be any text, and stay in their service (agent 34)", async () => {
   await using ground = onShared("names");
   const { agent, prefix } = ground;
   const pairs = [
@@ -84,7 +84,7 @@ test("agent 34: names and ids of any text round-trip, and stay in their service"
   assert.deepEqual(ground.warnings, []);
 });
 
-test("agent 35: of a process that was killed, others see the delete within ttl + 1 s", async (t) => {
+test("etcd agent: others see the delete of a killed process within its TTL + 1 s (agent 35)", async (t) => {
   await using ground = onShared("killed");
   const [endpoint = ""] = cluster.endpoints;
   const child = startChild(t, "../../integration/agent-child.js", ["register", endpoint, ground.prefix, "2"]);
@@ -98,7 +98,7 @@ test("agent 35: of a process that was killed, others see the delete within ttl +
   assert.ok(tookMs <= 3_000 + noiseMs, `took ${String(tookMs)} ms`);
 });
 
-test("agent 36: etcd restarts: nothing is told of what survived, and all of what changed", async () => {
+test("etcd agent: after a restart of etcd only changes are reported, and all of them (agent 36)", async () => {
   await using member = await ownMember();
   await using ground = onCluster(member.endpoints, { ttlMs: 30_000 });
   const { agent } = ground;
@@ -116,7 +116,7 @@ test("agent 36: etcd restarts: nothing is told of what survived, and all of what
   assert.deepEqual([...told(await eventsUntil(watcher, "mark"))].sort(), ["add mark h:9", "add z h:3", "delete y h:2"]);
 });
 
-test("agent 37: a key that was deleted by hand is there again within a third of the ttl", async () => {
+test("etcd agent: a key that was deleted by hand is back within a third of the TTL (agent 37)", async () => {
   await using ground = onShared("by-hand", { ttlMs: 15_000 });
   await ground.agent.register({ id: "x", name: "s", addr: "h", port: 1 });
   const watcher = (await ground.agent.service("s")).watch();
@@ -136,7 +136,7 @@ test("agent 37: a key that was deleted by hand is there again within a third of 
   assert.ok(["delete x h:1,add x h:1", "update x h:1"].includes(told(events).join()), told(events).join());
 });
 
-test("agent 38: 1100 foreign writes while the watch is cut: the watcher is consistent afterwards", async () => {
+test("etcd agent: after 1100 foreign writes while the watch is cut the watcher is consistent (agent 38)", async () => {
   const cut = new Cut();
   await using ground = onShared("cut", {}, cut);
   await using other = onShared("cut");
@@ -165,7 +165,7 @@ test("agent 38: 1100 foreign writes while the watch is cut: the watcher is consi
   );
 });
 
-test("agent 39: what is no instance is left out, with a warning that quotes no value", async () => {
+test("etcd agent: an entry that is not an instance is left out, with a warning that quotes no value (agent 39)", async () => {
   await using ground = onShared("garbage");
   const { agent, prefix, warnings } = ground;
   const good = JSON.stringify({ id: "x", name: "s", host: "h", port: 1, tags: null, colour: "red" });
@@ -205,7 +205,7 @@ test("agent 39: what is no instance is left out, with a warning that quotes no v
   assert.deepEqual(told(await batch(watcher)), ["delete x h:1"]);
 });
 
-test("agent 40: a deleted directory, of the service or above it, is a delete of each instance", async () => {
+test("etcd agent: a deleted directory, of the service or above it, is a delete of each instance (agent 40)", async () => {
   await using ground = onShared("directory", { ttlMs: 60_000 });
   const { agent, prefix } = ground;
   for (const key of [`${prefix}/s`, prefix]) {
@@ -218,14 +218,14 @@ test("agent 40: a deleted directory, of the service or above it, is a delete of 
   }
 });
 
-test("agent 18: a process that breaks out of its watch ends", async (t) => {
+test("etcd agent: a process that breaks out of its watch ends (agent 18)", async (t) => {
   const [endpoint = ""] = cluster.endpoints;
   const child = startChild(t, "../../integration/agent-child.js", ["break", endpoint, `${cluster.dir}/break`]);
   const { status, stdout, stderr } = await child.ended;
   assert.deepEqual({ status, stdout, stderr }, { status: 0, stdout: "first batch of 0\n", stderr: "" });
 });
 
-test("agent: aborted while etcd is away, register rejects with the reason, and nothing is written later", async () => {
+test("etcd agent: register() that is aborted while etcd is away rejects with the reason, and writes nothing later", async () => {
   await using member = await ownMember();
   await using ground = onCluster(member.endpoints, { ttlMs: 9_000 });
   await member.members[0]?.kill();
@@ -248,7 +248,7 @@ test("agent: aborted while etcd is away, register rejects with the reason, and n
   );
 });
 
-test("agent: what etcd refuses is not tried for ever", async () => {
+test("etcd agent: register() rejects with a refusal by etcd", async () => {
   await using ground = onShared("refused");
   await cluster.keys.set(`${ground.prefix}/s`, "a file where the service's directory should be");
   await assert.rejects(ground.agent.register({ id: "x", name: "s", addr: "h", port: 1 }, { signal: patience() }), {
@@ -258,7 +258,7 @@ test("agent: what etcd refuses is not tried for ever", async () => {
   assert.deepEqual((await ground.agent.service("s")).instances, []);
 });
 
-test("agent: replaced under another name, an instance leaves its old service", async () => {
+test("etcd agent: an instance that is replaced under another name leaves its old service", async () => {
   await using ground = onShared("moved");
   const { agent } = ground;
   await agent.register({ id: "x", name: "s", addr: "h", port: 1 });
@@ -268,7 +268,7 @@ test("agent: replaced under another name, an instance leaves its old service", a
   assert.equal((await agent.services()).size, 0);
 });
 
-test("agent: a closed client ends the watchers with its error", async () => {
+test("etcd agent: a closed client ends the watchers with its error", async () => {
   const client = new Client({ endpoints: cluster.endpoints });
   const agent = createEtcdAgent({ client, prefix: `${cluster.dir}/closed` });
   const watcher = (await agent.service("s")).watch();
@@ -278,7 +278,7 @@ test("agent: a closed client ends the watchers with its error", async () => {
   await agent.close();
 });
 
-test("agent: bad options are refused", () => {
+test("etcd agent: bad options are refused", () => {
   const { client } = cluster;
   for (const options of [
     { client: {} },

@@ -28,7 +28,7 @@ async function defaultWeb(write: RegistryWriter): Promise<void> {
   await write.endpoints("default/web 10.1.0.1:8080 10.1.0.2:8080");
 }
 
-test("config 48, 19, 20: over list and watch, what is there is delivered, with and without a namespace", async (t) => {
+test("source API on etcd: existing services are delivered, with and without a namespace (config 48, 19, 20)", async (t) => {
   const { services, endpoints } = await ground(t, async (into) => {
     await defaultWeb(into);
     await into.spec("web:80");
@@ -37,14 +37,14 @@ test("config 48, 19, 20: over list and watch, what is there is delivered, with a
   assert.deepEqual(endpoints.calls, [["default/web 10.1.0.1:8080 10.1.0.2:8080"]]);
 });
 
-test("config 48, 18: a registry that does not exist is empty, and may come later", async (t) => {
+test("source API on etcd: a registry that does not exist is empty, and may be created later (config 48, 18)", async (t) => {
   const { services, endpoints, write } = await ground(t, () => Promise.resolve());
   assert.deepEqual([services.calls, endpoints.calls], [[[]], [[]]]);
   await write.spec("default/web:80", "create");
   await services.until(["default/web:80"]);
 });
 
-test("config 48, 21, 22: created and changed services are added by their events", async (t) => {
+test("source API on etcd: created and changed services are added by their events (config 48, 21, 22)", async (t) => {
   const { services, write } = await ground(t, defaultWeb);
   await write.spec("default/api:90", "create");
   await services.until(["default/api:90", "default/web:80"], 5_000);
@@ -59,7 +59,7 @@ test("config 48, 21, 22: created and changed services are added by their events"
   assert.equal(services.calls.length, 5);
 });
 
-test("config 48, 23, 24: removed ones go by their events, and endpoints do not take their service along", async (t) => {
+test("source API on etcd: removals are delivered, and removed endpoints leave their service (config 48, 23, 24)", async (t) => {
   const { services, endpoints, write } = await ground(t, defaultWeb);
   const ends: readonly ((key: string) => Promise<unknown>)[] = [
     (key) => cluster.keys.delete(key),
@@ -78,7 +78,7 @@ test("config 48, 23, 24: removed ones go by their events, and endpoints do not t
   assert.equal(services.calls.length, calls);
 });
 
-test("config 48, 26: the end of a directory makes it list again", async (t) => {
+test("source API on etcd: the removal of a directory causes a list (config 48, 26)", async (t) => {
   const { services, root } = await ground(t, async (into) => {
     for (const id of ["default/a:1", "default/b:1", "other/a:1"]) await into.spec(id);
   });
@@ -87,7 +87,7 @@ test("config 48, 26: the end of a directory makes it list again", async (t) => {
   assert.equal(services.calls.length, 2);
 });
 
-test("a lister and watcher of etcd, by itself", async () => {
+test("etcdListerWatcher: lists, events, versions and errors", async () => {
   const path = `${cluster.dir}/lister/specs`;
   const write = new RegistryWriter(cluster.keys, `${cluster.dir}/lister`);
   const lister = etcdListerWatcher<Service>({

@@ -34,7 +34,7 @@ async function defaultWeb(write: RegistryWriter): Promise<void> {
   await write.endpoints("default/web 10.1.0.1:8080 10.1.0.2:8080");
 }
 
-test("config 18: a registry that does not exist is an empty one, and is waited for in silence", async (t) => {
+test("etcd source: a registry that does not exist is empty, and causes no warning (config 18)", async (t) => {
   const asked: string[] = [];
   const root = `${cluster.dir}/none/registry`;
   const running = startEtcdSource(
@@ -51,7 +51,7 @@ test("config 18: a registry that does not exist is an empty one, and is waited f
   assert.deepEqual(running.warnings, []);
 });
 
-test("config 19: what is there is delivered whole", async (t) => {
+test("etcd source: the existing state is delivered as a whole (config 19)", async (t) => {
   const { services, endpoints, serviceConfig, write, source } = await ground(t, defaultWeb);
   assert.deepEqual(services.calls, [["default/web:80"]]);
   assert.deepEqual(endpoints.calls, [["default/web 10.1.0.1:8080 10.1.0.2:8080"]]);
@@ -65,7 +65,7 @@ test("config 19: what is there is delivered whole", async (t) => {
   assert.ok(listing.index >= node.modifiedIndex);
 });
 
-test("config 20: keys without a namespace are read, and written later", async (t) => {
+test("etcd source: keys without a namespace are read, also later ones (config 20)", async (t) => {
   const { services, endpoints, write } = await ground(t, async (into) => {
     await into.spec("web:80");
     await into.endpoints("web 10.1.0.1:8080");
@@ -77,7 +77,7 @@ test("config 20: keys without a namespace are read, and written later", async (t
   await services.until([]);
 });
 
-test("the path says who an object is, whatever its text says", async (t) => {
+test("etcd source: an object is named by its path, whatever its text says", async (t) => {
   const { services, write } = await ground(t, () => Promise.resolve());
   await cluster.keys.set(write.specKey("web"), '{"id":"other","namespace":"default","port":1}');
   await services.until(["/web:1"]);
@@ -85,13 +85,13 @@ test("the path says who an object is, whatever its text says", async (t) => {
   await services.until([]);
 });
 
-test("config 21: a created service is added by its event", async (t) => {
+test("etcd source: a created service is added by its event (config 21)", async (t) => {
   const { services, write } = await ground(t, defaultWeb);
   await write.spec("default/api:90", "create");
   await services.until(["default/api:90", "default/web:80"], 5_000);
 });
 
-test("config 22: compareAndSwap, update and set bring the new spec", async (t) => {
+test("etcd source: compareAndSwap, update and set deliver the new spec (config 22)", async (t) => {
   const { services, write } = await ground(t, defaultWeb);
   for (const [how, port] of [
     ["compareAndSwap", 81],
@@ -104,7 +104,7 @@ test("config 22: compareAndSwap, update and set bring the new spec", async (t) =
   assert.equal(services.calls.length, 4);
 });
 
-test("config 23: delete, expire and compareAndDelete remove", async (t) => {
+test("etcd source: delete, expire and compareAndDelete remove the service (config 23)", async (t) => {
   const { services, write } = await ground(t, defaultWeb);
   const ends: Readonly<Record<string, (key: string) => Promise<unknown>>> = {
     delete: (key) => cluster.keys.delete(key),
@@ -120,7 +120,7 @@ test("config 23: delete, expire and compareAndDelete remove", async (t) => {
   }
 });
 
-test("config 24: deleted endpoints go, their service stays", async (t) => {
+test("etcd source: deleted endpoints are removed, their service stays (config 24)", async (t) => {
   const { services, endpoints, write } = await ground(t, defaultWeb);
   await cluster.keys.delete(write.endpointsKey("default/web"));
   await endpoints.until([]);
@@ -129,7 +129,7 @@ test("config 24: deleted endpoints go, their service stays", async (t) => {
   assert.deepEqual(services.calls, [["default/web:80"]]);
 });
 
-test("config 25: without a namespace too", async (t) => {
+test("etcd source: deleted endpoints without a namespace are removed, their service stays (config 25)", async (t) => {
   const { services, endpoints, write } = await ground(t, async (into) => {
     await into.spec("web:80");
     await into.endpoints("web 10.1.0.1:8080");
@@ -139,7 +139,7 @@ test("config 25: without a namespace too", async (t) => {
   assert.deepEqual(services.calls, [["/web:80"]]);
 });
 
-test("config 26: the end of a namespace is one call", async (t) => {
+test("etcd source: the removal of a namespace is one call (config 26)", async (t) => {
   const { services, root } = await ground(t, async (into) => {
     for (const id of ["default/a:1", "default/b:1", "default/c:1", "other/a:1", "default2/a:1"]) await into.spec(id);
   });
@@ -148,7 +148,7 @@ test("config 26: the end of a namespace is one call", async (t) => {
   assert.equal(services.calls.length, 2);
 });
 
-test("config 27: the last service can go, and so can everything above", async (t) => {
+test("etcd source: the last service can be removed, and so can everything above it (config 27)", async (t) => {
   const { services, endpoints, write, root } = await ground(t, defaultWeb);
   await cluster.keys.delete(write.specKey("default/web"));
   await services.until([]);
@@ -162,7 +162,7 @@ test("config 27: the last service can go, and so can everything above", async (t
   await services.until(["default/again:80"]);
 });
 
-test("config 28: a text that cannot be decoded is warned of, and what was there stays", async (t) => {
+test("etcd source: a text that cannot be decoded causes a warning, and the last object stays (config 28)", async (t) => {
   const { services, endpoints, warnings, write } = await ground(t, defaultWeb);
   await cluster.keys.set(write.specKey("default/web"), "s3cret garbage");
   await cluster.keys.set(write.endpointsKey("default/web"), "s3cret garbage");
@@ -180,7 +180,7 @@ test("config 28: a text that cannot be decoded is warned of, and what was there 
   await services.until(["default/api:90"]);
 });
 
-test("config 28: also in a list: what cannot be decoded is left out, the others are delivered", async (t) => {
+test("etcd source: in a list, a text that cannot be decoded is left out, and the others are delivered (config 28)", async (t) => {
   const { services, endpoints, warnings } = await ground(t, async (into) => {
     await defaultWeb(into);
     await cluster.keys.set(into.specKey("default/bad"), "garbage");
@@ -191,7 +191,7 @@ test("config 28: also in a list: what cannot be decoded is left out, the others 
   assert.equal(warnings.length, 2);
 });
 
-test("config 30: a service without endpoints has empty ones, which go with it", async (t) => {
+test("etcd source: a service without endpoints has empty ones, which are removed with it (config 30)", async (t) => {
   const { services, endpoints, write } = await ground(t, (into) => into.spec("default/web:80"));
   assert.deepEqual(endpoints.calls, [["default/web"]]);
   await cluster.keys.delete(write.specKey("default/web"));
@@ -199,7 +199,7 @@ test("config 30: a service without endpoints has empty ones, which go with it", 
   await endpoints.until([]);
 });
 
-test("config 31: a write between list and watch is delivered exactly once", async (t) => {
+test("etcd source: a write between list and watch is delivered exactly once (config 31)", async (t) => {
   const root = `${cluster.dir}/between/registry/services`;
   const write = new RegistryWriter(cluster.keys, root);
   await defaultWeb(write);
@@ -220,7 +220,7 @@ test("config 31: a write between list and watch is delivered exactly once", asyn
 });
 
 for (const resync of ["diff", "always"] as const) {
-  test(`config 35: reading again without news: ${resync === "diff" ? "no call" : "one call each time"}`, async (t) => {
+  test(`etcd source: with resync "${resync}", a list without changes is ${resync === "diff" ? "no call" : "one call"} (config 35)`, async (t) => {
     const root = `${cluster.dir}/resync-${resync}`;
     const write = new RegistryWriter(cluster.keys, root);
     await defaultWeb(write);
@@ -242,13 +242,13 @@ for (const resync of ["diff", "always"] as const) {
   });
 }
 
-test("events are not lost while everything is read again all the time", async (t) => {
+test("etcd source: no event is lost while everything is read again all the time", async (t) => {
   const { services, write } = await ground(t, defaultWeb, { resyncMs: 5 });
   for (let port = 1; port <= 50; port++) await write.spec(`default/web:${String(port)}`);
   await services.until(["default/web:50"]);
 });
 
-test("config 36: a new directory, a new TTL of one, and keys of other shapes are no news", async (t) => {
+test("etcd source: a new directory, a new TTL of one, and other keys cause no call (config 36)", async (t) => {
   const { services, endpoints, write, root } = await ground(t, defaultWeb);
   await cluster.keys.set(`${root}/specs/empty`, "", { dir: true });
   await renewDirectory(cluster.keys, `${root}/specs/default`, 600);
@@ -261,7 +261,7 @@ test("config 36: a new directory, a new TTL of one, and keys of other shapes are
   assert.equal(endpoints.calls.length, 1);
 });
 
-test("a service in place of a namespace, and the other way round", async (t) => {
+test("etcd source: a service may replace a namespace, and the other way round", async (t) => {
   const { services, write, root } = await ground(t, (into) => into.spec("web:80"));
   await cluster.keys.set(write.specKey("web"), "", { dir: true });
   await services.until([]);
@@ -272,7 +272,7 @@ test("a service in place of a namespace, and the other way round", async (t) => 
   await services.until(["/web:80"]);
 });
 
-test("getEndpoints reads one, and says what is wrong", async (t) => {
+test("etcd source: getEndpoints() reads the endpoints of one service, and rejects with what is wrong", async (t) => {
   const { source, write, root } = await ground(t, defaultWeb);
   assert.equal(showEndpoints(await source.getEndpoints("default", "web")), "default/web 10.1.0.1:8080 10.1.0.2:8080");
   await assert.rejects(source.getEndpoints("default", "none"), isKeyNotFound);
@@ -284,7 +284,7 @@ test("getEndpoints reads one, and says what is wrong", async (t) => {
   await assert.rejects(source.getEndpoints("default", ""), { code: "ERR_ARGUMENT" });
 });
 
-test("getServices rejects where the root is a file", async (t) => {
+test("etcd source: getServices() rejects if the root is a file", async (t) => {
   const root = `${cluster.dir}/a-file`;
   await cluster.keys.set(root, "text");
   const { source, services } = startEtcdSource(t, cluster.client, root);
@@ -293,7 +293,7 @@ test("getServices rejects where the root is a file", async (t) => {
   assert.deepEqual(services.calls, [[]]);
 });
 
-test("processChange and processEndpointResponse take an event as if it came from etcd", async (t) => {
+test("etcd source: processChange() and processEndpointResponse() take in an event as if it came from etcd", async (t) => {
   const { source, services, endpoints, root } = await ground(t, defaultWeb);
   const event = (action: KeysResponse["action"], key: string, value = "", dir = false): KeysResponse => ({
     action,

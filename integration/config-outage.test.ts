@@ -40,7 +40,7 @@ async function proxyTo(t: TestContext, { cluster }: Ground): Promise<TcpProxy> {
   return proxy;
 }
 
-test("config 32: history cleared while the watch is cut: what differs is delivered, nothing else", async (t) => {
+test("outage: after history was cleared while the watch was cut, exactly the difference is delivered (config 32)", async (t) => {
   const each = await ground(t);
   const proxy = await proxyTo(t, each);
   const { services, endpoints, warnings, source } = startEtcdSource(t, each.clientOf(proxy.url), undefined, {
@@ -75,7 +75,7 @@ test("config 32: history cleared while the watch is cut: what differs is deliver
   );
 });
 
-test("config 28, 32: what became garbage while the watch was cut stays as it was", async (t) => {
+test("outage: an object that cannot be decoded any more after the watch was cut stays as it was (config 28, 32)", async (t) => {
   const each = await ground(t);
   const proxy = await proxyTo(t, each);
   const { services, warnings, source } = startEtcdSource(t, each.clientOf(proxy.url), root, { retryMs: 200 });
@@ -89,7 +89,7 @@ test("config 28, 32: what became garbage while the watch was cut stays as it was
   assert.ok(warnings.some(({ key }) => key === each.write.specKey("default/web")));
 });
 
-test("config 33: etcd is down at the start: everything is delivered soon after it is up", async (t) => {
+test("outage: etcd is down at the start; everything is delivered soon after it is up (config 33)", async (t) => {
   const each = await ground(t);
   const [member] = each.cluster.members;
   assert.ok(member !== undefined);
@@ -108,7 +108,7 @@ test("config 33: etcd is down at the start: everything is delivered soon after i
 });
 
 for (const end of ["kill", "terminate"] as const) {
-  test(`config 34: etcd goes down later (${end}): the state is kept, and it goes on`, async (t) => {
+  test(`outage: when etcd goes down later (${end}) the state is kept, and the source goes on (config 34)`, async (t) => {
     const each = await ground(t);
     const [member] = each.cluster.members;
     assert.ok(member !== undefined);
@@ -127,7 +127,7 @@ for (const end of ["kill", "terminate"] as const) {
   });
 }
 
-test("what etcd refuses is asked again: rights may come later", async (t) => {
+test("outage: a refusal by etcd is tried again, since rights may be granted later", async (t) => {
   // a server without the v2 API refuses everything with 404
   const without = await ownMember({ enableV2: false });
   t.after(() => without.stop());
@@ -143,7 +143,7 @@ test("what etcd refuses is asked again: rights may come later", async (t) => {
   await source.synced;
 });
 
-test("config 48, 32: the same over list and watch", async (t) => {
+test("outage: after history was cleared, the source API delivers the difference (config 48, 32)", async (t) => {
   const each = await ground(t);
   const proxy = await proxyTo(t, each);
   const { services, endpoints, warnings, source } = startApiSource(t, each.clientOf(proxy.url), root);
@@ -161,7 +161,7 @@ test("config 48, 32: the same over list and watch", async (t) => {
   assert.equal(endpoints.calls.length, 2, "an equal state was delivered again");
 });
 
-test("config 47: after close() of everything a process ends by itself, and nothing takes updates any more", async (t) => {
+test("close: after everything is closed the process ends by itself, and no update is taken (config 47)", async (t) => {
   const each = await ground(t);
   const child = startChild(t, "../../integration/config-child.js", each.cluster.endpoints);
   const { status, stdout, stderr } = await child.ended;
@@ -173,7 +173,7 @@ test("config 47: after close() of everything a process ends by itself, and nothi
   );
 });
 
-test("a source whose client, or whose sink, is closed ends with that error", async (t) => {
+test("close: a source whose client or sink is closed ends with that error", async (t) => {
   const each = await ground(t);
   const client = each.clientOf(each.cluster.endpoints[0] ?? "");
   const first = startEtcdSource(t, client, root);

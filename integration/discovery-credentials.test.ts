@@ -39,7 +39,7 @@ async function storedUser(registration: Registration): Promise<unknown> {
 const has = (registration: Registration, user: string) =>
   until(`credentials of ${user}`, () => registration.credentials().user === user);
 
-test("discovery 20, 21: the last public host imposes its credentials, a private one does not", async () => {
+test("credentials: the last public host imposes its own, a private one does not (discovery 20, 21)", async () => {
   const service = serviceName();
   const all = observed(cluster.client);
   // the event brings it, not a beat
@@ -66,7 +66,7 @@ test("discovery 20, 21: the last public host imposes its credentials, a private 
   );
 });
 
-test("discovery 22: metadata that became private take no credentials away", async () => {
+test("credentials: metadata that became private do not take them away (discovery 22)", async () => {
   const service = serviceName();
   const all = observed(cluster.client);
   await using a = await registered(all, service, publicHost("a"));
@@ -75,7 +75,7 @@ test("discovery 22: metadata that became private take no credentials away", asyn
   assert.deepEqual([a.credentials(), await storedUser(a)], [{ user: "ua", password: "pa" }, "ua"]);
 });
 
-test("discovery 23: metadata that cannot be read change nothing, the next ones that can do", async () => {
+test("credentials: metadata that cannot be read change nothing, the next valid ones do (discovery 23)", async () => {
   const service = serviceName();
   const all = observed(cluster.client);
   await using a = await registered(all, service, publicHost("a"));
@@ -91,7 +91,7 @@ test("discovery 23: metadata that cannot be read change nothing, the next ones t
   assert.deepEqual([a.credentials(), await storedUser(a)], [{ user: "u3", password: "p3" }, "u3"]);
 });
 
-test("metadata that are deleted are written again, with the credentials that hold", async () => {
+test("credentials: deleted metadata are written again, with the current credentials", async () => {
   const service = serviceName();
   const all = observed(cluster.client);
   await using a = await registered(all, service, publicHost("a"));
@@ -104,7 +104,7 @@ test("metadata that are deleted are written again, with the credentials that hol
   assert.deepEqual([a.credentials().user, b.credentials().user], ["ub", "ub"]);
 });
 
-test("a public host that adopts takes the credentials there are, and gives its own where there are none", async () => {
+test("credentials: a public host that adopts takes those of the service, or gives its own if there are none", async () => {
   const service = serviceName();
   const all = observed(cluster.client);
   await using a = await registered(all, service, publicHost("a"), { credentials: "adopt" });
@@ -117,7 +117,7 @@ test("a public host that adopts takes the credentials there are, and gives its o
   assert.deepEqual(all.warnings, []);
 });
 
-test("a hundred private hosts of one service register at once", async () => {
+test("registration: a hundred private hosts of one service register at once", async () => {
   const service = serviceName();
   const all = observed(cluster.client);
   const many = Array.from({ length: 100 }, (_, i) =>
@@ -129,7 +129,7 @@ test("a hundred private hosts of one service register at once", async () => {
   assert.deepEqual(all.warnings, []);
 });
 
-test("discovery 24: a change behind a thousand others, made while the connection was cut, is found", async () => {
+test("credentials: a change that 1100 other events follow, while the connection is cut, is found (discovery 24)", async () => {
   const service = serviceName();
   const [endpoint = ""] = cluster.endpoints;
   await using proxy = await TcpProxy.start(endpoint);

@@ -16,7 +16,7 @@ const publicHost = {
   privateHostname: "p",
 };
 
-test("discovery 11: a host of a library before 5.0 is read", async () => {
+test("lookup: a host of a library before 5.0 is read (discovery 11)", async () => {
   const service = serviceName();
   await cluster.keys.set(`/services/${service}/h1`, '{"name":"h1","ports":{"http":"1"}}', { ttl: 60 });
   const hosts = await observed(cluster.client).discovery.get(service).all();
@@ -27,7 +27,7 @@ test("discovery 11: a host of a library before 5.0 is read", async () => {
   );
 });
 
-test("discovery 25, 26: a service that nobody registered has its name, and no hosts", async () => {
+test("lookup: a service that was never registered has its name and no hosts (discovery 25, 26)", async () => {
   const service = serviceName();
   const { discovery } = observed(cluster.client);
   const found = await discovery.get(service).service();
@@ -39,7 +39,7 @@ test("discovery 25, 26: a service that nobody registered has its name, and no ho
   await assert.rejects(found.url("http"), { code: "ERR_SERVICE_NOT_FOUND" });
 });
 
-test("discovery 27: a service whose hosts have all stopped has none", async () => {
+test("lookup: a service whose hosts have all stopped has no host (discovery 27)", async () => {
   const service = serviceName();
   const { discovery } = observed(cluster.client);
   const registration = discovery.register(service, { hostname: "h" });
@@ -50,7 +50,7 @@ test("discovery 27: a service whose hosts have all stopped has none", async () =
   assert.equal((await discovery.get(service).first().err())?.name, "DiscoveryError");
 });
 
-test("discovery 28: without etcd, a lookup rejects with the transport's error", async () => {
+test("lookup: without etcd it rejects with the transport's error (discovery 28)", async () => {
   await using client = new Client({ endpoints: [await refusedUrl()] });
   const { discovery } = observed(client);
   const response = discovery.get("a");
@@ -61,7 +61,7 @@ test("discovery 28: without etcd, a lookup rejects with the transport's error", 
   await assert.rejects(response.all(), ClusterError);
 });
 
-test("discovery 29, 30: a public service's URL is its own, by one request", async () => {
+test("lookup: the URL of a public service is its own, and takes one request (discovery 29, 30)", async () => {
   const service = serviceName();
   const recorder = new Recorder(cluster.client);
   const { discovery } = observed(recorder);
@@ -76,7 +76,7 @@ test("discovery 29, 30: a public service's URL is its own, by one request", asyn
   assert.equal(recorder.specs.length, 4);
 });
 
-test("a private service's URL is that of a host at random, its first host that with the first key", async () => {
+test("lookup: the URL of a private service is that of a random host; its first host has the first key", async () => {
   const service = serviceName();
   for (const id of ["c", "a", "b"])
     await cluster.keys.set(
@@ -93,7 +93,7 @@ test("a private service's URL is that of a host at random, its first host that w
   assert.equal(String(await discovery.get(service).all()), "a, b, c");
 });
 
-test("discovery 35: what is no host is left out, and said, unless strict", async () => {
+test("lookup: a value that is not a host is left out with a warning, unless strict (discovery 35)", async () => {
   const service = serviceName();
   const { discovery, warnings } = observed(cluster.client);
   await using registration = discovery.register(service, { hostname: "h" });
@@ -108,7 +108,7 @@ test("discovery 35: what is no host is left out, and said, unless strict", async
   await assert.rejects(discovery.get(service).all({ strict: true }), { code: "ERR_DECODE" });
 });
 
-test("discovery 36: metadata without a name, or that cannot be read, are of the service that was asked for", async () => {
+test("lookup: metadata without a name, or that cannot be read, belong to the requested service (discovery 36)", async () => {
   const service = serviceName();
   const { discovery, warnings } = observed(cluster.client);
   await cluster.keys.set(`/services/${service}/h1`, '{"name":"h1","ports":{"http":"1"}}', { ttl: 60 });
@@ -129,7 +129,7 @@ test("discovery 36: metadata without a name, or that cannot be read, are of the 
   assert.equal(((await discovery.get(service, { strict: true }).err()) as DiscoveryError).code, "ERR_DECODE");
 });
 
-test("discovery 47: names that would be other keys, or hidden, are refused", async () => {
+test("lookup: names that would address other keys, or hidden ones, are refused (discovery 47)", async () => {
   const recorder = new Recorder(cluster.client);
   const { discovery } = observed(recorder);
   for (const name of ["", "a/b", "..", ".", "_x", "a\n", "\ud800"]) {
@@ -145,7 +145,7 @@ test("discovery 47: names that would be other keys, or hidden, are refused", asy
   assert.deepEqual(recorder.specs, []);
 });
 
-test("names with a slash are taken when allowed, and are services of their own", async () => {
+test("lookup: names with a slash are accepted if allowed, and are separate services", async () => {
   const outer = serviceName();
   const discovery = createDiscovery({ client: cluster.client, allowNested: true });
   await using a = discovery.register(outer, { hostname: "h1" });
@@ -157,7 +157,7 @@ test("names with a slash are taken when allowed, and are services of their own",
     assert.throws(() => discovery.register(name, { hostname: "h" }), { code: "ERR_INVALID_NAME" });
 });
 
-test("discovery 48: the hosts of a shard, also of a public service", async () => {
+test("lookup: only the hosts of the shard, also for a public service (discovery 48)", async () => {
   const service = serviceName();
   const { discovery } = observed(cluster.client);
   const registrations = ["s0", "s1"].map((shard) =>
@@ -182,7 +182,7 @@ test("discovery 48: the hosts of a shard, also of a public service", async () =>
   await Promise.all(registrations.map((each) => each.close()));
 });
 
-test("discovery 50: responses that are dropped cost nothing", async () => {
+test("lookup: one that is never used sends no request and causes no rejection (discovery 50)", async () => {
   await using client = new Client({ endpoints: [await refusedUrl()] });
   const recorder = new Recorder(client);
   const { discovery } = observed(recorder);
@@ -200,7 +200,7 @@ test("discovery 50: responses that are dropped cost nothing", async () => {
   assert.deepEqual([recorder.specs.length, unhandled], [1, []]);
 });
 
-test("an abort rejects with its reason, before and during a lookup", async () => {
+test("lookup: an abort rejects with its reason, before and during a request", async () => {
   const reason = new Error("enough");
   const { discovery } = observed(cluster.client);
   await assert.rejects(discovery.get("a", { signal: AbortSignal.abort(reason) }).service(), reason);

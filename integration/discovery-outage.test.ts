@@ -18,7 +18,7 @@ async function single(): Promise<{
   return { cluster, member: cluster.members[0] ?? assert.fail() };
 }
 
-test("discovery 14: etcd is stopped for 8 s: the host is there again within 2 s of its start", async () => {
+test("outage: after etcd was down for 8 s the host is visible again within 2 s of its start (discovery 14)", async () => {
   const { cluster, member } = await single();
   await using _ = cluster;
   await using client = new Client({ endpoints: cluster.endpoints });
@@ -47,7 +47,7 @@ test("discovery 14: etcd is stopped for 8 s: the host is there again within 2 s 
   assert.equal(await nodeOf(keys, key), undefined);
 });
 
-test("a lookup and a registration that begin while etcd is killed work when it is back", async () => {
+test("outage: a lookup and a registration that begin while etcd is down work once it is back", async () => {
   const { cluster, member } = await single();
   await using _ = cluster;
   await using client = new Client({ endpoints: cluster.endpoints });
@@ -63,7 +63,7 @@ test("a lookup and a registration that begin while etcd is killed work when it i
 });
 
 for (const how of ["terminate", "kill"] as const) {
-  test(`discovery 41: subscriptions outlive a restart (${how}): who vanished is told, and who came`, async () => {
+  test(`outage: subscriptions survive a restart (${how}), and report the hosts that vanished and came meanwhile (discovery 41)`, async () => {
     const { cluster, member } = await single();
     await using _ = cluster;
     await using client = new Client({ endpoints: cluster.endpoints });
@@ -89,7 +89,7 @@ for (const how of ["terminate", "kill"] as const) {
   });
 }
 
-test("etcd is frozen: the host is degraded, stopping takes its time and no more, and a thaw ends it", async () => {
+test("outage: while etcd is frozen the host is degraded and stop() takes bounded time; after the thaw all is well", async () => {
   const { cluster, member } = await single();
   await using _ = cluster;
   await using client = new Client({ endpoints: cluster.endpoints, headerTimeoutMs: 500 });
@@ -117,7 +117,7 @@ test("etcd is frozen: the host is degraded, stopping takes its time and no more,
   assert.equal(await nodeOf(keys, `/services/${stays.host.name}/${stays.uuid}`), undefined);
 });
 
-test("of three members the leader is killed: no host is ever told to be down", async () => {
+test("outage: when the cluster's leader is killed no host is reported down", async () => {
   await using cluster = await fastCluster();
   await using client = new Client({ endpoints: cluster.endpoints, headerTimeoutMs: 1_000 });
   const { discovery } = observed(client);

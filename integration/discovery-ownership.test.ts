@@ -49,7 +49,7 @@ function agentOf(options: Partial<EtcdAgentOptions> = {}): {
 }
 
 describe("ownership of a key", { concurrency: true }, () => {
-  test("of two processes with one instance id the earlier yields, and its end leaves the other's instance (FF25, FF26)", async () => {
+  test("etcd agent: of two processes with one instance id the earlier yields, and its end leaves the other's (FF25, FF26)", async () => {
     const name = serviceName();
     const { events, close } = await watched(name);
     const old = agentOf();
@@ -69,7 +69,7 @@ describe("ownership of a key", { concurrency: true }, () => {
     await close();
   });
 
-  test("rolling restart: the old process stops before it has noticed the new one, and no watcher sees a delete (FF26)", async () => {
+  test("etcd agent: in a rolling restart no watcher sees a delete, even if the old process has not noticed the new one (FF26)", async () => {
     const name = serviceName();
     const { events, close } = await watched(name);
     const old = agentOf({ ttlMs: 60_000 });
@@ -85,7 +85,7 @@ describe("ownership of a key", { concurrency: true }, () => {
     await close();
   });
 
-  test("rolling restart over the layout of the Go library: the new process keeps its host (FF26)", async () => {
+  test("discovery agent: in a rolling restart the new process keeps its host (FF26)", async () => {
     const name = serviceName();
     const newAgent = (): Agent => createEtcdDiscoveryAgent({ discovery: observed(cluster.client).discovery });
     const [old, fresh] = [newAgent(), newAgent()];
@@ -100,7 +100,7 @@ describe("ownership of a key", { concurrency: true }, () => {
     assert.deepEqual(await observed(cluster.client).discovery.get(name).all(), []);
   });
 
-  test("a host whose key was overwritten by hand is restored once, and then its heartbeats wake nobody (FF40)", async () => {
+  test("registration: a key that was overwritten by hand is restored once, and then heartbeats wake no watcher (FF40)", async () => {
     const { discovery, warned } = observed(cluster.client);
     const service = serviceName();
     await using host = discovery.register(service, { hostname: "h" }, { ttlMs: 3_000, heartbeatMs: 500 });
@@ -124,7 +124,7 @@ describe("ownership of a key", { concurrency: true }, () => {
     assert.equal((await nodeOf(cluster.keys, key))?.value, node.value);
   });
 
-  test("all defaults: one of two endpoints hangs, and the host stays up (FF27)", async () => {
+  test("registration: with all defaults a host stays up while one of two endpoints hangs (FF27)", async () => {
     const [endpoint = ""] = cluster.endpoints;
     await using a = await TcpProxy.start(endpoint);
     await using b = await TcpProxy.start(endpoint);
@@ -146,7 +146,7 @@ describe("ownership of a key", { concurrency: true }, () => {
     await reading;
   });
 
-  test("a request that was stuck in a frozen member does not bring a deregistered instance back (FF11)", async () => {
+  test("etcd agent: a request that was stuck in a frozen member does not bring a deregistered instance back (FF11)", async () => {
     await using members = await calmCluster();
     const leader = await members.leader();
     const frozen = members.members.find((member) => member !== leader) ?? assert.fail();
@@ -184,7 +184,7 @@ describe("ownership of a key", { concurrency: true }, () => {
     await Promise.all(held.map(({ client }) => client.close()));
   });
 
-  test("a create that reaches etcd after the instance was deregistered does not bring it back (FF11)", async () => {
+  test("etcd agent: a create that reaches etcd after deregister() does not bring the instance back (FF11)", async () => {
     const [endpoint = ""] = cluster.endpoints;
     await using proxy = await DelayingProxy.start(endpoint);
     await using client = new Client({ endpoints: [proxy.url, endpoint], headerTimeoutMs: 300 });

@@ -21,7 +21,7 @@ const publicHost = {
   privatePorts: { http: "8080" },
 };
 
-test("discovery 1, 2, 8: a public host's key and its service's metadata are the Go library's, byte for byte", async () => {
+test("registration: a public host's key and metadata are those of the Go library, byte for byte (discovery 1, 2, 8)", async () => {
   const service = serviceName();
   const { discovery, warnings } = observed(cluster.client);
   await using registration = discovery.register(service, publicHost);
@@ -45,7 +45,7 @@ test("discovery 1, 2, 8: a public host's key and its service's metadata are the 
   assert.deepEqual(warnings, []);
 });
 
-test("discovery 3, 5, 7: a private host's metadata tell nothing of it", async () => {
+test("registration: the metadata of a private host contain nothing about it (discovery 3, 5, 7)", async () => {
   const service = serviceName();
   await using registration = observed(cluster.client).discovery.register(service, {
     hostname: "10.0.0.1",
@@ -66,7 +66,7 @@ test("discovery 3, 5, 7: a private host's metadata tell nothing of it", async ()
   assert.deepEqual(registration.credentials(), { user: "", password: "" });
 });
 
-test("discovery 4, 6: what is not said is the machine's name, and the ports", async () => {
+test("registration: the private hostname defaults to the machine's name, private ports to the ports (discovery 4, 6)", async () => {
   const service = serviceName();
   await using registration = observed(cluster.client).discovery.register(service, {
     hostname: "h",
@@ -80,7 +80,7 @@ test("discovery 4, 6: what is not said is the machine's name, and the ports", as
   assert.ok(value.includes('"private_hostname":"box","private_ports":{"http":"80"}'), value);
 });
 
-test("discovery 12: the key is never missing, refreshes wake no watcher, sets wake it each time", async () => {
+test("registration: the key is never missing; a refresh wakes no watcher, a set does each time (discovery 12)", async () => {
   const { discovery } = observed(cluster.client);
   const seen = await Promise.all(
     (["refresh", "set"] as const).map(async (heartbeat) => {
@@ -125,7 +125,7 @@ test("discovery 12: the key is never missing, refreshes wake no watcher, sets wa
   assert.ok(set !== undefined && set.events >= 2 && set.events <= set.seconds + 1 && set.sameAge, JSON.stringify(set));
 });
 
-test("discovery 13: a key that somebody deleted is there again at the next heartbeat", async () => {
+test("registration: a key that somebody deleted is back at the next heartbeat (discovery 13)", async () => {
   const service = serviceName();
   await using registration = observed(cluster.client).discovery.register(
     service,
@@ -141,7 +141,7 @@ test("discovery 13: a key that somebody deleted is there again at the next heart
   assert.equal(node.value, value);
 });
 
-test("a server that blanks values on refresh is written in full from then on", async () => {
+test("registration: a server that blanks values on refresh gets the value with each heartbeat from then on", async () => {
   const service = serviceName();
   const recorder = new Recorder(cluster.client);
   let blanked = 0;
@@ -165,7 +165,7 @@ test("a server that blanks values on refresh is written in full from then on", a
   );
 });
 
-test("discovery 15: without etcd, a registration gives up in its time", async () => {
+test("registration: without etcd it gives up after initialTimeoutMs (discovery 15)", async () => {
   await using client = new Client({ endpoints: [await refusedUrl()] });
   const { discovery, warnings } = observed(client);
   const registration = discovery.register(serviceName(), publicHost, { initialTimeoutMs: limitMs });
@@ -182,7 +182,7 @@ test("discovery 15: without etcd, a registration gives up in its time", async ()
   assert.deepEqual([registration.state, registration.ready(), warnings[0]?.code], ["closed", false, "RETRY"]);
 });
 
-test("discovery 16: stopping deletes the host's key at once, and leaves the metadata", async () => {
+test("registration: stop() deletes the host's key at once, and leaves the metadata (discovery 16)", async () => {
   const service = serviceName();
   const registration = observed(cluster.client).discovery.register(service, publicHost, { ttlMs: 60_000 });
   await registration.waitRegistration();
@@ -197,7 +197,7 @@ test("discovery 16: stopping deletes the host's key at once, and leaves the meta
 });
 
 for (const heartbeat of ["set", "refresh"] as const) {
-  test(`discovery 17: a ${heartbeat} that is held up when it stops does not bring the key back`, async () => {
+  test(`registration: a ${heartbeat} that is held up during stop() does not bring the key back (discovery 17)`, async () => {
     const [endpoint = ""] = cluster.endpoints;
     await using proxy = await DelayingProxy.start(endpoint);
     await using client = new Client({ endpoints: [proxy.url] });
@@ -218,7 +218,7 @@ for (const heartbeat of ["set", "refresh"] as const) {
   });
 }
 
-test("discovery 18: an abort before the call sends nothing", async () => {
+test("registration: a signal that aborted before the call sends no request (discovery 18)", async () => {
   const recorder = new Recorder(cluster.client);
   const reason = new Error("not today");
   const registration = observed(recorder).discovery.register(serviceName(), publicHost, {
@@ -229,7 +229,7 @@ test("discovery 18: an abort before the call sends nothing", async () => {
   assert.deepEqual(recorder.specs, []);
 });
 
-test("an abort later deletes the key as stopping does", async () => {
+test("registration: a later abort deletes the key, as stop() does", async () => {
   const service = serviceName();
   const abort = new AbortController();
   const registration = observed(cluster.client).discovery.register(service, publicHost, { signal: abort.signal });
@@ -241,7 +241,7 @@ test("an abort later deletes the key as stopping does", async () => {
   assert.deepEqual(await changes.next(), { done: true, value: undefined });
 });
 
-test("discovery 19: all who wait are told, of success and of the end", async () => {
+test("registration: every waitRegistration() settles, with success and with the end (discovery 19)", async () => {
   const { discovery } = observed(cluster.client);
   await using registration = discovery.register(serviceName(), publicHost);
   await Promise.all([
@@ -259,7 +259,7 @@ test("discovery 19: all who wait are told, of success and of the end", async () 
   await Promise.all(waits);
 });
 
-test("a client that is closed ends the registration with that error", async () => {
+test("registration: a closed client ends it with the client's error", async () => {
   const client = new Client({ endpoints: cluster.endpoints });
   const { discovery, warned } = observed(client);
   const registration = discovery.register(serviceName(), publicHost, { ttlMs: 1_000, heartbeatMs: 50 });
@@ -270,7 +270,7 @@ test("a client that is closed ends the registration with that error", async () =
   assert.equal((await warned("NOT_DELETED")).service, registration.host.name);
 });
 
-test("two registrations of one host are two hosts", async () => {
+test("registration: two registrations of one host are two hosts", async () => {
   const service = serviceName();
   const { discovery } = observed(cluster.client);
   await using a = discovery.register(service, publicHost);
@@ -280,7 +280,7 @@ test("two registrations of one host are two hosts", async () => {
   assert.equal((await discovery.get(service).all()).length, 2);
 });
 
-test("the default functions need no client, until they are used", async () => {
+test("default discovery: its functions make no client until they are used", async () => {
   assert.equal(HEARTBEAT_DURATION, 5);
   get("a");
   await using client = clientFromEnv({ ETCD_HOSTS: cluster.endpoints.join(",") });

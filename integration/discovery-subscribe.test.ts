@@ -19,7 +19,7 @@ async function putHost(service: string, uuid: string, ttl = 60): Promise<void> {
   );
 }
 
-test("discovery 37: a host that registers is handed out once, whatever becomes of it", async () => {
+test("subscription: a new host is delivered once, whatever changes later (discovery 37)", async () => {
   const service = serviceName();
   const { discovery } = observed(cluster.client);
   await using subscription = discovery.subscribeNew(service);
@@ -33,7 +33,7 @@ test("discovery 37: a host that registers is handed out once, whatever becomes o
   assert.deepEqual(uuidsOf(await take(subscription, 2)), [b.uuid, "last"]);
 });
 
-test("discovery 38: with the hosts that are there, each is handed out exactly once", async () => {
+test("subscription: with includeExisting each host is delivered exactly once (discovery 38)", async () => {
   const service = serviceName();
   const { discovery } = observed(cluster.client);
   await putHost(service, "0");
@@ -53,7 +53,7 @@ test("discovery 38: with the hosts that are there, each is handed out exactly on
   }
 });
 
-test("without them, only those that come later; after an index, those that came after it", async () => {
+test("subscription: without includeExisting only later hosts; with afterIndex those created after it", async () => {
   const service = serviceName();
   const { discovery } = observed(cluster.client);
   await putHost(service, "0");
@@ -69,7 +69,7 @@ test("without them, only those that come later; after an index, those that came 
   assert.deepEqual(uuidsOf(await take(after, 2)), ["1", "2"]);
 });
 
-test("discovery 39: hosts that stop, or expire, are told in that order", async () => {
+test("subscription: hosts that stop or expire are reported in that order (discovery 39)", async () => {
   const service = serviceName();
   const { discovery } = observed(cluster.client);
   await using subscription = discovery.subscribeDown(service);
@@ -81,7 +81,7 @@ test("discovery 39: hosts that stop, or expire, are told in that order", async (
   assert.deepEqual(await take(subscription, 2), [a.uuid, "expires"]);
 });
 
-test("discovery 40: the end of a directory, also of one above, is the end of each host", async () => {
+test("subscription: the removal of a directory, also of one above, reports each host (discovery 40)", async () => {
   // of its own: it deletes all services
   await using own = await ownMember();
   await using client = new Client({ endpoints: own.endpoints });
@@ -97,7 +97,7 @@ test("discovery 40: the end of a directory, also of one above, is the end of eac
   }
 });
 
-test("discovery 42: what is no host is left out of the new ones, and said", async () => {
+test("subscription: a value that is not a host is left out with a warning (discovery 42)", async () => {
   const service = serviceName();
   const { discovery, warned } = observed(cluster.client);
   await using subscription = discovery.subscribeNew(service);
@@ -110,7 +110,7 @@ test("discovery 42: what is no host is left out of the new ones, and said", asyn
   assert.deepEqual(uuidsOf(await take(subscription, 2)), ["good", "bad"]);
 });
 
-test("subscription: an abort ends the loop by throwing its reason, and the poll (43)", async () => {
+test("subscription: an abort ends the loop by throwing its reason, and ends the poll (discovery 43)", async () => {
   const service = serviceName();
   const recorder = new Recorder(cluster.client);
   const { discovery } = observed(recorder);
@@ -153,7 +153,7 @@ test("subscription: next() takes a signal of its own, and nothing is lost by its
   assert.deepEqual(await last, { done: true, value: undefined });
 });
 
-test("every event is handed out in order, with what it was", async () => {
+test("subscription: every event is delivered in order, with the node before it", async () => {
   const service = serviceName();
   await using subscription = observed(cluster.client).discovery.subscribe(service);
   await subscription.ready;
@@ -172,7 +172,7 @@ test("every event is handed out in order, with what it was", async () => {
   );
 });
 
-test("a thousand subscriptions of one service are one poll", async () => {
+test("subscription: a thousand of them to one service share one poll", async () => {
   const service = serviceName();
   const recorder = new Recorder(cluster.client);
   const { discovery } = observed(recorder);
@@ -189,7 +189,7 @@ test("a thousand subscriptions of one service are one poll", async () => {
   assert.equal(recorder.polls, 0);
 });
 
-test("nothing is lost behind a thousand other events, made while the connection was cut", async () => {
+test("subscription: nothing is lost if 1100 other events happen while the connection is cut", async () => {
   const service = serviceName();
   const [endpoint = ""] = cluster.endpoints;
   await using proxy = await TcpProxy.start(endpoint);

@@ -93,7 +93,7 @@ async function nginxIn(t: TestContext, bin: string): Promise<Nginx> {
   return { upstreams: join(folder, "upstreams.conf"), reload: [bin, ...args, "-s", "reload"], start, get };
 }
 
-test("nginx sends requests where etcd says, as endpoints come and go, and goes on while etcd is down", async (t) => {
+test("nginx example: nginx follows the endpoints in etcd, and goes on while etcd is down", async (t) => {
   const nginx = await nginxIn(t, findNginx());
   const cluster = await ownMember();
   t.after(() => cluster.stop());
@@ -190,7 +190,7 @@ test("nginx sends requests where etcd says, as endpoints come and go, and goes o
   await answers("502");
 });
 
-test("nginx accepts the file whatever etcd holds, and what is left out is reported (FF28)", async (t) => {
+test("nginx example: nginx accepts the file whatever etcd holds, and what is left out is reported (FF28)", async (t) => {
   const bin = findNginx();
   const nginx = await nginxIn(t, bin);
   await using cluster = await ownMember();

@@ -59,7 +59,7 @@ const endpointsTexts: Readonly<Record<ApiVersion, string>> = {
 };
 const versions = ["v1beta1", "v1beta2", "v1beta3"] as const;
 
-test("config 37: texts of all versions become equal objects", () => {
+test("codec: texts of all versions decode to equal objects (config 37)", () => {
   for (const version of versions) {
     assert.deepEqual(jsonCodec.decodeService(serviceTexts[version]), { metadata, spec } satisfies Service);
     assert.deepEqual(jsonCodec.decodeEndpoints(endpointsTexts[version]), {
@@ -70,7 +70,7 @@ test("config 37: texts of all versions become equal objects", () => {
   }
 });
 
-test("config 38: what was decoded is encoded with the same fields, in every version", () => {
+test("codec: encoding restores the fields of the decoded text, in every version (config 38)", () => {
   for (const version of versions) {
     const service = jsonCodec.decodeService(serviceTexts.v1beta1);
     assert.deepEqual(JSON.parse(jsonCodec.encodeService(service, version)), JSON.parse(serviceTexts[version]));
@@ -83,7 +83,7 @@ test("config 38: what was decoded is encoded with the same fields, in every vers
   );
 });
 
-test("config 38: the texts of the specification survive", () => {
+test("codec: the texts of the specification survive decoding and encoding (config 38)", () => {
   for (const text of [
     '{"kind":"Service","id":"web","namespace":"default","apiVersion":"v1beta1","uid":"u","creationTimestamp":"2015-01-05T10:00:00Z","resourceVersion":12,"port":80,"protocol":"TCP","selector":{"app":"web"},"containerPort":8080,"portalIP":"10.0.0.7","publicIPs":["1.2.3.4"],"createExternalLoadBalancer":false,"sessionAffinity":"None","labels":{"a":"b"},"annotations":{},"selfLink":""}',
     '{"kind":"Service","apiVersion":"v1beta3","metadata":{"name":"web","namespace":"default","resourceVersion":"12","labels":{}},"spec":{"port":80,"protocol":"TCP","selector":{"app":"web"},"containerPort":"http","portalIP":"","publicIPs":[],"sessionAffinity":"ClientIP"}}',
@@ -103,7 +103,7 @@ test("config 38: the texts of the specification survive", () => {
   }
 });
 
-test("what is missing has its default, and null is missing", () => {
+test("codec: a missing field has its default, and null counts as missing", () => {
   const bare = { metadata: { name: "", namespace: "" }, spec: { port: 0, protocol: "TCP", sessionAffinity: "None" } };
   assert.deepEqual(jsonCodec.decodeService("{}"), bare);
   assert.deepEqual(
@@ -120,12 +120,12 @@ test("what is missing has its default, and null is missing", () => {
   });
 });
 
-test("etcd's index overrides the stored version", () => {
+test("codec: etcd's index overrides the stored version", () => {
   const service = jsonCodec.decodeService(serviceTexts.v1beta1, { key: "/k", modifiedIndex: 99 });
   assert.equal(service.metadata.resourceVersion, "99");
 });
 
-test("config 29: an empty text and a wrong kind cannot be decoded", () => {
+test("codec: an empty text and a wrong kind are refused (config 29)", () => {
   const origin = { key: "/registry/services/specs/default/web", modifiedIndex: 7 };
   for (const text of [
     "",
@@ -153,7 +153,7 @@ test("config 29: an empty text and a wrong kind cannot be decoded", () => {
   assert.throws(() => jsonCodec.decodeEndpoints(serviceTexts.v1beta1, origin), ConfigError);
 });
 
-test("config 39: an address without a port cannot be decoded", () => {
+test("codec: an address without a port is refused (config 39)", () => {
   const origin = { key: "/registry/services/endpoints/default/web", modifiedIndex: 7 };
   for (const address of [
     "10.0.0.1",
@@ -184,7 +184,7 @@ test("config 39: an address without a port cannot be decoded", () => {
   }
 });
 
-test("fields of a wrong type cannot be decoded, and no error quotes a value", () => {
+test("codec: fields of a wrong type are refused, and no error quotes a value", () => {
   for (const fields of [
     { port: "s3cret" },
     { port: 1.5 },
@@ -227,7 +227,7 @@ test("fields of a wrong type cannot be decoded, and no error quotes a value", ()
   );
 });
 
-test("a version that is none is refused", () => {
+test("codec: an unknown version is refused", () => {
   const service = jsonCodec.decodeService(serviceTexts.v1beta1);
   assert.throws(() => jsonCodec.encodeService(service, "v2" as ApiVersion), { code: "ERR_ARGUMENT" });
 });

@@ -66,7 +66,7 @@ const web = '{"Services":[{"Name":"web","Port":80,"Endpoints":["10.0.0.1:8000","
 // who waits for the poll in these tests waits too long
 const never = Infinity;
 
-test("a file is read, its fields in any case, and read again when it is replaced", async (t) => {
+test("file source: a file is read, with fields in any case, and read again when it is replaced", async (t) => {
   const path = join(await folder(t), "services.json");
   await writeFile(path, web);
   const { source, services, endpoints } = run(t, path, never);
@@ -84,7 +84,7 @@ test("a file is read, its fields in any case, and read again when it is replaced
   await endpoints.until([]);
 });
 
-test("a file written in place is noticed too", async (t) => {
+test("file source: a file that is written in place is noticed, too", async (t) => {
   const path = join(await folder(t), "services.json");
   await writeFile(path, "{}");
   const { source, services } = run(t, path, never);
@@ -93,7 +93,7 @@ test("a file written in place is noticed too", async (t) => {
   await services.until(["/web:80"]);
 });
 
-test("a file that becomes bad, or cannot be read, keeps the last state, with one warning each", async (t) => {
+test("file source: a file that becomes bad or unreadable keeps the last state, with one warning each", async (t) => {
   const path = join(await folder(t), "services.json");
   await writeFile(path, web);
   const { source, services, endpoints, warnings, warned } = run(t, path, 20);
@@ -122,7 +122,7 @@ test("a file that becomes bad, or cannot be read, keeps the last state, with one
   assert.ok(warnings[0]?.error instanceof ConfigError && !warnings[0].error.message.includes("s3cret"));
 });
 
-test("what is the same as before is no call, even in a file that went and came back", async (t) => {
+test("file source: the same content is no call, also after the file was away", async (t) => {
   const path = join(await folder(t), "services.json");
   await writeFile(path, web);
   const { source, services, endpoints, warned } = run(t, path, 20);
@@ -139,7 +139,7 @@ test("what is the same as before is no call, even in a file that went and came b
   assert.equal(endpoints.calls.length, 2);
 });
 
-test("a file, and its directory, may come later: then only the poll tells", async (t) => {
+test("file source: a file and its directory may be created later, and are found by the poll", async (t) => {
   const directory = join(await folder(t), "later");
   const path = join(directory, "services.json");
   const { source, services, warned } = run(t, path, 20);
@@ -151,7 +151,7 @@ test("a file, and its directory, may come later: then only the poll tells", asyn
   assert.deepEqual(services.calls, [["/web:80"]]);
 });
 
-test("a directory that is replaced is watched again after the next poll", async (t) => {
+test("file source: a directory that is replaced is watched again after the next poll", async (t) => {
   const directory = join(await folder(t), "data");
   const path = join(directory, "services.json");
   await mkdir(directory);
@@ -166,7 +166,7 @@ test("a directory that is replaced is watched again after the next poll", async 
   await services.until(["/web:82"]);
 });
 
-test("config 47: a closed file source lets go of its directory and its timer; synced rejects if it never was", async (t) => {
+test("file source: close() releases directory and timer; synced rejects if nothing was delivered (config 47)", async (t) => {
   const path = join(await folder(t), "services.json");
   const { source } = run(t, path, never);
   const unsynced = assert.rejects(source.synced, { code: "ERR_CLOSED" });
@@ -179,8 +179,8 @@ test("config 47: a closed file source lets go of its directory and its timer; sy
     await new Promise((resolve) => setImmediate(resolve));
 });
 
-test("bad options are refused", () => {
-  for (const bad of [{}, { path: "" }, { path: "x", nonsense: 1 }]) {
+test("file source: bad options are refused, and missing ones (FF48)", () => {
+  for (const bad of [undefined, null, {}, { path: "" }, { path: "x", nonsense: 1 }]) {
     assert.throws(() => new ConfigSourceFile(bad as unknown as ConstructorParameters<typeof ConfigSourceFile>[0]), {
       code: "ERR_ARGUMENT",
     });

@@ -3,7 +3,7 @@ import test from "node:test";
 import { endpoints, Recorder, showEndpoints } from "./test-kit/config-objects.js";
 import { EndpointsConfig, operationCode, type Endpoints } from "./index.js";
 
-test("config 7: endpoints of two sources, added, replaced and removed", async () => {
+test("config: endpoints of two sources are added, replaced and removed (config 7)", async () => {
   const config = new EndpointsConfig();
   const handler = new Recorder<Endpoints>(showEndpoints);
   config.registerHandler(handler);

@@ -50,6 +50,6 @@ export interface TypeNames {
   ];
 }
 
-test("the door of etcd2/config has these names, and no others", () => {
+test("config: the exports of etcd2/config", () => {
   assert.deepEqual(Object.keys(config).sort(), runtimeNames);
 });

@@ -15,14 +15,14 @@ function recorded(config: ServiceConfig): Recorder<Service> {
   return recorder;
 }
 
-test("config 1: an added service is handed to the handler", async () => {
+test("config: an added service is passed to the handler (config 1)", async () => {
   const config = new ServiceConfig();
   const handler = recorded(config);
   await send(config.channel("one"), "add", "foo:10");
   assert.deepEqual(handler.calls, [["/foo:10"]]);
 });
 
-test("config 2: add, remove and set, one call each", async () => {
+test("config: add, remove and set are one call each (config 2)", async () => {
   const config = new ServiceConfig();
   const sink = config.channel("one");
   await send(sink, "add", "foo:10");
@@ -34,7 +34,7 @@ test("config 2: add, remove and set, one call each", async () => {
   assert.deepEqual(handler.calls, [["/bar:20", "/foo:10"], ["/bar:20"], ["/foobar:99"]]);
 });
 
-test("config 3: two sources make a union", async () => {
+test("config: two sources make a union (config 3)", async () => {
   const config = new ServiceConfig();
   const handler = recorded(config);
   await send(config.channel("one"), "add", "foo:10");
@@ -43,18 +43,18 @@ test("config 3: two sources make a union", async () => {
   assert.deepEqual([...(handler.last ?? [])].sort(), ["/bar:20", "/foo:10"]);
 });
 
-test("config 4: a source has one sink", () => {
+test("config: a source has one sink (config 4)", () => {
   const config = new ServiceConfig();
   assert.equal(config.channel("one"), config.channel("one"));
   assert.notEqual(config.channel("one"), config.channel("two"));
   assert.equal(config.channel("one").source, "one");
 });
 
-test("config 5: a source has a name", () => {
+test("config: a source without a name is refused (config 5)", () => {
   assert.throws(() => new ServiceConfig().channel(""), UsageError);
 });
 
-test("config 6: two handlers, in order, each with an array of its own", async () => {
+test("config: two handlers are called in order, each with an array of its own (config 6)", async () => {
   const config = new ServiceConfig();
   const calls: string[] = [];
   const last: (readonly Service[])[] = [];
@@ -76,7 +76,7 @@ test("config 6: two handlers, in order, each with an array of its own", async ()
   assert.deepEqual(config.config().map(showService), ["/a:80", "/b:80", "/c:80"]);
 });
 
-test("config 8: an empty set empties only its source", async () => {
+test("config: an empty set empties only its own source (config 8)", async () => {
   const config = new ServiceConfig();
   const [one, two] = [config.channel("one"), config.channel("two")];
   await send(one, "add", "foo");
@@ -87,7 +87,7 @@ test("config 8: an empty set empties only its source", async () => {
   assert.deepEqual(handler.calls, [["/bar:80"]]);
 });
 
-test("config 9: the same key in two sources is there twice, and each takes away only its own", async () => {
+test("config: a key in two sources is there twice, and each source removes only its own (config 9)", async () => {
   const config = new ServiceConfig();
   await send(config.channel("one"), "add", "foo:1");
   await send(config.channel("two"), "add", "foo:2");
@@ -96,7 +96,7 @@ test("config 9: the same key in two sources is there twice, and each takes away 
   assert.deepEqual(config.config().map(showService), ["/foo:2"]);
 });
 
-test("config 10: an add that changes nothing is a call all the same", async () => {
+test("config: an add that changes nothing is a call, too (config 10)", async () => {
   const config = new ServiceConfig();
   const handler = recorded(config);
   await send(config.channel("one"), "add", "foo:1");
@@ -104,7 +104,7 @@ test("config 10: an add that changes nothing is a call all the same", async () =
   assert.deepEqual(handler.calls, [["/foo:1"], ["/foo:1"]]);
 });
 
-test("config 11: an unknown operation is a TypeError, and no call", async () => {
+test("config: an unknown operation is a TypeError, and no call (config 11)", async () => {
   const config = new ServiceConfig();
   const handler = recorded(config);
   const bogus: unknown = { op: "bogus", services: [service("foo")] };
@@ -113,7 +113,7 @@ test("config 11: an unknown operation is a TypeError, and no call", async () => 
   assert.deepEqual(config.config(), []);
 });
 
-test("config 12: services of one name in two namespaces are two", async () => {
+test("config: services of one name in two namespaces are two (config 12)", async () => {
   const config = new ServiceConfig();
   const sink = config.channel("one");
   await send(sink, "add", "a/web:1", "b/web:2");
@@ -122,7 +122,7 @@ test("config 12: services of one name in two namespaces are two", async () => {
   assert.deepEqual(config.config().map(showService), ["b/web:2"]);
 });
 
-test("config 13: a handler that throws stops neither the others nor later updates", async () => {
+test("config: a handler that throws stops neither the others nor later updates (config 13)", async () => {
   const errors: unknown[] = [];
   const config = new ServiceConfig({ onError: (error) => errors.push(error) });
   const failure = new Error("first call");
@@ -138,7 +138,7 @@ test("config 13: a handler that throws stops neither the others nor later update
   assert.deepEqual(errors, [failure]);
 });
 
-test("a handler that rejects, and an onError that throws, stop nothing either", async () => {
+test("config: a handler that rejects, and an onError that throws, stop nothing", async () => {
   let told = 0;
   const config = new ServiceConfig({
     onError: () => {
@@ -153,7 +153,7 @@ test("a handler that rejects, and an onError that throws, stop nothing either", 
   assert.equal(second.calls.length, 1);
 });
 
-test("config 14: calls of a slow handler do not overlap, and send resolves after its call", async () => {
+test("config: calls of a slow handler do not overlap, and send() resolves after its call (config 14)", async () => {
   const config = new ServiceConfig();
   let running = 0;
   let done = 0;
@@ -172,7 +172,7 @@ test("config 14: calls of a slow handler do not overlap, and send resolves after
   assert.deepEqual(seen, ["/a:80", "/a:80,/b:80", "/a:80,/b:80,/c:80"]);
 });
 
-test("config 15: a late handler is called once with what is there, unless it does not want that", async () => {
+test("config: a late handler is called once with the present union, unless replay is false (config 15)", async () => {
   const config = new ServiceConfig();
   const early = recorded(config);
   await send(config.channel("one"), "add", "foo");
@@ -184,7 +184,7 @@ test("config 15: a late handler is called once with what is there, unless it doe
   assert.deepEqual(unwilling.calls, [["/foo:80"]]);
 });
 
-test("a late handler is not called with updates that it was told of already", async () => {
+test("config: a late handler is not called again with updates that its replay contained", async () => {
   const config = new ServiceConfig();
   const { opened, open } = gate();
   config.registerHandler(() => opened);
@@ -196,7 +196,7 @@ test("a late handler is not called with updates that it was told of already", as
   assert.deepEqual(late.calls, [["/foo:80"], ["/bar:80", "/foo:80"]]);
 });
 
-test("config 16: a handler that was disposed of is not called, even with what is on its way", async () => {
+test("config: a handler that was disposed of is not called any more, not even with pending updates (config 16)", async () => {
   const config = new ServiceConfig();
   const handler = new Recorder<Service>(showService);
   const registered = config.registerHandler(handler);
@@ -207,7 +207,7 @@ test("config 16: a handler that was disposed of is not called, even with what is
   assert.deepEqual(handler.calls, []);
 });
 
-test("config 17: config() is the union, bySource() its parts", async () => {
+test("config: config() is the union, bySource() its parts (config 17)", async () => {
   const config = new ServiceConfig();
   assert.deepEqual(config.config(), []);
   await send(config.channel("two"), "set", "b/b", "a");
@@ -223,7 +223,7 @@ test("config 17: config() is the union, bySource() its parts", async () => {
   );
 });
 
-test("keys are ordered by their bytes, not by their UTF-16 units", async () => {
+test("config: keys are ordered by their bytes, not by their UTF-16 units", async () => {
   const config = new ServiceConfig();
   await send(config.channel("one"), "set", "\u{1F600}", "\uFF5E", "a");
   assert.deepEqual(
@@ -232,7 +232,7 @@ test("keys are ordered by their bytes, not by their UTF-16 units", async () => {
   );
 });
 
-test("what is handed out is frozen, and what was sent may be changed later", async () => {
+test("config: objects are frozen copies of what was sent", async () => {
   const config = new ServiceConfig();
   const publicIPs = ["10.0.0.1"];
   await config
@@ -244,7 +244,7 @@ test("what is handed out is frozen, and what was sent may be changed later", asy
   assert.ok(Object.isFrozen(item) && Object.isFrozen(item.metadata) && Object.isFrozen(item.spec.publicIPs));
 });
 
-test("a malformed update is refused before anything is changed", async () => {
+test("config: a malformed update is refused, and changes nothing", async () => {
   const config = new ServiceConfig();
   const sink = config.channel("one");
   for (const bad of [
@@ -259,7 +259,7 @@ test("a malformed update is refused before anything is changed", async () => {
   assert.deepEqual(config.config(), []);
 });
 
-test("a closed sink keeps its state, a new one goes on with it, and only the last may take it away", async () => {
+test("config: a closed sink keeps its state, a new sink continues it, and only the last one can remove it", async () => {
   const config = new ServiceConfig();
   const first = config.channel("one");
   await send(first, "add", "foo");
@@ -277,7 +277,7 @@ test("a closed sink keeps its state, a new one goes on with it, and only the las
   assert.deepEqual([...config.bySource().keys()], []);
 });
 
-test("updates() gives what is there, then the latest, and ends with the config", async () => {
+test("config: updates() yields the present union, then the latest, and ends with the config", async () => {
   const config = new ServiceConfig();
   const sink = config.channel("one");
   await send(sink, "add", "a");
@@ -298,7 +298,7 @@ test("updates() gives what is there, then the latest, and ends with the config",
   assert.equal(await ending, undefined);
 });
 
-test("updates() rejects with the reason of its signal", async () => {
+test("config: updates() throws the reason of its signal", async () => {
   const config = new ServiceConfig();
   const abort = new AbortController();
   const next = config.updates({ signal: abort.signal })[Symbol.asyncIterator]().next();
@@ -307,7 +307,7 @@ test("updates() rejects with the reason of its signal", async () => {
   assert.equal(await settled(next), reason);
 });
 
-test("config 47: a closed config waits for the handler that is being called, calls no other, and takes nothing more", async () => {
+test("config: close() waits for the handler that is being called; no other is called, no update is taken (config 47)", async () => {
   const config = new ServiceConfig();
   const { opened, open } = gate();
   const begun = gate();
@@ -334,7 +334,7 @@ test("config 47: a closed config waits for the handler that is being called, cal
   await sink.remove();
 });
 
-test("config 47: an aborted signal closes a config", async () => {
+test("config: an aborted signal closes it (config 47)", async () => {
   const abort = new AbortController();
   const config = new ServiceConfig({ signal: abort.signal });
   abort.abort();

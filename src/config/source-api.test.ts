@@ -73,7 +73,7 @@ function failure(fields: { readonly name?: string; readonly code?: string; reado
   return Object.assign(new Error("failed"), fields);
 }
 
-test("config 40: added, deleted, and the end of the stream: no list, and the next watch is from the last version", async (t) => {
+test("source API: after the end of a stream it watches from the last version, without a list (config 40)", async (t) => {
   const services = new ScriptedLister<Service>(emptyAt1, {
     watch: [
       { type: "ADDED", object: versioned("bar:80", "2") },
@@ -86,7 +86,7 @@ test("config 40: added, deleted, and the end of the stream: no list, and the nex
   assert.deepEqual(sent, ["set", "add /bar:80", "remove /bar:80"]);
 });
 
-test("config 41: without a version it lists, sends all, and watches from the list's version", async (t) => {
+test("source API: without a version it lists, sends everything, and watches from the list's version (config 41)", async (t) => {
   const services = new ScriptedLister<Service>({ list: { items: [service("bar:80")], resourceVersion: "2" } });
   const { source, sent } = run(t, services);
   await services.askedTimes(2);
@@ -95,7 +95,7 @@ test("config 41: without a version it lists, sends all, and watches from the lis
   assert.deepEqual(sent, ["set /bar:80"]);
 });
 
-test("config 42: after a watch that failed it lists again, and sends only what differs", async (t) => {
+test("source API: after a failed watch it lists again, and sends only a difference (config 42)", async (t) => {
   const services = new ScriptedLister<Service>(
     emptyAt1,
     { watch: [{ type: "MODIFIED", object: versioned("bar:80", "2") }, failure()] },
@@ -118,7 +118,7 @@ const timeouts: Readonly<Record<string, Error>> = {
   ]),
 };
 for (const [what, error] of Object.entries(timeouts)) {
-  test(`config 43: a watch that timed out is begun again at the same version: ${what}`, async (t) => {
+  test(`source API: after a timeout it watches from the same version: ${what} (config 43)`, async (t) => {
     const services = new ScriptedLister<Service>(emptyAt1, { watch: [error] });
     run(t, services);
     await services.askedTimes(3);
@@ -126,7 +126,7 @@ for (const [what, error] of Object.entries(timeouts)) {
   });
 }
 
-test("config 44: a list that failed is neither an update nor a watch; it is tried again after the period", async (t) => {
+test("source API: a failed list is neither an update nor a watch, and is tried again after the period (config 44)", async (t) => {
   const services = new ScriptedLister<Service>({ list: failure() }, { list: failure() }, emptyAt1);
   const warnings: string[] = [];
   const { sent } = run(t, services, { onWarning: ({ message }) => warnings.push(message) });
@@ -140,7 +140,7 @@ test("config 44: a list that failed is neither an update nor a watch; it is trie
   assert.ok(second - first >= 29 && third - second >= 29, `listed at ${services.at.join()}`);
 });
 
-test("config 45: after an error event, an unknown type, or a status in place of an object, it lists again", async (t) => {
+test("source API: after an error event, an unknown type, or a status in place of an object it lists again (config 45)", async (t) => {
   const bad: readonly unknown[] = [
     { type: "ERROR", status: { code: 410, message: "gone" } },
     { type: "BOOKMARK", object: service("bar") },
@@ -160,7 +160,7 @@ test("config 45: after an error event, an unknown type, or a status in place of 
   }
 });
 
-test("an event without an object ends the stream, and the version is kept", async (t) => {
+test("source API: an event without an object ends the stream, and the version is kept", async (t) => {
   const services = new ScriptedLister<Service>(emptyAt1, {
     watch: [{ type: "ADDED" } as unknown as WatchEvent<Service>],
   });
@@ -169,7 +169,7 @@ test("an event without an object ends the stream, and the version is kept", asyn
   assert.deepEqual(services.asked, ["list", "watch 1", "watch 1"]);
 });
 
-test("an object without a version is sent, and then listed anew", async (t) => {
+test("source API: an object without a version is sent, and a list follows", async (t) => {
   const services = new ScriptedLister<Service>(
     emptyAt1,
     { watch: [{ type: "ADDED", object: service("bar:80") }, "hang"] },
@@ -181,7 +181,7 @@ test("an object without a version is sent, and then listed anew", async (t) => {
   assert.deepEqual(sent, ["set", "add /bar:80"]);
 });
 
-test("a stream that delivered something is opened again at once, one that did not after a pause", async (t) => {
+test("source API: a stream that delivered something is opened again at once, others after a pause", async (t) => {
   const quick = new ScriptedLister<Service>(emptyAt1, { watch: [{ type: "ADDED", object: versioned("bar", "2") }] });
   run(t, quick, { periodMs: 60_000, reconnectMs: 60_000 });
   await quick.askedTimes(3);
@@ -192,7 +192,7 @@ test("a stream that delivered something is opened again at once, one that did no
   assert.ok(second - first >= 19 && third - second >= 39, `watched at ${slow.at.join()}`);
 });
 
-test("config 46: while services fail, endpoints flow on", async (t) => {
+test("source API: while services fail, endpoints go on (config 46)", async (t) => {
   const services = new ScriptedLister<Service>(...Array.from({ length: 1_000 }, () => ({ list: failure() })));
   const foo = { ...endpoints("foo 1.1.1.1:80"), metadata: { name: "foo", namespace: "", resourceVersion: "2" } };
   const endpointsApi = new ScriptedLister<Endpoints>(
@@ -210,7 +210,7 @@ test("config 46: while services fail, endpoints flow on", async (t) => {
   await unsynced;
 });
 
-test("config 47: a closed source ends although its API hangs, and asks for nothing more", async (t) => {
+test("source API: close() ends it although its API hangs, and sends no more requests (config 47)", async (t) => {
   const services = new ScriptedLister<Service>(emptyAt1, { watch: ["hang"] });
   const { source } = run(t, services);
   await services.askedTimes(2);
@@ -225,7 +225,7 @@ test("config 47: a closed source ends although its API hangs, and asks for nothi
   assert.deepEqual(never.asked, []);
 });
 
-test("a sink that takes nothing more ends the source, with its error", async (t) => {
+test("source API: a closed sink ends the source with its error", async (t) => {
   const error = new UsageError("ERR_CLOSED", "closed");
   const { source } = run(t, new ScriptedLister<Service>(emptyAt1), {
     serviceSink: {

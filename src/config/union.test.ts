@@ -14,7 +14,7 @@ const update = fc.record({
   items: fc.array(fc.tuple(fc.constantFrom("", "x/", "y/"), name, fc.nat(9)), { maxLength: 5 }),
 });
 
-test("a union is what maps, one per source, would be, ordered by source and by the bytes of keys", () => {
+test("union: it equals one map per source, ordered by source and by the bytes of keys", () => {
   fc.assert(
     fc.property(fc.array(update, { maxLength: 20 }), (updates) => {
       const union = new Union<ReturnType<typeof service>>();

@@ -16,7 +16,7 @@ const segments: readonly (readonly [text: string, segment: string])[] = [
   ["é\u{1f600}", "%C3%A9%F0%9F%98%80"],
 ];
 
-test("agent 34: a name or an id is one segment, and comes back", () => {
+test("agent layout: a name or an id is one segment, and is decoded to the same text (agent 34)", () => {
   const layout = new AgentLayout("/disco");
   for (const [text, segment] of segments) {
     assert.equal(encodeSegment(text), segment);
@@ -25,7 +25,7 @@ test("agent 34: a name or an id is one segment, and comes back", () => {
   }
 });
 
-test("the prefix may be the root, and may be written with more slashes than needed", () => {
+test("agent layout: the prefix may be the root, and may have additional slashes", () => {
   const keys = ["/disco", "disco", "//a//b/", "/", ""].map((prefix) => {
     const layout = new AgentLayout(prefix);
     return [layout.root, layout.instanceKey({ name: "s", id: "x" })];
@@ -47,7 +47,7 @@ test("the prefix may be the root, and may be written with more slashes than need
   });
 });
 
-test("the value: meta is there when it was given, unknown fields are ignored, anything else is no instance", () => {
+test("agent layout: meta is stored if given, unknown fields are ignored, anything else is not an instance", () => {
   const layout = new AgentLayout("/disco");
   const instance = { id: "x", name: "s", host: "h", port: 1, tags: ["a"], meta: { zone: "1" } };
   const value = layout.valueOf(instance);

@@ -14,12 +14,12 @@ const memory = {
   ETCD_TLS_KEY: base64(pem("PRIVATE KEY")),
 };
 
-test("discovery 44: a list of hosts is trimmed, and gets its scheme", async () => {
+test("environment: hosts are trimmed, and get a scheme (discovery 44)", async () => {
   await using client = clientFromEnv({ ETCD_HOSTS: " http://a:1 ,b:2," });
   assert.deepEqual([...client.endpoints].sort(), ["http://a:1", "http://b:2"]);
 });
 
-test("the variables go before each other, and empty ones are unset", () => {
+test("environment: the precedence of variables; empty ones count as unset", () => {
   const endpoints = (env: Record<string, string>): unknown => clientOptionsFromEnv(env).endpoints;
   const link = { ETCD_1_PORT_2379_TCP_ADDR: "10.0.0.9", ETCD_1_PORT_2379_TCP_PORT: "4001" };
   assert.deepEqual(endpoints({ ...link, ETCD_HOST: "http://b:2", ETCD_HOSTS: "http://a:1" }), ["http://a:1"]);
@@ -28,7 +28,7 @@ test("the variables go before each other, and empty ones are unset", () => {
   assert.deepEqual(endpoints({ ETCD_CACERT: "", ETCD_TLS_KEY: "" }), ["http://localhost:2379"]);
 });
 
-test("discovery 45: TLS makes https of http", () => {
+test("environment: with TLS, http becomes https (discovery 45)", () => {
   assert.deepEqual(clientOptionsFromEnv({ ...memory, ETCD_HOSTS: "http://a:1,https://b:2,c:3" }).endpoints, [
     "https://a:1",
     "https://b:2",
@@ -36,7 +36,7 @@ test("discovery 45: TLS makes https of http", () => {
   ]);
 });
 
-test("discovery 46: certificates from memory", () => {
+test("environment: certificates in base64 (discovery 46)", () => {
   assert.deepEqual(clientOptionsFromEnv(memory).tls, {
     ca: pem("CERTIFICATE"),
     cert: pem("CERTIFICATE"),
@@ -44,7 +44,7 @@ test("discovery 46: certificates from memory", () => {
   });
 });
 
-test("certificates from files; the CA alone is TLS too", () => {
+test("environment: certificates in files; a CA alone means TLS, too", () => {
   const folder = mkdtempSync(join(tmpdir(), "etcd2-env-"));
   try {
     const file = join(folder, "ca.pem");
@@ -58,7 +58,7 @@ test("certificates from files; the CA alone is TLS too", () => {
   }
 });
 
-test("what cannot be meant is a CONFIG error", () => {
+test("environment: contradictions are an ERR_CONFIG error", () => {
   const bad = [
     { ...memory, ETCD_TLS_KEY: "" },
     { ...memory, ETCD_TLS_CERT: "" },

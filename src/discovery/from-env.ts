@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Client, keysOf, type ClientOptions, type KeysAPI, type TlsOptions } from "../core/index.js";
+import { badArgument } from "../util/validate.js";
 import { plainCause } from "../util/plain-cause.js";
 import { DiscoveryError } from "./errors.js";
 
@@ -26,6 +27,7 @@ export function clientFromEnv(env: Env = process.env): Client {
 
 /** The options that {@link clientFromEnv} makes its client with, to change them first. @throws {DiscoveryError} `ERR_CONFIG` */
 export function clientOptionsFromEnv(env: Env = process.env): ClientOptions {
+  if (typeof env !== "object" || (env as unknown) === null) badArgument("env must be an object, such as process.env");
   const tls = tlsOf(env);
   const endpoints = hostsOf(env).map((host) => (tls === undefined ? host : host.replace(/^http:\/\//i, "https://")));
   return tls === undefined ? { endpoints } : { endpoints, tls };

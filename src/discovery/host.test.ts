@@ -18,7 +18,7 @@ const goInfos = [
   '{"name":"priv","critical":false}',
 ];
 
-test("discovery 9: what the Go library wrote decodes to the same values and encodes to the same bytes", () => {
+test("host: what the Go library wrote decodes to the same values and encodes to the same bytes (discovery 9)", () => {
   for (const text of goHosts) assert.equal(encodeHost(readHost("k", text)), text);
   for (const text of goInfos) assert.equal(encodeInfo(decodeInfo("k", text)), text);
   const host = readHost("k", goHosts[0] ?? "");
@@ -37,7 +37,7 @@ test("discovery 9: what the Go library wrote decodes to the same values and enco
   assert.equal(encodeInfo(infoOf(host)), goInfos[0]);
 });
 
-test("map keys are sorted by their bytes, whatever an object does to its own order", () => {
+test("host: map keys are sorted by their bytes, whatever the order of the object", () => {
   const host = newHost(
     "a",
     { hostname: "h", ports: { "\u{1F600}": "4", "\uFFFF": "3", "9": "2", "10": "1" }, privateHostname: "p" },
@@ -46,30 +46,30 @@ test("map keys are sorted by their bytes, whatever an object does to its own ord
   assert.match(encodeHost(host), /"ports":\{"10":"1","9":"2","\uFFFF":"3","\u{1F600}":"4"\}/u);
 });
 
-test("discovery 8: < > & and line separators are escaped as Go does, and read back", () => {
+test("host: < > & and line separators are escaped as in Go, and read back (discovery 8)", () => {
   const host = newHost("a", { hostname: "h", user: "u<&>é\u2028\u2029" }, "box");
   assert.ok(encodeHost(host).includes('"user":"u\\u003c\\u0026\\u003eé\\u2028\\u2029"'));
   assert.equal(readHost("k", encodeHost(host)).user, "u<&>é\u2028\u2029");
 });
 
-test("discovery 10: field names count in any case, the exact one first", () => {
+test("host: field names count in any case, the exact one first (discovery 10)", () => {
   assert.equal(readHost("k", '{"User":"x","name":"h","ports":{}}').user, "x");
   assert.equal(readHost("k", '{"USER":"y","user":"x","User":"z","name":"h"}').user, "x");
 });
 
-test("fields that we do not know are kept", () => {
+test("host: unknown fields are kept", () => {
   const text = '{"name":"h","service_name":"a","ports":{},"zone":{"b":1,"a":[null,"<"]},"weight":3}';
   assert.equal(encodeHost(readHost("k", text).with({ user: "", password: "" })), text.replace("<", "\\u003c"));
   const info = '{"name":"a","critical":false,"zone":"z"}';
   assert.equal(encodeInfo(decodeInfo("k", info)), info);
 });
 
-test("null is absent, a port may be a number", () => {
+test("host: null is absent, and a port may be a number", () => {
   const host = readHost("k", '{"name":"h","user":null,"public":null,"ports":{"http":80,"none":null}}');
   assert.deepEqual([host.user, host.public, host.ports], [undefined, false, { http: "80" }]);
 });
 
-test("what is no host is refused, and not quoted", () => {
+test("host: a value that is not a host is refused, and not quoted", () => {
   for (const text of [
     "notjson secret",
     "null",
@@ -91,13 +91,13 @@ test("what is no host is refused, and not quoted", () => {
   }
 });
 
-test("discovery 4, 5: what follows the uuid", () => {
+test("host: the private hostname follows the UUID (discovery 4, 5)", () => {
   assert.match(newHost("a", { hostname: "h.dev", public: true }, "box").uuid ?? "", /^[\da-f-]{36}-box$/);
   assert.match(newHost("a", { hostname: "10.0.0.1" }, "box").uuid ?? "", /^[\da-f-]{36}-10\.0\.0\.1$/);
   assert.match(newHost("a", { hostname: "h", privateHostname: "p" }, "box").uuid ?? "", /-p$/);
 });
 
-test("discovery 6, 7: private ports are the ports unless said, and no ports are null", () => {
+test("host: private ports default to the ports, and no ports are null (discovery 6, 7)", () => {
   assert.deepEqual(
     newHost("a", { hostname: "h", ports: { http: "80" }, privatePorts: {} }, "box").toJSON()["private_ports"],
     { http: "80" },
@@ -106,7 +106,7 @@ test("discovery 6, 7: private ports are the ports unless said, and no ports are 
   assert.ok(text.includes('"ports":null') && !text.includes("private_ports"));
 });
 
-test("hosts are frozen copies", () => {
+test("host: it is a frozen copy", () => {
   const ports = { http: "80" };
   const host = newHost("a", { hostname: "h", ports }, "box");
   ports.http = "81";
@@ -114,7 +114,7 @@ test("hosts are frozen copies", () => {
   assert.ok(Object.isFrozen(host) && Object.isFrozen(host.ports));
 });
 
-test("bad fields of a host are refused", () => {
+test("host: bad fields are refused", () => {
   const bad: readonly unknown[] = [
     undefined,
     {},
@@ -129,7 +129,7 @@ test("bad fields of a host are refused", () => {
   for (const init of bad) assert.throws(() => newHost("a", init as HostInit, "box"), UsageError);
 });
 
-test("discovery 31: an empty scheme is http, else https", () => {
+test("host: an empty scheme is http, else https (discovery 31)", () => {
   const url = (ports: Record<string, string>): string => newHost("a", { hostname: "h", ports }, "box").url("", "/path");
   assert.equal(url({ https: "443", http: "80" }), "http://h:80/path");
   assert.equal(url({ https: "443", tcp: "1" }), "https://h:443/path");
@@ -139,20 +139,20 @@ test("discovery 31: an empty scheme is http, else https", () => {
   });
 });
 
-test("discovery 32: credentials are escaped, unless raw", () => {
+test("host: credentials are encoded in URLs, unless raw (discovery 32)", () => {
   const host = newHost("a", { hostname: "h", ports: { http: "1" }, user: "a@b", password: "p:/?" }, "box");
   assert.equal(host.url("http", "/"), "http://a%40b:p%3A%2F%3F@h:1/");
   assert.equal(host.url("http", "/", { raw: true }), "http://a@b:p:/?@h:1/");
   assert.equal(host.privateUrl("http", "x", { raw: true }), "http://a@b:p:/?@h:1x");
 });
 
-test("discovery 33: an IPv6 host is bracketed, unless raw", () => {
+test("host: an IPv6 hostname is put in brackets, unless raw (discovery 33)", () => {
   const host = newHost("a", { hostname: "fd00::1", ports: { http: "80" }, public: true }, "box");
   assert.equal(host.url("http", "/"), "http://[fd00::1]:80/");
   assert.equal(host.url("http", "/", { raw: true }), "http://fd00::1:80/");
 });
 
-test("discovery 34: a path gets its slash, unless there is none or it is a query", () => {
+test("host: a path gets a leading slash, unless it is empty, a query or a fragment (discovery 34)", () => {
   const host = newHost("a", { hostname: "h", ports: { http: "80" } }, "box");
   assert.deepEqual(
     ["x", "?q", "#f", "", "/y"].map((path) => host.url("http", path)),
@@ -160,7 +160,7 @@ test("discovery 34: a path gets its slash, unless there is none or it is a query
   );
 });
 
-test("the private URL has the private names, or those of the public one where there are none", () => {
+test("host: the private URL uses the private hostname and ports, or the public ones if there are none", () => {
   const host = newHost(
     "a",
     { hostname: "h", ports: { http: "1" }, privateHostname: "p", privatePorts: { tcp: "2" } },
@@ -171,7 +171,7 @@ test("the private URL has the private names, or those of the public one where th
   assert.equal(readHost("k", '{"name":"h1","ports":{"http":"1"}}').privateUrl("http", "/p"), "http://h1:1/p");
 });
 
-test("discovery 49: hosts name themselves", () => {
+test("host: a list of hosts prints their private hostnames, else their hostnames (discovery 49)", () => {
   const hosts = hostList([
     readHost("k", '{"name":"public.dev"}'),
     newHost("a", { hostname: "x", privateHostname: "test-private.dev" }, "box"),

@@ -4,7 +4,7 @@ import { Handle } from "../util/handle.js";
 import { Latest } from "../util/latest.js";
 import type { Reader } from "../util/queue.js";
 import { abortable, rejectWhenAborted } from "../util/signals.js";
-import { requireSignal, requireText } from "../util/validate.js";
+import { badArgument, requireSignal, requireText } from "../util/validate.js";
 import { DiscoveryError } from "./errors.js";
 import { readHost, type Host } from "./host.js";
 
@@ -178,6 +178,7 @@ export function createRegistration(
   options: WaitOptions = {},
 ): Registration {
   requireText("uuid", uuid);
+  requireSource(credentialSource);
   requireFields("options", options, waitChecks);
   const run = async (sink: RegistrationSink, ending: AbortSignal): Promise<void> => {
     const source = credentialSource[Symbol.asyncIterator]();
@@ -195,6 +196,11 @@ export function createRegistration(
   };
   const host = readHost(uuid, JSON.stringify({ uuid }));
   return new LiveRegistration({ uuid, host, signal: options.signal, run });
+}
+
+function requireSource(source: unknown): void {
+  if (typeof source === "object" && source !== null && Symbol.asyncIterator in source) return;
+  badArgument("credentialSource must be an async iterable");
 }
 
 const waitChecks: Checks<WaitOptions> = { signal: requireSignal };

@@ -20,7 +20,7 @@ const refusal = {
   }),
 };
 
-test("what will not pass ends all subscriptions of the service with its error, and the next one begins anew", async () => {
+test("subscription: a refusal ends all subscriptions of the service, and the next one starts afresh", async () => {
   const lists: string[] = [];
   let refuse = (): void => undefined;
   const refused = new Promise<void>((resolve) => (refuse = resolve));
@@ -54,14 +54,14 @@ test("what will not pass ends all subscriptions of the service with its error, a
   assert.equal(lists.length, 2);
 });
 
-test("a read that is refused rejects ready", async () => {
+test("subscription: a refused read rejects ready", async () => {
   const discovery = createDiscovery({ client: { send: () => Promise.resolve(refusal) } });
   const subscription = discovery.subscribeNew("a");
   await assert.rejects(subscription.ready, EtcdError);
   await assert.rejects(subscription[Symbol.asyncIterator]().next(), EtcdError);
 });
 
-test("bad options are refused before anything is asked", () => {
+test("discovery: bad options are refused before any request", () => {
   const discovery = createDiscovery({ client: { send: () => assert.fail("asked") } });
   const bad: readonly unknown[] = [{ signal: 1 }, { includeExisting: 1 }, { afterIndex: -1 }, { after: 1 }];
   for (const options of bad) assert.throws(() => discovery.subscribe("a", options as object), { code: "ERR_ARGUMENT" });

@@ -3,7 +3,7 @@ import test from "node:test";
 import { createRegistration, type Credentials } from "./registration.js";
 import { createFakeDiscovery } from "./testing.js";
 
-test("the fake registers, shares credentials, looks up and tells", async () => {
+test("fake discovery: it registers, shares credentials, looks up and reports changes", async () => {
   const discovery = createFakeDiscovery({ random: () => 0.99 });
   await using down = discovery.subscribeDown("a");
   await using fresh = discovery.subscribeNew("a");
@@ -53,7 +53,7 @@ test("the fake registers, shares credentials, looks up and tells", async () => {
   assert.match(String(await discovery.get("").err()), /INVALID_NAME|is empty/);
 });
 
-test("the fake leaves a public service's metadata to its public hosts", async () => {
+test("fake discovery: a private host leaves the metadata of a public service alone", async () => {
   const discovery = createFakeDiscovery();
   await using a = discovery.register("a", {
     hostname: "h1",
@@ -70,7 +70,7 @@ test("the fake leaves a public service's metadata to its public hosts", async ()
   assert.equal((await discovery.get("a").service()).hostname, "h1");
 });
 
-test("a registration made for a test is ready with the first credentials", async () => {
+test("createRegistration: it is ready with the first credentials", async () => {
   let give: (credentials: Credentials) => void = () => undefined;
   const next = (): Promise<Credentials> => new Promise((resolve) => (give = resolve));
   async function* source(): AsyncGenerator<Credentials, void, undefined> {
