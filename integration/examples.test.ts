@@ -16,10 +16,11 @@ for (const [example, says] of [
   ],
   ["discovery", /came: node-a.*came: node-b.*went: node-b/s],
   ["agent", /add web-1.*delete web-1.*the server has left/s],
+  ["lock", /2 at a time.*three holders, tokens \d+ < \d+ < \d+.*was refused/s],
   ["election", /three leaders, tokens \d+ < \d+ < \d+.*was refused.*closed: nobody contests any more/s],
 ] as const) {
   test(`examples/${example}.ts runs to its end`, async () => {
-    const { stdout } = await promisify(execFile)(
+    const { stdout, stderr } = await promisify(execFile)(
       process.execPath,
       [join(projectRoot, "dist", "examples", `${example}.js`)],
       {
@@ -28,5 +29,8 @@ for (const [example, says] of [
       },
     );
     assert.match(stdout, says);
+    // the quick start shows what it sends
+    const others = stderr.split("\n").filter((line) => line !== "" && !line.includes(" etcd2:curl "));
+    assert.deepEqual(others, [], "no warning (FF30)");
   });
 }

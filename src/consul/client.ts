@@ -21,13 +21,16 @@ import type { ConsulClient } from "./types.js";
  * console.log(await consul.get("config/greeting"));
  */
 export function createConsulClient(options: ConsulOptions = {}): ConsulClient {
-  const connection = new Connection(resolveOptions(options));
+  const resolved = resolveOptions(options);
+  const connection = new Connection(resolved);
+  const candidate = createCandidate(sessionLocks(connection.ahead));
   const client = Object.freeze({
     ...agentCalls(connection),
     ...catalogCalls(connection),
     ...kvCalls(connection),
     ...sessionCalls(connection),
-    ...logged(createCandidate(sessionLocks(connection.ahead)), connection.logger),
+    // without a logger nobody listens, and the election itself warns if it gets nowhere
+    ...(options.logger === undefined ? candidate : logged(candidate, connection.logger)),
     send: connection.send.bind(connection),
     close: connection.close.bind(connection),
     [Symbol.asyncDispose]: connection.close.bind(connection),

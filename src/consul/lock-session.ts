@@ -136,7 +136,8 @@ function isInvalidSession(error: unknown): boolean {
   return error instanceof RequestError && error.statusCode === 500 && /invalid session/i.test(error.body);
 }
 
-/** A refusal will not become better; anything else may. */
+/** A refusal lasts, and a session that is gone holds nothing; anything else may pass. */
 function unlessRefused(error: unknown): void {
-  if (!(error instanceof RequestError)) throw error;
+  if (error instanceof RequestError && (error.statusCode < 500 || isInvalidSession(error))) return;
+  throw error;
 }

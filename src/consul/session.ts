@@ -51,6 +51,7 @@ export function sessionCalls(sender: Sender): Session {
   };
 }
 
+/** The request that creates a session. */
 export function createSessionSpec(
   { node, name, lockDelayMs, ttlMs, behavior }: SessionConfig,
   dc: string | undefined,
@@ -68,19 +69,22 @@ export function createSessionSpec(
   );
 }
 
+/** The request that ends a session. Consul answers it well even if there is no such session. */
 export function destroySessionSpec(id: string, dc: string | undefined): RequestSpec {
   return putSpec(`/v1/session/destroy/${segment("id", id)}`, { dc });
 }
 
+/** The request that renews a session: a heartbeat. */
 export function renewSessionSpec(id: string, dc: string | undefined): RequestSpec {
   return putSpec(`/v1/session/renew/${segment("id", id)}`, { dc });
 }
 
+/** The id of a session that was created. @throws {ConsulError} `ERR_DECODE` */
 export function readCreated(spec: RequestSpec, raw: Parameters<typeof decode>[1]): SessionId {
   return decode(spec, raw, (value, place) => sessionIdOf(object(value, place))) ?? notASession(spec);
 }
 
-/** The TTL, in ms. @throws {NotFoundError} */
+/** The TTL of a session that was renewed, in ms; `Infinity` if it has none. @throws {NotFoundError} there is no such session */
 export function readRenewed(spec: RequestSpec, raw: Parameters<typeof decode>[1]): number {
   const [session] = readOne(spec, raw);
   if (session === undefined) throw new NotFoundError(spec);
