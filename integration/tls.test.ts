@@ -221,9 +221,9 @@ const refusals: readonly Refusal[] = [
     outcome: "notApplied",
   },
   {
-    name: "a certificate that is no PEM",
+    name: "a certificate whose PEM is broken",
     endpoint: () => url("good"),
-    tls: () => ({ ...goodTls(), cert: "no PEM" }),
+    tls: () => ({ ...goodTls(), cert: "-----BEGIN CERTIFICATE-----\nno base64\n-----END CERTIFICATE-----\n" }),
     hint: /tls\.cert and tls\.key must be PEM/,
     outcome: "notApplied",
   },

@@ -86,7 +86,7 @@ function hintFor(code: string, message: string, secure: boolean, sent: boolean):
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
     return "the server's certificate is for another host: use a name that it lists, or say it as tls.servername";
   }
-  if (/wrong version number|WRONG_VERSION_NUMBER/.test(code + message))
+  if (!sent && /wrong version number|WRONG_VERSION_NUMBER/.test(code + message))
     return "the server does not speak TLS: use http://";
   if (/BAD_DECRYPT|INTERRUPTED_OR_CANCELLED|MISSING_PASSPHRASE/.test(code))
     return "tls.key is encrypted: pass its passphrase as tls.passphrase";
