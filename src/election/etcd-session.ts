@@ -8,7 +8,6 @@ import {
   SdkError,
   type KeyNode,
   type KeysAPI,
-  type MirrorUpdate,
 } from "../core/index.js";
 import { bounded } from "../util/bounded.js";
 import { abortable } from "../util/signals.js";
@@ -107,12 +106,15 @@ export class EtcdSession implements LockSession {
   async untilFree(signal: AbortSignal, onFailure: OnFailure): Promise<number> {
     this.#waiting ??= this.#mirror(onFailure);
     for (;;) {
-      const { changes } = await this.#waiting.next(signal);
+      const before = this.#waiting.index;
+      const { changes, index } = await this.#waiting.next(signal);
       if (this.#waiting.nodes.has(this.#key)) continue;
+      // the store has started over, but its former leader may not know yet
+      if (index < before) return Math.max(this.#lockDelayMs, this.#ttlMs);
       const removal = changes.find(({ type, node }) => type === "remove" && node.key === this.#key);
-      // gone between our try and the first look
+      // gone between our attempt and the first look
       if (removal === undefined) return 0;
-      // "list": we did not see how it went, so it may have expired
+      // "list": nobody saw how it went, so it may have expired
       return removal.action === "expire" || removal.action === "list" ? this.#lockDelayMs : 0;
     }
   }
@@ -121,9 +123,11 @@ export class EtcdSession implements LockSession {
     const held = this.#held;
     const mirror = this.#mirror(onFailure);
     for (;;) {
-      const update: MirrorUpdate = await mirror.next(signal);
+      const before = mirror.index;
+      const { index } = await mirror.next(signal);
+      const hasStartedOver = index < before;
       // a member that lags does not know our key yet
-      if (held === undefined || update.index < held.createdIndex) continue;
+      if (held === undefined || (index < held.createdIndex && !hasStartedOver)) continue;
       const node = mirror.nodes.get(this.#key);
       if (node?.createdIndex === held.createdIndex && node.value === this.#value) continue;
       this.#robbed = this.#held === held;

@@ -23,6 +23,7 @@ test("observe: rejects bad arguments at once, and does not retry errors of the p
   ]) {
     await assert.rejects(election.observe(what as never, key as never).next(), UsageError);
   }
+  await assert.rejects(election.observe(client, "k").next(), TypeError);
 });
 
 test("createEtcdCandidate: bad options are UsageErrors (FF48)", () => {
