@@ -11,6 +11,7 @@ export type File = Pick<KeyNode, "key" | "value" | "modifiedIndex">;
 export interface ObjectKind<T> {
   /** The folder of their files, with a final "/". */
   readonly folder: string;
+  /** Reads the text of a file. */
   readonly decode: (text: string, origin: TextOrigin) => T;
   /** Makes an object of which only the name is known. */
   readonly placeholder: (metadata: ObjectMeta) => T;

@@ -12,6 +12,7 @@ export class DirectoryWatch {
   #changed = false;
   readonly #notifier = new Notifier();
 
+  /** Does not watch yet. */
   constructor(path: string) {
     this.#path = path;
   }

@@ -12,6 +12,7 @@ export class ConfigError extends SdkError {
   static {
     brandError(this, "ConfigError");
   }
+  /** Why it cannot be used. */
   readonly code: ConfigErrorCode;
   /** The key in etcd, or the path of the file; "" if not known. */
   readonly key: string;

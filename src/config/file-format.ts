@@ -5,7 +5,9 @@ import type { EndpointAddress, Endpoints, Service } from "./types.js";
 
 /** What a file holds. */
 export interface FileContent {
+  /** The services, in the order of the file. */
   readonly services: readonly Service[];
+  /** The endpoints of each service. */
   readonly endpoints: readonly Endpoints[];
 }
 

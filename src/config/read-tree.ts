@@ -1,4 +1,5 @@
 import { EtcdError, isKeyNotFound, type KeyNode, type KeysAPI } from "../core/index.js";
+import { filesOf } from "../util/files-of.js";
 
 /** A directory as it was read. */
 export interface Tree {
@@ -19,8 +20,4 @@ export async function readTree(keys: KeysAPI, key: string, signal: AbortSignal |
     if (!isKeyNotFound(error) || !(error instanceof EtcdError)) throw error;
     return { nodes: [], isFile: false, index: error.index };
   }
-}
-
-function filesOf(node: KeyNode): readonly KeyNode[] {
-  return node.dir ? node.nodes.flatMap(filesOf) : [node];
 }

@@ -11,6 +11,7 @@ import { keyOf, type Named } from "./union.js";
 
 /** How to follow the objects of one kind. */
 export interface ReflectorOptions<T> {
+  /** What to follow. */
   readonly source: ListerWatcher<T>;
   /** Called with what is new; it is not waited for. */
   readonly send: (op: Operation, items: readonly T[]) => void;
@@ -41,6 +42,7 @@ export class Reflector<T extends Named> {
   #olderLists = 0;
   #hasListed = false;
 
+  /** Does no I/O: see `run`. */
   constructor(options: ReflectorOptions<T>) {
     this.#options = options;
   }

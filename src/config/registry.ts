@@ -9,12 +9,15 @@ export const endpointsFolder = "endpoints";
 
 /** What to send after one change in etcd; a kind that did not change is absent. */
 export interface RegistryUpdate {
+  /** For the sink of services. */
   readonly services?: ServiceUpdate;
+  /** For the sink of endpoints. */
   readonly endpoints?: EndpointsUpdate;
 }
 
 /** A file that came or changed, or that went. */
 export interface FileChange {
+  /** Whether it is there. */
   readonly type: "set" | "remove";
   /** The file as it is; if it went, as it was last, as far as that is known. */
   readonly node: File;
@@ -31,6 +34,7 @@ export class Registry {
   /** Paths of services that had no endpoints in etcd when they were listed, and have an empty placeholder. */
   readonly #placeholders = new Set<string>();
 
+  /** @param onUndecodable called with each file that cannot be decoded; must not throw */
   constructor(root: string, codec: Codec, onUndecodable: (key: string, error: unknown) => void) {
     this.#root = root;
     this.#services = new DecodedObjects<Service>(

@@ -82,13 +82,17 @@ export interface Endpoints {
 
 /** What sources send: an operation and its objects. `remove` uses only their name and namespace. */
 export interface ServiceUpdate {
+  /** What to do. */
   readonly op: Operation;
+  /** With which objects. */
   readonly services: readonly Service[];
 }
 
 /** See {@link ServiceUpdate}. */
 export interface EndpointsUpdate {
+  /** What to do. */
   readonly op: Operation;
+  /** With which objects. */
   readonly endpoints: readonly Endpoints[];
 }
 

@@ -5,6 +5,7 @@ import type { ObjectMeta, Operation } from "./types.js";
 
 /** What all objects of a union have: a name. */
 export interface Named {
+  /** Its name and namespace. */
   readonly metadata: ObjectMeta;
 }
 

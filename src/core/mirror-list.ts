@@ -1,6 +1,7 @@
 import { EtcdError, isKeyNotFound, ResponseError } from "../util/errors.js";
 import type { KeysAPI } from "./keys.js";
 import type { KeyNode } from "./types.js";
+import { filesOf } from "../util/files-of.js";
 
 /** The files of a subtree at one index. */
 export interface Listing {
@@ -38,8 +39,4 @@ function requireIndex(key: string, index: number): void {
   if (index > 0) return;
   const message = `the list of ${key} came without X-Etcd-Index: a proxy removes it, or this is not etcd`;
   throw new ResponseError("ERR_INVALID_JSON", message, { status: 200, outcome: "notApplied" });
-}
-
-function filesOf(node: KeyNode): readonly KeyNode[] {
-  return node.dir ? node.nodes.flatMap(filesOf) : [node];
 }

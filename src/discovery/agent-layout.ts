@@ -15,6 +15,7 @@ export class AgentLayout {
   /** "" for the root. */
   readonly #prefix: string;
 
+  /** @param prefix the directory of all services, with any number of slashes */
   constructor(prefix: string) {
     this.#prefix = prefix
       .split("/")

@@ -32,6 +32,7 @@ export class DiscoveryError extends SdkError {
   static {
     brandError(this, "DiscoveryError");
   }
+  /** What is wrong. */
   readonly code: DiscoveryErrorCode;
 
   /** For this package. */

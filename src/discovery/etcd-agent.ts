@@ -13,13 +13,14 @@ import { isKeyNotFound, keysOf, Mirror, type KeyNode, type KeysAPI, type KeysCli
 import { safeCallback } from "../util/callback.js";
 import { deferred, noop } from "../util/deferred.js";
 import { anything, optional, requireFields, type Checks } from "../util/fields.js";
+import { filesOf } from "../util/files-of.js";
 import { abortable } from "../util/signals.js";
 import { StalledWarning } from "../util/stalled-warning.js";
 import { isTransient } from "../util/transient.js";
 import { requireFunction, requireKeysClient, requireText, requireTtlMs } from "../util/validate.js";
 import { AgentLayout } from "./agent-layout.js";
 import { KeptKey } from "./kept-key.js";
-import { filesOf, MirrorSource } from "./mirror-source.js";
+import { MirrorSource } from "./mirror-source.js";
 import { conflictWarnings } from "./warning.js";
 
 /** How an agent on etcd works. */

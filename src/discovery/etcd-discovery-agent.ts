@@ -12,13 +12,14 @@ import {
 import { isKeyNotFound, Mirror, type KeyNode } from "../core/index.js";
 import { messageOf } from "../util/error-like.js";
 import { anything, requireFields, type Checks } from "../util/fields.js";
+import { filesOf } from "../util/files-of.js";
 import { abortable } from "../util/signals.js";
 import { badArgument } from "../util/validate.js";
 import { EtcdDiscovery, type Discovery } from "./discovery.js";
 import { hostOf } from "./etcd-lookup.js";
 import { newHost, type HostInit } from "./host.js";
 import { hostsKey, isServiceName, requireServiceName } from "./layout.js";
-import { filesOf, MirrorSource } from "./mirror-source.js";
+import { MirrorSource } from "./mirror-source.js";
 import { startRegistration } from "./register.js";
 
 /** How an agent over the layout of the Go library works. */

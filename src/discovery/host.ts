@@ -33,8 +33,11 @@ export interface Host extends HostInit {
   readonly name: string;
   /** The last segment of the host's key; absent in data of libraries before 5.0. */
   readonly uuid?: string;
+  /** Which port speaks which scheme; empty if there is none. */
   readonly ports: Ports;
+  /** Whether it is reachable from anywhere. */
   readonly public: boolean;
+  /** Whether the service is critical. */
   readonly critical: boolean;
   /**
    * A URL of the host.

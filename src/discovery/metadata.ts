@@ -19,14 +19,19 @@ import type { Warn } from "./warning.js";
 
 /** What all steps of a registration need. */
 export interface MetadataContext {
+  /** The keys to read and write with. */
   readonly keys: KeysAPI;
+  /** The name of the service. */
   readonly service: string;
+  /** Longest pause after a failure, in ms. */
   readonly retryMs: number;
+  /** Never throws. */
   readonly warn: Warn;
 }
 
 /** The metadata as a registration wrote it. */
 export interface Announced {
+  /** What was written. */
   readonly info: ServiceInfo;
   /** etcd's index of that write. */
   readonly index: number;

@@ -54,8 +54,3 @@ export class MirrorSource implements InstanceSource {
     ];
   }
 }
-
-/** The files of a listing. */
-export function filesOf(node: KeyNode): readonly KeyNode[] {
-  return node.dir ? node.nodes.flatMap(filesOf) : [node];
-}

@@ -11,15 +11,18 @@ export type KeepAliveMode = "refresh" | "set";
  */
 export type KeyConflict = "restored" | "takenOver";
 
+/** How to own a key. */
 export interface OwnedKeyOptions {
   /** In whole seconds. */
   readonly ttl: number;
+  /** How to renew it. */
   readonly mode: KeepAliveMode;
   /**
    * How the key is removed. `compare`: by one conditional delete, which watchers see as `compareAndDelete`. `read`: by a
    * plain delete after a read that finds the key ours; watchers that only know `delete`, such as the Go library, see it.
    */
   readonly removal: "compare" | "read";
+  /** Called when somebody else has written the key. Must not throw. */
   readonly onConflict: (conflict: KeyConflict) => void;
 }
 
@@ -62,6 +65,7 @@ export class OwnedKey {
   #restoredMs = -Infinity;
   #restoring = false;
 
+  /** Does no I/O. */
   constructor(keys: KeysAPI, key: string, options: OwnedKeyOptions) {
     this.#keys = keys;
     this.#key = key;

@@ -172,8 +172,13 @@ async function announce(context: Context, host: StoredHost, parent: AbortSignal)
   );
 }
 
-function resolve(options: RegisterOptions): Resolved {
+/** @throws {UsageError} for a bad option */
+export function requireRegisterOptions(options: RegisterOptions): void {
   requireFields("options", options, registerChecks);
+}
+
+function resolve(options: RegisterOptions): Resolved {
+  requireRegisterOptions(options);
   const { ttlMs = HEARTBEAT_DURATION * 1_000, retryMs = 1_000, initialTimeoutMs = 300_000 } = options;
   const { heartbeatMs = Math.max(ttlMs - 1_000, ttlMs / 3), heartbeat = "refresh", credentials } = options;
   return { ttlMs, beatMs: heartbeatMs, retryMs, initialTimeoutMs, mode: heartbeat, adopts: credentials === "adopt" };

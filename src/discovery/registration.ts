@@ -72,7 +72,9 @@ export interface RegistrationSink {
 
 /** What a {@link LiveRegistration} is made of. */
 export interface RegistrationSpec {
+  /** The last segment of the host's key. */
   readonly uuid: string;
+  /** The host as it will be written. */
   readonly host: Host;
   /** Ends the registration when it aborts. */
   readonly signal: AbortSignal | undefined;

@@ -7,11 +7,17 @@ import type { Ports } from "./url.js";
 export interface ServiceInfo {
   /** "" in data of libraries before 4.1. */
   readonly name: string;
+  /** Whether the service is critical. */
   readonly critical: boolean;
+  /** Where a public service is reached; "" for a private one. */
   readonly hostname: string;
+  /** "" if there are no credentials. */
   readonly user: string;
+  /** "" if there are no credentials. */
   readonly password: string;
+  /** Which port speaks which scheme; empty for a private service. */
   readonly ports: Ports;
+  /** Whether its hosts are reachable from anywhere. */
   readonly public: boolean;
   /** Fields that are not known here; they are kept. */
   readonly rest: readonly (readonly [string, unknown])[];

@@ -14,6 +14,7 @@ export interface Subscriber {
 export interface ChangeSource {
   /** Whether the first list has been handed out: a subscriber that joins later must read a list of its own. */
   readonly listed: boolean;
+  /** Adds a subscriber; the first one starts the source. */
   join(subscriber: Subscriber): void;
   /** When the last one leaves, resolves once nothing is left running. */
   leave(subscriber: Subscriber): Promise<void>;
@@ -23,6 +24,7 @@ export interface ChangeSource {
 
 /** What a {@link SharedMirror} is made of. */
 export interface SharedMirrorOptions {
+  /** The keys to read and watch with. */
   readonly keys: KeysAPI;
   /** The directory; need not exist. */
   readonly dir: string;

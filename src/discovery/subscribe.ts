@@ -43,9 +43,11 @@ export interface Subscription<T> extends AsyncIterable<T>, AsyncDisposable {
   readonly closed: Promise<unknown>;
 }
 
-/** What a subscription hands out for a change; `item` is absent for nothing, `replaces` drops what is unread of the same key. */
+/** What a subscription delivers for a change. */
 export interface Picked<T> {
+  /** What to deliver; absent for nothing. */
   readonly item?: T;
+  /** Whether to drop what is unread of the same key. @default false */
   readonly replaces?: boolean;
 }
 

@@ -6,7 +6,7 @@ import { pickDown, pickNew, type Discovery, type DiscoveryOptions } from "./disc
 import { encodeHost, newHost, type Host, type HostInit, type StoredHost } from "./host.js";
 import { hostKey, requireServiceName } from "./layout.js";
 import { lookUp, type GetOptions, type ServiceResponse } from "./lookup.js";
-import type { RegisterOptions } from "./register.js";
+import { requireRegisterOptions, type RegisterOptions } from "./register.js";
 import { LiveRegistration, type Credentials, type Registration, type RegistrationSink } from "./registration.js";
 import type { ChangeSource, Subscriber } from "./shared-mirror.js";
 import { emptyInfo, infoOf, type ServiceInfo } from "./service-info.js";
@@ -44,6 +44,7 @@ class FakeDiscovery implements Discovery {
 
   register(name: string, init: HostInit, options: RegisterOptions = {}): Registration {
     requireServiceName(name, true);
+    requireRegisterOptions(options);
     const host = newHost(name, init, this.#options.hostname ?? "localhost");
     const run = (sink: RegistrationSink, signal: AbortSignal): Promise<never> =>
       this.#service(name).hold(host, sink, signal);
@@ -97,6 +98,7 @@ class FakeDiscovery implements Discovery {
   }
 }
 
+/** A host that is registered. */
 interface Held {
   readonly sink: RegistrationSink;
   readonly node: KeyNode;

@@ -12,9 +12,13 @@ export interface UrlOptions {
 
 /** What a URL is built from. */
 export interface UrlParts {
+  /** A name or an IP address, without brackets. */
   readonly hostname: string;
+  /** Which port speaks which scheme. */
   readonly ports: Ports;
+  /** Absent or "": no credentials. */
   readonly user?: string | undefined;
+  /** Absent: an empty one. */
   readonly password?: string | undefined;
 }
 
