@@ -11,6 +11,7 @@ import {
   requireFunction,
   requireMs,
   requireOptions,
+  requireRetryForMs,
   requireText,
 } from "../util/validate.js";
 
@@ -41,6 +42,13 @@ export interface ClientOptions {
   readonly checkRedirect?: ((via: number, location: URL) => void) | undefined;
   /** Calls at once; others wait their turn. Long polls are not counted. @default 256 */
   readonly maxInFlight?: number | undefined;
+  /**
+   * How long calls that no endpoint answers are tried again, with growing pauses, in ms: long enough, they outlast an election
+   * of the cluster leader. For calls that may be sent again: reads; writes without a condition, as long as no earlier sending
+   * may still be applied later; other writes if certainly nothing of them was sent. No attempt begins after that time.
+   * `Infinity`: until it works, or the signal aborts. @default 0, never
+   */
+  readonly retryForMs?: number | undefined;
   /** What TLS connections need. Absent: Node's defaults. */
   readonly tls?: TlsOptions | undefined;
   /**
@@ -70,6 +78,7 @@ export interface ResolvedOptions {
   readonly maxRedirects: number;
   readonly checkRedirect: ((via: number, location: URL) => void) | undefined;
   readonly maxInFlight: number;
+  readonly retryForMs: number;
   readonly tls: TlsOptions;
   readonly agent: OwnAgents;
   readonly protocol: Protocol | undefined;
@@ -101,6 +110,7 @@ export function resolveClientOptions(options: ClientOptions): ResolvedOptions {
     maxRedirects = defaultMaxRedirects,
     checkRedirect,
     maxInFlight = defaultMaxInFlight,
+    retryForMs = 0,
     tls = {},
     agent = {},
     protocol,
@@ -118,6 +128,7 @@ export function resolveClientOptions(options: ClientOptions): ResolvedOptions {
   requireCount("options.maxRedirects", maxRedirects, 0);
   requireFunction("options.checkRedirect", checkRedirect);
   requireCount("options.maxInFlight", maxInFlight, 1);
+  requireRetryForMs("options.retryForMs", retryForMs);
   requireFunction("options.protocol", protocol);
   requireFunction("options.transport", transport);
   return {
@@ -135,6 +146,7 @@ export function resolveClientOptions(options: ClientOptions): ResolvedOptions {
     maxRedirects,
     checkRedirect,
     maxInFlight,
+    retryForMs,
     tls: checkedTls(tls),
     agent: checkedAgents(agent),
     protocol,
@@ -172,6 +184,7 @@ const clientOptionNames: ReadonlySet<string> = new Set<keyof ClientOptions>([
   "maxRedirects",
   "checkRedirect",
   "maxInFlight",
+  "retryForMs",
   "tls",
   "agent",
   "protocol",

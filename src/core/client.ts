@@ -6,6 +6,7 @@ import type { Endpoint } from "./cluster/endpoint.js";
 import type { EndpointSet } from "./cluster/endpoint-set.js";
 import { tryEndpoints } from "./cluster/failover.js";
 import { EndpointSelectionMode, shuffled } from "./cluster/selection.js";
+import { retryFor } from "./cluster/retry-for.js";
 import { isShared, SharedPolls } from "./cluster/shared-polls.js";
 import { syncedEndpoints } from "./cluster/sync.js";
 import { UsageError } from "../util/errors.js";
@@ -15,6 +16,8 @@ import { withOwnSignal } from "../http/own-signal.js";
 import { withRedirects } from "../http/redirects.js";
 import { withTrace } from "../http/trace.js";
 import type { Versions } from "./types.js";
+import { healthOf, type EndpointHealth, type HealthOptions } from "./health.js";
+import { untilReady, type ReadyOptions } from "./ready.js";
 import { Limiter } from "../util/limiter.js";
 import { log } from "../util/log.js";
 import { SharedLinks } from "../util/shared-links.js";
@@ -96,18 +99,12 @@ export class Client implements Sender, AsyncDisposable {
     requireSignal("signal", signal);
     signal?.throwIfAborted();
     this.#requireOpen();
-    const endpoints = this.#endpoints;
     // other protocols have the key in the body
-    if (this.#options.protocol === undefined) endpoints.requireRequestLine(spec);
+    if (this.#options.protocol === undefined) this.#endpoints.requireRequestLine(spec);
     const link = this.#links.take(signal);
     try {
-      if (isShared(spec)) {
-        const tryAll = (of: EndpointSet, sent: RequestSpec): Promise<RawResponse> =>
-          this.#tryAll(of, sent, link.signal);
-        return await this.#polls.join(spec, () => this.#endpoints, link.signal, tryAll);
-      }
-      if (spec.longPoll === true) return await this.#tryAll(endpoints, spec, link.signal);
-      return await this.#limiter.run(() => this.#tryAll(endpoints, spec, link.signal), link.signal);
+      const { retryForMs = this.#options.retryForMs } = spec;
+      return await retryFor(retryForMs, spec, link.signal, () => this.#sendOnce(spec, link.signal));
     } finally {
       link.release();
     }
@@ -191,6 +188,30 @@ export class Client implements Sender, AsyncDisposable {
     return decodeVersion(await this.send(versionSpec, signal));
   }
 
+  /**
+   * Waits until a quorum read works: a majority of the members is there, and has elected a leader. Failures that may pass are
+   * tried again, with pauses.
+   *
+   * @throws {EtcdError} `isUnauthorized`: the client may not read `options.key`
+   * @throws {UsageError} for bad options, and for a closed client
+   * Rejects with `signal.reason` when aborted.
+   * @example
+   * await client.ready({ signal: AbortSignal.timeout(30_000) });
+   */
+  async ready(options: ReadyOptions = {}): Promise<void> {
+    await untilReady(this, options);
+  }
+
+  /**
+   * Asks every endpoint for its health, all at once. One that does not answer is one that is not healthy.
+   *
+   * @throws {UsageError} for bad options, and for a closed client
+   * Rejects with `signal.reason` when aborted.
+   */
+  health(options: HealthOptions = {}): Promise<readonly EndpointHealth[]> {
+    return healthOf(this, this.endpoints, options);
+  }
+
   /** Ends the calls in flight, which reject with a `UsageError` `ERR_CLOSED`, and lets go of all sockets. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -209,6 +230,21 @@ export class Client implements Sender, AsyncDisposable {
 
   #requireOpen(): void {
     if (this.#closing !== undefined) throw closedError();
+  }
+
+  #sendOnce(spec: RequestSpec, signal: AbortSignal): Promise<RawResponse> {
+    if (spec.endpoint !== undefined) return this.#sendTo(this.#endpoints.find(spec.endpoint), spec, signal);
+    if (isShared(spec)) {
+      const tryAll = (endpoints: EndpointSet, sent: RequestSpec): Promise<RawResponse> =>
+        this.#tryAll(endpoints, sent, signal);
+      return this.#polls.join(spec, () => this.#endpoints, signal, tryAll);
+    }
+    if (spec.longPoll === true) return this.#tryAll(this.#endpoints, spec, signal);
+    return this.#limiter.run(() => this.#tryAll(this.#endpoints, spec, signal), signal);
+  }
+
+  #sendTo(endpoint: Endpoint, spec: RequestSpec, signal: AbortSignal): Promise<RawResponse> {
+    return this.#limiter.run(() => tryEndpoints([endpoint], spec, this.#attempt, signal), signal);
   }
 
   #tryAll(endpoints: EndpointSet, spec: RequestSpec, signal: AbortSignal): Promise<RawResponse> {

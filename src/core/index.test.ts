@@ -22,6 +22,7 @@ const runtimeNames = [
   "ResponseError",
   "SdkError",
   "SrvDiscoverer",
+  "StatsAPI",
   "TypedKeys",
   "TypedMirror",
   "TypedWatcher",
@@ -90,6 +91,15 @@ export interface TypeNames {
     types.TypedWrite<1>,
   ];
   readonly typedMirror: [types.TypedMirrorChange<1>, types.TypedMirrorUpdate<1>];
+  readonly status: [types.EndpointHealth, types.HealthOptions, types.ReadyOptions];
+  readonly stats: [
+    types.StatsOptions,
+    types.SelfStats,
+    types.LeaderStats,
+    types.FollowerStats,
+    types.StoreStats,
+    types.OperationCounts,
+  ];
   readonly mirror: [types.MirrorChange, types.MirrorOptions, types.MirrorUpdate];
   readonly others: [
     types.Member,

@@ -78,6 +78,10 @@ export type {
   Place,
   Refused,
 } from "./keys-store.js";
+export type { EndpointHealth, HealthOptions } from "./health.js";
+export type { ReadyOptions } from "./ready.js";
+export { StatsAPI, type StatsOptions } from "./stats.js";
+export type { FollowerStats, LeaderStats, OperationCounts, SelfStats, StoreStats } from "./types-stats.js";
 export { Mirror, type MirrorChange, type MirrorOptions, type MirrorUpdate } from "./mirror.js";
 export { MembersAPI } from "./members.js";
 export {

@@ -1,5 +1,13 @@
 import { optional, type Checks } from "../util/fields.js";
-import { badArgument, requireBoolean, requireIndex, requireSignal, requireText, requireTtl } from "../util/validate.js";
+import {
+  badArgument,
+  requireBoolean,
+  requireIndex,
+  requireRetryForMs,
+  requireSignal,
+  requireText,
+  requireTtl,
+} from "../util/validate.js";
 
 export interface KeysOptions {
   /**
@@ -20,6 +28,8 @@ export interface GetOptions {
   readonly sort?: boolean | undefined;
   /** Reads from the majority: never stale, but costs a round of the cluster and needs a leader. @default the client's `quorumReads` */
   readonly quorum?: boolean | undefined;
+  /** How long the call is tried again while no endpoint answers, in ms. @default the client's `retryForMs` */
+  readonly retryForMs?: number | undefined;
   /** Ends the call. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -45,21 +55,26 @@ export interface SetOptions {
    * without a condition. @default false: such a write rejects with the outcome "unknown"
    */
   readonly resend?: boolean | undefined;
+  /** How long the call is tried again while no endpoint answers, in ms. @default the client's `retryForMs` */
+  readonly retryForMs?: number | undefined;
   /** Ends the call. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /** See {@link SetOptions}. */
-export type CreateOptions = Pick<SetOptions, "ttl" | "dir" | "signal">;
+export type CreateOptions = Pick<SetOptions, "ttl" | "dir" | "retryForMs" | "signal">;
 
 /** See {@link SetOptions}. */
-export type UpdateOptions = Pick<SetOptions, "prevValue" | "prevIndex" | "ttl" | "dir" | "resend" | "signal">;
+export type UpdateOptions = Pick<
+  SetOptions,
+  "prevValue" | "prevIndex" | "ttl" | "dir" | "resend" | "retryForMs" | "signal"
+>;
 
 /** See {@link SetOptions}. `dir` renews the TTL of a directory; servers 3.5 cannot do that, they answer 500, also to `update`. */
-export type RefreshOptions = Pick<SetOptions, "prevValue" | "prevIndex" | "dir" | "resend" | "signal">;
+export type RefreshOptions = Pick<SetOptions, "prevValue" | "prevIndex" | "dir" | "resend" | "retryForMs" | "signal">;
 
 /** See {@link SetOptions}. `dir` makes a directory in place of a file. */
-export type CreateInOrderOptions = Pick<SetOptions, "ttl" | "dir" | "signal">;
+export type CreateInOrderOptions = Pick<SetOptions, "ttl" | "dir" | "retryForMs" | "signal">;
 
 export interface DeleteOptions {
   /** Deletes only if the key has this value; files only. "" cannot be compared: use `prevIndex`. */
@@ -70,6 +85,8 @@ export interface DeleteOptions {
   readonly recursive?: boolean | undefined;
   /** Deletes an empty directory. @default false */
   readonly dir?: boolean | undefined;
+  /** How long the call is tried again while no endpoint answers, in ms. @default the client's `retryForMs` */
+  readonly retryForMs?: number | undefined;
   /** Ends the call. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -92,6 +109,7 @@ export const getChecks: Checks<GetOptions> = {
   recursive: requireBoolean,
   sort: requireBoolean,
   quorum: requireBoolean,
+  retryForMs: optional(requireRetryForMs),
   signal: requireSignal,
 };
 
@@ -101,6 +119,7 @@ const writeChecks = {
   ttl: optional(requireTtl),
   dir: requireBoolean,
   resend: requireBoolean,
+  retryForMs: optional(requireRetryForMs),
   signal: requireSignal,
 };
 
@@ -114,6 +133,7 @@ export const setChecks: Checks<SetOptions> = {
 export const createChecks: Checks<CreateOptions> = {
   ttl: writeChecks.ttl,
   dir: requireBoolean,
+  retryForMs: optional(requireRetryForMs),
   signal: requireSignal,
 };
 
@@ -124,6 +144,7 @@ export const refreshChecks: Checks<RefreshOptions> = {
   prevIndex: writeChecks.prevIndex,
   dir: requireBoolean,
   resend: requireBoolean,
+  retryForMs: optional(requireRetryForMs),
   signal: requireSignal,
 };
 
@@ -134,6 +155,7 @@ export const deleteChecks: Checks<DeleteOptions> = {
   prevIndex: writeChecks.prevIndex,
   recursive: requireBoolean,
   dir: requireBoolean,
+  retryForMs: optional(requireRetryForMs),
   signal: requireSignal,
 };
 

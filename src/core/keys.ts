@@ -1,5 +1,5 @@
 import type { Codec } from "./codec.js";
-import type { RequestLimits, RequestSpec, Sender } from "../http/exchange.js";
+import type { RawResponse, RequestLimits, RequestSpec, Sender } from "../http/exchange.js";
 import { requireFields } from "../util/fields.js";
 import { requireSender, requireTtl } from "../util/validate.js";
 import {
@@ -90,8 +90,8 @@ export class KeysAPI {
    */
   async get(key: string, options: GetOptions = {}): Promise<KeysResponse> {
     requireFields("options", options, getChecks);
-    const { recursive, sort, quorum = this.#sender.quorumReads, signal } = options;
-    return this.#call(getSpec(this.#at(key), { recursive, sort, quorum }), signal);
+    const { recursive, sort, quorum = this.#sender.quorumReads } = options;
+    return this.#call(getSpec(this.#at(key), { recursive, sort, quorum }), options);
   }
 
   /**
@@ -109,7 +109,7 @@ export class KeysAPI {
     requireFields("options", options, setChecks);
     if (options.noValueOnSuccess !== true) return this.#write(key, value, options);
     const spec = this.#writeSpec(key, value, options);
-    const raw = await this.#sender.send(spec, options.signal);
+    const raw = await this.#send(spec, options);
     return this.#decode(() => decodeKeysSummary(raw, spec));
   }
 
@@ -162,7 +162,7 @@ export class KeysAPI {
   async createInOrder(dir: string, value: string, options: CreateInOrderOptions = {}): Promise<KeysResponse> {
     requireFields("options", options, createInOrderChecks);
     requireWrite(value, { dir: options.dir, prevExist: false });
-    return this.#call(createInOrderSpec(this.#at(dir), value, options), options.signal);
+    return this.#call(createInOrderSpec(this.#at(dir), value, options), options);
   }
 
   /**
@@ -176,7 +176,7 @@ export class KeysAPI {
   async delete(key: string, options: DeleteOptions = {}): Promise<KeysResponse> {
     requireFields("options", options, deleteChecks);
     requireConditions(options);
-    return this.#call(deleteSpec(this.#at(key), options), options.signal);
+    return this.#call(deleteSpec(this.#at(key), options), options);
   }
 
   /**
@@ -245,7 +245,7 @@ export class KeysAPI {
   }
 
   #write(key: string, value: string, options: SetOptions): Promise<KeysResponse> {
-    return this.#call(this.#writeSpec(key, value, options), options.signal);
+    return this.#call(this.#writeSpec(key, value, options), options);
   }
 
   #writeSpec(key: string, value: string, options: SetOptions): RequestSpec {
@@ -254,9 +254,13 @@ export class KeysAPI {
     return setSpec(at, value, options);
   }
 
-  async #call(spec: RequestSpec, signal: AbortSignal | undefined): Promise<KeysResponse> {
-    const raw = await this.#sender.send(spec, signal);
+  async #call(spec: RequestSpec, options: CallOptions): Promise<KeysResponse> {
+    const raw = await this.#send(spec, options);
     return this.#decode(() => inNamespace(decodeKeys(raw, spec), this.#namespace));
+  }
+
+  #send(spec: RequestSpec, { retryForMs, signal }: CallOptions): Promise<RawResponse> {
+    return this.#sender.send(retryForMs === undefined ? spec : { ...spec, retryForMs }, signal);
   }
 
   #decode<T>(decode: () => T): T {
@@ -272,6 +276,9 @@ export class KeysAPI {
     return { prefix: this.#prefix, key, namespace: this.#namespace };
   }
 }
+
+/** What all calls take. */
+type CallOptions = Pick<GetOptions, "retryForMs" | "signal">;
 
 /** What the layers accept: a KeysAPI, or a client from which to make one. */
 export type KeysClient = KeysAPI | Sender;

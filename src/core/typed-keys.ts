@@ -1,5 +1,5 @@
 import { optional, requireFields, type Checks } from "../util/fields.js";
-import { requireBoolean, requireIndex, requireSignal, requireTtl } from "../util/validate.js";
+import { requireBoolean, requireIndex, requireRetryForMs, requireSignal, requireTtl } from "../util/validate.js";
 import { encoded, requireCodec, type Codec } from "./codec.js";
 import type { KeysAPI } from "./keys.js";
 import type { GetOptions, SetOptions, WatcherOptions } from "./keys-options.js";
@@ -10,13 +10,13 @@ import type { KeysResponse } from "./types.js";
 import { TypedWatcher } from "./typed-watcher.js";
 
 /** See {@link SetOptions}. Values are compared by `prevIndex` only: two texts may stand for one value. */
-export type TypedSetOptions = Pick<SetOptions, "prevIndex" | "prevExist" | "ttl" | "resend" | "signal">;
+export type TypedSetOptions = Pick<SetOptions, "prevIndex" | "prevExist" | "ttl" | "resend" | "retryForMs" | "signal">;
 
 /** See {@link SetOptions}. */
-export type TypedCreateOptions = Pick<SetOptions, "ttl" | "signal">;
+export type TypedCreateOptions = Pick<SetOptions, "ttl" | "retryForMs" | "signal">;
 
 /** See {@link SetOptions}. */
-export type TypedUpdateOptions = Pick<SetOptions, "prevIndex" | "ttl" | "resend" | "signal">;
+export type TypedUpdateOptions = Pick<SetOptions, "prevIndex" | "ttl" | "resend" | "retryForMs" | "signal">;
 
 /**
  * etcd's keys with values of a type: a codec turns values into the texts that etcd stores, and back. Made by
@@ -92,7 +92,11 @@ export class TypedKeys<T> {
   }
 }
 
-const createChecks: Checks<TypedCreateOptions> = { ttl: optional(requireTtl), signal: requireSignal };
+const createChecks: Checks<TypedCreateOptions> = {
+  ttl: optional(requireTtl),
+  retryForMs: optional(requireRetryForMs),
+  signal: requireSignal,
+};
 
 const updateChecks: Checks<TypedUpdateOptions> = {
   ...createChecks,

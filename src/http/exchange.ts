@@ -25,6 +25,12 @@ export interface RequestSpec {
    * so undo a newer write: after a header timeout, and after a status of 500 or above other than 502 and 503. @default false
    */
   readonly resend?: boolean | undefined;
+  /** How long it is tried again while no endpoint answers, in ms; see `ClientOptions.retryForMs`. Absent: as long as the client says. */
+  readonly retryForMs?: number | undefined;
+  /** One of the client's endpoints, as a URL: it is sent to this one only, and moves no pin. Absent: to one after the other. */
+  readonly endpoint?: string | undefined;
+  /** A status of 500 or above is a response like any other, not a failure of the endpoint. @default false */
+  readonly anyStatus?: boolean | undefined;
   /** It holds a `prevValue`. etcd's refusal quotes both that and the stored value, so errors withhold it. */
   readonly comparesValue?: boolean | undefined;
   /** The answer comes when something happens: no header limit, and a poll that ends early is not a failure (see {@link RawResponse.truncated}). */

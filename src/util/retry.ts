@@ -12,6 +12,8 @@ export interface RetryOptions {
   readonly isTransient?: ((error: unknown) => boolean) | undefined;
   /** Told of each failure that is tried again, before the pause. Must not throw: see `safeCallback`. */
   readonly onFailure?: ((error: unknown, pauseMs: number) => void) | undefined;
+  /** When the last attempt may begin, by `performance.now()`. A failure whose pause would end later is rejected with. @default Infinity */
+  readonly untilMs?: number | undefined;
   /** Told of each failure and of the end. Call its `start` before the first contact, unless that is a long poll. */
   readonly stalled?: StalledWarning | undefined;
 }
@@ -20,11 +22,18 @@ export interface RetryOptions {
  * Calls `attempt` until it succeeds, with a growing pause after each transient failure, which is at least as long as the
  * server's `Retry-After`.
  *
- * @throws what `attempt` threw last, if that is not transient
+ * @throws what `attempt` threw last, if that is not transient, or time is up
  * Rejects with `signal.reason` when aborted; without an attempt if it had aborted before.
  */
 export async function retry<T>(attempt: () => T | Promise<T>, options: RetryOptions): Promise<T> {
-  const { signal, backoff, isTransient: isWorthRetrying = isTransient, onFailure, stalled } = options;
+  const {
+    signal,
+    backoff,
+    isTransient: isWorthRetrying = isTransient,
+    untilMs = Infinity,
+    onFailure,
+    stalled,
+  } = options;
   try {
     for (;;) {
       throwIfAborted(signal);
@@ -36,6 +45,7 @@ export async function retry<T>(attempt: () => T | Promise<T>, options: RetryOpti
         throwIfAborted(signal);
         if (!isWorthRetrying(error)) throw error;
         const pauseMs = Math.max(backoff.next(), jittered(retryAfterOf(error)));
+        if (performance.now() + pauseMs > untilMs) throw error;
         stalled?.failed(error);
         onFailure?.(error, pauseMs);
         await sleep(pauseMs, signal);

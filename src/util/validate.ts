@@ -100,6 +100,11 @@ export function requireMs(what: string, value: unknown): asserts value is number
   }
 }
 
+/** A time budget, in ms; 0 for none, `Infinity` for no limit. */
+export function requireRetryForMs(what: string, value: unknown): asserts value is number {
+  if (value !== 0) requireMs(what, value);
+}
+
 /** A whole number of at least `min`; `Infinity` for no limit. */
 export function requireCount(what: string, value: unknown, min: number): asserts value is number {
   if (value === Infinity) return;

@@ -49,7 +49,7 @@ export function attemptsThrough(exchange: Exchange, options: AttemptOptions): At
     if (identity !== undefined && (identity.isForeign(raw) || (identity.isDoubtful && isWorthChecking(raw, spec)))) {
       await requireOurs(identity, endpoint, spec, raw, signal);
     }
-    if (raw.status >= 500) throw serverError(raw, spec, endpoint.label);
+    if (raw.status >= 500 && spec.anyStatus !== true) throw serverError(raw, spec, endpoint.label);
     return raw;
   };
 }
@@ -61,7 +61,7 @@ function sentSpec(
   spec: RequestSpec,
   headers: RequestSpec["headers"],
   limits: RequestLimits,
-): AllFields<Omit<RequestSpec, "shared" | "comparesValue" | "resend">> {
+): AllFields<Omit<RequestSpec, "shared" | "comparesValue" | "resend" | "retryForMs" | "endpoint" | "anyStatus">> {
   const { method, path, query, body, bytes, maskedBody, call, readOnly, oneShot, longPoll, onHeaders, onPart, note } =
     spec;
   // prettier-ignore

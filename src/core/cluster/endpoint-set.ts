@@ -1,4 +1,5 @@
-import { requireRequestLine, type Endpoint } from "./endpoint.js";
+import { badArgument } from "../../util/validate.js";
+import { parseEndpoint, requireRequestLine, type Endpoint } from "./endpoint.js";
 import type { RequestSpec } from "../../http/exchange.js";
 
 /** An immutable list of endpoints with its pin, the one that is tried first. Every change makes a new set. */
@@ -29,6 +30,14 @@ export class EndpointSet {
   order(): readonly Endpoint[] {
     this.#order ??= [...this.#fromPin(), ...this.#configured.filter((endpoint) => !this.has(endpoint))];
     return this.#order;
+  }
+
+  /** The endpoint with that URL. @throws {UsageError} there is none, in the list or among those that were configured */
+  find(url: string): Endpoint {
+    const { href } = parseEndpoint(url);
+    const found = this.order().find((endpoint) => endpoint.href === href);
+    if (found === undefined) badArgument(`endpoint ${JSON.stringify(href)} is none of this client's endpoints`);
+    return found;
   }
 
   /**

@@ -51,7 +51,7 @@ export async function tryEndpoints(
  * A one-shot write goes on only if it certainly was not applied. Another write goes on unless its first sending may still be
  * applied later, and so undo a newer write: with `resend` it goes on even then. Reads always go on.
  */
-function mayGoOn(spec: RequestSpec, error: EndpointError): boolean {
+export function mayGoOn(spec: RequestSpec, error: EndpointError): boolean {
   if (changesNothing(spec)) return true;
   if (spec.oneShot !== true) return spec.resend === true || !mayComeLater(error);
   return error instanceof StrangerError ? error.proven || error.outcome === "notApplied" : nothingSent(error);

@@ -1,0 +1,74 @@
+import type { RawResponse, RequestSpec, Sender } from "../http/exchange.js";
+import { requireFields, type Checks } from "../util/fields.js";
+import { badArgument, requireSender, requireSignal } from "../util/validate.js";
+import type { LeaderStats, SelfStats, StoreStats } from "./types-stats.js";
+import {
+  decodeLeaderStats,
+  decodeSelfStats,
+  decodeStoreStats,
+  leaderStatsSpec,
+  selfStatsSpec,
+  storeStatsSpec,
+} from "./wire/stats.js";
+
+/** Which member is asked, and for how long. */
+export interface StatsOptions {
+  /** One of the client's endpoints: only this one is asked. Absent: any, as for other calls. */
+  readonly endpoint?: string | URL | undefined;
+  /** Ends the call. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * The statistics of single members. Every method rejects like this:
+ *
+ * @throws {ClusterError} the endpoint did not answer
+ * @throws {ResponseError} the response is not etcd's
+ * @throws {UsageError} for bad arguments, for an endpoint that is none of the client's, and for a closed client
+ * Rejects with `signal.reason` when aborted.
+ *
+ * @example
+ * const stats = new StatsAPI(client);
+ * for (const endpoint of client.endpoints) {
+ *   const { name, state } = await stats.self({ endpoint });
+ *   console.log(endpoint, name, state);
+ * }
+ */
+export class StatsAPI {
+  readonly #sender: Sender;
+
+  /** Does no I/O. @throws {UsageError} for a sender without `send` */
+  constructor(sender: Sender) {
+    requireSender("sender", sender);
+    this.#sender = sender;
+  }
+
+  /** What a member reports about itself: its state, and who leads. */
+  async self(options: StatsOptions = {}): Promise<SelfStats> {
+    return decodeSelfStats(await this.#send(selfStatsSpec, options));
+  }
+
+  /** How the cluster leader sees its followers. @throws {EtcdError} status 403: the member that was asked does not lead */
+  async leader(options: StatsOptions = {}): Promise<LeaderStats> {
+    return decodeLeaderStats(await this.#send(leaderStatsSpec, options));
+  }
+
+  /** What a member's store has done: each member counts what it executed and applied itself. */
+  async store(options: StatsOptions = {}): Promise<StoreStats> {
+    return decodeStoreStats(await this.#send(storeStatsSpec, options));
+  }
+
+  #send(spec: RequestSpec, options: StatsOptions): Promise<RawResponse> {
+    requireFields("options", options, checks);
+    const { endpoint, signal } = options;
+    return this.#sender.send(endpoint === undefined ? spec : { ...spec, endpoint: String(endpoint) }, signal);
+  }
+}
+
+const checks: Checks<StatsOptions> = {
+  endpoint: (what, value) => {
+    if (value !== undefined && typeof value !== "string" && !(value instanceof URL))
+      badArgument(`${what} must be a string or a URL`);
+  },
+  signal: requireSignal,
+};
