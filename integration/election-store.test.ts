@@ -42,6 +42,7 @@ describe("elections on a store that starts over", { concurrency: true }, () => {
       const first = await participate(t, a, key, "a", count);
       await until("the first leads", () => first.isLeader);
       const second = await participate(t, b, key, "b", count);
+      await watchers(member, 2);
       await member.kill();
       change(member);
       await member.start();
@@ -67,8 +68,7 @@ describe("elections on a store that starts over", { concurrency: true }, () => {
       const key = newKey();
       await keys.set(key, "somebody who never comes back");
       const session = await participate(t, candidateFor(t, cluster), key, "a");
-      await until("it waits", async () => (await session.current()) !== undefined);
-      await sleep(200);
+      await watchers(member, 1);
       await member.kill();
       change(member);
       await member.start();
@@ -87,7 +87,8 @@ describe("elections on a store that starts over", { concurrency: true }, () => {
       const [a, b] = [clientFor(t, cluster), clientFor(t, cluster)].map((client) => createLocks({ client }));
       const first = await a?.acquire(key, { ttlMs: config.ttlMs });
       const waiting = b?.acquire(key, { ttlMs: config.ttlMs });
-      await sleep(300);
+      // the holder's, for its own entry, and that of the one who waits
+      await watchers(member, 2);
       await member.kill();
       change(member);
       await member.start();
@@ -171,6 +172,14 @@ class Stranger implements AsyncDisposable {
     await this.#member.kill();
     rmSync(this.#folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });
   }
+}
+
+/** Waits until that many watch at a member: then whoever waits for a lock has seen it taken. */
+async function watchers({ url }: Member, count: number): Promise<void> {
+  await until(`${String(count)} watch`, async () => {
+    const stats = (await (await fetch(`${url}/v2/stats/store`)).json()) as { readonly watchers: number };
+    return stats.watchers >= count;
+  });
 }
 
 /** While it runs: what etcd writes is small, and complete once it is flushed. */

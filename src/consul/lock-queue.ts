@@ -48,6 +48,11 @@ class ConsulQueue implements QueueReader {
     return async (signal) => entriesOf(query, await query.next(signal));
   }
 
+  /** Consul's own lock-delay is for that. */
+  holdOffMs(): number {
+    return 0;
+  }
+
   /** Consul has no directories. */
   tidy(): Promise<void> {
     return Promise.resolve();

@@ -22,6 +22,8 @@ export interface QueueReader {
    * for one wait: each makes a new one.
    */
   follow(onFailure: OnFailure): (signal: AbortSignal) => Promise<readonly QueueEntry[]>;
+  /** How long the lock must not be taken yet, in ms: if the store has started over, its former holder may not know. */
+  holdOffMs(): number;
   /** Removes what is left of a queue without entries. */
   tidy(signal: AbortSignal): Promise<void>;
 }
@@ -77,7 +79,7 @@ export class QueuedSession implements LockSession {
     const isFirst = this.#isFirst(await queue.entries(signal));
     if (isFirst === undefined) throw lost("the entry in the queue was removed");
     // the time of the entry counts from its creation only if that was now
-    if (isFirst) return isNew ? place : { fencingToken: place.fencingToken };
+    if (isFirst && queue.holdOffMs() === 0) return isNew ? place : { fencingToken: place.fencingToken };
     return undefined;
   }
 
@@ -91,7 +93,7 @@ export class QueuedSession implements LockSession {
     const next = this.#options.queue.follow(onFailure);
     // a list without our entry is older than the entry, or the entry is gone, which the next heartbeat will tell
     while (this.#isFirst(await next(signal)) !== true);
-    return 0;
+    return this.#options.queue.holdOffMs();
   }
 
   untilLost(signal: AbortSignal, onFailure: OnFailure): Promise<void> {

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { isKeyNotFound, Mirror, type KeyNode, type KeysAPI, type KeysClient } from "../core/index.js";
+import { EtcdError, isKeyNotFound, Mirror, type KeyNode, type KeysAPI, type KeysClient } from "../core/index.js";
 import { keyPath } from "../election/etcd-entry.js";
 import { lockKeys } from "../election/etcd-keys.js";
 import { EtcdSession } from "../election/etcd-session.js";
@@ -20,12 +20,14 @@ export class EtcdQueueLock implements Lock {
   readonly #leadership: Leadership;
   readonly #dir: string;
   readonly #options: QueueOptions;
+  readonly #history: History;
 
   constructor(client: KeysClient, leadership: Leadership, options: QueueOptions) {
     this.#keys = lockKeys(client, leadership.ttlMs);
     this.#leadership = leadership;
     this.#dir = keyPath(leadership.key);
     this.#options = options;
+    this.#history = new History(leadership.ttlMs);
   }
 
   /** Without I/O: a session exists at etcd only while its entry does. */
@@ -34,7 +36,7 @@ export class EtcdQueueLock implements Lock {
     const id = randomUUID();
     const value = queueValue(id, contactInfo, this.#options.limit);
     const entry = new EtcdSession({ keys: this.#keys, key: `${this.#dir}/${id}`, id, value, ttlMs, lockDelayMs });
-    const queue = new EtcdQueue(this.#keys, this.#dir, ttlMs);
+    const queue = new EtcdQueue({ keys: this.#keys, dir: this.#dir, ttlMs, history: this.#history });
     return Promise.resolve(new QueuedSession({ ...this.#options, entry, queue, key }));
   }
 
@@ -44,25 +46,63 @@ export class EtcdQueueLock implements Lock {
   }
 }
 
+/** Whether the store has started over while somebody waits for a lock: emptied, or restored from a backup. */
+class History {
+  readonly #ttlMs: number;
+  #index = 0;
+  #untilMs = 0;
+
+  constructor(ttlMs: number) {
+    this.#ttlMs = ttlMs;
+  }
+
+  /** How long a holder in the former store may still rely on its lock, in ms. */
+  get holdOffMs(): number {
+    return Math.max(0, this.#untilMs - performance.now());
+  }
+
+  /** Notes the index of a quorum read, which never goes back in one store. */
+  note(index: number): void {
+    if (index < this.#index) this.#untilMs = performance.now() + this.#ttlMs;
+    this.#index = index;
+  }
+}
+
+interface EtcdQueueFields {
+  readonly keys: KeysAPI;
+  readonly dir: string;
+  readonly ttlMs: number;
+  /** Outlasts the sessions. */
+  readonly history: History;
+}
+
 class EtcdQueue implements QueueReader {
   readonly #keys: KeysAPI;
   readonly #dir: string;
   readonly #ttlMs: number;
+  readonly #history: History;
 
-  constructor(keys: KeysAPI, dir: string, ttlMs: number) {
+  constructor({ keys, dir, ttlMs, history }: EtcdQueueFields) {
     this.#keys = keys;
     this.#dir = dir;
     this.#ttlMs = ttlMs;
+    this.#history = history;
   }
 
   async entries(signal: AbortSignal): Promise<readonly QueueEntry[]> {
     try {
-      const { node } = await this.#keys.get(this.#dir, { quorum: true, signal });
+      const { node, index } = await this.#keys.get(this.#dir, { quorum: true, signal });
+      this.#history.note(index);
       return entriesOf(node.nodes);
     } catch (error) {
-      if (isKeyNotFound(error)) return [];
-      throw error;
+      if (!isKeyNotFound(error)) throw error;
+      if (error instanceof EtcdError) this.#history.note(error.index);
+      return [];
     }
+  }
+
+  holdOffMs(): number {
+    return this.#history.holdOffMs;
   }
 
   follow(onError: OnFailure): (signal: AbortSignal) => Promise<readonly QueueEntry[]> {
