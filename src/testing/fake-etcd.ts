@@ -3,7 +3,7 @@ import type { Exchange } from "../http/exchange.js";
 import { cleanPath } from "../server/go-text.js";
 import { UsageError } from "../util/errors.js";
 import { badArgument, requireOptions } from "../util/validate.js";
-import { isManual, realClock, type FakeClock } from "./clock.js";
+import { isManual, realClock, settle, type FakeClock } from "./clock.js";
 import { Cluster } from "./cluster.js";
 import { Connections } from "./connections.js";
 import { isError } from "./event.js";
@@ -280,6 +280,8 @@ class FakeEtcdHandle implements FakeEtcd {
     const member = this.members.find((candidate) => candidate.id === id);
     if (member === undefined) return;
     member.replica.removed = true;
+    // it may be the one that was asked: its response goes out first
+    await settle();
     await member.kill();
   }
 

@@ -5,6 +5,7 @@ import { onAbort, throwIfAborted } from "../util/signals.js";
 import type { FakeClock } from "./clock.js";
 import type { Connections, Handler } from "./connections.js";
 import type { Delivery } from "./delivery.js";
+import { keepAlive } from "./keep-alive.js";
 
 /** A member as the transport reaches it. */
 export interface Reachable {
@@ -30,17 +31,32 @@ export function fakeTransport(members: readonly Reachable[], clock: FakeClock): 
   return Object.assign(exchange, { sharesSignals: true });
 }
 
+/** A request through the transport. While somebody waits for it, it keeps the process alive, as one on a socket does. */
 class FakeRequest implements RequestInFlight {
   sent = false;
   readonly reused = false;
-  readonly resolve: RequestInFlight["resolve"];
-  readonly reject: RequestInFlight["reject"];
   /** Ends what the member does for it. */
   exchange: AbortController | undefined;
+  readonly #resolve: RequestInFlight["resolve"];
+  readonly #reject: RequestInFlight["reject"];
+  #letGo = keepAlive();
+  #settled = false;
 
   constructor(resolve: RequestInFlight["resolve"], reject: RequestInFlight["reject"]) {
-    this.resolve = resolve;
-    this.reject = reject;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  resolve(raw: RawResponse | Promise<RawResponse>): void {
+    this.#settled = true;
+    this.#letGo();
+    this.#resolve(raw);
+  }
+
+  reject(reason: unknown): void {
+    this.#settled = true;
+    this.#letGo();
+    this.#reject(reason);
   }
 
   cancel(): void {
@@ -56,11 +72,12 @@ class FakeRequest implements RequestInFlight {
   }
 
   ref(): void {
-    // nothing here keeps the process alive
+    this.#letGo();
+    if (!this.#settled) this.#letGo = keepAlive();
   }
 
   unref(): void {
-    // as in ref
+    this.#letGo();
   }
 }
 

@@ -1,4 +1,6 @@
 import { onAbort } from "../util/signals.js";
+import { settle } from "./clock.js";
+import { keepAlive } from "./keep-alive.js";
 import type { Replica } from "./replica.js";
 
 interface Waiter {
@@ -20,7 +22,11 @@ export class WatchedBy {
   /** Takes a member into account. */
   follow(replica: Replica): void {
     replica.store.hub.onWait = () => {
-      for (const waiter of Array.from(this.#waiters)) if (this.#isMet(waiter)) waiter.resolve();
+      if (this.#waiters.size === 0) return;
+      // by then the client has the headers of its poll, if it needs no socket for them
+      void settle().then(() => {
+        for (const waiter of Array.from(this.#waiters)) if (this.#isMet(waiter)) waiter.resolve();
+      });
     };
   }
 
@@ -29,7 +35,9 @@ export class WatchedBy {
     if (signal?.aborted === true) return Promise.reject(signal.reason);
     if (this.#isMet({ path, count })) return Promise.resolve();
     return new Promise((resolve, reject) => {
+      const letGo = keepAlive();
       const end = (): void => {
+        letGo();
         this.#waiters.delete(waiter);
         off();
       };

@@ -1,0 +1,9 @@
+// Makes fakes, leaves a poll open and keys that will expire, and forgets to close them: the process is to end all the same.
+import { createFakeEtcd, startFakeEtcd } from "../fake-etcd.js";
+
+const keys = { "/a": { value: "1", ttl: 600 } };
+createFakeEtcd({ keys, members: 3 });
+const etcd = await startFakeEtcd({ keys, members: 3 });
+const [endpoint = ""] = etcd.endpoints;
+const read = await fetch(`${endpoint}/v2/keys/a`);
+console.log(await read.text());
