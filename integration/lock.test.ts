@@ -98,6 +98,19 @@ describe("locks on etcd alone", { concurrency: true }, () => {
     await lock.release();
   });
 
+  test("locks: keys of a namespace lock below it", async (t) => {
+    const client = new Client({ endpoints: cluster.endpoints });
+    t.after(() => client.close());
+    const key = newKey();
+    const locks = createLocks({ client: new KeysAPI(client).namespace("/tenant") });
+    const lock = await locks.acquire(key);
+    assert.equal((await cluster.keys.get(`/tenant${key}`)).node.nodes.length, 1);
+    const waiting = locks.acquire(key);
+    assert.equal(await lock.release(), true);
+    assert.equal(await (await waiting).release(), true);
+    await assert.rejects(cluster.keys.get(`/tenant${key}`), /^EtcdError: 100/);
+  });
+
   test("locks: a closed client ends a lock, and the waiting for one", async () => {
     const client = new Client({ endpoints: cluster.endpoints });
     const locks = createLocks({ client });

@@ -1,4 +1,5 @@
 import { keysOf, Mirror, type KeysClient } from "../core/index.js";
+import { StalledWarning } from "../util/stalled-warning.js";
 import { requireSignal, requireText } from "../util/validate.js";
 import { entryOf, keyPath } from "./etcd-entry.js";
 import { requireKeysClient } from "./etcd-keys.js";
@@ -25,10 +26,21 @@ export async function* observe(
   requireSignal("signal", signal);
   const path = keyPath(key);
   const keys = keysOf(client).wrapped((sender) => ({ ...sender, quorumReads: true }));
-  const mirror = new Mirror(keys, path);
+  const stalled = new StalledWarning({
+    owner: client,
+    what: `observing the leader of "${key}"`,
+    hint: "it goes on until etcd answers, or its signal aborts",
+    isHeard: false,
+  });
+  const mirror = new Mirror(keys, path, {
+    onError: (error) => {
+      stalled.failed(error);
+    },
+  });
   let before: string | undefined;
   for (;;) {
     const { kind } = await mirror.next(signal);
+    stalled.end();
     const node = mirror.nodes.get(path);
     const now = node && entryOf(node);
     // a list is read again now and then, though nothing has changed
