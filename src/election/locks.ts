@@ -1,5 +1,5 @@
 import { anything, optional, requireFields, type Checks } from "../util/fields.js";
-import { requireCount, requireSignal, requireText } from "../util/validate.js";
+import { badArgument, requireSignal, requireText, show } from "../util/validate.js";
 import { acquireLock, tryAcquireLock, type AcquireOptions } from "./lock-acquiring.js";
 import type { LockProvider } from "./lock.js";
 
@@ -137,6 +137,9 @@ const checks: Checks<LockOptions> = {
 };
 const semaphoreChecks: Checks<SemaphoreOptions> = {
   limit: (what, value) => {
-    requireCount(what, value, 1);
+    // Infinity would be no limit, and JSON cannot say it
+    if (!Number.isSafeInteger(value) || Number(value) < 1) {
+      badArgument(`${what} must be a whole number from 1, got ${show(value)}`);
+    }
   },
 };

@@ -281,7 +281,7 @@ export function heldLockSuite(name: string, backend: LocksBackend): void {
       ]) {
         await assert.rejects(call(), UsageError, String(call));
       }
-      for (const limit of [0, -1, 1.5, NaN, wrong("3"), wrong(undefined)]) {
+      for (const limit of [0, -1, 1.5, NaN, Infinity, wrong("3"), wrong(undefined)]) {
         assert.throws(() => user.locks.semaphore("k", { limit }), UsageError);
       }
       assert.throws(() => user.locks.semaphore("k", wrong(undefined)), UsageError);
