@@ -1,4 +1,4 @@
-// Services on etcd: instances register, others find and watch them. Ends by itself.
+// Services on etcd: instances register, and others find and watch them. Ends by itself.
 import assert from "node:assert/strict";
 import { Client } from "etcd2";
 import { agentFromContext, createLocalAgent, resolveAddresses, runWithAgent, type Agent } from "etcd2/agent";
@@ -29,7 +29,7 @@ assert.deepEqual(
   ["web-1"],
 );
 
-// The first batch is what there is; each further one what changed.
+// The first batch is the present set; each further one is what changed.
 let batches = 0;
 for await (const events of web.watch({ signal: AbortSignal.timeout(30_000) })) {
   for (const { op, instance } of events) console.log(`${op} ${instance.id} at ${instance.addr()}`);
@@ -43,13 +43,13 @@ for await (const events of web.watch({ signal: AbortSignal.timeout(30_000) })) {
   if (batches === 3) break;
 }
 
-// For a balancer, only the addresses.
+// For a load balancer: only the addresses.
 for await (const updates of resolveAddresses(web)) {
   assert.deepEqual(updates, [{ op: "add", addr: "10.0.0.2:8080" }]);
   break;
 }
 
-// Code deep inside asks the context for the agent, so that a test, or a program without etcd, gives it another.
+// Code deep inside gets the agent from the context, so that a test, or a program without etcd, can provide another one.
 async function announce(): Promise<string> {
   const agent: Agent = agentFromContext();
   await agent.register({ id: "job", name: "jobs", addr: "127.0.0.1", port: 9000 });

@@ -1,4 +1,4 @@
-// Registers two hosts of a service, follows them, looks them up, and stops them.
+// Registers two hosts of a service, follows them, looks them up, and stops one of them.
 import { Client } from "etcd2";
 import { createDiscovery } from "etcd2/discovery";
 
@@ -20,8 +20,8 @@ const host = { hostname: "api.example.com", public: true, user: "api", password:
 await using a = discovery.register(service, { ...host, privateHostname: "node-a" });
 await a.waitRegistration();
 
-// the last public host to register gives its credentials to all
-const changes = a.credentialChanges()[Symbol.asyncIterator]();
+// the last public host that registers gives its credentials to all
+const changes = a.credentialChanges();
 await using b = discovery.register(service, { ...host, privateHostname: "node-b", password: "second" });
 await changes.next();
 console.log("the password is now", a.credentials().password);

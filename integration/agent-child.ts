@@ -1,4 +1,4 @@
-// A process of its own for agent.test.ts. Arguments: what to do, the endpoint, the prefix, the ttl.
+// A separate process for agent.test.ts. Arguments: what to do, the endpoint, the prefix, the TTL in seconds.
 import { createEtcdAgent } from "../src/discovery/index.js";
 import { Client } from "../src/core/index.js";
 
@@ -11,7 +11,7 @@ if (what === "register") {
   await agent.register({ id: "child", name: "s", addr: "h", port: 1 });
   console.log("registered");
 } else {
-  // nothing is closed but the watcher, by break: the process must end by itself
+  // only the watcher is closed, by break: the process must end by itself
   for await (const events of (await agent.service("s")).watch()) {
     console.log(`first batch of ${String(events.length)}`);
     break;

@@ -200,7 +200,7 @@ test("etcd agent: an entry that is not an instance is left out, with a warning t
     assert.equal(code, "SKIPPED");
     assert.ok(!message.includes("secret") && message.includes(prefix));
   }
-  // an instance whose value is spoilt is gone
+  // an instance with an invalid value is gone
   await cluster.keys.set(`${prefix}/s/x`, "spoilt");
   assert.deepEqual(told(await batch(watcher)), ["delete x h:1"]);
 });
@@ -236,7 +236,7 @@ test("etcd agent: register() that is aborted while etcd is away rejects with the
   await assert.rejects(registering, (error) => error === reason);
   await member.members[0]?.start();
   await ground.agent.register({ id: "y", name: "s", addr: "h", port: 2 });
-  // two beats later a write that was still being tried would have come
+  // two heartbeats later a write that was still tried would have arrived
   const indexes = new Set<number>();
   await until(
     "y has beaten twice",
@@ -328,7 +328,7 @@ function groundOn(
   };
 }
 
-/** A line to etcd that can be cut: what is under way and what comes fails, until it is mended. */
+/** A connection to etcd that can be cut: present and later requests fail until it is restored. */
 class Cut {
   #cut = new AbortController();
 

@@ -1,4 +1,4 @@
-// A process of its own for config-outage.test.ts: makes one of each, closes all, and must then end by itself. Argument: the endpoint.
+// A separate process for config-outage.test.ts: makes one of each source, closes all, and must then end by itself. Argument: the endpoint.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

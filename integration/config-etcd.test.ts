@@ -15,7 +15,7 @@ interface Ground extends Running<ConfigSourceEtcd> {
   readonly write: RegistryWriter;
 }
 
-/** A registry of the test's own, filled, and a source that has listed it. */
+/** A registry of one test with some objects, and a source that has listed it. */
 async function ground(
   t: TestContext,
   fill: (write: RegistryWriter) => Promise<void>,
@@ -309,7 +309,7 @@ test("etcd source: processChange() and processEndpointResponse() take in an even
   assert.deepEqual(services.last, ["default/api:90", "default/web:80"]);
   await source.processEndpointResponse(event("set", "endpoints/default/api", '{"endpoints":["1.1.1.1:1"]}'));
   assert.deepEqual(endpoints.last, ["default/api 1.1.1.1:1", "default/web 10.1.0.1:8080 10.1.0.2:8080"]);
-  // specs are not its business
+  // specs are ignored
   await source.processEndpointResponse(event("delete", "specs/default/api"));
   assert.equal(services.calls.length, 2);
   await source.processChange(event("delete", "endpoints/default/api"));

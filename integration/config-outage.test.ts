@@ -18,7 +18,7 @@ interface Ground {
   readonly clientOf: (url: string) => Client;
 }
 
-/** A member of the test's own, with default/web in its registry. */
+/** A member of one test, with default/web in its registry. */
 async function ground(t: TestContext): Promise<Ground> {
   const cluster = await ownMember();
   t.after(() => cluster.stop());
@@ -54,7 +54,7 @@ test("outage: after history was cleared while the watch was cut, exactly the dif
   await until("a failed watch", () => warnings.length > 0);
   proxy.heal();
   await services.until(["default/api:90"]);
-  // the list is told as one state: the old service and the new one were never there together
+  // the list is one update: the old service and the new one are never there together
   assert.deepEqual(services.calls, [["default/web:80"], ["default/api:90"]]);
   await endpoints.until(["default/api", "default/web 10.1.0.1:8080"]);
   assert.ok(warnings.some(({ error }) => isIndexCleared(error)));

@@ -14,7 +14,7 @@ import {
 import type { KeysAPI, KeysClient, Sender } from "../src/core/index.js";
 import { endpoints, Recorder, service, showEndpoints, showService } from "../src/config/test-kit/config-objects.js";
 
-/** Two configs with a recording handler each. */
+/** Two configs, each with a handler that records its calls. */
 export interface Configs {
   readonly serviceConfig: ServiceConfig;
   readonly endpointsConfig: EndpointsConfig;
@@ -36,7 +36,7 @@ function configs(t: TestContext): Configs {
   return { serviceConfig, endpointsConfig, services, endpoints: endpointsRecorder };
 }
 
-/** A source that is never in sync by reading again, unless the options say so: only events bring it news. */
+/** A source that does not read again periodically, unless the options say so: only events change its state. */
 export function startEtcdSource(
   t: TestContext,
   client: KeysClient,
@@ -58,7 +58,7 @@ export function startEtcdSource(
   return { ...own, source, warnings };
 }
 
-/** The same over list and watch. */
+/** The same with the source API over list and watch. */
 export function startApiSource(t: TestContext, client: KeysClient, root: string): Running<SourceAPI> {
   const own = configs(t);
   const warnings: Warning[] = [];
@@ -83,7 +83,7 @@ export function startApiSource(t: TestContext, client: KeysClient, root: string)
   return { ...own, source, warnings };
 }
 
-/** Writes a registry as the API server does. Objects as {@link service} and {@link endpoints} have them. */
+/** Writes a registry as the API server does. Takes objects in the notation of {@link service} and {@link endpoints}. */
 export class RegistryWriter {
   readonly #keys: KeysAPI;
   readonly #root: string;
@@ -130,7 +130,7 @@ export async function clearHistory(keys: KeysAPI, dir = ""): Promise<void> {
     await Promise.all(Array.from({ length: 100 }, (_, n) => keys.set(`${dir}/elsewhere/${String(n)}`, String(i))));
 }
 
-/** Passes requests on and lets a test look at them: `before` they are sent, `after` they are answered. */
+/** Passes requests on, and lets a test look at them `before` they are sent and `after` the response. */
 export function tapped(
   sender: Sender,
   hooks: {

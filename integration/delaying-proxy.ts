@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import net, { type AddressInfo, type Socket } from "node:net";
 
-/** A TCP proxy on 127.0.0.1 that can hold back PUTs, and delivers them even when the client has hung up meanwhile. */
+/** A TCP proxy on 127.0.0.1 that can delay PUTs, and delivers them even if the client has disconnected meanwhile. */
 export class DelayingProxy implements AsyncDisposable {
   readonly #server: net.Server;
   readonly #sockets = new Set<Socket>();
@@ -40,7 +40,7 @@ export class DelayingProxy implements AsyncDisposable {
     return `http://127.0.0.1:${String((this.#server.address() as AddressInfo).port)}`;
   }
 
-  /** Holds back every PUT from now on; resolves when the first one has come. */
+  /** Delays every PUT from now on. Resolves when the first one has arrived. */
   delayPuts(ms: number): Promise<void> {
     this.#delayMs = ms;
     return new Promise((resolve) => (this.#held = resolve));

@@ -42,7 +42,7 @@ const has = (registration: Registration, user: string) =>
 test("credentials: the last public host imposes its own, a private one does not (discovery 20, 21)", async () => {
   const service = serviceName();
   const all = observed(cluster.client);
-  // the event brings it, not a beat
+  // the event delivers it, not a heartbeat
   await using a = await registered(all, service, publicHost("a"), { ttlMs: 60_000, heartbeatMs: 30_000 });
   const changes = a.credentialChanges()[Symbol.asyncIterator]();
   await using b = await registered(all, service, publicHost("b"));

@@ -9,7 +9,7 @@ import { ownMember } from "./support.js";
 
 const publicHost = { hostname: "h", public: true, user: "u", password: "p" };
 
-/** The first member; the only one, mostly. */
+/** A cluster of one member, and the member. */
 async function single(): Promise<{
   readonly cluster: Awaited<ReturnType<typeof ownMember>>;
   readonly member: Awaited<ReturnType<typeof ownMember>>["members"][number];
@@ -27,7 +27,7 @@ test("outage: after etcd was down for 8 s the host is visible again within 2 s o
   await using registration = discovery.register(serviceName(), publicHost);
   await registration.waitRegistration();
   const states: string[] = [];
-  const told = (async () => {
+  const reading = (async () => {
     for await (const state of registration.stateChanges()) states.push(state);
   })();
   const key = `/services/${registration.host.name}/${registration.uuid}`;
@@ -42,7 +42,7 @@ test("outage: after etcd was down for 8 s the host is visible again within 2 s o
   await until("it is registered", () => registration.state === "registered");
   assert.deepEqual(registration.credentials(), { user: "u", password: "p" });
   await registration.close();
-  await told;
+  await reading;
   assert.deepEqual(states, ["degraded", "registered", "closed"]);
   assert.equal(await nodeOf(keys, key), undefined);
 });

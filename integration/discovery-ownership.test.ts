@@ -41,11 +41,44 @@ function agentOf(options: Partial<EtcdAgentOptions> = {}): {
   const warnings: AgentWarning[] = [];
   const agent = createEtcdAgent({
     client: cluster.client,
-    ttlMs: 3_000,
+    ttlMs: 12_000,
     onWarning: (warning) => warnings.push(warning),
     ...options,
   });
   return { agent, warnings };
+}
+
+/** Registers a host with all defaults, hangs the endpoint it uses, and waits for 9 s. */
+async function withOneEndpointHung(): Promise<{
+  readonly gone: readonly string[];
+  readonly state: string;
+  readonly stallMs: number;
+}> {
+  const [endpoint = ""] = cluster.endpoints;
+  await using a = await TcpProxy.start(endpoint);
+  await using b = await TcpProxy.start(endpoint);
+  await using client = new Client({ endpoints: [a.url, b.url] });
+  const service = serviceName();
+  await using down = observed(cluster.client).discovery.subscribeDown(service);
+  await down.ready;
+  await using host = observed(client).discovery.register(service, { hostname: "h" });
+  await host.waitRegistration();
+  const gone: string[] = [];
+  const reading = (async () => {
+    for await (const uuid of down) gone.push(uuid);
+  })();
+  (client.endpoints[0] === a.url ? a : b).cut("hang");
+  let stallMs = 0;
+  const endMs = performance.now() + 9_000;
+  for (let nowMs = performance.now(); nowMs < endMs;) {
+    await sleep(50);
+    stallMs = Math.max(stallMs, performance.now() - nowMs - 50);
+    nowMs = performance.now();
+  }
+  const result = { gone: [...gone], state: host.state, stallMs };
+  await down.close();
+  await reading;
+  return result;
 }
 
 describe("ownership of a key", { concurrency: true }, () => {
@@ -103,11 +136,11 @@ describe("ownership of a key", { concurrency: true }, () => {
   test("registration: a key that was overwritten by hand is restored once, and then heartbeats wake no watcher (FF40)", async () => {
     const { discovery, warned } = observed(cluster.client);
     const service = serviceName();
-    await using host = discovery.register(service, { hostname: "h" }, { ttlMs: 3_000, heartbeatMs: 500 });
+    await using host = discovery.register(service, { hostname: "h" }, { ttlMs: 12_000, heartbeatMs: 500 });
     await host.waitRegistration();
     const key = `/services/${service}/${host.uuid}`;
     const { node } = await cluster.keys.get(key);
-    await cluster.keys.set(key, '{"name":"edited by hand"}', { ttl: 3 });
+    await cluster.keys.set(key, '{"name":"edited by hand"}', { ttl: 12 });
     await warned("RESTORED");
     const restored = await cluster.keys.get(key, { quorum: true });
     assert.equal(restored.node.value, node.value);
@@ -125,25 +158,13 @@ describe("ownership of a key", { concurrency: true }, () => {
   });
 
   test("registration: with all defaults a host stays up while one of two endpoints hangs (FF27)", async () => {
-    const [endpoint = ""] = cluster.endpoints;
-    await using a = await TcpProxy.start(endpoint);
-    await using b = await TcpProxy.start(endpoint);
-    await using client = new Client({ endpoints: [a.url, b.url] });
-    const watching = observed(cluster.client).discovery;
-    const service = serviceName();
-    await using down = watching.subscribeDown(service);
-    await down.ready;
-    await using host = observed(client).discovery.register(service, { hostname: "h" });
-    await host.waitRegistration();
-    const gone: string[] = [];
-    const reading = (async () => {
-      for await (const uuid of down) gone.push(uuid);
-    })();
-    (client.endpoints[0] === a.url ? a : b).cut("hang");
-    await sleep(9_000);
-    assert.deepEqual([gone, host.state], [[], "registered"]);
-    await down.close();
-    await reading;
+    // a machine that stalls for as long as the heartbeats have left tells nothing: then once more
+    for (let attempts = 1; ; attempts++) {
+      const { gone, state, stallMs } = await withOneEndpointHung();
+      if (stallMs > 500 && attempts < 5) continue;
+      assert.deepEqual([gone, state], [[], "registered"], `the machine stalled for ${String(stallMs)} ms`);
+      return;
+    }
   });
 
   test("etcd agent: a request that was stuck in a frozen member does not bring a deregistered instance back (FF11)", async () => {
@@ -158,7 +179,7 @@ describe("ownership of a key", { concurrency: true }, () => {
     // some begin with the frozen member: the order of endpoints is random
     for (let i = 0; i < 6; i++) {
       const client = new Client({ endpoints: members.endpoints, headerTimeoutMs: 1_000 });
-      held.push({ client, agent: createEtcdAgent({ client, ttlMs: 9_000 }) });
+      held.push({ client, agent: createEtcdAgent({ client, ttlMs: 30_000 }) });
     }
     // three are frozen with a new value under way, three when they register
     const [before, later] = [held.slice(0, 3), held.slice(3)];

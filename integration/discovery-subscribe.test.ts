@@ -10,7 +10,7 @@ import { clusterForTests, ownMember } from "./support.js";
 const cluster = clusterForTests("discovery-subscribe");
 const publicHost = { hostname: "h", public: true, user: "u", password: "p" };
 
-/** A file in a service's directory that is a host of that name. */
+/** Writes a host into a service's directory. */
 async function putHost(service: string, uuid: string, ttl = 60): Promise<void> {
   await cluster.keys.set(
     `/services/${service}/${uuid}`,
@@ -38,7 +38,7 @@ test("subscription: with includeExisting each host is delivered exactly once (di
   const { discovery } = observed(cluster.client);
   await putHost(service, "0");
   const subscriptions = Array.from({ length: 3 }, () => discovery.subscribeNew(service, { includeExisting: true }));
-  // while they read
+  // while the subscriptions read
   await Promise.all(["1", "2", "3"].map((uuid) => putHost(service, uuid)));
   await Promise.all(subscriptions.map(({ ready }) => ready));
   const late = discovery.subscribeNew(service, { includeExisting: true });
@@ -82,7 +82,7 @@ test("subscription: hosts that stop or expire are reported in that order (discov
 });
 
 test("subscription: the removal of a directory, also of one above, reports each host (discovery 40)", async () => {
-  // of its own: it deletes all services
+  // a member of its own, since the test deletes all services
   await using own = await ownMember();
   await using client = new Client({ endpoints: own.endpoints });
   const keys = new KeysAPI(client);

@@ -18,16 +18,16 @@ import {
 } from "../src/core/index.js";
 import { until } from "../src/test-kit/waiting.js";
 
-/** A service's name that no other test has. */
+/** A name of a service that no other test uses. */
 export function serviceName(): string {
   return `test-${randomBytes(6).toString("hex")}`;
 }
 
-/** A discovery, and what it warned of. */
+/** A discovery and its warnings. */
 export interface Observed {
   readonly discovery: Discovery;
   readonly warnings: readonly DiscoveryWarning[];
-  /** Resolves once it has warned of that. */
+  /** Resolves once there is a warning with that code. */
   readonly warned: (code: DiscoveryWarning["code"]) => Promise<DiscoveryWarning>;
 }
 
@@ -41,7 +41,7 @@ export function observed(client: KeysClient): Observed {
   };
 }
 
-/** Passes requests on and keeps their specs. */
+/** Passes requests on, and records their specs. */
 export class Recorder implements Sender {
   readonly specs: RequestSpec[] = [];
   /** Long polls that are open now. */
@@ -64,7 +64,7 @@ export class Recorder implements Sender {
   }
 }
 
-/** The node of a key, by quorum; undefined where there is none. */
+/** The node of a key, read by quorum; undefined if there is none. */
 export async function nodeOf(keys: KeysAPI, key: string): Promise<KeyNode | undefined> {
   try {
     return (await keys.get(key, { quorum: true, recursive: true, sort: true })).node;
@@ -74,7 +74,7 @@ export async function nodeOf(keys: KeysAPI, key: string): Promise<KeyNode | unde
   }
 }
 
-/** The next items; fails when they do not come. Leaves the subscription open. */
+/** The next items of a subscription, which stays open. Fails if they do not come in time. */
 export async function take<T>(subscription: Subscription<T>, count: number, ms = 30_000): Promise<readonly T[]> {
   const items: T[] = [];
   const iterator = subscription[Symbol.asyncIterator]();

@@ -16,7 +16,7 @@ import { until } from "../src/test-kit/waiting.js";
 import { RegistryWriter } from "./config-support.js";
 import { ownMember } from "./support.js";
 
-/** An HTTP server that answers with its name; its address. */
+/** Starts an HTTP server that responds with its name. Resolves to its address. */
 async function backend(t: TestContext, name: string): Promise<string> {
   const server = http.createServer((_request, response) => response.end(name));
   server.listen(0, "127.0.0.1");
@@ -30,14 +30,14 @@ async function backend(t: TestContext, name: string): Promise<string> {
 
 interface Nginx {
   readonly upstreams: string;
-  /** What has it reload. */
+  /** The command that makes it reload. */
   readonly reload: readonly string[];
   readonly start: () => Promise<void>;
-  /** The body of an answer, or its status where that is not 200. */
+  /** The body of a response, or the status if that is not 200. */
   readonly get: () => Promise<string>;
 }
 
-/** An nginx with all its files in a folder of its own, on a socket file, that proxies everything to the upstream default_web. */
+/** An nginx in a folder of its own, listening on a socket file, that passes every request to the upstream default_web. */
 async function nginxIn(t: TestContext, bin: string): Promise<Nginx> {
   const folder = await mkdtemp(join(tmpdir(), "etcd2-nginx-"));
   t.after(() => rm(folder, { recursive: true, force: true }));
@@ -113,7 +113,7 @@ test("nginx example: nginx follows the endpoints in etcd, and goes on while etcd
       "--",
       ...nginx.reload,
     ]);
-  // ten answers in a row: workers of the old configuration are gone
+  // ten responses in a row: the workers of the old configuration are gone
   const answers = (...expected: readonly string[]): Promise<unknown> =>
     until(`answers of ${expected.join(" and ")} only`, async () => {
       const got = new Set<string>();
@@ -146,7 +146,7 @@ test("nginx example: nginx follows the endpoints in etcd, and goes on while etcd
   await write.endpoints(`default/web ${a}`);
   await answers("a");
 
-  // what is no address, and no name, does not get into the file
+  // what is not an address or a name does not get into the file
   await keys.set(
     write.endpointsKey("default/evil"),
     JSON.stringify({
@@ -174,7 +174,7 @@ test("nginx example: nginx follows the endpoints in etcd, and goes on while etcd
   await write.endpoints(`default/web ${b}`);
   await answers("b");
 
-  // killed, it leaves all as it is, and a new one takes over; a whole namespace ends in one event
+  // if it is killed, everything stays, and a new one takes over; a whole namespace is removed by one event
   example.process.kill("SIGKILL");
   await example.ended;
   await write.endpoints(`default/web ${a}`);
@@ -199,7 +199,7 @@ test("nginx example: nginx accepts the file whatever etcd holds, and what is lef
   const write = new RegistryWriter(keys, "/registry/services");
   await write.spec("default/web:80");
   await write.endpoints(`default/web 127.0.0.1:1`);
-  // what nginx refuses, or would take for something else
+  // addresses that nginx refuses, or would read as something else
   const addresses = [
     ["10.0.0.9", 0],
     ["10.0.0.9", 65_535],

@@ -1,6 +1,6 @@
 import type { Endpoints, Service } from "../index.js";
 
-/** `ns/name:port`; without a slash the namespace is "". */
+/** Makes a service of `ns/name:port`; without a slash the namespace is "". */
 export function service(text: string): Service {
   const { namespace, name, rest } = partsOf(text);
   return {
@@ -9,7 +9,7 @@ export function service(text: string): Service {
   };
 }
 
-/** `ns/name ip:port ip:port`. */
+/** Makes endpoints of `ns/name ip:port ip:port`. */
 export function endpoints(text: string): Endpoints {
   const [id = "", ...addresses] = text.split(" ");
   const { namespace, name } = partsOf(id);
@@ -35,7 +35,7 @@ export function showEndpoints({ metadata, endpoints: addresses }: Endpoints): st
   );
 }
 
-/** A handler that remembers the calls, shown, and lets a test wait for one. */
+/** A handler that records its calls as texts, and lets a test wait for one. */
 export class Recorder<T> {
   readonly #show: (item: T) => string;
   readonly #calls: (readonly string[])[] = [];
@@ -58,7 +58,7 @@ export class Recorder<T> {
     return this.#calls.at(-1);
   }
 
-  /** Resolves when the last call was with that; rejects after `ms`, telling what it was. */
+  /** Resolves when the last call was this one; rejects after `ms` with what it was. */
   async until(expected: readonly string[], ms = 15_000): Promise<void> {
     await this.when(
       (last) => JSON.stringify(last) === JSON.stringify(expected),
