@@ -1,0 +1,155 @@
+import assert from "node:assert/strict";
+import { execFile, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import test from "node:test";
+import { promisify } from "node:util";
+import { install } from "../bench/install.js";
+import { packagesFolder } from "../bench/packages.js";
+import { projectRoot } from "../scripts/run.mjs";
+import { findOnPath, unpackPackage } from "../scripts/servers/packages.mjs";
+import { startFakeEtcd } from "../src/testing/index.js";
+
+// The fake is a server: whoever speaks v2 can talk to it. These are clients that others have written.
+
+const run = promisify(execFile);
+
+test("etcdctl for v2 works against a fake (X47)", async () => {
+  const etcdctl = findOnPath("etcdctl");
+  assert.ok(etcdctl, "no etcdctl: apt-get install etcd-client");
+  await using etcd = await startFakeEtcd({ members: 3 });
+  const ctl = async (...args: readonly string[]): Promise<string> => {
+    const env = { PATH: process.env["PATH"], ETCDCTL_API: "2" };
+    const { stdout } = await run(etcdctl, ["--endpoints", etcd.endpoints.join(","), ...args], { env, timeout: 60_000 });
+    return stdout;
+  };
+  assert.equal(await ctl("set", "/a/b", "1"), "1\n");
+  assert.equal(await ctl("get", "/a/b"), "1\n");
+  assert.equal(await ctl("mk", "/a/c", "2"), "2\n");
+  await assert.rejects(ctl("mk", "/a/c", "2"), /105: {2}?Key already exists|105: Key already exists/);
+  assert.equal(await ctl("update", "/a/c", "3"), "3\n");
+  assert.equal(await ctl("ls", "--sort", "/a"), "/a/b\n/a/c\n");
+  await ctl("mkdir", "/d");
+  assert.match(await ctl("ls", "--recursive", "-p", "/"), /^\/d\/$/m);
+  const watched = ctl("watch", "/a/b");
+  await etcd.untilWatched("/a/b");
+  etcd.load({ "/a/b": "seen" });
+  assert.equal(await watched, "seen\n");
+  assert.match(await ctl("rm", "/a/c"), /PrevNode.Value: 3/);
+  await ctl("rm", "--recursive", "/a");
+  await assert.rejects(ctl("get", "/a"), /100: {2}?Key not found|100: Key not found/);
+  assert.equal((await ctl("member", "list")).trim().split("\n").length, 3);
+  assert.match(await ctl("cluster-health"), /cluster is healthy/);
+  const one = await startFakeEtcd({ root: "pw", keys: { "/secret": "1" } });
+  const auth = async (...args: readonly string[]): Promise<string> => {
+    const env = { PATH: process.env["PATH"], ETCDCTL_API: "2" };
+    const options = ["--endpoints", one.endpoints.join(","), "--username", "root:pw"];
+    return (await run(etcdctl, [...options, ...args], { env, timeout: 60_000 })).stdout;
+  };
+  assert.match(await auth("role", "add", "r1"), /Role r1 created/);
+  assert.match(await auth("role", "grant", "r1", "--path", "/a/*", "--readwrite"), /Role r1 updated/);
+  assert.match(await auth("user", "list"), /root/);
+  assert.match(await auth("role", "list"), /guest/);
+  assert.equal(await auth("get", "/secret"), "1\n");
+  await one.close();
+});
+
+test("node-etcd and etcdjs work against a fake, over the calls of their README files (X48)", async () => {
+  await install("node-etcd", ["node-etcd@7"]);
+  await install("etcdjs", ["etcdjs@2"]);
+  await using etcd = await startFakeEtcd();
+  const [endpoint = ""] = etcd.endpoints;
+  const program = `
+    const assert = require("node:assert/strict");
+    const call = (target, name, ...args) => new Promise((resolve, reject) =>
+      target[name](...args, (error, body) => (error ? reject(error) : resolve(body))));
+    (async () => {
+      const Etcd = require(process.argv[1] + "/node_modules/node-etcd");
+      const etcd = new Etcd([process.argv[3]]);
+      assert.equal((await call(etcd, "set", "a", "1")).node.value, "1");
+      assert.equal((await call(etcd, "get", "a")).node.value, "1");
+      assert.equal((await call(etcd, "compareAndSwap", "a", "2", "1")).action, "compareAndSwap");
+      assert.equal((await call(etcd, "create", "q", "x")).action, "create");
+      assert.equal((await call(etcd, "mkdir", "dir")).node.dir, true);
+      const changed = new Promise((resolve) => etcd.watcher("a", null, { recursive: true }).once("set", resolve));
+      setTimeout(() => etcd.set("a", "3", () => undefined), 200);
+      assert.equal((await changed).node.value, "3");
+      assert.equal((await call(etcd, "del", "a")).action, "delete");
+      await assert.rejects(call(etcd, "get", "a"), { errorCode: 100 });
+      const store = require(process.argv[2] + "/node_modules/etcdjs")(process.argv[3]);
+      assert.equal((await call(store, "set", "hello", "world")).node.value, "world");
+      assert.equal((await call(store, "get", "hello")).node.value, "world");
+      const next = call(store, "wait", "hello");
+      setTimeout(() => store.set("hello", "again", () => undefined), 200);
+      assert.equal((await next).node.value, "again");
+      assert.equal((await call(store, "del", "hello")).action, "delete");
+      console.log("done");
+      process.exit(0);
+    })();
+  `;
+  const args = ["-e", program, packagesFolder("node-etcd"), packagesFolder("etcdjs"), endpoint];
+  const { stdout } = await run(process.execPath, args, { timeout: 120_000 });
+  assert.match(stdout, /done/);
+});
+
+test("Debian's python3-etcd works against a fake: keys, swaps, queues, watches, members, a lock", async () => {
+  const python = "/usr/bin/python3";
+  assert.ok(existsSync(python), "no /usr/bin/python3: apt-get install python3-etcd");
+  await using etcd = await startFakeEtcd();
+  const { port } = new URL(etcd.endpoints[0] ?? "");
+  const program = `
+import etcd, sys, threading, time
+client = etcd.Client(host="127.0.0.1", port=int(sys.argv[1]), allow_reconnect=True)
+assert client.write("/a", "1").value == "1"
+assert client.read("/a").value == "1"
+assert client.test_and_set("/a", "2", "1").value == "2"
+try:
+    client.test_and_set("/a", "3", "1")
+    raise SystemExit("swapped")
+except etcd.EtcdCompareFailed:
+    pass
+made = client.write("/q", "x", append=True)
+assert made.key.startswith("/q/0000")
+client.write("/t", "1", ttl=100)
+client.refresh("/t", ttl=200)
+assert client.read("/t").ttl > 100
+threading.Timer(0.3, lambda: etcd.Client(host="127.0.0.1", port=int(sys.argv[1])).write("/a", "4")).start()
+assert client.watch("/a").value == "4"
+assert len(client.machines) == 1 and len(client.members) == 1 and client.leader["name"] == "m1"
+lock = etcd.Lock(client, "it")
+assert lock.acquire(blocking=True, lock_ttl=60, timeout=10)
+assert lock.is_acquired
+lock.release()
+client.delete("/a")
+try:
+    client.read("/a")
+    raise SystemExit("there")
+except etcd.EtcdKeyNotFound:
+    pass
+print("done")
+`;
+  const env = { ...process.env, PYTHONPATH: pythonPath(python) };
+  const { stdout } = await run(python, ["-c", program, port], { env, timeout: 120_000 });
+  assert.equal(stdout, "done\n");
+});
+
+/** Where its modules are: "" where they are installed, else unpacked below the cache. Fails where they cannot be had. */
+function pythonPath(python: string): string {
+  if (canImport(python, "")) return "";
+  const names = ["python3-etcd", "python3-dnspython", "python3-urllib3", "python3-six"];
+  const folder = join(projectRoot, ".cache", "python3-etcd");
+  const path = names.map((name) => join(folder, name, "usr", "lib", "python3", "dist-packages")).join(":");
+  if (canImport(python, path)) return path;
+  for (const name of names) {
+    rmSync(join(folder, name), { recursive: true, force: true });
+    mkdirSync(join(folder, name), { recursive: true });
+    const problem = unpackPackage(name, join(folder, name));
+    assert.equal(problem, undefined, `no ${name}: apt-get install python3-etcd (${String(problem)})`);
+  }
+  return path;
+}
+
+function canImport(python: string, path: string): boolean {
+  const { status } = spawnSync(python, ["-c", "import etcd"], { env: { ...process.env, PYTHONPATH: path } });
+  return status === 0;
+}
