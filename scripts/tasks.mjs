@@ -8,7 +8,7 @@ import { composeDown, composeEndpoints, composeUp, hasDockerEngine } from "./ser
 import { startCluster } from "./servers/etcd.mjs";
 import { endpointsFromEnv, endpointState, waitForCluster } from "./servers/probe.mjs";
 import { find, findAll, testPrograms, versionOf } from "./servers/programs.mjs";
-import { runTests, runTestsOverUndici } from "./test-run.mjs";
+import { runTests, runTestsOverUndici, runTestsOverV3 } from "./test-run.mjs";
 
 /** @typedef {{ passed: number, failed: number }} Sum */
 /** @typedef {{ env?: NodeJS.ProcessEnv }} Options */
@@ -78,6 +78,7 @@ async function testEverything() {
     ["unit tests over undici", () => runTestsOverUndici("src", options)],
     ["integration tests", () => runTests("integration", options)],
     ["integration tests over undici", () => runTestsOverUndici("integration", options)],
+    ["integration tests over v3", () => runTestsOverV3(options)],
   ];
   // Without a server the tests that need none run all the same.
   for (const [title, work] of missing.length > 0 ? kinds.slice(0, 2) : kinds) {

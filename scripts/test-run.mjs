@@ -62,6 +62,21 @@ const overUndici = {
   },
 };
 
+/** Layers whose integration tests hold over v3 as they are, without a v2 API on the server. */
+const overV3 = {
+  nodeArgs: [`--import=${pathToFileURL(join(projectRoot, "dist", "src", "test-kit", "over-v3.js")).href}`],
+  only: /^(?:lock|discovery-lookup)\.test\.js$/,
+};
+
+/**
+ * Integration tests of layers with `v3Protocol()` in place of v2.
+ *
+ * @param {{ env?: NodeJS.ProcessEnv | undefined }} [options]
+ */
+export function runTestsOverV3({ env } = {}) {
+  return runTests("integration", { ...overV3, env: { ...env, ETCD2_TEST_PROTOCOL: "v3" } });
+}
+
 /**
  * The same tests with `etcd2/undici` in place of got.
  *

@@ -24,7 +24,7 @@ export { findEtcd } from "./programs.mjs";
  * @typedef {object} ClusterOptions
  * @property {string} bin the etcd to run, from findEtcd
  * @property {number | undefined} [size] default: 1
- * @property {boolean | undefined} [enableV2] default: true
+ * @property {boolean | undefined} [enableV2] default: true, but false when ETCD2_TEST_PROTOCOL is v3
  * @property {number | undefined} [heartbeatMs] default: 100
  * @property {number | undefined} [electionMs] default: 1000
  * @property {readonly string[] | undefined} [args] further flags for every member
@@ -88,11 +88,21 @@ export class Member extends ServerProcess {
     try {
       // a frozen one would take until the timeout to say nothing
       if (this.pid === undefined || this.frozen) return false;
-      const { body } = await probe(`${this.url}/v2/stats/self`, this.#probeOptions());
+      const { status, body } = await probe(`${this.url}/v2/stats/self`, this.#probeOptions());
+      if (status === 404) return await this.#leadsByV3();
       return /** @type {{ state?: string }} */ (JSON.parse(body)).state === "StateLeader" && (await this.healthy());
     } catch {
       return false;
     }
+  }
+
+  /** The same on a member without the v2 API. */
+  async #leadsByV3() {
+    const options = { method: "POST", body: "{}", signal: AbortSignal.timeout(1_000) };
+    const status = /** @type {{ leader?: string, header: { member_id: string } }} */ (
+      await (await fetch(`${this.url}/v3/maintenance/status`, options)).json()
+    );
+    return status.leader === status.header.member_id && (await this.healthy());
   }
 
   #probeOptions() {
@@ -127,7 +137,7 @@ export class Cluster {
   }
 
   /**
-   * The cluster leader. Waits for one, up to 30 s. Needs the v2 API.
+   * The cluster leader. Waits for one, up to 30 s.
    *
    * @returns {Promise<Member>}
    */
@@ -150,7 +160,14 @@ export class Cluster {
    * @returns {Promise<Member>}
    */
   async addMember({ initialClusterState = "existing", among } = {}) {
-    const { bin, enableV2 = true, heartbeatMs = 100, electionMs = 1_000, args = [], tls } = this.#options;
+    const {
+      bin,
+      enableV2 = process.env["ETCD2_TEST_PROTOCOL"] !== "v3",
+      heartbeatMs = 100,
+      electionMs = 1_000,
+      args = [],
+      tls,
+    } = this.#options;
     const index = this.#members.length;
     const [clientPort, peerPort] = await freePorts(2);
     const url = `${tls === undefined ? "http" : "https"}://127.0.0.1:${clientPort}`;

@@ -19,6 +19,7 @@ import {
 import type { Session } from "./session.js";
 import { comparisonFailed, nothingBelow, situationReads, whyUnreachable } from "./situation.js";
 import { markersOnTheWay } from "./writes.js";
+import { beingDeleted } from "./layout.js";
 
 type Deletion = DeleteCall | CompareAndDeleteCall;
 
@@ -104,7 +105,7 @@ async function deleteTree(
   const marker = layout.marker(call.key);
   const hadMarker = firstBelow.key === marker;
   if (!hadMarker) {
-    const txn = { compare: [absent({ key: marker }), present(firstBelow.key)], success: [put(marker, "")] };
+    const txn = { compare: [absent({ key: marker }), present(firstBelow.key)], success: [put(marker, beingDeleted)] };
     if (!(await transact(session, txn, { note })).succeeded) return undefined;
   }
   const result = await transact(

@@ -1,6 +1,6 @@
 import type { AnswerNode, Done, Place } from "../core/keys-store.js";
 import { keyValueOf, objectOf, objectsOf, textOf, type Json, type KeyValue } from "./decode.js";
-import type { Layout } from "./layout.js";
+import { beingDeleted, compareBytes, type Layout } from "./layout.js";
 import { deletedNode, directoryNode, fileNode } from "./nodes.js";
 
 /** A change of one v3 key. */
@@ -42,6 +42,8 @@ export type TimeLeft = (lease: string) => Promise<number | undefined | "unknown"
  * - a put of a file is `set`, its deletion `delete` or `expire`
  * - a new marker with nothing below it in the same revision is the `set` of a directory; what was made on the way is not told
  * - the deletion of a marker is the `delete` of the directory, and stands for all below it
+ *
+ * They come in the order of their keys, whatever the order in the transaction was.
  */
 export async function eventsOf(
   layout: Layout,
@@ -53,12 +55,15 @@ export async function eventsOf(
     const at = layout.parse(change.kv.key);
     return at === undefined ? [] : [{ ...change, ...at }];
   });
+  parsed.sort((a, b) => compareBytes(a.key, b.key));
   const goneDirectories = parsed.filter((each) => each.isMarker && each.isDeletion).map(({ key }) => key);
   const isSwallowed = (key: string, isMarker: boolean): boolean =>
     goneDirectories.some((directory) => (key === directory ? !isMarker : isBelow(key, directory)));
   const madeDirectories = new Set(
     parsed
-      .filter(({ isMarker, isDeletion, kv }) => isMarker && !isDeletion && kv.version === 1)
+      .filter(
+        ({ isMarker, isDeletion, kv }) => isMarker && !isDeletion && kv.version === 1 && kv.value !== beingDeleted,
+      )
       .map(({ key }) => key)
       .filter((directory) => !parsed.some(({ key }) => isBelow(key, directory))),
   );

@@ -4,6 +4,9 @@ export interface KeyRange {
   readonly rangeEnd?: string | undefined;
 }
 
+/** The value of a marker that is made only to be deleted: watchers are told of its end alone. All others are empty. */
+export const beingDeleted = "deleting";
+
 /** A key with more segments than this cannot be written: the transaction would have more than 128 operations. */
 export const maxSegments = 60;
 

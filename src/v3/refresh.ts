@@ -36,10 +36,12 @@ export async function refresh(
     const { ttl: _ttl, expiration: _expiration, ...permanent } = prevNode;
     const granted = before.lease === "0" ? undefined : await keepAlive(session, before.lease);
     // a lease belongs to one write: if the key was written since, this kept a lease alive that holds it no more
-    if (granted !== undefined && granted === Math.max(ttl, 2)) {
-      return { ...place, action: kind, node: { ...permanent, ...expiryIn(granted) }, prevNode };
-    }
+    const isSame = (time: number): boolean => granted !== undefined && granted === time;
+    const kept = { ...place, action: kind, node: { ...permanent, ...expiryIn(granted ?? 0) }, prevNode };
+    if (isSame(ttl)) return kept;
     const lease = await grant(session, ttl);
+    // the server has a shortest time, which depends on its election timeout
+    if (isSame(lease.ttl)) return kept;
     const txn = {
       compare: [modifiedAt(file, before.modRevision)],
       success: [put(file, "", { lease: lease.id, ignoreValue: true })],

@@ -1,10 +1,11 @@
 import type { WatchCall } from "../core/call.js";
-import type { Done, KeysWatch, Refused } from "../core/keys-store.js";
+import type { Done, KeysWatch, Place, Refused } from "../core/keys-store.js";
 import { EndpointError } from "../util/errors.js";
 import { abortable, onAbort } from "../util/signals.js";
-import { GatewayError } from "./gateway.js";
+import { GatewayError, grpcCode } from "./gateway.js";
 import { isHiddenBelow, type KeyRange } from "./layout.js";
-import { placeOf, refused } from "./nodes.js";
+import { nowhere, placeOf, refused } from "./nodes.js";
+import { read, transact } from "./operations.js";
 import type { ResolvedV3Options } from "./options.js";
 import type { Session } from "./session.js";
 import { WatchStream } from "./watch-stream.js";
@@ -48,26 +49,29 @@ export class WatchHub {
   async open(session: Session, { call, user, signal, idleMs, seen }: Poll): Promise<KeysWatch | Refused> {
     const range = rangeOf(session, call);
     const from = startOf(call);
-    const entry = this.#join(session, `${user} ${range.key} ${range.rangeEnd ?? ""}`, range, from, seen());
+    const { entry, isNew } = this.#join(session, `${user} ${range.key} ${range.rangeEnd ?? ""}`, range, from, seen());
     const reader = new Reader(entry, (kept) => {
       this.#leave(entry, kept);
     });
     try {
       const header = await abortable(entry.stream.created, signal);
-      const compacted = entry.stream.compacted;
-      if (compacted !== undefined) {
-        reader.close();
-        const asked = from ?? String(header.revision + 1);
-        return refused(
-          placeOf(header),
-          "eventIndexCleared",
-          `the requested history has been cleared [${String(compacted)}/${asked}]`,
-        );
-      }
       // from now on: after whatever somebody who asks now may know of
       const index = Math.max(header.revision, seen());
-      reader.begin(from === undefined ? index + 1 : Number(from), accepts(call), idleMs);
-      return Object.assign(reader, placeOf({ ...header, revision: index }));
+      const place = placeOf({ ...header, revision: index });
+      reader.begin(place, from === undefined ? index + 1 : Number(from), accepts(call), idleMs);
+      // the server confirms a watch before it looks whether its history is there
+      if (
+        isNew &&
+        from !== undefined &&
+        Number(from) <= header.revision &&
+        (await isCompacted(session, range, from, signal))
+      ) {
+        await abortable(entry.stream.ended, signal);
+        const refusal = await reader.next(signal);
+        reader.close();
+        if (refusal !== undefined && "errorCode" in refusal) return refusal;
+      }
+      return Object.assign(reader, place);
     } catch (error) {
       reader.close();
       // a stream that ends before it stands because its server goes is as one that ends later
@@ -80,7 +84,13 @@ export class WatchHub {
     for (const entries of this.#entries.values()) for (const { stream } of entries) stream.close();
   }
 
-  #join(session: Session, name: string, range: KeyRange, from: string | undefined, seen: number): Entry {
+  #join(
+    session: Session,
+    name: string,
+    range: KeyRange,
+    from: string | undefined,
+    seen: number,
+  ): { readonly entry: Entry; readonly isNew: boolean } {
     let entries = this.#entries.get(name);
     if (entries === undefined) {
       entries = new Set();
@@ -93,7 +103,7 @@ export class WatchHub {
       entry.readers++;
       clearTimeout(entry.timer);
       entry.stream.hold(true);
-      return entry;
+      return { entry, isNew: false };
     }
     const streams = entries;
     const entry: Entry = {
@@ -114,7 +124,7 @@ export class WatchHub {
       }),
     };
     streams.add(entry);
-    return entry;
+    return { entry, isNew: true };
   }
 
   #leave(entry: Entry, isKept: boolean): void {
@@ -139,6 +149,7 @@ const silence = Symbol("silence");
 class Reader implements Pick<KeysWatch, "next" | "close"> {
   readonly #entry: Entry;
   readonly #leave: (isKept: boolean) => void;
+  #place = nowhere;
   #index = 0;
   #accepts: (event: Done) => boolean = () => true;
   #idleMs = Infinity;
@@ -150,7 +161,8 @@ class Reader implements Pick<KeysWatch, "next" | "close"> {
     this.#leave = leave;
   }
 
-  begin(index: number, accepts: (event: Done) => boolean, idleMs: number): void {
+  begin(place: Place, index: number, accepts: (event: Done) => boolean, idleMs: number): void {
+    this.#place = place;
     this.#index = index;
     this.#accepts = accepts;
     this.#idleMs = idleMs;
@@ -170,7 +182,7 @@ class Reader implements Pick<KeysWatch, "next" | "close"> {
           }, this.#idleMs);
     try {
       const events = await stream.next(this.#index, this.#accepts, controller.signal);
-      if (events === undefined) return undefined;
+      if (events === undefined) return this.#whyOver();
       this.#hasHeard = true;
       this.#index = (events[0]?.index ?? this.#index) + 1;
       return events;
@@ -185,11 +197,38 @@ class Reader implements Pick<KeysWatch, "next" | "close"> {
     }
   }
 
+  /** A refusal if what this poll asked for was compacted; undefined if the stream just ended. */
+  #whyOver(): Refused | undefined {
+    const { compacted } = this.#entry.stream;
+    if (compacted === undefined || this.#index >= compacted) return undefined;
+    const range = `[${String(compacted)}/${String(this.#index)}]`;
+    return refused(this.#place, "eventIndexCleared", `the requested history has been cleared ${range}`);
+  }
+
   /** The stream is kept for the next poll if this one ended with an event. */
   close(): void {
     if (this.#hasLeft) return;
     this.#hasLeft = true;
     this.#leave(this.#hasHeard);
+  }
+}
+
+/** Whether the history of a range from a revision on is gone. */
+async function isCompacted(
+  session: Session,
+  { key }: KeyRange,
+  revision: string,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const look = read({ key }, { keysOnly: true, revision: Number(revision), serializable: true });
+  try {
+    await transact(session, { success: [look] }, { readOnly: true, ...(signal && { signal }) });
+    return false;
+  } catch (error) {
+    if (error instanceof GatewayError && error.code === grpcCode.outOfRange) return true;
+    // who may watch a range may not be allowed to read its first key; the stream tells, only later
+    if (error instanceof GatewayError) return false;
+    throw error;
   }
 }
 

@@ -40,6 +40,8 @@ const lookUpTimeoutMs = 5_000;
 export class WatchStream {
   /** Resolves when the watch stands. */
   readonly created: Promise<Header>;
+  /** Resolves when the stream is over. */
+  readonly ended: Promise<void>;
   /** Aborts when the stream is over, whatever ended it. */
   readonly #controller = new AbortController();
   readonly #created = deferred<Header>();
@@ -68,7 +70,7 @@ export class WatchStream {
     if (start !== undefined) this.#oldest = Math.min(Number(start), Number.MAX_SAFE_INTEGER);
     this.created = this.#created.promise;
     this.created.catch(noop);
-    void this.#run(range, start, startTimeoutMs);
+    this.ended = this.#run(range, start, startTimeoutMs);
   }
 
   get isOver(): boolean {

@@ -60,7 +60,7 @@ export function requireStatus(raw: RawResponse, spec: RequestSpec, statuses: rea
   const refusal = body && raw.status >= 400 ? refusalOf(raw, spec, body) : undefined;
   if (refusal !== undefined) throw refusal;
   if (raw.status === 404 && raw.body.trim() === "404 page not found") {
-    const message = `${asked(raw, spec)} was answered 404 "404 page not found": the v2 API is probably not enabled, start etcd with --enable-v2 (off since 3.4, gone in 3.6)`;
+    const message = `${asked(raw, spec)} was answered 404 "404 page not found": the v2 API is probably not enabled, start etcd with --enable-v2 (off since 3.4, gone in 3.6), or use v3Protocol() of etcd2/v3`;
     // Go's router says this for paths that nobody serves: nothing was applied here
     throw new ResponseError("ERR_STATUS", message, {
       status: raw.status,

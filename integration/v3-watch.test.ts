@@ -1,0 +1,176 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  isIndexCleared,
+  KeysAPI,
+  Mirror,
+  type Exchange,
+  type KeysResponse,
+  type RequestSpec,
+} from "../src/core/index.js";
+import { gotExchange } from "../src/http/got/got-exchange.js";
+import { patience, until } from "../src/test-kit/waiting.js";
+import { v3Protocol } from "../src/v3/index.js";
+import { Client } from "../src/core/index.js";
+import { fastCluster } from "./fast-cluster.js";
+import { base64, onBothGateways } from "./v3-support.js";
+
+/** A transport that counts the watch streams it opens. */
+function counting(): { readonly transport: Exchange; readonly streams: () => number } {
+  const inner = gotExchange({});
+  let streams = 0;
+  const transport = Object.assign(
+    (url: URL, spec: RequestSpec, signal: AbortSignal | undefined) => {
+      if (spec.path === "/v3/watch") streams++;
+      return inner(url, spec, signal);
+    },
+    { close: () => inner.close?.() },
+  );
+  return { transport, streams: () => streams };
+}
+
+onBothGateways((ground) => {
+  test("v3: a watcher from now gets what happens between its polls, and not its own write before (V40, V120)", async () => {
+    const keys = ground.keys();
+    for (let i = 0; i < 20; i++) {
+      await keys.set("/w/before", String(i));
+      const watcher = keys.watcher("/w", { recursive: true });
+      const first = watcher.next(patience());
+      await until("the watch stands", () => sleep(30, true));
+      await keys.set("/w/k", `a${String(i)}`);
+      await keys.set("/w/k", `b${String(i)}`);
+      assert.deepEqual(
+        [(await first).node.value, (await watcher.next(patience())).node.value],
+        [`a${String(i)}`, `b${String(i)}`],
+      );
+    }
+  });
+
+  test("v3: 500 events from an index come one by one, in order, each once, over at most two streams (V41)", async () => {
+    const { transport, streams } = counting();
+    const keys = ground.keys({}, { transport });
+    const { index } = await keys.set("/o/start", "0");
+    for (let i = 0; i < 500; i++) await keys.set("/o/k", String(i));
+    const watcher = keys.watcher("/o", { recursive: true, afterIndex: index });
+    const values: string[] = [];
+    for (let i = 0; i < 500; i++) values.push((await watcher.next(patience())).node.value);
+    assert.deepEqual(
+      values,
+      Array.from({ length: 500 }, (_, i) => String(i)),
+    );
+    assert.ok(streams() <= 2, `${String(streams())} streams`);
+  });
+
+  test("v3: many watchers of one key share a stream, from now and from an index (V50)", async () => {
+    const { transport, streams } = counting();
+    const keys = ground.keys({}, { transport });
+    const { index } = await keys.set("/s/k", "0");
+    const waiting = Array.from({ length: 200 }, (_, i) =>
+      keys.watcher("/s/k", { afterIndex: i % 2 === 0 ? 0 : index }).next(patience()),
+    );
+    await until("a stream stands", () => streams() > 0);
+    await sleep(300);
+    await keys.set("/s/k", "1");
+    const events = await Promise.all(waiting);
+    assert.deepEqual(new Set(events.map(({ node }) => node.value)), new Set(["1"]));
+    assert.ok(streams() <= 2, `${String(streams())} streams`);
+  });
+
+  test("v3: a compacted history is isIndexCleared, and a mirror hands out the difference (V45)", async () => {
+    const keys = ground.keys({ namespace: "/v45" });
+    const { index } = await keys.set("/m/a", "1");
+    const mirror = new Mirror(keys, "/m");
+    await mirror.next(patience());
+    await keys.set("/m/b", "2");
+    await mirror.next(patience());
+    const last = await keys.set("/m/a", "3");
+    await ground.gateway("/v3/kv/compaction", { revision: String(last.index) });
+    // a client that has no stream of its own from before
+    const error: unknown = await ground
+      .keys({ namespace: "/v45" })
+      .watcher("/m", { recursive: true, afterIndex: index })
+      .next(patience())
+      .catch((each: unknown) => each);
+    assert.ok(isIndexCleared(error));
+    await until("the mirror has it", async () => {
+      if (mirror.nodes.get("/m/a")?.value === "3") return true;
+      await mirror.next(patience());
+      return mirror.nodes.get("/m/a")?.value === "3";
+    });
+  });
+
+  test("v3: a transaction of three keys by another program is three events of one index, in key order (V48)", async () => {
+    const keys = ground.keys({ namespace: "/v48" });
+    const { index } = await keys.set("/x", "0");
+    const watcher = keys.watcher("/", { recursive: true, afterIndex: index });
+    await ground.gateway("/v3/kv/txn", {
+      success: ["c", "a", "b"].map((name) => ({ request_put: { key: base64(`/v48/${name}`), value: base64(name) } })),
+    });
+    await keys.set("/after", "1");
+    const events: KeysResponse[] = [];
+    for (let i = 0; i < 4; i++) events.push(await watcher.next(patience()));
+    assert.deepEqual(
+      events.map(({ node }) => node.key),
+      ["/a", "/b", "/c", "/after"],
+    );
+    assert.equal(new Set(events.slice(0, 3).map(({ node }) => node.modifiedIndex)).size, 1);
+  });
+
+  test("v3: hidden names are not told above them, and are told when they are named (V1)", async () => {
+    const keys = ground.keys();
+    const { index } = await keys.set("/h/seen", "0");
+    const above = keys.watcher("/h", { recursive: true, afterIndex: index }).next(patience());
+    const named = keys.watcher("/h/_x", { recursive: true, afterIndex: index }).next(patience());
+    await keys.set("/h/_x/k", "hidden");
+    await keys.set("/h/seen", "1");
+    assert.deepEqual([(await above).node.key, (await named).node.key], ["/h/seen", "/h/_x/k"]);
+  });
+
+  test("v3: an aborted watcher leaves no stream behind; a kept one does not keep the process alive (V52)", async () => {
+    const { transport, streams } = counting();
+    const client = ground.client({ keepStreamsMs: 50 }, { transport });
+    const keys = new KeysAPI(client);
+    const controller = new AbortController();
+    const waiting = keys.watcher("/a").next(controller.signal);
+    await until("a stream is open", () => streams() === 1);
+    controller.abort(new Error("enough"));
+    await assert.rejects(waiting, /enough/);
+    const { index } = await keys.set("/a", "1");
+    const event = await keys.watcher("/a", { afterIndex: index - 1 }).next(patience());
+    assert.equal(event.node.value, "1");
+    await client.close();
+  });
+});
+
+test("v3: a watch goes on at another member when its own is killed; each event once (V43)", async () => {
+  await using cluster = await fastCluster({ enableV2: false });
+  await using client = new Client({ endpoints: cluster.endpoints, protocol: v3Protocol() });
+  const keys = new KeysAPI(client);
+  const { index } = await keys.set("/k", "start");
+  const watcher = keys.watcher("/k", { afterIndex: index });
+  const values: string[] = [];
+  const written: string[] = [];
+  const reading = (async () => {
+    while (values.at(-1) !== "last") values.push((await watcher.next(patience(60_000))).node.value);
+  })();
+  for (const [at, member] of cluster.members.entries()) {
+    if (at === 2) break;
+    await until("a write before", () => write(`before ${member.name}`));
+    await member.kill();
+    await until("a write meanwhile", () => write(`meanwhile ${member.name}`));
+    await member.start();
+  }
+  await until("the last write", () => write("last"));
+  await reading;
+  assert.deepEqual(values, written);
+
+  /** A write whose outcome is not known is read back, so that only what is there counts. */
+  async function write(value: string): Promise<boolean> {
+    await keys.set("/k", value).catch(() => undefined);
+    const now = await keys.get("/k", { quorum: true }).catch(() => undefined);
+    if (now?.node.value !== value) return false;
+    written.push(value);
+    return true;
+  }
+});
