@@ -1,4 +1,4 @@
-// The safety of an election on a real Consul: one server, which is frozen, too. It cannot be killed: it keeps its state in memory.
+// The safety of an election on one real Consul, which is frozen at times. It cannot be killed: it keeps its state in memory.
 import { setTimeout as sleep } from "node:timers/promises";
 import { findConsul, startConsul, type Consul } from "../scripts/servers/consul.mjs";
 import type { Random } from "../src/test-kit/random.js";
@@ -19,7 +19,7 @@ const config = {
 
 onRealConsul(() => {
   test(
-    `consul: a leader at a time among five processes, for ${String(seconds)} s, seed ${String(seed)} (real Consul)`,
+    `election: one leader at a time among five processes, for ${String(seconds)} s, seed ${String(seed)} (real Consul)`,
     { timeout: seconds * 1_000 + 180_000 },
     async (t) => {
       const bin = findConsul();
@@ -36,7 +36,7 @@ onRealConsul(() => {
   );
 });
 
-/** For less than the TTL, or for so long that every session is in doubt. */
+/** Freezes the server for less than the TTL, or for so long that every session may have expired. */
 async function freeze(consul: Consul, random: Random, count: (what: string) => void): Promise<() => Promise<void>> {
   const isLong = random.chance(0.3);
   count(isLong ? "server frozen for longer than the TTL" : "server frozen");
