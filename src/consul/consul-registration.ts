@@ -1,6 +1,7 @@
 import type { AgentWarning, HeldInstance, InstanceData } from "../agent/index.js";
 import type { RequestSpec, Sender } from "../http/exchange.js";
 import { Backoff } from "../util/backoff.js";
+import { diagnostics, trace } from "../util/diagnostics.js";
 import { bounded } from "../util/bounded.js";
 import { messageOf } from "../util/error-like.js";
 import { SdkError } from "../util/errors.js";
@@ -152,7 +153,10 @@ export class ConsulRegistration implements HeldInstance {
     for (;;) {
       await sleep(ttlMs / 3, signal);
       const wasOurs = isOurs;
-      isOurs = await retry(() => this.#pass(ttlMs / 4, signal), options);
+      isOurs = await retry(() => {
+        const message = { room: "consul", key: instance.id } as const;
+        return trace(diagnostics.heartbeat, message, () => this.#pass(ttlMs / 4, signal));
+      }, options);
       if (wasOurs && !isOurs) {
         const message = `another process has registered "${instance.id}": this one stands by until that is gone`;
         warn({ code: "TAKEN_OVER", message });

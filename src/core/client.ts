@@ -6,6 +6,7 @@ import type { Endpoint } from "./cluster/endpoint.js";
 import type { EndpointSet } from "./cluster/endpoint-set.js";
 import { tryEndpoints } from "./cluster/failover.js";
 import { EndpointSelectionMode, shuffled } from "./cluster/selection.js";
+import { publishSwitch, traced } from "./cluster/trace-calls.js";
 import { retryFor } from "./cluster/retry-for.js";
 import { isShared, SharedPolls } from "./cluster/shared-polls.js";
 import { syncedEndpoints } from "./cluster/sync.js";
@@ -84,7 +85,7 @@ export class Client implements Sender, AsyncDisposable {
   /** Replaces the endpoints, in random order. Calls in flight go on with the old ones. @throws {UsageError} the old ones then stay */
   setEndpoints(endpoints: readonly (string | URL)[]): void {
     this.#configured = parseEndpoints(endpoints);
-    this.#endpoints = shuffled(this.#configured);
+    this.#turnTo(shuffled(this.#configured));
     this.#identity.forget();
   }
 
@@ -104,7 +105,9 @@ export class Client implements Sender, AsyncDisposable {
     const link = this.#links.take(signal);
     try {
       const { retryForMs = this.#options.retryForMs } = spec;
-      return await retryFor(retryForMs, spec, link.signal, () => this.#sendOnce(spec, link.signal));
+      const send = (): Promise<RawResponse> =>
+        retryFor(retryForMs, spec, link.signal, () => this.#sendOnce(spec, link.signal));
+      return await traced(spec, send);
     } finally {
       link.release();
     }
@@ -143,7 +146,7 @@ export class Client implements Sender, AsyncDisposable {
     });
     // a list that was set meanwhile is the user's newer word
     if (next === undefined || this.#configured !== configured) return;
-    this.#endpoints = next;
+    this.#turnTo(next);
     log.sync(
       "endpoints are now %s",
       next
@@ -232,6 +235,11 @@ export class Client implements Sender, AsyncDisposable {
     if (this.#closing !== undefined) throw closedError();
   }
 
+  #turnTo(next: EndpointSet): void {
+    publishSwitch(this.#endpoints, next);
+    this.#endpoints = next;
+  }
+
   #sendOnce(spec: RequestSpec, signal: AbortSignal): Promise<RawResponse> {
     if (spec.endpoint !== undefined) return this.#sendTo(this.#endpoints.find(spec.endpoint), spec, signal);
     if (isShared(spec)) {
@@ -250,7 +258,7 @@ export class Client implements Sender, AsyncDisposable {
   #tryAll(endpoints: EndpointSet, spec: RequestSpec, signal: AbortSignal): Promise<RawResponse> {
     const order = endpoints.order();
     return tryEndpoints(order, spec, this.#attempt, signal, (endpoint, answered) => {
-      this.#endpoints = answered ? this.#endpoints.pinnedTo(endpoint) : this.#endpoints.pinnedAfter(endpoint, order[0]);
+      this.#turnTo(answered ? this.#endpoints.pinnedTo(endpoint) : this.#endpoints.pinnedAfter(endpoint, order[0]));
     });
   }
 

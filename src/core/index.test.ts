@@ -28,6 +28,8 @@ const runtimeNames = [
   "TypedWatcher",
   "UsageError",
   "Watcher",
+  "clientFromEnv",
+  "clientOptionsFromEnv",
   "compareNodes",
   "disableCurlDebug",
   "enableCurlDebug",
@@ -44,7 +46,7 @@ const runtimeNames = [
 
 /** Every exported type that has no runtime name: this file does not compile when one goes. */
 export interface TypeNames {
-  readonly client: [types.ClientOptions, types.AutoSyncOptions, types.TlsOptions, types.Versions];
+  readonly client: [types.Env, types.ClientOptions, types.AutoSyncOptions, types.TlsOptions, types.Versions];
   readonly http: [
     types.Exchange,
     types.RawResponse,
@@ -99,6 +101,14 @@ export interface TypeNames {
     types.FollowerStats,
     types.StoreStats,
     types.OperationCounts,
+  ];
+  readonly messages: [
+    types.AttemptMessage,
+    types.CallMessage,
+    types.HeartbeatMessage,
+    types.ListMessage,
+    types.SwitchMessage,
+    types.TermMessage,
   ];
   readonly mirror: [types.MirrorChange, types.MirrorOptions, types.MirrorUpdate];
   readonly others: [

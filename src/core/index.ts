@@ -26,6 +26,14 @@ export { DecodeError, type Codec } from "./codec.js";
 export { Client } from "./client.js";
 export type { ClientOptions } from "./client-options.js";
 export type { AutoSyncOptions } from "./cluster/auto-sync.js";
+export type {
+  AttemptMessage,
+  CallMessage,
+  HeartbeatMessage,
+  ListMessage,
+  SwitchMessage,
+  TermMessage,
+} from "../util/diagnostics.js";
 export { EndpointSelectionMode } from "./cluster/selection.js";
 export {
   ClusterError,
@@ -78,6 +86,7 @@ export type {
   Place,
   Refused,
 } from "./keys-store.js";
+export { clientFromEnv, clientOptionsFromEnv, type Env } from "./from-env.js";
 export type { EndpointHealth, HealthOptions } from "./health.js";
 export type { ReadyOptions } from "./ready.js";
 export { StatsAPI, type StatsOptions } from "./stats.js";

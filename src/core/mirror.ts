@@ -3,6 +3,7 @@ import type { KeysAPI } from "./keys.js";
 import type { KeyNode, KeysAction, KeysResponse } from "./types.js";
 import { Backoff } from "../util/backoff.js";
 import { safeCallback } from "../util/callback.js";
+import { diagnostics, trace } from "../util/diagnostics.js";
 import { messageOf } from "../util/error-like.js";
 import { optional, requireFields, type Checks } from "../util/fields.js";
 import { log } from "../util/log.js";
@@ -164,7 +165,12 @@ export class Mirror {
    */
   async #list(signal: AbortSignal | undefined): Promise<MirrorUpdate> {
     if (!this.#isListed) this.#stalled.start();
-    let read = await this.#read(signal, this.#startedOver || undefined);
+    let read = await trace(
+      diagnostics.list,
+      { key: this.#key, again: this.#isListed },
+      () => this.#read(signal, this.#startedOver || undefined),
+      (message, { index }) => (message.index = index),
+    );
     if (read.index < this.#index && !this.#startedOver) read = await this.#read(signal, true);
     const { index, nodes, clusterId } = read;
     if (index < this.#index && !this.#startedOver)

@@ -1,5 +1,6 @@
 import { isCompareFailed, isKeyNotFound, isNodeExist, SdkError, type KeyNode, type KeysAPI } from "../core/index.js";
 import { Backoff } from "../util/backoff.js";
+import { diagnostics, trace } from "../util/diagnostics.js";
 import { sleep } from "../util/signals.js";
 
 /** `refresh` renews the TTL and wakes no watcher; `set` writes the value each time. */
@@ -91,7 +92,7 @@ export class OwnedKey {
       if (this.#held === undefined && !(await this.#mayWrite(await this.#read(signal), claim, signal))) return false;
       try {
         if (this.#held === undefined) await this.#create(value, signal);
-        else await this.#extend(this.#held, value, signal);
+        else await this.#heartbeat(this.#held, value, signal);
         return true;
       } catch (error) {
         if (races === maxRaces || !isRace(error)) throw error;
@@ -136,6 +137,10 @@ export class OwnedKey {
     } finally {
       this.#creating = false;
     }
+  }
+
+  #heartbeat(node: KeyNode, value: string, signal: AbortSignal): Promise<void> {
+    return trace(diagnostics.heartbeat, { room: "discovery", key: this.#key }, () => this.#extend(node, value, signal));
   }
 
   async #extend({ value: present, modifiedIndex }: KeyNode, value: string, signal: AbortSignal): Promise<void> {

@@ -1,4 +1,5 @@
 import { settledWithin } from "../util/bounded.js";
+import { diagnostics, traceOpen } from "../util/diagnostics.js";
 import { reportThrown } from "../util/callback.js";
 import { Fanout } from "../util/fanout.js";
 import { Handle } from "../util/handle.js";
@@ -224,6 +225,7 @@ export class Participation implements LeaderSession {
     });
     this.#term = term;
     log.election("%s: elected, token %s", this.#config.key, fencingToken);
+    const ended = traceOpen(diagnostics.term, { key: this.#config.key, fencingToken });
     this.#changes.push({ type: "elected" });
     const stopWatching = this.#watch(kept, term);
     const work = this.#work(over, fencingToken);
@@ -240,6 +242,7 @@ export class Participation implements LeaderSession {
       term.release(false);
       this.#term = undefined;
       log.election("%s: the term of token %s is over", this.#config.key, fencingToken);
+      ended(isLost(over.reason) ? over.reason : undefined);
       this.#changes.push({ type: "lost", ...(isError(over.reason) && { error: over.reason }) });
       // never two callbacks at once: not in a new session either
       const hasty = await abortable(work, this.#handle.signal).catch(() => false);

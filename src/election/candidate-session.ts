@@ -1,4 +1,5 @@
 import { bounded } from "../util/bounded.js";
+import { diagnostics, trace } from "../util/diagnostics.js";
 import { retry } from "../util/retry.js";
 import { linkSignal, sleep, type Link } from "../util/signals.js";
 import { ElectionError, isFinal, isLost } from "./errors.js";
@@ -104,7 +105,9 @@ export class KeptSession {
     const attempt = async (): Promise<void> => {
       await sleep(Math.max(0, lastMs + this.#ttlMs / beatsPerTtl - performance.now()), signal);
       const sentMs = performance.now();
-      const ttlMs = await inTime(this.#config, signal, (each) => this.session.keep(each));
+      const ttlMs = await trace(diagnostics.heartbeat, { room: "election", key: this.#config.key }, () =>
+        inTime(this.#config, signal, (each) => this.session.keep(each)),
+      );
       lastMs = sentMs;
       if (ttlMs !== undefined) this.#renew(sentMs, ttlMs);
     };

@@ -1,6 +1,7 @@
 import type { Exchange, RawResponse, RequestLimits, RequestSpec } from "../../http/exchange.js";
 import { networkError } from "../../http/network-error.js";
 import { SdkError } from "../../util/errors.js";
+import { diagnostics, isTraced, trace } from "../../util/diagnostics.js";
 import { isProgramError } from "../../util/program-error.js";
 import { listMembersSpec } from "../wire/members.js";
 import { serverError } from "../wire/response.js";
@@ -42,7 +43,7 @@ export function attemptsThrough(exchange: Exchange, options: AttemptOptions): At
     }
   };
 
-  return async (endpoint, spec, signal) => {
+  const attempt: Attempt = async (endpoint, spec, signal) => {
     const raw = await (identity !== undefined && spec.longPoll === true
       ? guardedPoll(send, identity, endpoint, spec, signal)
       : send(endpoint, spec, signal));
@@ -51,6 +52,16 @@ export function attemptsThrough(exchange: Exchange, options: AttemptOptions): At
     }
     if (raw.status >= 500 && spec.anyStatus !== true) throw serverError(raw, spec, endpoint.label);
     return raw;
+  };
+  return (endpoint, spec, signal) => {
+    const { attempt: channel } = diagnostics;
+    if (!isTraced(channel)) return attempt(endpoint, spec, signal);
+    return trace(
+      channel,
+      { endpoint: endpoint.label, method: spec.method, path: spec.path, kind: spec.call?.kind },
+      () => attempt(endpoint, spec, signal),
+      (message, { status }) => (message.status = status),
+    );
   };
 }
 

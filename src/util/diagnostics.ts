@@ -1,0 +1,153 @@
+import { channel, tracingChannel, type Channel, type TracingChannel } from "node:diagnostics_channel";
+
+/** A call of a client, and a long poll of a watcher: from `Client.send` to its end, whatever attempts that takes. */
+export interface CallMessage {
+  readonly method: string;
+  /** Without query and endpoint. */
+  readonly path: string;
+  /** The operation, such as "get" or "compareAndSwap". Absent: it has none. */
+  readonly kind?: string | undefined;
+  /** At the end: the status of the response. Absent if there was none. */
+  status?: number;
+  /** At the end: the endpoint that responded. */
+  endpoint?: string | undefined;
+  /** At the end: why it rejected. */
+  error?: unknown;
+}
+
+/** One request to one endpoint. */
+export interface AttemptMessage extends CallMessage {
+  /** The endpoint that the request is sent to. */
+  endpoint: string;
+}
+
+/** A mirror, or a config source, reads everything: the first time, and whenever it cannot go on from events. */
+export interface ListMessage {
+  /** The key that is followed; of a config source, its name. */
+  readonly key: string;
+  /** Whether it had been read before. */
+  readonly again: boolean;
+  /** At the end: etcd's index that was read. */
+  index?: number;
+  /** At the end: why it rejected. */
+  error?: unknown;
+}
+
+/** The client turned to another endpoint: calls go there first from now on. */
+export interface SwitchMessage {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** A heartbeat: of a session of an election or a lock, or of a registration. */
+export interface HeartbeatMessage {
+  /** Whose it is. */
+  readonly room: "election" | "discovery" | "consul";
+  /** What it keeps: a key, or the id of an instance. */
+  readonly key: string;
+  /** At the end: why it failed. */
+  error?: unknown;
+}
+
+/** A term of a leader, or the time that a lock is held: from the moment it is won until it is over. */
+export interface TermMessage {
+  readonly key: string;
+  readonly fencingToken: string;
+  /** At the end: why it ended, if not as it should. */
+  error?: unknown;
+}
+
+type Tracing<Message extends object> = TracingChannel<unknown, Message>;
+
+/**
+ * What the package does, on channels of `node:diagnostics_channel`. Nothing is made, and nothing costs anything, while nobody
+ * subscribes. Payloads are plain objects without values, passwords and headers.
+ *
+ * All but `switch` are tracing channels: `tracingChannel("etcd2:call").subscribe({ start, end, asyncStart, asyncEnd, error })`.
+ * The object is the same for all events of one operation, and gets its result before `asyncStart`.
+ */
+export const diagnostics: {
+  readonly call: Tracing<CallMessage>;
+  readonly watch: Tracing<CallMessage>;
+  readonly attempt: Tracing<AttemptMessage>;
+  readonly list: Tracing<ListMessage>;
+  readonly heartbeat: Tracing<HeartbeatMessage>;
+  readonly term: Tracing<TermMessage>;
+  readonly switch: Channel;
+} = {
+  call: tracingChannel("etcd2:call"),
+  watch: tracingChannel("etcd2:watch"),
+  attempt: tracingChannel("etcd2:attempt"),
+  list: tracingChannel("etcd2:list"),
+  heartbeat: tracingChannel("etcd2:heartbeat"),
+  term: tracingChannel("etcd2:term"),
+  switch: channel("etcd2:switch"),
+};
+
+/** Whether anybody subscribes to an event of this channel. */
+export function isTraced<Message extends object>({
+  start,
+  end,
+  asyncStart,
+  asyncEnd,
+  error,
+}: Tracing<Message>): boolean {
+  return (
+    start.hasSubscribers ||
+    asyncEnd.hasSubscribers ||
+    error.hasSubscribers ||
+    end.hasSubscribers ||
+    asyncStart.hasSubscribers
+  );
+}
+
+/**
+ * Runs an operation with its events. Callers on hot paths ask {@link isTraced} first, which saves the closures.
+ *
+ * @param result adds to the message what came out
+ */
+export function trace<T, Message extends { error?: unknown }>(
+  tracing: Tracing<Message>,
+  message: Message,
+  run: () => Promise<T>,
+  result?: (message: Message, value: T) => void,
+): Promise<T> {
+  if (!isTraced(tracing)) return run();
+  const { start, end, asyncStart, asyncEnd, error: failed } = tracing;
+  return start.runStores(message, () => {
+    const running = run();
+    end.publish(message);
+    return running.then(
+      (value) => {
+        result?.(message, value);
+        asyncStart.publish(message);
+        asyncEnd.publish(message);
+        return value;
+      },
+      (error: unknown) => {
+        message.error = error;
+        failed.publish(message);
+        asyncStart.publish(message);
+        asyncEnd.publish(message);
+        throw error;
+      },
+    );
+  });
+}
+
+/** Publishes the beginning of something that is not one function. @returns publishes its end */
+export function traceOpen<Message extends { error?: unknown }>(
+  { start, end, asyncStart, asyncEnd, error: failed }: Tracing<Message>,
+  message: Message,
+): (error?: unknown) => void {
+  start.publish(message);
+  end.publish(message);
+  return (error) => {
+    if (error !== undefined) {
+      message.error = error;
+      failed.publish(message);
+    }
+    asyncStart.publish(message);
+    asyncEnd.publish(message);
+  };
+}
