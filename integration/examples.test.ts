@@ -18,6 +18,10 @@ for (const [example, says] of [
   ["agent", /add web-1.*delete web-1.*the server has left/s],
   ["lock", /2 at a time.*three holders, tokens \d+ < \d+ < \d+.*was refused/s],
   ["election", /three leaders, tokens \d+ < \d+ < \d+.*was refused.*closed: nobody contests any more/s],
+  [
+    "opentelemetry",
+    /span set: [1-9]\d* attempts.*span get: [1-9]\d* attempts.*span delete: [1-9]\d* attempts.*metric db\.client\.operation\.duration: 3 series/s,
+  ],
 ] as const) {
   test(`examples/${example}.ts runs to its end`, async () => {
     const { stdout, stderr } = await promisify(execFile)(
