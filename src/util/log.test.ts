@@ -1,0 +1,31 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import test from "node:test";
+import { fileURLToPath } from "node:url";
+import { isLogLoaded, loadLog, log } from "./log.js";
+
+/** The compiled modules that are published. */
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+test("log: a channel that was set before debug is loaded keeps that, and loading twice is once", async () => {
+  log.curl.enabled = true;
+  assert.equal(log.curl.enabled, true);
+  await Promise.all([loadLog(), loadLog()]);
+  assert.ok(isLogLoaded());
+  assert.equal(log.curl.enabled, true);
+  log.curl.enabled = false;
+  assert.equal(log.curl.enabled, false);
+  assert.equal(log.http.enabled, false);
+});
+
+test("modules: all are loaded in a way that bundlers and tracers see (FF8)", () => {
+  const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter(
+    (file) => file.endsWith(".js") && !/\.test\.js$|test-kit/.test(file),
+  );
+  assert.ok(files.length > 100);
+  for (const file of files) {
+    const code = readFileSync(join(root, file), "utf8").replace(/\/\*.*?\*\/|\/\/.*$/gms, "");
+    assert.doesNotMatch(code, /createRequire|(?<![.\w])require\(|import\.meta|\bimport\((?!")/, file);
+  }
+});
