@@ -1,13 +1,19 @@
 // Makes of the compiled modules what is published: few files, since each module that is imported costs about a millisecond.
-import { readFileSync } from "node:fs";
+import { chmodSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { rollup } from "rollup";
 import { projectRoot, runMain } from "./run.mjs";
 
 const compiled = join(projectRoot, "dist", "src");
 
-/** Writes dist/lib: a file for each subpath, and chunks for what they share; the core is one of these. */
+/** Writes the library and the command. */
 export async function bundle() {
+  await bundleLibrary();
+  await bundleCommand();
+}
+
+/** Writes dist/lib: a file for each subpath, and chunks for what they share; the core is one of these. */
+async function bundleLibrary() {
   const core = new Set(/** @type {string[]} */ ([]));
   const bundled = await rollup({
     input: Object.fromEntries(entries().map((entry) => [entry, join(compiled, `${entry}.js`)])),
@@ -33,6 +39,24 @@ export async function bundle() {
   } finally {
     await bundled.close();
   }
+}
+
+/** Writes dist/bin/etcd2.js: the command, in one file, of which the library loads nothing. */
+async function bundleCommand() {
+  const file = join(projectRoot, "dist", "bin", "etcd2.js");
+  const bundled = await rollup({
+    input: join(compiled, "cli", "main.js"),
+    external: (id) => !id.startsWith(".") && !id.startsWith(compiled),
+    onLog: (level, log) => {
+      if (level !== "debug") throw new Error(log.message);
+    },
+  });
+  try {
+    await bundled.write({ file, format: "es", inlineDynamicImports: true });
+  } finally {
+    await bundled.close();
+  }
+  chmodSync(file, 0o755);
 }
 
 /** What package.json exports, as files below dist/src without their ending. */

@@ -35,8 +35,9 @@ const table = [
     "testing/*",
     ["server/*", "http/pending-response", "type http/exchange", "type core/(types|call|keys-store)", "util/*"],
   ],
-  ["cli/*", ["(core|server|v3)/index"]],
-  ["cli/*/*", ["(core|server|v3)/index", "cli/*"]],
+  ["cli/*", ["(core|server|v3)/index", "cli/commands/*", "cli/migrate/*"]],
+  ["cli/commands/*", ["(core|server|v3)/index", "cli/*"]],
+  ["cli/migrate/*", ["(core|server|v3)/index", "cli/*"]],
 ];
 
 /** Packages, and the only files that may import them. Node's own modules are open to all but `core/wire/`, which is pure. */

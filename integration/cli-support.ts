@@ -1,0 +1,80 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { projectRoot } from "../scripts/run.mjs";
+
+/** The compiled command. */
+export const cliFile = join(projectRoot, "dist", "src", "cli", "main.js");
+
+/** How a command ended, and what it wrote. */
+export interface Ended {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+export interface RunOptions {
+  /** Written to stdin, which is then closed. @default "" */
+  readonly input?: string;
+  /** Added to the environment, of which nothing but PATH and TERM is passed on. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly nodeArgs?: readonly string[];
+}
+
+/** Runs the command to its end. */
+export function etcd2(
+  args: readonly string[],
+  { input = "", env = {}, nodeArgs = [] }: RunOptions = {},
+): Promise<Ended> {
+  return runProgram(process.execPath, [...nodeArgs, cliFile, ...args], input, env);
+}
+
+/** Runs a line of shell in which `etcd2` is the command. */
+export function shell(line: string, env: Readonly<Record<string, string>> = {}): Promise<Ended> {
+  return runProgram(
+    "/bin/bash",
+    ["--norc", "-c", `etcd2() { '${process.execPath}' '${cliFile}' "$@"; }; ${line}`],
+    "",
+    env,
+  );
+}
+
+/** A command that runs on a pseudo terminal. */
+export interface OnTerminal {
+  /** All that the terminal has shown so far. */
+  readonly shown: () => string;
+  readonly type: (keys: string) => void;
+  readonly ended: Promise<number | null>;
+}
+
+/** Starts the command on a pseudo terminal, made by util-linux's `script`. */
+export function onTerminal(args: readonly string[], env: Readonly<Record<string, string>> = {}): OnTerminal {
+  const line = [process.execPath, cliFile, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
+  const child = spawn("script", ["-qec", line, "/dev/null"], { env: { ...baseEnv(), TERM: "xterm", ...env } });
+  let shown = "";
+  child.stdout.on("data", (chunk: Buffer) => (shown += chunk.toString()));
+  child.stderr.on("data", (chunk: Buffer) => (shown += chunk.toString()));
+  const ended = once(child, "close").then(([code]) => code as number | null);
+  return { shown: () => shown, type: (keys) => child.stdin.write(keys), ended };
+}
+
+async function runProgram(
+  program: string,
+  args: readonly string[],
+  input: string,
+  env: Readonly<Record<string, string>>,
+): Promise<Ended> {
+  const child = spawn(program, args, { env: { ...baseEnv(), ...env } });
+  const texts = { out: "", err: "" };
+  child.stdout.on("data", (chunk: Buffer) => (texts.out += chunk.toString()));
+  child.stderr.on("data", (chunk: Buffer) => (texts.err += chunk.toString()));
+  // a command that does not read its input may have ended already
+  child.stdin.on("error", () => undefined);
+  child.stdin.end(input);
+  const [code] = (await once(child, "close")) as [number | null];
+  return { code, ...texts };
+}
+
+function baseEnv(): Record<string, string> {
+  return { PATH: process.env["PATH"] ?? "" };
+}
