@@ -25,5 +25,5 @@ test("the suites of the layers have the same results with a fake in place of etc
   t.diagnostic(`${String(passed)} tests of ${String(suites.length)} suites`);
   assert.ok(passed > 50 && /^# fail 0$/m.test(output) && /^# skipped 0$/m.test(output), output.slice(-500));
   // they did talk to it
-  assert.ok(etcd.requests.length > 500);
+  assert.ok(etcd.requests.length > 100);
 });
