@@ -161,6 +161,46 @@ test("an aborted wait loses nothing", async () => {
   assert.equal(show(await mirror.next(patience()), dir), "event: +/b=2");
 });
 
+test("a mirror is read like a map, and waits for writes of one's own, of others, and for those that are no events", async (t) => {
+  const { keys } = cluster;
+  const dir = `${cluster.dir}/view`;
+  await keys.set(`${dir}/a`, "1");
+  const mirror = new Mirror(keys, dir);
+  await mirror.ready;
+  assert.equal(mirror.get(`${dir}/a`)?.value, "1");
+  const end = new AbortController();
+  t.after(() => {
+    end.abort();
+  });
+  const told: string[] = [];
+  const loop = (async () => {
+    for await (const update of mirror.updates(end.signal)) told.push(show(update, dir));
+  })().catch((error: unknown) => error);
+  const { node } = await keys.set(`${dir}/sub/b`, "2");
+  await mirror.waitFor(node.modifiedIndex, patience());
+  assert.ok(mirror.has(`${dir}/sub/b`));
+  assert.deepEqual(
+    mirror.list(`${dir}/sub`).map(({ value }) => value),
+    ["2"],
+  );
+  const refreshed = await keys.refresh(`${dir}/a`, 600);
+  await mirror.waitFor(refreshed.index, patience());
+  assert.equal(mirror.get(`${dir}/a`)?.modifiedIndex, refreshed.node.modifiedIndex);
+  const elsewhere = await keys.set(`${cluster.dir}/elsewhere`, "3");
+  await mirror.waitFor(elsewhere.index, patience());
+  assert.ok(mirror.index >= elsewhere.index);
+  await keys.delete(`${dir}/a`);
+  const { index } = await keys.get(dir, { quorum: true });
+  await mirror.waitFor(index, patience());
+  assert.deepEqual([...mirror.keys()], [`${dir}/sub/b`]);
+  end.abort();
+  assert.equal(await loop, end.signal.reason);
+  assert.deepEqual(
+    told.filter((update) => update !== "list:"),
+    ["list: +/a=1", "event: +/sub/b=2", "event: -/a"],
+  );
+});
+
 test("1100 writes elsewhere while it is cut off: it reads again and tells only the difference", async (t) => {
   const own = await ownMember();
   t.after(() => own.stop());

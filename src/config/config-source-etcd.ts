@@ -229,7 +229,7 @@ export class ConfigSourceEtcd implements AsyncDisposable {
 
   #listed(mirror: Mirror, { changes }: MirrorUpdate, isFirst: boolean): RegistryUpdate {
     const { services, endpoints } = this.#registry;
-    if (changes.length > 0) this.#registry.replace(mirror.nodes.values());
+    if (changes.length > 0) this.#registry.replace(mirror.values());
     const always = isFirst || this.#options.resync === "always";
     const now = this.#registry;
     return {

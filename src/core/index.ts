@@ -91,7 +91,9 @@ export type { EndpointHealth, HealthOptions } from "./health.js";
 export type { ReadyOptions } from "./ready.js";
 export { StatsAPI, type StatsOptions } from "./stats.js";
 export type { FollowerStats, LeaderStats, OperationCounts, SelfStats, StoreStats } from "./types-stats.js";
-export { Mirror, type MirrorChange, type MirrorOptions, type MirrorUpdate } from "./mirror.js";
+export { Mirror } from "./mirror.js";
+export type { MirrorChange, MirrorUpdate } from "./mirror-changes.js";
+export type { MirrorOptions } from "./mirror-options.js";
 export { MembersAPI } from "./members.js";
 export {
   SrvDiscoverer,

@@ -3,7 +3,9 @@ import test, { type TestContext } from "node:test";
 import type { Sender } from "../http/exchange.js";
 import { isIndexCleared, ResponseError } from "../util/errors.js";
 import { KeysAPI } from "./keys.js";
-import { Mirror, type MirrorOptions, type MirrorUpdate } from "./mirror.js";
+import type { MirrorUpdate } from "./mirror-changes.js";
+import { Mirror } from "./mirror.js";
+import type { MirrorOptions } from "./mirror-options.js";
 import { clusterOf, settled, type ScriptedCluster } from "../test-kit/scripted-cluster.js";
 import {
   closeUnanswered,

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { ClusterError, EtcdError, isIndexCleared, isUnauthorized, ResponseError } from "../util/errors.js";
-import { Mirror, type MirrorOptions, type MirrorUpdate } from "./mirror.js";
+import type { MirrorUpdate } from "./mirror-changes.js";
+import { Mirror } from "./mirror.js";
+import type { MirrorOptions } from "./mirror-options.js";
 import { clusterOf, settled, type ScriptedCluster } from "../test-kit/scripted-cluster.js";
 import {
   closeUnanswered,

@@ -3,7 +3,8 @@ import { requireBoolean, requireIndex, requireRetryForMs, requireSignal, require
 import { encoded, requireCodec, type Codec } from "./codec.js";
 import type { KeysAPI } from "./keys.js";
 import type { GetOptions, SetOptions, WatcherOptions } from "./keys-options.js";
-import { Mirror, type MirrorOptions } from "./mirror.js";
+import { Mirror } from "./mirror.js";
+import type { MirrorOptions } from "./mirror-options.js";
 import { TypedMirror } from "./typed-mirror.js";
 import { typedFile, typedNode, typedPrevNode, type TypedRead, type TypedWrite } from "./typed-types.js";
 import type { KeysResponse } from "./types.js";

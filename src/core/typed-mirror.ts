@@ -1,7 +1,9 @@
 import { safeCallback } from "../util/callback.js";
 import { UsageError } from "../util/errors.js";
 import { decoded, DecodeError, type Codec } from "./codec.js";
-import type { Mirror, MirrorChange, MirrorOptions, MirrorUpdate } from "./mirror.js";
+import type { Mirror } from "./mirror.js";
+import type { MirrorChange, MirrorUpdate } from "./mirror-changes.js";
+import type { MirrorOptions } from "./mirror-options.js";
 import { typedFile, type TypedFile } from "./typed-types.js";
 
 /** One file that came, changed or went. */

@@ -116,6 +116,16 @@ export class Watcher {
     }
   }
 
+  /**
+   * Takes out the events of the same index as the last one that `next` delivered, which it would deliver next. Empty with
+   * etcd's v2 API; a transaction of the v3 API may change several keys at one index.
+   */
+  rest(): readonly KeysResponse[] {
+    const rest = this.#unread;
+    this.#unread = [];
+    return rest;
+  }
+
   /** `next` for ever. Ends by throwing what `next` rejects with; a new iteration, or `next`, goes on where it was. */
   async *events(signal?: AbortSignal): AsyncGenerator<KeysResponse, void, undefined> {
     for (;;) yield await this.next(signal);

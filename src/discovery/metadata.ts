@@ -138,7 +138,7 @@ export async function followCredentials(
     const { index } = await retry(() => mirror.next(signal), persist);
     // a member that lags behind our own write; the watch goes on from there and reaches it
     if (first && index < announced.index) continue;
-    const node = mirror.nodes.get(key);
+    const node = mirror.get(key);
     if (node === undefined) {
       warn({ code: "METADATA_DELETED", service, key, message: "the metadata is gone, and is written again" });
       await retry(() => restore(keys, key, encodeInfo(current()), signal), persist);

@@ -128,7 +128,7 @@ export class EtcdSession implements LockSession {
       const hasStartedOver = index < before;
       // a member that lags does not know our key yet
       if (held === undefined || (index < held.createdIndex && !hasStartedOver)) continue;
-      const node = mirror.nodes.get(this.#key);
+      const node = mirror.get(this.#key);
       if (node?.createdIndex === held.createdIndex && node.value === this.#value) continue;
       this.#robbed = this.#held === held;
       return;

@@ -41,7 +41,7 @@ export async function* observe(
   for (;;) {
     const { kind } = await mirror.next(signal);
     stalled.end();
-    const node = mirror.nodes.get(path);
+    const node = mirror.get(path);
     const now = node && entryOf(node);
     // a list is read again now and then, though nothing has changed
     if (kind === "list" && before !== undefined && before === (now?.fencingToken ?? "")) continue;

@@ -110,7 +110,7 @@ class EtcdQueue implements QueueReader {
     const mirror = new Mirror(this.#keys, this.#dir, { onError, maxRetryMs: Math.min(1_000, this.#ttlMs / 2) });
     return async (signal) => {
       await mirror.next(signal);
-      return entriesOf(mirror.nodes.values());
+      return entriesOf(mirror.values());
     };
   }
 
