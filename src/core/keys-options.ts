@@ -148,7 +148,7 @@ export const refreshChecks: Checks<RefreshOptions> = {
   signal: requireSignal,
 };
 
-export const createInOrderChecks: Checks<CreateInOrderOptions> = createChecks;
+export const createInOrderChecks: Checks<CreateInOrderOptions> = { ...createChecks };
 
 export const deleteChecks: Checks<DeleteOptions> = {
   prevValue: writeChecks.prevValue,
