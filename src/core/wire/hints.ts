@@ -26,7 +26,7 @@ export function refusalHint(
 function credentialsHint(authenticated: boolean | undefined): string | undefined {
   if (authenticated === undefined) return undefined;
   return authenticated
-    ? "sent with credentials: the password is wrong, or the user does not exist or lacks the right"
+    ? "sent with credentials: check the user's name, password and rights"
     : "sent without credentials, as guest: pass username and password to the client";
 }
 
