@@ -18,12 +18,7 @@ const table = [
   ["core/cluster/attempt*", ["type http/exchange", "http/network-error", "core/wire/*", "core/cluster/*", "util/*"]],
   [
     "core/wire/*",
-    [
-      "type core/types(-stats)?",
-      "type core/call",
-      "type http/exchange",
-      "util/(errors|changes-nothing|shorten|transient)",
-    ],
+    ["type core/types(-stats)?", "type core/call", "type http/exchange", "util/(errors|changes-nothing|transient)"],
   ],
   ["agent/*", ["util/*"]],
   ["election/*", ["core/index", "util/*"]],

@@ -17,15 +17,8 @@ export function outcomeOf(spec: RequestSpec, sent: boolean): Outcome {
  * The `EndpointError` for an error of the network.
  *
  * @param sent whether the server may have received the request
- * @param keptConnection whether it went out on a kept connection, and no response has begun
  */
-export function networkError(
-  url: URL,
-  spec: RequestSpec,
-  error: unknown,
-  sent: boolean,
-  keptConnection = false,
-): EndpointError {
+export function networkError(url: URL, spec: RequestSpec, error: unknown, sent: boolean): EndpointError {
   const cause = plainCause(error);
   const hint = hintFor(errorCode(error) ?? "", cause.message, url.protocol === "https:", sent);
   return endpointError(
@@ -35,7 +28,6 @@ export function networkError(
     spec,
     outcomeOf(spec, sent),
     cause,
-    keptConnection,
   );
 }
 
@@ -75,11 +67,9 @@ function endpointError(
   spec: RequestSpec,
   outcome: Outcome,
   cause?: Error,
-  keptConnection = false,
 ): EndpointError {
   const endpoint = endpointLabel(url, spec);
-  const fields = { endpoint, outcome, keptConnection };
-  return new EndpointError(code, `endpoint ${endpoint} ${text}`, fields, cause && { cause });
+  return new EndpointError(code, `endpoint ${endpoint} ${text}`, { endpoint, outcome }, cause && { cause });
 }
 
 /** Without what OpenSSL says beside its reason: numbers, functions, lines of its source. */

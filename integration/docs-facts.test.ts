@@ -1,0 +1,142 @@
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join, posix } from "node:path";
+import test from "node:test";
+import { projectRoot } from "../scripts/run.mjs";
+import { EtcdErrorCode } from "../src/core/index.js";
+import { allPages, anchorsOf, linksOf, publishedPages, tableAfter, type Page } from "./docs-pages.js";
+
+const pages = new Map(allPages().map((page) => [page.path, page]));
+const published = publishedPages();
+const repository = /^https:\/\/github\.com\/etcd2\/etcd2\/(?:blob|tree)\/main\//;
+
+test("every link between pages, and into the repository, leads to something", () => {
+  const dead: string[] = [];
+  for (const page of pages.values())
+    for (const link of linksOf(page)) {
+      if (/^(?:https?|mailto):/.test(link) && !repository.test(link)) continue;
+      const [path = "", anchor] = targetOf(page, link).split("#");
+      const target = pages.get(path);
+      const isThere = existsSync(join(projectRoot, path));
+      const hasAnchor = anchor === undefined || target === undefined || anchorsOf(target).has(anchor);
+      if (!isThere || !hasAnchor) dead.push(`${page.path}: ${link}`);
+    }
+  assert.deepEqual(dead, []);
+});
+
+test("relative links of published pages lead to what is published, too (FF35)", () => {
+  const packed = new Set([...published.map(({ path }) => path), "CHANGELOG.md", "SECURITY.md"]);
+  const outside = published.flatMap((page) =>
+    linksOf(page)
+      .filter((link) => !/^(?:https?|mailto):/.test(link))
+      .filter((link) => !packed.has(targetOf(page, link).split("#")[0] ?? ""))
+      .map((link) => `${page.path}: ${link}`),
+  );
+  assert.deepEqual(outside, []);
+});
+
+test("every guide is linked from the README or from another guide", () => {
+  const linked = new Set(published.flatMap((page) => linksOf(page).map((link) => targetOf(page, link).split("#")[0])));
+  assert.deepEqual(
+    published.map(({ path }) => path).filter((path) => path !== "README.md" && !linked.has(path)),
+    [],
+  );
+});
+
+test("the README has at most 1,200 words", () => {
+  const words = textOf("README.md").split(/\s+/).length;
+  assert.ok(words <= 1_200, String(words));
+});
+
+test("the defaults in the guides are those of the docstrings", () => {
+  let tables = 0;
+  for (const { path, text } of published)
+    for (const match of text.matchAll(/<!-- defaults: (\S+) (\w+)( partial)? -->/g)) {
+      const [marker, file = "", name = "", partial] = match;
+      const rows = tableAfter(text, match.index + marker.length);
+      const told = rows.map(([option = "", value = ""]) => [plain(option), plain(value)] as const);
+      const fields = defaultsOf(readFileSync(join(projectRoot, file), "utf8"), name);
+      for (const [option, value] of told) assert.equal(value, fields.get(option), `${path}: ${name}.${option}`);
+      if (partial === undefined)
+        assert.deepEqual(told.map(([option]) => option).sort(), [...fields.keys()].sort(), `${path}: ${name}`);
+      tables++;
+    }
+  assert.ok(tables >= 5);
+});
+
+test("the guide to errors lists every code of every class, and no other", () => {
+  const guide = textOf("docs/guides/errors.md");
+  const sources = readdirSync(join(projectRoot, "src"), { recursive: true, encoding: "utf8" })
+    .filter((file) => /errors\.ts$|codec\.ts$/.test(file))
+    .map((file) => readFileSync(join(projectRoot, "src", file), "utf8"));
+  const codes = new Map<string, readonly string[]>();
+  for (const source of sources) {
+    for (const [, name = "", union = ""] of source.matchAll(/export type (\w+Error)Code =([^;]*);/g))
+      codes.set(name, stringsOf(union));
+    for (const [, name = "", code = ""] of source.matchAll(
+      /class (\w+Error) extends SdkError[^{]*\{(?:(?!\nexport)[^])*?readonly code = "(\w+)"/g,
+    ))
+      codes.set(name, [code]);
+  }
+  assert.ok(codes.size >= 10, [...codes.keys()].join());
+  for (const [name, expected] of codes) {
+    const heading = guide.indexOf(`\n## ${name}\n`);
+    assert.notEqual(heading, -1, name);
+    const told = tableAfter(guide, heading).map(([code = ""]) => plain(code));
+    assert.deepEqual(told.sort(), [...expected].sort(), name);
+  }
+});
+
+test("the guide to errors lists every number of etcd", () => {
+  const rows = tableAfter(textOf("docs/guides/errors.md"), textOf("docs/guides/errors.md").indexOf("| errorCode "));
+  assert.deepEqual(
+    Object.fromEntries(rows.map(([number = "", name = ""]) => [plain(name), Number(number)])),
+    EtcdErrorCode,
+  );
+});
+
+test("the guide to leaving v2 has every difference of the specification", () => {
+  const section = textOf("docs/guides/leaving-v2.md").split("## Differences")[1]?.split("\n## ")[0] ?? "";
+  const spec = textOf("docs/spec/v3.md");
+  const rows = tableAfter(spec, spec.indexOf("# 4. What cannot be carried over"));
+  assert.deepEqual(
+    Array.from(section.matchAll(/^(\d+)\. /gm), ([, number = ""]) => number),
+    rows.map(([number]) => number),
+  );
+});
+
+function textOf(path: string): string {
+  return pages.get(path)?.text ?? assert.fail(path);
+}
+
+/** A path below the project's root, with the anchor if there is one. */
+function targetOf({ path }: Page, link: string): string {
+  if (repository.test(link)) return link.replace(repository, "");
+  if (link.startsWith("#")) return `${path}${link}`;
+  return posix.join(posix.dirname(path), link);
+}
+
+/** The fields of an interface, with what `@default` says up to a comma; "" where it says nothing. */
+function defaultsOf(source: string, name: string): ReadonlyMap<string, string> {
+  const body = new RegExp(`export interface ${name}\\b[^{]*\\{\\n([^]*?)\\n\\}`).exec(source)?.[1] ?? assert.fail(name);
+  const fields = Array.from(
+    body.matchAll(/(\/\*\*(?:(?!\*\/)[^])*\*\/)\s+readonly (\w+)\??:/g),
+    ([, doc = "", field = ""]) => {
+      const [, value = ""] = /@default (.*?)(?:, never)?\s*(?:\*\/|$)/m.exec(doc) ?? [];
+      return [field, plain(value)] as const;
+    },
+  );
+  return new Map(fields);
+}
+
+/** Without the marks of code and links. */
+function plain(text: string): string {
+  return text
+    .replace(/\{@link (\w+)\}/g, "$1")
+    .replaceAll("`", "")
+    .trim();
+}
+
+function stringsOf(union: string): readonly string[] {
+  return Array.from(union.matchAll(/"(\w+)"/g), ([, code = ""]) => code);
+}

@@ -1,0 +1,135 @@
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test, { after, before } from "node:test";
+import ts from "typescript";
+import { findConsul, startConsul } from "../scripts/servers/consul.mjs";
+import { projectRoot } from "../scripts/run.mjs";
+import { startChild } from "../src/test-kit/child.js";
+import { blocksOf, publishedPages, type Block, type Page } from "./docs-pages.js";
+import { clusterForTests } from "./support.js";
+
+const cluster = clusterForTests("docs");
+const pages = publishedPages();
+const folder = mkdtempSync(join(tmpdir(), "etcd2-docs-"));
+
+const options: ts.CompilerOptions = {
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  noUncheckedIndexedAccess: true,
+  target: ts.ScriptTarget.ES2022,
+  module: ts.ModuleKind.NodeNext,
+  lib: ["lib.es2023.d.ts", "lib.esnext.disposable.d.ts"],
+  types: ["node"],
+  typeRoots: [join(projectRoot, "node_modules", "@types")],
+  skipLibCheck: true,
+};
+
+before(() => {
+  install();
+  for (const page of pages) for (const block of programsOf(page)) write(page, block);
+});
+
+after(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+test("every block of the documentation is a program, or marked as a fragment, and can be parsed", () => {
+  for (const page of pages)
+    for (const { language, mark, code, line } of blocksOf(page)) {
+      const at = `${page.path}:${String(line)}`;
+      assert.ok(["", "fragment", "consul"].includes(mark), `${at}: what is "${mark}"?`);
+      assert.ok(mark === "fragment" || /^import /m.test(code), `${at}: without an import it must be marked "fragment"`);
+      // Node 20 and 22 do not have it
+      assert.ok(language === "ts" || !/\busing \w+ =/.test(code), `${at}: "using" needs ts`);
+      const { diagnostics = [] } = ts.transpileModule(code, { reportDiagnostics: true, compilerOptions: options });
+      assert.deepEqual(messagesOf(diagnostics), [], at);
+    }
+});
+
+test("every TypeScript program of the documentation compiles", () => {
+  const files = pages.flatMap((page) =>
+    programsOf(page)
+      .filter(({ language }) => language === "ts")
+      .map((block) => fileOf(page, block)),
+  );
+  assert.ok(files.length > 5);
+  const program = ts.createProgram(files, options);
+  const { diagnostics } = program.emit();
+  assert.deepEqual(messagesOf([...ts.getPreEmitDiagnostics(program), ...diagnostics]), []);
+});
+
+for (const page of pages) {
+  const programs = programsOf(page);
+  const ordinary = programs.filter(({ mark }) => mark === "");
+  if (ordinary.length > 0)
+    test(`the programs of ${page.path} run as they stand`, async (t) => {
+      await runAll(t, page, ordinary, { "http://127.0.0.1:2379": cluster.endpoints[0] ?? "" });
+    });
+  const onConsul = programs.filter(({ mark }) => mark === "consul");
+  if (onConsul.length > 0)
+    test(`the programs of ${page.path} run as they stand, on a real Consul`, async (t) => {
+      const consul = await startConsul({ bin: findConsul() });
+      try {
+        await runAll(t, page, onConsul, { "http://127.0.0.1:8500": consul.url });
+      } finally {
+        await consul.stop();
+      }
+    });
+}
+
+/** Not those that are test files: src/testing/guide.test.ts runs them. */
+function programsOf(page: Page): readonly Block[] {
+  return blocksOf(page).filter(({ mark, code }) => mark !== "fragment" && !code.includes('from "node:test"'));
+}
+
+/** Runs programs one after the other in one process, which has to end by itself, and write no warning. */
+async function runAll(
+  t: Parameters<typeof startChild>[0],
+  page: Page,
+  programs: readonly Block[],
+  addresses: Readonly<Record<string, string>>,
+): Promise<void> {
+  const files = programs.map((block) => fileOf(page, block).replace(/\.mts$/, ".mjs"));
+  for (const file of files) {
+    const text = readFileSync(file, "utf8");
+    writeFileSync(
+      file,
+      text.replace(/http:\/\/127\.0\.0\.1:\d+/g, (address) => addresses[address] ?? address),
+    );
+  }
+  const main = join(folder, `${page.path.replaceAll("/", "-")}.mjs`);
+  writeFileSync(main, files.map((file) => `await import(${JSON.stringify(file)});\n`).join(""));
+  const { ended } = startChild(t, main);
+  const { status, stdout, stderr } = await ended;
+  assert.equal(status, 0, `${stdout}\n${stderr}`);
+  assert.doesNotMatch(stderr, /warning/i);
+}
+
+/** The package as somebody has it who installed it, but as it was compiled just now; and undici. */
+function install(): void {
+  const installed = join(folder, "node_modules", "etcd2");
+  mkdirSync(installed, { recursive: true });
+  symlinkSync(join(projectRoot, "dist"), join(installed, "dist"), "junction");
+  symlinkSync(join(projectRoot, "node_modules", "undici"), join(folder, "node_modules", "undici"), "junction");
+  const manifest = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8")) as { readonly exports: object };
+  const exports: unknown = JSON.parse(JSON.stringify(manifest.exports).replaceAll("./dist/lib/", "./dist/src/"));
+  writeFileSync(join(installed, "package.json"), JSON.stringify({ name: "etcd2", type: "module", exports }));
+}
+
+function write(page: Page, block: Block): void {
+  const file = fileOf(page, block);
+  mkdirSync(join(file, ".."), { recursive: true });
+  writeFileSync(file, block.code);
+}
+
+function fileOf({ path }: Page, { language, line }: Block): string {
+  return join(folder, path.replaceAll("/", "-").replace(".md", ""), `line-${String(line)}.m${language}`);
+}
+
+function messagesOf(diagnostics: readonly ts.Diagnostic[]): readonly string[] {
+  return diagnostics.map(({ file, messageText }) => {
+    return `${file?.fileName.slice(folder.length) ?? ""}: ${ts.flattenDiagnosticMessageText(messageText, "\n")}`;
+  });
+}
