@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { projectRoot } from "../scripts/run.mjs";
 
 /** The compiled command. */
-export const cliFile = join(projectRoot, "dist", "src", "cli", "main.js");
+const cliFile = join(projectRoot, "dist", "src", "cli", "main.js");
 
 /** How a command ended, and what it wrote. */
 export interface Ended {

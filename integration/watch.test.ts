@@ -4,7 +4,7 @@ import test from "node:test";
 import { KeysAPI, type KeysResponse } from "../src/core/index.js";
 import { HeaderWatch, patience } from "../src/test-kit/waiting.js";
 import { watchSpec } from "../src/core/wire/keys.js";
-import { decodeKeys } from "../src/core/wire/response.js";
+import { decodeKeys } from "../src/core/wire/keys-response.js";
 import { clusterForTests } from "./support.js";
 
 const cluster = clusterForTests("watch");

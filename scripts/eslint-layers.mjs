@@ -18,7 +18,12 @@ const table = [
   ["core/cluster/attempt*", ["type http/exchange", "http/network-error", "core/wire/*", "core/cluster/*", "util/*"]],
   [
     "core/wire/*",
-    ["type core/types(-stats)?", "type core/call", "type http/exchange", "util/(errors|changes-nothing|transient)"],
+    [
+      "type core/types(-stats)?",
+      "type core/call",
+      "type http/exchange",
+      "util/(errors|changes-nothing|shorten|transient)",
+    ],
   ],
   ["agent/*", ["util/*"]],
   ["election/*", ["core/index", "util/*"]],

@@ -58,7 +58,7 @@ const overUndici = {
   only: {
     src: /^(?:core\/(?:cluster\/)?[\w-]+|http\/(?:got\/(?=got-loading))?[\w-]+)\.test\.js$/,
     integration:
-      /^(?:auth|cluster|diagnostics|keys|members|mirror|namespace|no-v2|properties|proxy|proxy-variables|readiness|shared-watch|srv|tls|typed-keys|watch(?:-[a-z-]+)?)\.test\.js$/,
+      /^(?:auth|cluster|diagnostics|keys|members|mirror|namespace|no-v2|properties|proxy|proxy-variables|readiness|shared-watch|srv|tls(?:-faults)?|typed-keys|v3-(?:keys|watch)|watch(?:-[a-z-]+)?)\.test\.js$/,
   },
 };
 

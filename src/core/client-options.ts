@@ -4,13 +4,14 @@ import type { Exchange, Protocol, RequestLimits } from "../http/exchange.js";
 import { checkedAgents, type OwnAgents } from "../http/got/own-agents.js";
 import { defaultMaxBodyBytes } from "../http/pending-response.js";
 import { checkedTls, type TlsOptions } from "../http/tls-options.js";
+import { anything, optional, requireFields, type Check, type Checks } from "../util/fields.js";
 import {
   badArgument,
+  kindOf,
   requireBoolean,
   requireCount,
   requireFunction,
   requireMs,
-  requireOptions,
   requireRetryForMs,
   requireText,
 } from "../util/validate.js";
@@ -18,11 +19,11 @@ import {
 export interface ClientOptions {
   /** Base URLs of the cluster's servers, http or https, e.g. "http://127.0.0.1:2379"; at least one. */
   readonly endpoints: readonly (string | URL)[];
-  /** @default "random" */
+  /** Which endpoint a call tries first. @default "random" */
   readonly selectionMode?: EndpointSelectionMode | undefined;
-  /** For basic auth; sent only to endpoints. Absent or "" sends no credentials, whatever the password. */
+  /** The user for basic auth. Credentials are sent to endpoints only. Absent or "": none are sent. */
   readonly username?: string | undefined;
-  /** @default "" */
+  /** The user's password. @default "" */
   readonly password?: string | undefined;
   /** Longest wait for one request's headers, in ms, connecting included; each endpoint and each redirect has its own. Long polls ignore it. @default 5000 */
   readonly headerTimeoutMs?: number | undefined;
@@ -70,7 +71,7 @@ export interface ClientOptions {
 export interface ResolvedOptions {
   readonly endpoints: readonly Endpoint[];
   readonly selectionMode: EndpointSelectionMode;
-  /** The `authorization` header, if there are credentials. */
+  /** The `authorization` header; undefined without credentials. */
   readonly authorization: string | undefined;
   readonly requestLimits: RequestLimits;
   readonly pollLimits: RequestLimits;
@@ -91,11 +92,12 @@ const defaultBodyTimeoutMs = 300_000;
 const defaultMaxRedirects = 10;
 const defaultMaxInFlight = 256;
 
-/** Checks all there is to check, and says every default once. */
+/** Checks every option and applies the defaults. */
 export function resolveClientOptions(options: ClientOptions): ResolvedOptions {
-  if ((options as ClientOptions | undefined) === undefined)
-    badArgument("the client needs options: { endpoints: [...] }");
-  requireOptions("client options", options, clientOptionNames);
+  const given: unknown = options;
+  if (typeof given !== "object" || given === null || Array.isArray(given))
+    badArgument(`the client needs options, as in { endpoints: ["http://127.0.0.1:2379"] }; got ${kindOf(given)}`);
+  requireFields("options", options, clientChecks);
   const {
     endpoints,
     selectionMode = EndpointSelectionMode.random,
@@ -116,21 +118,6 @@ export function resolveClientOptions(options: ClientOptions): ResolvedOptions {
     protocol,
     transport,
   } = options;
-  if (!Object.values(EndpointSelectionMode).includes(selectionMode)) {
-    badArgument(`options.selectionMode must be one of ${Object.values(EndpointSelectionMode).join(", ")}`);
-  }
-  requireMs("options.headerTimeoutMs", headerTimeoutMs);
-  requireMs("options.bodyIdleTimeoutMs", bodyIdleTimeoutMs);
-  requireMs("options.bodyTimeoutMs", bodyTimeoutMs);
-  requireCount("options.maxBodyBytes", maxBodyBytes, 1);
-  requireMs("options.watchIdleTimeoutMs", watchIdleTimeoutMs);
-  requireBoolean("options.quorumReads", quorumReads);
-  requireCount("options.maxRedirects", maxRedirects, 0);
-  requireFunction("options.checkRedirect", checkRedirect);
-  requireCount("options.maxInFlight", maxInFlight, 1);
-  requireRetryForMs("options.retryForMs", retryForMs);
-  requireFunction("options.protocol", protocol);
-  requireFunction("options.transport", transport);
   return {
     endpoints: parseEndpoints(endpoints),
     selectionMode,
@@ -154,39 +141,53 @@ export function resolveClientOptions(options: ClientOptions): ResolvedOptions {
   };
 }
 
-/** Reads a list of endpoints, of which there must be one. */
+/** Reads a list of endpoints, which must not be empty. */
 export function parseEndpoints(endpoints: readonly (string | URL)[]): readonly Endpoint[] {
-  if (!Array.isArray(endpoints)) badArgument("options.endpoints must be an array of URLs");
-  if (endpoints.length === 0) badArgument("client: no endpoints available: options.endpoints is empty");
+  requireEndpoints("options.endpoints", endpoints);
   return endpoints.map(parseEndpoint);
 }
 
+function requireEndpoints(what: string, endpoints: unknown): void {
+  if (!Array.isArray(endpoints)) badArgument(`${what} must be an array of URLs, got ${kindOf(endpoints)}`);
+  if (endpoints.length === 0) badArgument(`client: no endpoints available: ${what} is empty`);
+}
+
 function authorizationOf(username: string, password: string): string | undefined {
-  requireText("options.username", username);
-  requireText("options.password", password);
   if (username === "") return undefined;
   // servers split at the first colon: such a user may exist, but can never log in
-  if (username.includes(":")) badArgument('options.username must not hold a ":"');
+  if (username.includes(":")) badArgument('options.username must not contain ":"');
   return `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
 }
 
-const clientOptionNames: ReadonlySet<string> = new Set<keyof ClientOptions>([
-  "endpoints",
-  "selectionMode",
-  "username",
-  "password",
-  "headerTimeoutMs",
-  "bodyIdleTimeoutMs",
-  "bodyTimeoutMs",
-  "maxBodyBytes",
-  "watchIdleTimeoutMs",
-  "quorumReads",
-  "maxRedirects",
-  "checkRedirect",
-  "maxInFlight",
-  "retryForMs",
-  "tls",
-  "agent",
-  "protocol",
-  "transport",
-]);
+function requireSelectionMode(what: string, mode: unknown): void {
+  const modes: readonly unknown[] = Object.values(EndpointSelectionMode);
+  if (!modes.includes(mode)) badArgument(`${what} must be one of ${modes.join(", ")}`);
+}
+
+function atLeast(min: number): Check {
+  return (what, value) => {
+    requireCount(what, value, min);
+  };
+}
+
+const clientChecks: Checks<ClientOptions> = {
+  endpoints: requireEndpoints,
+  selectionMode: optional(requireSelectionMode),
+  username: optional(requireText),
+  password: optional(requireText),
+  headerTimeoutMs: optional(requireMs),
+  bodyIdleTimeoutMs: optional(requireMs),
+  bodyTimeoutMs: optional(requireMs),
+  maxBodyBytes: optional(atLeast(1)),
+  watchIdleTimeoutMs: optional(requireMs),
+  quorumReads: requireBoolean,
+  maxRedirects: optional(atLeast(0)),
+  checkRedirect: requireFunction,
+  maxInFlight: optional(atLeast(1)),
+  retryForMs: optional(requireRetryForMs),
+  // checked field by field where they are read
+  tls: anything,
+  agent: anything,
+  protocol: requireFunction,
+  transport: requireFunction,
+};

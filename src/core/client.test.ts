@@ -99,8 +99,8 @@ const bad: readonly (readonly [string, unknown, RegExp])[] = [
   ["A84: an endpoint without scheme", { endpoints: [...endpoints, "localhost:2379"] }, /must begin with http/],
   ["A84: an ftp endpoint", { endpoints: ["ftp://h"] }, /must begin with http/],
   ["absent options", undefined, /needs options/],
-  ["null options", null, /must be an object, got null/],
-  ["options that are text", "http://h:1", /must be an object, got string/],
+  ["null options", null, /needs options, as in .*; got null/],
+  ["options that are text", "http://h:1", /needs options, as in .*; got string/],
   ["an unknown option", { endpoints, timeout: 5 }, /no field "timeout"/],
   [
     "an unknown selectionMode",
@@ -108,7 +108,7 @@ const bad: readonly (readonly [string, unknown, RegExp])[] = [
     /selectionMode must be one of random, prioritizeLeader/,
   ],
   ["a selectionMode that is null", { endpoints, selectionMode: null }, /selectionMode must be one of/],
-  ["a username with a colon", { endpoints, username: "a:secret" }, /username must not hold a ":"/],
+  ["a username with a colon", { endpoints, username: "a:secret" }, /username must not contain ":"/],
   ["a username that is no text", { endpoints, username: 5 }, /username must be a string, got number/],
   [
     "a password that is no text",
@@ -120,7 +120,7 @@ const bad: readonly (readonly [string, unknown, RegExp])[] = [
     { endpoints, username: "u", password: "secret\udc00" },
     /password contains a lone surrogate/,
   ],
-  ...["headerTimeoutMs", "bodyIdleTimeoutMs", "watchIdleTimeoutMs"].flatMap((name) =>
+  ...["headerTimeoutMs", "bodyIdleTimeoutMs", "bodyTimeoutMs", "watchIdleTimeoutMs"].flatMap((name) =>
     [0, -1, NaN, 2 ** 31, "5", null].map((ms): (typeof bad)[number] => [
       `${name} ${String(ms)} (${typeof ms})`,
       { endpoints, [name]: ms },
@@ -132,6 +132,17 @@ const bad: readonly (readonly [string, unknown, RegExp])[] = [
     { endpoints, maxRedirects: count },
     /maxRedirects must be a whole number from 0/,
   ]),
+  ...[0, -1, 1.5, NaN, "1", null].map((count): (typeof bad)[number] => [
+    `maxBodyBytes ${String(count)} (${typeof count})`,
+    { endpoints, maxBodyBytes: count },
+    /maxBodyBytes must be a whole number from 1/,
+  ]),
+  ...[null, "proxy", 5].map((agent): (typeof bad)[number] => [
+    `an agent that is ${String(agent)}`,
+    { endpoints, agent: { https: agent } },
+    /options\.agent\.https must be an Agent of node:https/,
+  ]),
+  ["an unknown agent", { endpoints, agent: { ftp: {} } }, /options\.agent has no field "ftp"/],
   ...[0, -1, 1.5, NaN, "1", null].map((count): (typeof bad)[number] => [
     `maxInFlight ${String(count)} (${typeof count})`,
     { endpoints, maxInFlight: count },
@@ -188,10 +199,11 @@ test("every option is taken, undefined ones as absent", async () => {
       ...Object.keys(limits),
     ].map((name) => [name, undefined]),
   );
+  const pem = "-----BEGIN CERTIFICATE-----";
   const given: readonly Partial<ClientOptions>[] = [
     absent,
     limits,
-    { selectionMode: "prioritizeLeader", tls: { ca: ["pem", Buffer.from("pem")], rejectUnauthorized: false } },
+    { selectionMode: "prioritizeLeader", tls: { ca: [pem, Buffer.from(pem)], rejectUnauthorized: false } },
   ];
   for (const options of given) {
     await using client = new Client({ endpoints: [new URL("http://127.0.0.1:1")], ...options });

@@ -1,5 +1,6 @@
+import { clientExchange } from "./client-exchange.js";
 import { parseEndpoints, resolveClientOptions, type ClientOptions, type ResolvedOptions } from "./client-options.js";
-import { autoSyncOptionNames, syncForever, type AutoSyncOptions } from "./cluster/auto-sync.js";
+import { autoSyncChecks, syncForever, type AutoSyncOptions } from "./cluster/auto-sync.js";
 import { askClusterId, attemptsThrough, type Attempt } from "./cluster/attempt.js";
 import { ClusterIdentity, clusterIdOf } from "./cluster/cluster-identity.js";
 import type { Endpoint } from "./cluster/endpoint.js";
@@ -10,31 +11,33 @@ import { publishSwitch, traced } from "./cluster/trace-calls.js";
 import { retryFor } from "./cluster/retry-for.js";
 import { isShared, SharedPolls } from "./cluster/shared-polls.js";
 import { syncedEndpoints } from "./cluster/sync.js";
+import type { RawResponse, RequestSpec, Sender } from "../http/exchange.js";
 import { UsageError } from "../util/errors.js";
-import type { Exchange, Protocol, RawResponse, RequestSpec, Sender } from "../http/exchange.js";
-import { gotExchange } from "../http/got/got-exchange.js";
-import { withOwnSignal } from "../http/own-signal.js";
-import { withRedirects } from "../http/redirects.js";
-import { withTrace } from "../http/trace.js";
-import type { Versions } from "./types.js";
+import { requireFields } from "../util/fields.js";
 import { healthOf, type EndpointHealth, type HealthOptions } from "./health.js";
 import { untilReady, type ReadyOptions } from "./ready.js";
 import { Limiter } from "../util/limiter.js";
 import { log } from "../util/log.js";
 import { SharedLinks } from "../util/shared-links.js";
-import { badArgument, requireFunction, requireMs, requireOptions, requireSignal } from "../util/validate.js";
+import { throwIfAborted } from "../util/signals.js";
+import { badArgument, requireMs, requireSignal } from "../util/validate.js";
+import { requireRequest } from "./request-check.js";
+import type { Versions } from "./types.js";
 import { decodeLeader, decodeMembers, leaderSpec, listMembersSpec } from "./wire/members.js";
 import { decodeVersion, versionSpec } from "./wire/version.js";
 
-/** The v2 API: requests are what the wire functions made of calls. */
-const asItIs: Protocol = (exchange) => exchange;
-
-/** A client of one etcd cluster: owns its endpoints, picks one, stays with it, and goes on to the next when it fails. */
+/**
+ * A client of one etcd cluster. It keeps to one endpoint, and goes on to the next when that fails.
+ *
+ * @example
+ * const client = new Client({ endpoints: ["http://10.0.0.1:2379", "http://10.0.0.2:2379"] });
+ * const keys = new KeysAPI(client);
+ * await keys.set("/color", "red");
+ * await client.close();
+ */
 export class Client implements Sender, AsyncDisposable {
   readonly #options: ResolvedOptions;
-  readonly #transport: Exchange;
-  /** The transport, and all that stands on it. */
-  readonly #exchange: Exchange;
+  readonly #closeExchange: () => Promise<void>;
   readonly #attempt: Attempt;
   readonly #anonymousAttempt: Attempt;
   readonly #identity: ClusterIdentity;
@@ -46,23 +49,19 @@ export class Client implements Sender, AsyncDisposable {
   #endpoints: EndpointSet;
   #closing: Promise<void> | undefined;
 
-  /** Does no I/O. @throws {UsageError} for a bad option or endpoint */
+  /**
+   * Does no I/O.
+   *
+   * @throws {UsageError} for a bad option or endpoint
+   */
   constructor(options: ClientOptions) {
     this.#options = resolveClientOptions(options);
-    const { endpoints, maxInFlight, maxRedirects, checkRedirect, tls, agent, protocol, transport } = this.#options;
+    const { endpoints, maxInFlight } = this.#options;
     this.#configured = endpoints;
     this.#endpoints = shuffled(endpoints);
     this.#limiter = new Limiter(maxInFlight);
-    this.#transport = transport ?? gotExchange(tls, agent);
-    const exchange = (protocol ?? asItIs)(
-      withRedirects(withTrace(withOwnSignal(this.#transport)), {
-        limit: maxRedirects,
-        check: checkRedirect,
-        trusts: (url) => this.#endpoints.trusts(url),
-        presentsCertificate: this.#transport.presentsCertificate,
-      }),
-    );
-    this.#exchange = exchange;
+    const { exchange, close } = clientExchange(this.#options, (url) => this.#endpoints.trusts(url));
+    this.#closeExchange = close;
     this.#anonymousAttempt = attemptsThrough(exchange, { ...this.#options, authorization: undefined });
     this.#identity = new ClusterIdentity({
       endpoints: () => this.#endpoints.order(),
@@ -72,17 +71,21 @@ export class Client implements Sender, AsyncDisposable {
     this.#attempt = attemptsThrough(exchange, { ...this.#options, identity: this.#identity });
   }
 
-  /** What `quorum` of a read is when it is not said. */
+  /** The default of `quorum` for reads. */
   get quorumReads(): boolean {
     return this.#options.quorumReads;
   }
 
-  /** A snapshot of the endpoints, in the order in which they would be tried now. */
+  /** A snapshot of the endpoints, in the order in which a call would try them now. */
   get endpoints(): readonly string[] {
     return this.#endpoints.urls();
   }
 
-  /** Replaces the endpoints, in random order. Calls in flight go on with the old ones. @throws {UsageError} the old ones then stay */
+  /**
+   * Replaces the endpoints, in random order. Calls in flight go on with the old ones.
+   *
+   * @throws {UsageError} for a bad endpoint; the old list then stays
+   */
   setEndpoints(endpoints: readonly (string | URL)[]): void {
     this.#configured = parseEndpoints(endpoints);
     this.#turnTo(shuffled(this.#configured));
@@ -90,24 +93,27 @@ export class Client implements Sender, AsyncDisposable {
   }
 
   /**
-   * Sends a request to one endpoint after the other, until one answers below 500; for the APIs, and for calls they lack.
+   * Sends a request to one endpoint after the other, until one answers with a status below 500. The APIs use it; it also
+   * serves for requests that they lack.
    *
    * @throws {ClusterError} no endpoint answered, or one failed in a way after which the request must not be sent again
-   * @throws {UsageError} the client is closed, or the request line is too long
+   * @throws {UsageError} the request cannot be sent as it is, or the client is closed
    * Rejects with `signal.reason` when aborted.
+   * @example
+   * const { status, body } = await client.send({ method: "GET", path: "/v2/stats/self" });
    */
   async send(spec: RequestSpec, signal?: AbortSignal): Promise<RawResponse> {
     requireSignal("signal", signal);
-    signal?.throwIfAborted();
+    throwIfAborted(signal);
+    requireRequest(spec);
     this.#requireOpen();
     // other protocols have the key in the body
     if (this.#options.protocol === undefined) this.#endpoints.requireRequestLine(spec);
     const link = this.#links.take(signal);
     try {
       const { retryForMs = this.#options.retryForMs } = spec;
-      const send = (): Promise<RawResponse> =>
-        retryFor(retryForMs, spec, link.signal, () => this.#sendOnce(spec, link.signal));
-      return await traced(spec, send);
+      const once = (): Promise<RawResponse> => this.#sendOnce(spec, link.signal);
+      return await traced(spec, retryForMs === 0 ? once : () => retryFor(retryForMs, spec, link.signal, once));
     } finally {
       link.release();
     }
@@ -144,7 +150,7 @@ export class Client implements Sender, AsyncDisposable {
       },
       signal,
     });
-    // a list that was set meanwhile is the user's newer word
+    // setEndpoints() was called meanwhile: its list stays
     if (next === undefined || this.#configured !== configured) return;
     this.#turnTo(next);
     log.sync(
@@ -157,20 +163,20 @@ export class Client implements Sender, AsyncDisposable {
   }
 
   /**
-   * Syncs at once and then every `intervalMs`, until aborted or closed. A sync that fails does not end it: it is reported,
-   * and tried again after 1 s, doubling up to the interval.
+   * Syncs at once and then every `intervalMs`, until aborted or closed. A sync that fails does not end it: `onError` gets the
+   * error, and the next sync follows after 1 s, then 2 s, and so on up to the interval.
    *
    * @param intervalMs in ms, above 0
-   * @throws {UsageError} a bad interval; `ERR_CLOSED` when the client is closed
+   * @throws {UsageError} for a bad interval; `ERR_CLOSED` once the client is closed
    * Rejects with `signal.reason` when aborted.
+   * @example
+   * void client.autoSync(60_000, { onError: console.error }).catch(() => undefined);
    */
   async autoSync(intervalMs: number, options: AutoSyncOptions = {}): Promise<never> {
     requireMs("intervalMs", intervalMs);
     if (intervalMs === Infinity) badArgument("intervalMs must be finite");
-    requireOptions("options", options, autoSyncOptionNames);
-    requireSignal("options.signal", options.signal);
-    requireFunction("options.onError", options.onError);
-    options.signal?.throwIfAborted();
+    requireFields("options", options, autoSyncChecks);
+    throwIfAborted(options.signal);
     this.#requireOpen();
     const link = this.#links.take(options.signal);
     try {
@@ -181,10 +187,10 @@ export class Client implements Sender, AsyncDisposable {
   }
 
   /**
-   * Asks an endpoint for its version; works without the v2 API and without credentials.
+   * Reads the version of the server. Works without the v2 API and without credentials.
    *
    * @throws {ClusterError} no endpoint answered
-   * @throws {ResponseError} the answer is not etcd's; servers 2.0 answer with text, an `ERR_INVALID_JSON`
+   * @throws {ResponseError} the response is not etcd's. Servers 2.0 answer with text: `ERR_INVALID_JSON`
    * Rejects with `signal.reason` when aborted.
    */
   async version(signal?: AbortSignal): Promise<Versions> {
@@ -215,20 +221,20 @@ export class Client implements Sender, AsyncDisposable {
     return healthOf(this, this.endpoints, options);
   }
 
-  /** Ends the calls in flight, which reject with a `UsageError` `ERR_CLOSED`, and lets go of all sockets. Idempotent. */
+  /** Ends the calls in flight, which reject with a `UsageError` `ERR_CLOSED`, and closes all connections. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
 
+  /** Same as {@link close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
   async #close(): Promise<void> {
     this.#closed.abort(closedError());
-    await this.#exchange.close?.();
-    await this.#transport.close?.();
+    await this.#closeExchange();
   }
 
   #requireOpen(): void {

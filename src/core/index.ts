@@ -63,7 +63,8 @@ export type { Exchange, RawResponse, RequestLimits, RequestSpec, ResponseHead, S
 export type { TlsOptions } from "../http/tls-options.js";
 export { disableCurlDebug, enableCurlDebug } from "../http/trace.js";
 export { jsonCodec, type SchemaIssue, type SchemaResult, type StandardSchema } from "./json-codec.js";
-export { KeysAPI, keysOf, type KeysClient } from "./keys.js";
+export { KeysAPI } from "./keys.js";
+export { keysOf, type KeysClient } from "./keys-of.js";
 export type {
   CreateInOrderOptions,
   CreateOptions,

@@ -1,6 +1,8 @@
-import { optional, type Checks } from "../util/fields.js";
+import type { RequestSpec } from "../http/exchange.js";
+import { optional, requireFields, type Checks } from "../util/fields.js";
 import {
   badArgument,
+  kindOf,
   requireBoolean,
   requireIndex,
   requireRetryForMs,
@@ -148,7 +150,7 @@ export const refreshChecks: Checks<RefreshOptions> = {
   signal: requireSignal,
 };
 
-export const createInOrderChecks: Checks<CreateInOrderOptions> = createChecks;
+export const createInOrderChecks: Checks<CreateInOrderOptions> = { ...createChecks };
 
 export const deleteChecks: Checks<DeleteOptions> = {
   prevValue: writeChecks.prevValue,
@@ -165,6 +167,24 @@ export const watcherChecks: Checks<WatcherOptions> = {
   clusterId: optional(requireText),
 };
 
+/** Checks the options of a call, and that nothing follows them: a callback would never be called. */
+export function requireCall<T extends object>(
+  method: string,
+  options: T,
+  checks: Checks<T>,
+  extra: readonly unknown[],
+): void {
+  if ([options, ...extra].some((each) => typeof each === "function"))
+    badArgument(`${method} takes no callback: it returns a promise`);
+  if (extra.length > 0) badArgument(`${method} has too many arguments`);
+  requireFields("options", options, checks);
+}
+
+/** The request of a call that may be tried again for some time. */
+export function withBudget(spec: RequestSpec, { retryForMs }: Pick<GetOptions, "retryForMs">): RequestSpec {
+  return retryForMs === undefined ? spec : { ...spec, retryForMs };
+}
+
 /** Refuses a key with a segment `.` or `..`: etcd would resolve it before it looks, which could lead out of the keys. */
 export function requireKey(what: string, key: unknown): asserts key is string {
   requireText(what, key);
@@ -176,6 +196,8 @@ export function requireKey(what: string, key: unknown): asserts key is string {
 /** Refuses combinations of options that etcd would reject, or take for something else. */
 export function requireWrite(value: unknown, options: SetOptions): asserts value is string {
   const { prevExist, prevValue, prevIndex, ttl, refresh, dir, resend } = options;
+  if (typeof value === "object" && value !== null)
+    badArgument(`value must be a string, got ${kindOf(value)}; use JSON.stringify, or keys.withCodec(jsonCodec())`);
   requireText("value", value);
   requireConditions(options);
   const compares = prevValue !== undefined || prevIndex !== undefined;

@@ -1,5 +1,5 @@
 import type { Codec } from "./codec.js";
-import type { RawResponse, RequestLimits, RequestSpec, Sender } from "../http/exchange.js";
+import type { RequestLimits, RequestSpec, Sender } from "../http/exchange.js";
 import { requireFields } from "../util/fields.js";
 import { requireSender, requireTtl } from "../util/validate.js";
 import {
@@ -9,12 +9,14 @@ import {
   getChecks,
   keysChecks,
   refreshChecks,
+  requireCall,
   requireConditions,
   requireKey,
   requireWrite,
   setChecks,
   updateChecks,
   watcherChecks,
+  withBudget,
   type CreateInOrderOptions,
   type CreateOptions,
   type DeleteOptions,
@@ -31,7 +33,7 @@ import { Watcher } from "./watcher.js";
 import { createInOrderSpec, deleteSpec, getSpec, setSpec, type KeyAddress } from "./wire/keys.js";
 import { errorInNamespace, inNamespace, namespaceOf } from "./wire/namespace.js";
 import { cleanKey } from "./wire/paths.js";
-import { decodeKeys, decodeKeysSummary } from "./wire/response.js";
+import { decodeKeys, decodeKeysSummary } from "./wire/keys-response.js";
 
 /**
  * etcd's keys. A key is a path of text segments. It is sent as it is, never decoded, and may not contain `.` or `..`.
@@ -88,8 +90,8 @@ export class KeysAPI {
    * const { node, index } = await keys.get("/services", { recursive: true, quorum: true });
    * for (const child of node.nodes) console.log(child.key, child.value);
    */
-  async get(key: string, options: GetOptions = {}): Promise<KeysResponse> {
-    requireFields("options", options, getChecks);
+  async get(key: string, options: GetOptions = {}, ...extra: readonly never[]): Promise<KeysResponse> {
+    requireCall("get", options, getChecks, extra);
     const { recursive, sort, quorum = this.#sender.quorumReads } = options;
     return this.#call(getSpec(this.#at(key), { recursive, sort, quorum }), options);
   }
@@ -105,11 +107,16 @@ export class KeysAPI {
    */
   set(key: string, value: string, options: SetOptions & { readonly noValueOnSuccess: true }): Promise<KeysSummary>;
   set(key: string, value: string, options?: SetOptions): Promise<KeysResponse>;
-  async set(key: string, value: string, options: SetOptions = {}): Promise<KeysResponse | KeysSummary> {
-    requireFields("options", options, setChecks);
-    if (options.noValueOnSuccess !== true) return this.#write(key, value, options);
+  async set(
+    key: string,
+    value: string,
+    options: SetOptions = {},
+    ...extra: readonly never[]
+  ): Promise<KeysResponse | KeysSummary> {
+    requireCall("set", options, setChecks, extra);
+    if (options.noValueOnSuccess !== true) return this.#call(this.#writeSpec(key, value, options), options);
     const spec = this.#writeSpec(key, value, options);
-    const raw = await this.#send(spec, options);
+    const raw = await this.#sender.send(withBudget(spec, options), options.signal);
     return this.#decode(() => decodeKeysSummary(raw, spec));
   }
 
@@ -120,9 +127,14 @@ export class KeysAPI {
    * @example
    * await keys.create("/locks/job", "worker-1", { ttl: 30 });
    */
-  async create(key: string, value: string, options: CreateOptions = {}): Promise<KeysResponse> {
-    requireFields("options", options, createChecks);
-    return this.#write(key, value, { ...options, prevExist: false });
+  async create(
+    key: string,
+    value: string,
+    options: CreateOptions = {},
+    ...extra: readonly never[]
+  ): Promise<KeysResponse> {
+    requireCall("create", options, createChecks, extra);
+    return this.#call(this.#writeSpec(key, value, { ...options, prevExist: false }), options);
   }
 
   /**
@@ -132,9 +144,14 @@ export class KeysAPI {
    * @example
    * await keys.update("/color", "blue");
    */
-  async update(key: string, value: string, options: UpdateOptions = {}): Promise<KeysResponse> {
-    requireFields("options", options, updateChecks);
-    return this.#write(key, value, { ...options, prevExist: true });
+  async update(
+    key: string,
+    value: string,
+    options: UpdateOptions = {},
+    ...extra: readonly never[]
+  ): Promise<KeysResponse> {
+    requireCall("update", options, updateChecks, extra);
+    return this.#call(this.#writeSpec(key, value, { ...options, prevExist: true }), options);
   }
 
   /**
@@ -145,10 +162,15 @@ export class KeysAPI {
    * @example
    * await keys.refresh("/services/web/1", 15);
    */
-  async refresh(key: string, ttl: number, options: RefreshOptions = {}): Promise<KeysResponse> {
-    requireFields("options", options, refreshChecks);
+  async refresh(
+    key: string,
+    ttl: number,
+    options: RefreshOptions = {},
+    ...extra: readonly never[]
+  ): Promise<KeysResponse> {
+    requireCall("refresh", options, refreshChecks, extra);
     requireTtl("ttl", ttl);
-    return this.#write(key, "", { ...options, ttl, refresh: true, prevExist: true });
+    return this.#call(this.#writeSpec(key, "", { ...options, ttl, refresh: true, prevExist: true }), options);
   }
 
   /**
@@ -159,8 +181,13 @@ export class KeysAPI {
    * const { node } = await keys.createInOrder("/queue", "job 1");
    * console.log(node.key); // "/queue/00000000000000000042"
    */
-  async createInOrder(dir: string, value: string, options: CreateInOrderOptions = {}): Promise<KeysResponse> {
-    requireFields("options", options, createInOrderChecks);
+  async createInOrder(
+    dir: string,
+    value: string,
+    options: CreateInOrderOptions = {},
+    ...extra: readonly never[]
+  ): Promise<KeysResponse> {
+    requireCall("createInOrder", options, createInOrderChecks, extra);
     requireWrite(value, { dir: options.dir, prevExist: false });
     return this.#call(createInOrderSpec(this.#at(dir), value, options), options);
   }
@@ -173,8 +200,8 @@ export class KeysAPI {
    * @example
    * await keys.delete("/old", { recursive: true });
    */
-  async delete(key: string, options: DeleteOptions = {}): Promise<KeysResponse> {
-    requireFields("options", options, deleteChecks);
+  async delete(key: string, options: DeleteOptions = {}, ...extra: readonly never[]): Promise<KeysResponse> {
+    requireCall("delete", options, deleteChecks, extra);
     requireConditions(options);
     return this.#call(deleteSpec(this.#at(key), options), options);
   }
@@ -244,10 +271,6 @@ export class KeysAPI {
     return new TypedKeys(this, codec);
   }
 
-  #write(key: string, value: string, options: SetOptions): Promise<KeysResponse> {
-    return this.#call(this.#writeSpec(key, value, options), options);
-  }
-
   #writeSpec(key: string, value: string, options: SetOptions): RequestSpec {
     const at = this.#at(key);
     requireWrite(value, options);
@@ -255,12 +278,8 @@ export class KeysAPI {
   }
 
   async #call(spec: RequestSpec, options: CallOptions): Promise<KeysResponse> {
-    const raw = await this.#send(spec, options);
+    const raw = await this.#sender.send(withBudget(spec, options), options.signal);
     return this.#decode(() => inNamespace(decodeKeys(raw, spec), this.#namespace));
-  }
-
-  #send(spec: RequestSpec, { retryForMs, signal }: CallOptions): Promise<RawResponse> {
-    return this.#sender.send(retryForMs === undefined ? spec : { ...spec, retryForMs }, signal);
   }
 
   #decode<T>(decode: () => T): T {
@@ -279,11 +298,3 @@ export class KeysAPI {
 
 /** What all calls take. */
 type CallOptions = Pick<GetOptions, "retryForMs" | "signal">;
-
-/** What the layers accept: a KeysAPI, or a client from which to make one. */
-export type KeysClient = KeysAPI | Sender;
-
-/** The keys of a client. A KeysAPI is returned as it is. @throws {UsageError} for anything else */
-export function keysOf(client: KeysClient): KeysAPI {
-  return client instanceof KeysAPI ? client : new KeysAPI(client);
-}

@@ -7,7 +7,7 @@ import { StalledWarning } from "../util/stalled-warning.js";
 import { requireSignal } from "../util/validate.js";
 import { requireKey } from "./keys-options.js";
 import { getSpec } from "./wire/keys.js";
-import { decodeKeys } from "./wire/response.js";
+import { decodeKeys } from "./wire/keys-response.js";
 
 /** What `Client.ready` takes. */
 export interface ReadyOptions {

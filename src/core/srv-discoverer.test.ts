@@ -37,12 +37,12 @@ test("A113: both names are asked for; https first, and alone unless insecure one
   ]);
 });
 
-test("A114: the ssl look-up fails -> the plain ones", async () => {
+test("A114: the ssl lookup fails -> the plain ones", async () => {
   const resolver = resolverOf({ [plain]: [srv("b")] });
   assert.deepEqual(await new SrvDiscoverer({ resolver }).discover("d"), ["http://b:2379"]);
 });
 
-test("A114: the plain look-up fails -> the ssl ones", async () => {
+test("A114: the plain lookup fails -> the ssl ones", async () => {
   const resolver = resolverOf({ [ssl]: [srv("a")] });
   assert.deepEqual(await new SrvDiscoverer({ resolver, allowInsecure: true }).discover("d"), ["https://a:2379"]);
 });
@@ -50,7 +50,7 @@ test("A114: the plain look-up fails -> the ssl ones", async () => {
 test("A115: both fail -> one error that names both", async () => {
   const error = await rejection(new SrvDiscoverer({ resolver: resolverOf({}) }).discover("d"), ClusterError);
   assert.deepEqual([error.code, error.outcome], ["ERR_NO_ENDPOINTS", "notApplied"]);
-  for (const name of [ssl, plain]) assert.ok(error.message.includes(`look-up of ${name} failed`), error.message);
+  for (const name of [ssl, plain]) assert.ok(error.message.includes(`lookup of ${name} failed`), error.message);
   assert.deepEqual(
     error.errors.map((each) => each instanceof EndpointError && [each.code, each.endpoint]),
     [
@@ -104,7 +104,7 @@ test("D19: equals without a weight come in any order", async () => {
   assert.equal(firsts.size, 3);
 });
 
-test("2.6: aborted -> the reason, at once; beforehand without a look-up", async () => {
+test("2.6: aborted -> the reason, at once; beforehand without a lookup", async () => {
   const { opened, open } = gate();
   const asked: string[] = [];
   const resolver: SrvResolver = {
@@ -129,7 +129,7 @@ test("2.6: aborted -> the reason, at once; beforehand without a look-up", async 
   assert.equal(getEventListeners(unused.signal, "abort").length, 0);
 });
 
-test("1.9: bad arguments are refused without a look-up", async () => {
+test("1.9: bad arguments are refused without a lookup", async () => {
   assert.throws(() => new SrvDiscoverer({ resolver: {} as never }), UsageError);
   assert.throws(() => new SrvDiscoverer({ allowInsecure: 1 as never }), UsageError);
   assert.throws(() => new SrvDiscoverer({ secure: true } as never), UsageError);

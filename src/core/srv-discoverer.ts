@@ -1,7 +1,10 @@
-import { ClusterError, EndpointError } from "../util/errors.js";
 import { plainCause } from "../util/plain-cause.js";
-import { abortable, onAbort } from "../util/signals.js";
-import { badArgument, requireBoolean, requireOptions, requireSignal, requireText } from "../util/validate.js";
+import { ClusterError, EndpointError } from "../util/errors.js";
+import { optional, requireFields, type Checks } from "../util/fields.js";
+import { log } from "../util/log.js";
+import { abortable, onAbort, throwIfAborted } from "../util/signals.js";
+import { badArgument, requireBoolean, requireSignal, requireText } from "../util/validate.js";
+import { parseEndpoint } from "./cluster/endpoint.js";
 
 /** Finds the endpoints of a cluster. */
 export interface Discoverer {
@@ -9,10 +12,14 @@ export interface Discoverer {
   discover(domain: string, serviceName?: string, signal?: AbortSignal): Promise<readonly string[]>;
 }
 
+/** An SRV record, as `node:dns/promises` returns it. */
 export interface SrvRecord {
+  /** The host. "." means that the service is not available. */
   readonly name: string;
   readonly port: number;
+  /** The lowest is preferred. */
   readonly priority: number;
+  /** Among equal priorities, how often a record comes first in relation to the others. */
   readonly weight: number;
 }
 
@@ -22,34 +29,43 @@ export interface SrvResolver {
 }
 
 export interface SrvDiscovererOptions {
-  /** Absent: the system's, a new one for each look-up. */
+  /** Absent: the system's. */
   readonly resolver?: SrvResolver | undefined;
-  /** Keep http targets where there are https ones too; else a forged answer could lead to plain text. @default false */
+  /** Keep http targets where there are https ones too. A forged answer could then lead to plain text. @default false */
   readonly allowInsecure?: boolean | undefined;
 }
 
-/** Endpoints from DNS: the SRV records `_etcd-client-ssl._tcp` (https) and `_etcd-client._tcp` (http) of a domain. */
+/** How long a lookup may take, in ms: a name server that is silent would take 25 s by Node's defaults. */
+const lookupMs = 10_000;
+
+/**
+ * Endpoints from DNS: the SRV records `_etcd-client-ssl._tcp` (https) and `_etcd-client._tcp` (http) of a domain.
+ *
+ * @example
+ * const endpoints = await new SrvDiscoverer().discover("example.com");
+ * const client = new Client({ endpoints });
+ */
 export class SrvDiscoverer implements Discoverer {
   readonly #resolver: SrvResolver | undefined;
   readonly #allowInsecure: boolean;
+  /** Lookups under way: calls for the same name share one. */
+  readonly #lookups = new Map<string, Promise<Found>>();
 
   /** @throws {UsageError} for bad options */
   constructor(options: SrvDiscovererOptions = {}) {
-    requireOptions("options", options, optionNames);
-    requireBoolean("options.allowInsecure", options.allowInsecure);
-    if (options.resolver !== undefined && typeof options.resolver.resolveSrv !== "function") {
-      badArgument("options.resolver must have a resolveSrv method");
-    }
+    requireFields("options", options, checks);
     this.#resolver = options.resolver;
     this.#allowInsecure = options.allowInsecure ?? false;
   }
 
   /**
-   * Looks up both names, once. By priority, within it at random by weight; https before http.
+   * Looks up both names, once, for at most 10 s. Targets are ordered by priority, within it at random by weight; https
+   * comes before http. Records that cannot be an endpoint are left out.
    *
    * @param domain e.g. "example.com"
    * @param serviceName tells clusters of one domain apart: `_etcd-client-ssl-<serviceName>._tcp`. Absent or "": none
-   * @throws {ClusterError} `ERR_NO_ENDPOINTS`: both look-ups failed; `errors` has both
+   * @returns empty if there are no usable records
+   * @throws {ClusterError} `ERR_NO_ENDPOINTS`: both lookups failed; `errors` has both errors
    * @throws {UsageError} for bad arguments
    * Rejects with `signal.reason` when aborted.
    */
@@ -58,56 +74,85 @@ export class SrvDiscoverer implements Discoverer {
     if (domain === "") badArgument("domain must not be empty");
     requireText("serviceName", serviceName);
     requireSignal("signal", signal);
-    signal?.throwIfAborted();
+    throwIfAborted(signal);
     const suffix = `${serviceName === "" ? "" : `-${serviceName}`}._tcp.${domain}`;
-    const [secure, plain] = await this.#resolveBoth(`_etcd-client-ssl${suffix}`, `_etcd-client${suffix}`, signal);
+    const both = Promise.all([`_etcd-client-ssl${suffix}`, `_etcd-client${suffix}`].map((name) => this.#shared(name)));
+    const [secure, plain] = await abortable(both, signal);
     if (secure instanceof EndpointError && plain instanceof EndpointError)
       throw new ClusterError("ERR_NO_ENDPOINTS", [secure, plain]);
     const https = urlsOf("https", secure);
     return https.length > 0 && !this.#allowInsecure ? https : [...https, ...urlsOf("http", plain)];
   }
 
-  async #resolveBoth(
-    secureName: string,
-    plainName: string,
-    signal: AbortSignal | undefined,
-  ): Promise<readonly Found[]> {
-    const own = this.#resolver === undefined ? new (await import("node:dns/promises")).Resolver() : undefined;
-    signal?.throwIfAborted();
-    const resolver = this.#resolver ?? own;
-    const off = onAbort(signal, () => own?.cancel());
+  #shared(name: string): Promise<Found> {
+    const lookup = this.#lookups.get(name) ?? this.#lookUp(name).finally(() => this.#lookups.delete(name));
+    this.#lookups.set(name, lookup);
+    return lookup;
+  }
+
+  /** Never rejects. Bounded, so that lookups of a silent name server do not pile up, or keep the process alive. */
+  async #lookUp(name: string): Promise<Found> {
+    const limit = new AbortController();
+    const timer = setTimeout(() => {
+      limit.abort(new Error(`no answer within ${String(lookupMs)} ms`));
+    }, lookupMs);
     try {
-      const both = Promise.all([secureName, plainName].map((name) => find(resolver, name)));
-      return await (signal === undefined ? both : abortable(both, signal));
+      const resolver = this.#resolver ?? (await systemResolver(limit.signal));
+      const found: unknown = await abortable(resolver.resolveSrv(name), limit.signal);
+      return Array.isArray(found) ? (found as readonly unknown[]) : [];
+    } catch (error) {
+      const cause = plainCause(error);
+      const message = `lookup of ${name} failed: ${cause.message}`;
+      return new EndpointError("ERR_NETWORK", message, { endpoint: name, outcome: "notApplied" }, { cause });
     } finally {
-      off();
+      clearTimeout(timer);
+      limit.abort(undefined);
     }
   }
 }
 
-type Found = readonly SrvRecord[] | EndpointError | undefined;
+/** The records that were found, not checked yet, or why there are none. */
+type Found = readonly unknown[] | EndpointError;
 
-async function find(resolver: SrvResolver | undefined, name: string): Promise<Found> {
-  try {
-    return await resolver?.resolveSrv(name);
-  } catch (error) {
-    const cause = plainCause(error);
-    return new EndpointError(
-      "ERR_NETWORK",
-      `look-up of ${name} failed: ${cause.message}`,
-      { endpoint: name, outcome: "notApplied" },
-      { cause },
-    );
-  }
+/** A resolver of its own for each lookup, so that it can be cancelled. */
+async function systemResolver(signal: AbortSignal): Promise<SrvResolver> {
+  const resolver = new (await import("node:dns/promises")).Resolver();
+  onAbort(signal, () => {
+    resolver.cancel();
+  });
+  return resolver;
 }
 
-function urlsOf(scheme: "http" | "https", found: Found): readonly string[] {
+function urlsOf(scheme: "http" | "https", found: Found | undefined): readonly string[] {
   if (found === undefined || found instanceof EndpointError) return [];
-  // a lone dot says that the service is decidedly not there (RFC 2782)
-  return inOrder(found.filter(({ name }) => name !== "." && name !== "")).map(({ name, port }) => {
+  return inOrder(found.filter(isRecord)).flatMap(({ name, port }) => {
     const host = name.replace(/\.$/, "");
-    return `${scheme}://${host.includes(":") ? `[${host}]` : host}:${String(port)}`;
+    const url = `${scheme}://${host.includes(":") ? `[${host}]` : host}:${String(port)}`;
+    if (isEndpoint(host, url)) return [url];
+    log.sync("left out the SRV record of %s: it is not a host and a port", JSON.stringify(name.slice(0, 100)));
+    return [];
   });
+}
+
+function isRecord(record: unknown): record is SrvRecord {
+  if (typeof record !== "object" || record === null) return false;
+  const { name, port, priority, weight } = record as Partial<Record<keyof SrvRecord, unknown>>;
+  // a lone dot means that the service is not available (RFC 2782)
+  if (typeof name !== "string" || name === "" || name === ".") return false;
+  return (
+    [port, priority, weight].every((number) => Number.isInteger(number)) && Number(port) > 0 && Number(port) < 65_536
+  );
+}
+
+/** A target is a host name or an address, and nothing that a URL would take for something else. */
+function isEndpoint(host: string, url: string): boolean {
+  if (!/^[\w.:-]+$/.test(host)) return false;
+  try {
+    parseEndpoint(url);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** RFC 2782: lowest priority first; among equals at random, more often first the more weight. DNS answers come in no order. */
@@ -118,4 +163,9 @@ function inOrder(records: readonly SrvRecord[]): readonly SrvRecord[] {
     .map(({ record }) => record);
 }
 
-const optionNames: ReadonlySet<string> = new Set<keyof SrvDiscovererOptions>(["resolver", "allowInsecure"]);
+function requireResolver(what: string, resolver: unknown): void {
+  const has = typeof resolver === "object" && resolver !== null && "resolveSrv" in resolver;
+  if (!has || typeof resolver.resolveSrv !== "function") badArgument(`${what} must have a resolveSrv method`);
+}
+
+const checks: Checks<SrvDiscovererOptions> = { resolver: optional(requireResolver), allowInsecure: requireBoolean };

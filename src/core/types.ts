@@ -1,4 +1,4 @@
-/** What the server did: the word that etcd gives to it. */
+/** What the server did, in etcd's own word. */
 export type KeysAction =
   "get" | "set" | "create" | "update" | "delete" | "compareAndSwap" | "compareAndDelete" | "expire";
 
@@ -9,34 +9,44 @@ export interface KeyNode {
   /** "" for directories, and for nodes that were just deleted or have expired: their value is in `prevNode`. */
   readonly value: string;
   readonly dir: boolean;
-  /** Children, where the answer lists them, in no order unless `sort` was asked for; hidden ones (`_name`) are left out by etcd. */
+  /** Children, if the response lists them; in no order unless `sort` was given. etcd leaves out hidden ones (`_name`). */
   readonly nodes: readonly KeyNode[];
-  /** etcd's index when this key came into being; `set` on an existing key counts as that, `update` and compare-and-swap do not. 0 for the root. */
+  /** etcd's index when this key was created. `set` on an existing key creates it anew, `update` and compare-and-swap do not. 0 for the root. */
   readonly createdIndex: number;
   /** etcd's index of the last change. 0 for the root. */
   readonly modifiedIndex: number;
-  /** When it will expire, cut to milliseconds, by the clock of the member that took the write; absent without TTL. */
+  /** When it will expire, cut to milliseconds, by the clock of the member that took the write. Absent without TTL. */
   readonly expiration?: Date;
   /** `expiration` as the server wrote it, to the nanosecond. */
   readonly expirationText?: string;
-  /** Seconds left, rounded up. Negative for a key that should have expired while the cluster has no leader; absent without TTL. */
+  /** Seconds left, rounded up. Negative for a key that should have expired while the cluster has no leader. Absent without TTL. */
   readonly ttl?: number;
 }
 
-/** What a keys call, or a watcher, hands out. */
+/** The result of a keys call, and an event of a watcher. */
 export interface KeysResponse {
   readonly action: KeysAction;
   readonly node: KeyNode;
-  /** The node as it was before; absent for reads and for new keys. */
+  /** The node as it was before. Absent for reads and for new keys. */
   readonly prevNode?: KeyNode;
-  /** `X-Etcd-Index`: of a read, the index to watch after; of a watch event, the index when the watch began. 0 when the server sent none. */
+  /** `X-Etcd-Index`: of a read, the index to watch after; of a watch event, the index when the watch began. 0 if the server sent none. */
   readonly index: number;
-  /** `X-Etcd-Cluster-Id`, "" when the server sent none. */
+  /** `X-Etcd-Cluster-Id`; "" if the server sent none. */
   readonly clusterId: string;
+  /** The member's position in the raft log, as it was when it answered; absent if the server sent none. */
+  readonly raft?: RaftPosition;
 }
 
-/** What a write with `noValueOnSuccess` hands out: that it was done. */
-export type KeysSummary = Pick<KeysResponse, "action" | "index" | "clusterId">;
+/** Where a member is in the log of its cluster. */
+export interface RaftPosition {
+  /** `X-Raft-Index`: the last log entry that the member has applied. */
+  readonly index: number;
+  /** `X-Raft-Term`: the term of the cluster leader; it grows with each election. */
+  readonly term: number;
+}
+
+/** The result of a write with `noValueOnSuccess`. */
+export type KeysSummary = Pick<KeysResponse, "action" | "index" | "clusterId" | "raft">;
 
 /** An etcd server as the membership lists it. */
 export interface Member {
@@ -45,27 +55,27 @@ export interface Member {
   /** "" until it has started for the first time. */
   readonly name: string;
   readonly peerURLs: readonly string[];
-  /** What it advertises to clients; empty until it has started for the first time. */
+  /** The URLs that it advertises to clients. Empty until it has started for the first time. */
   readonly clientURLs: readonly string[];
 }
 
-/** A user of v2 auth, with the names of the roles that were granted. */
+/** A user of v2 auth, with the names of the roles granted to it. */
 export interface User {
   readonly user: string;
   readonly roles: readonly string[];
 }
 
-/** A role of v2 auth: keys, or prefixes with a final `*`, that may be read and written. */
+/** A role of v2 auth: the keys that it may read and write. A final `*` stands for all keys that begin like this. */
 export interface Role {
   readonly role: string;
   readonly permissions: { readonly kv: { readonly read: readonly string[]; readonly write: readonly string[] } };
 }
 
-/** What a server says of itself. */
+/** The versions of a server and its cluster. */
 export interface Versions {
-  /** Of the member that answered, e.g. "3.4.23". */
+  /** The version of the member that answered, e.g. "3.4.23". */
   readonly server: string;
-  /** What the cluster has agreed on, e.g. "3.4.0"; "not_decided" while it forms. */
+  /** The version that the cluster has agreed on, e.g. "3.4.0"; "not_decided" while it forms. */
   readonly cluster: string;
 }
 

@@ -11,7 +11,8 @@ import { GapCheck } from "./gap-check.js";
 import { clusterIdOf, isForeign, startedOver } from "./watch-checks.js";
 import { getSpec, watchSpec, type KeyAddress } from "./wire/keys.js";
 import { inNamespace } from "./wire/namespace.js";
-import { decodeEvents, indexOf } from "./wire/response.js";
+import { decodeEvents } from "./wire/keys-response.js";
+import { indexOf } from "./wire/response.js";
 
 /** A poll that ends without an event within this time, in ms, was not ended by a proxy's timeout: slow down. */
 const tooSoonMs = 1_000;

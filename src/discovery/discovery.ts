@@ -178,7 +178,7 @@ export class EtcdDiscovery implements Discovery {
 }
 
 /** A host is new if its key was not there before, or did not hold a host. */
-export function pickNew(service: string, { type, node, prevNode }: KeyEvent, warn: Warn): Picked<Host> {
+function pickNew(service: string, { type, node, prevNode }: KeyEvent, warn: Warn): Picked<Host> {
   if (type === "remove") return { replaces: true };
   if (prevNode !== undefined && (prevNode.value === node.value || isHost(prevNode.value))) return {};
   const host = hostOf(service, node, false, warn);
@@ -186,7 +186,7 @@ export function pickNew(service: string, { type, node, prevNode }: KeyEvent, war
 }
 
 /** A host that is back before anybody has read that it went is not reported. */
-export function pickDown(service: string, { type, node, prevNode }: KeyEvent): Picked<string> {
+function pickDown(service: string, { type, node, prevNode }: KeyEvent): Picked<string> {
   const uuid = childOf(hostsKey(service), node.key);
   if (type === "set" || uuid === undefined) return { replaces: type === "set" && prevNode === undefined };
   return { item: uuid };

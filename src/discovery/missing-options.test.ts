@@ -9,7 +9,6 @@ import {
   createRegistration,
   decodeHost,
 } from "./index.js";
-import { createFakeDiscovery } from "./testing.js";
 
 const wrong = (value: unknown): never => value as never;
 const usage = { name: "UsageError", code: "ERR_ARGUMENT" };
@@ -34,8 +33,6 @@ test("discovery: wrong arguments of the other functions are UsageErrors (FF48)",
   })();
   for (const value of [null, 1]) {
     assert.throws(() => createDiscovery(wrong(value)), usage);
-    assert.throws(() => createFakeDiscovery(wrong(value)), usage);
-    assert.throws(() => createFakeDiscovery().register("a", { hostname: "h" }, wrong(value)), usage);
     assert.throws(() => discovery.register("a", wrong(value)), usage);
     assert.throws(() => discovery.register("a", { hostname: "h" }, wrong(value)), usage);
     assert.throws(() => discovery.subscribe("a", wrong(value)), usage);

@@ -173,7 +173,7 @@ async function announce(context: Context, host: StoredHost, parent: AbortSignal)
 }
 
 /** @throws {UsageError} for a bad option */
-export function requireRegisterOptions(options: RegisterOptions): void {
+function requireRegisterOptions(options: RegisterOptions): void {
   requireFields("options", options, registerChecks);
 }
 

@@ -160,7 +160,7 @@ async function linesOf(
     import { AuthUserAPI, Client, KeysAPI, disableCurlDebug, enableCurlDebug } from ${JSON.stringify(new URL("../core/index.js", import.meta.url).href)};
     const endpoints = ${JSON.stringify(endpoints)};
     let client;
-    do client = new Client({ endpoints, username: "root", password: "secret" }); while (client.endpoints[0] !== endpoints[0]);
+    do client = new Client({ endpoints, username: "root", password: "secret", checkRedirect() {} }); while (client.endpoints[0] !== endpoints[0]);
     const keys = new KeysAPI(client);
     const users = new AuthUserAPI(client);
     ${calls}
@@ -212,4 +212,54 @@ test("A119: passwords are masked in what is printed, to other origins no credent
     `curl -X DELETE ${server.url}/v2/keys/k -H '${form}' -u root:***`,
     `curl -X DELETE ${other.url}/v2/keys/k -H '${form}'`,
   ]);
+});
+
+for (const [name, value] of [
+  ["authorization", "Bearer secret"],
+  ["authorization", "secret"],
+  ["proxy-authorization", "Basic c2VjcmV0OnNlY3JldA=="],
+  ["cookie", "id=secret"],
+  ["x-consul-token", "secret"],
+  ["x-api-key", "secret"],
+] as const) {
+  test(`curl: the header ${name}: ${value.split(" ").length > 1 ? "with a scheme" : "alone"} is masked (FF10)`, () => {
+    const line = curlLine(new URL(`${base}/x`), {
+      method: "GET",
+      path: "/x",
+      headers: { [name]: value, accept: "*/*" },
+    });
+    assert.equal(line, `curl -X GET ${base}/x -H '${name}: ***' -H 'accept: */*'`);
+  });
+}
+
+test("curl: passwords in a JSON value are masked, in the body and as prevValue, whatever they contain (FF10)", async () => {
+  for (const password of ["s3cret", 's"3\\cr%et&=é', "", '\\"', '","user":"x']) {
+    const value = JSON.stringify({ name: "db", user: "app", password, ports: { tcp: "1" } });
+    const pretty = JSON.stringify({ user: "app", PASSWORD: password, db_password: password, tags: [] }, undefined, 1);
+    for (const text of [value, pretty]) {
+      const spec = setSpec(at("/k"), text, { prevValue: text, ttl: 5 });
+      const line = curlLine(new URL(`${base}${spec.path}?${spec.query ?? ""}`), spec);
+      const [url = "", body = ""] = (await wordsOf(line)).filter((word) => /value=/i.test(word));
+      for (const form of [new URL(url).searchParams.get("prevValue"), new URLSearchParams(body).get("value")]) {
+        const shown = JSON.parse(form ?? "") as Record<string, unknown>;
+        const expected = JSON.parse(text, (name, each: unknown) => (/password/i.test(name) ? "***" : each)) as unknown;
+        assert.deepEqual(shown, expected);
+      }
+      assert.match(body, /ttl=5/);
+    }
+  }
+});
+
+test("curl: other values are shown as they are, also where a password is only mentioned", () => {
+  for (const value of ["password", '"password"', '{"note":"password: x"}', '{"password":5}', '{"password":"cut']) {
+    const spec = setSpec(at("/k"), value, {});
+    assert.ok(curlLine(new URL(base), spec).includes(spec.body ?? "?"));
+  }
+});
+
+test("curl: a note goes before the command, as a comment (v3)", async () => {
+  const spec: RequestSpec = { method: "POST", path: "/v3/kv/range", body: "{}", note: "get /k" };
+  const line = curlLine(new URL(`${base}/v3/kv/range`), spec);
+  assert.equal(line, `# get /k\ncurl -X POST ${base}/v3/kv/range -d '{}'`);
+  assert.equal((await wordsOf(line))[1], "POST");
 });

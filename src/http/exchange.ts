@@ -84,6 +84,8 @@ export interface RawResponse extends ResponseHead {
   readonly body: string;
   /** The endpoint that responded, for messages; set by the client. */
   readonly endpoint?: string | undefined;
+  /** Whether the client sent credentials, for messages; set by the client. */
+  readonly authenticated?: boolean | undefined;
   /** An endpoint that was tried before this one may have applied the write; set by the client. */
   readonly maybeApplied?: boolean | undefined;
   /**

@@ -17,8 +17,15 @@ export function outcomeOf(spec: RequestSpec, sent: boolean): Outcome {
  * The `EndpointError` for an error of the network.
  *
  * @param sent whether the server may have received the request
+ * @param keptConnection whether it went out on a kept connection, and no response has begun
  */
-export function networkError(url: URL, spec: RequestSpec, error: unknown, sent: boolean): EndpointError {
+export function networkError(
+  url: URL,
+  spec: RequestSpec,
+  error: unknown,
+  sent: boolean,
+  keptConnection = false,
+): EndpointError {
   const cause = plainCause(error);
   const hint = hintFor(errorCode(error) ?? "", cause.message, url.protocol === "https:", sent);
   return endpointError(
@@ -28,6 +35,7 @@ export function networkError(url: URL, spec: RequestSpec, error: unknown, sent: 
     spec,
     outcomeOf(spec, sent),
     cause,
+    keptConnection,
   );
 }
 
@@ -67,9 +75,11 @@ function endpointError(
   spec: RequestSpec,
   outcome: Outcome,
   cause?: Error,
+  keptConnection = false,
 ): EndpointError {
   const endpoint = endpointLabel(url, spec);
-  return new EndpointError(code, `endpoint ${endpoint} ${text}`, { endpoint, outcome }, cause && { cause });
+  const fields = { endpoint, outcome, keptConnection };
+  return new EndpointError(code, `endpoint ${endpoint} ${text}`, fields, cause && { cause });
 }
 
 /** Without what OpenSSL says beside its reason: numbers, functions, lines of its source. */

@@ -117,7 +117,7 @@ export class PendingResponse {
     const again = stale && changesNothing(this.#spec) ? this.#request.resend() : undefined;
     if (again === undefined) {
       const failure = this.#head !== undefined && isClosedConnection(error) ? brokenOff() : error;
-      this.#fail(() => networkError(this.#url, this.#spec, failure, sent));
+      this.#fail(() => networkError(this.#url, this.#spec, failure, sent, stale));
     } else {
       this.#settle();
       this.#request.resolve(again);

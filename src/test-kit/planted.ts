@@ -123,6 +123,12 @@ export const failures: readonly Failure[] = [
     [reply(307, "", { location: `http://${userinfo}127.0.0.1:1/v2/keys/k?prevValue=${prevValue}#${stored}` })],
     { checkRedirect: () => undefined },
   ),
+  against("a compressed body", "ResponseError ERR_CONTENT_ENCODING", [
+    reply(200, `${value} ${password}`, { "content-encoding": "gzip" }),
+  ]),
+  against("a body above the limit", "ResponseError ERR_BODY_TOO_LARGE", [reply(200, `${value} ${password}`)], {
+    maxBodyBytes: 1,
+  }),
   against(
     "redirect refused by the user",
     attempt("ERR_BAD_REDIRECT"),

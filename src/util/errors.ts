@@ -1,5 +1,9 @@
 import { brandError } from "./brand.js";
 import { asErrorLike } from "./error-like.js";
+import { EtcdErrorCode } from "./etcd-error-code.js";
+import { shorten } from "./shorten.js";
+
+export { EtcdErrorCode };
 
 /** What is known of a write that failed: `notApplied` is certain; `unknown`: it may have been applied, or may be yet. */
 export type Outcome = "notApplied" | "unknown";
@@ -21,6 +25,7 @@ export type ClusterErrorCode = "ERR_NO_ENDPOINTS" | "ERR_CLUSTER_UNAVAILABLE" | 
  * - `ERR_HEADER_TIMEOUT`: no response within `headerTimeoutMs`
  * - `ERR_BODY_TIMEOUT`: the body paused for `bodyIdleTimeoutMs`, or took longer than `bodyTimeoutMs`
  * - `ERR_SERVER`: status 5xx
+ * - `ERR_CLUSTER_ID`: another cluster answers at this endpoint
  * - `ERR_BAD_REDIRECT`: a redirect without a usable `Location`, or to an origin that is not allowed
  * - `ERR_TOO_MANY_REDIRECTS`: more redirects than `maxRedirects`
  */
@@ -87,6 +92,10 @@ export interface EtcdErrorFields {
   readonly outcome?: Outcome | undefined;
   /** How long the server asks to wait before the next request (`Retry-After`), in ms; absent if it does not. */
   readonly retryAfterMs?: number | undefined;
+  /** What etcd refused, and at which endpoint, such as "get /k at http://127.0.0.1:2379"; absent if that is not known. */
+  readonly request?: string | undefined;
+  /** What to do about it; absent where the server's message is enough. */
+  readonly hint?: string | undefined;
 }
 
 /** etcd understood the request and refused it: decide by `errorCode`, or by the guards. */
@@ -102,14 +111,17 @@ export class EtcdError extends SdkError implements EtcdErrorFields {
   readonly index: number;
   readonly outcome: Outcome;
   declare readonly retryAfterMs?: number | undefined;
+  declare readonly request?: string | undefined;
+  declare readonly hint?: string | undefined;
 
   constructor(fields: EtcdErrorFields) {
-    const { errorCode, serverMessage, serverCause, index, status } = fields;
-    super(
+    const { errorCode, serverMessage, serverCause, index, status, request, hint } = fields;
+    const message = shorten(serverMessage, maxQuoted);
+    const refusal =
       errorCode === 0
-        ? `${serverMessage} [status ${String(status)}]`
-        : `${String(errorCode)}: ${serverMessage} (${serverCause}) [${String(index)}]`,
-    );
+        ? `${message} [status ${String(status)}]`
+        : `${String(errorCode)}: ${message} (${shorten(serverCause, maxQuoted)}) [${String(index)}]`;
+    super([refusal, request, hint].filter(Boolean).join("; "));
     this.status = status;
     this.errorCode = errorCode;
     this.serverMessage = serverMessage;
@@ -117,8 +129,13 @@ export class EtcdError extends SdkError implements EtcdErrorFields {
     this.index = index;
     this.outcome = fields.outcome ?? "notApplied";
     if (fields.retryAfterMs !== undefined) this.retryAfterMs = fields.retryAfterMs;
+    if (request !== undefined) this.request = request;
+    if (hint !== undefined) this.hint = hint;
   }
 }
+
+/** How much of a server's message, and of its cause, a message repeats, in characters. */
+const maxQuoted = 300;
 
 export interface EndpointErrorFields {
   /** The endpoint that the request was sent to. */
@@ -133,6 +150,8 @@ export interface EndpointErrorFields {
   readonly serverCause?: string | undefined;
   /** How long the server asks to wait before the next request (`Retry-After`), in ms; absent if it does not. */
   readonly retryAfterMs?: number | undefined;
+  /** True if the request went out on a kept connection that the server had closed, or was closing. Absent otherwise. */
+  readonly keptConnection?: boolean | undefined;
 }
 
 /** One endpoint failed. Found in {@link ClusterError.errors}. */
@@ -147,6 +166,7 @@ export class EndpointError extends SdkError implements EndpointErrorFields {
   declare readonly errorCode?: number | undefined;
   declare readonly serverCause?: string | undefined;
   declare readonly retryAfterMs?: number | undefined;
+  declare readonly keptConnection?: boolean | undefined;
 
   constructor(code: EndpointErrorCode, message: string, fields: EndpointErrorFields, options?: ErrorOptions) {
     super(message, options);
@@ -159,6 +179,7 @@ export class EndpointError extends SdkError implements EndpointErrorFields {
     if (fields.errorCode !== undefined) this.errorCode = fields.errorCode;
     if (fields.serverCause !== undefined) this.serverCause = fields.serverCause;
     if (fields.retryAfterMs !== undefined) this.retryAfterMs = fields.retryAfterMs;
+    if (fields.keptConnection === true) this.keptConnection = true;
   }
 }
 
@@ -218,30 +239,6 @@ export class ResponseError extends SdkError implements ResponseErrorFields {
 }
 
 /** The error numbers of etcd's v2 API, as servers 2.0 to 3.5 send them. */
-export const EtcdErrorCode = {
-  keyNotFound: 100,
-  compareFailed: 101,
-  notFile: 102,
-  notDir: 104,
-  nodeExist: 105,
-  rootReadOnly: 107,
-  dirNotEmpty: 108,
-  unauthorized: 110,
-  prevValueRequired: 201,
-  ttlNaN: 202,
-  indexNaN: 203,
-  invalidField: 209,
-  invalidForm: 210,
-  refreshValue: 211,
-  refreshTtlRequired: 212,
-  raftInternal: 300,
-  leaderElect: 301,
-  watcherCleared: 400,
-  eventIndexCleared: 401,
-} as const;
-/** One of the error numbers. */
-export type EtcdErrorCode = (typeof EtcdErrorCode)[keyof typeof EtcdErrorCode];
-
 /** Whether the key, or a directory above it, does not exist (100). Like every guard, looks inside a {@link ClusterError}, too. */
 export function isKeyNotFound(error: unknown): boolean {
   return hasErrorCode(error, EtcdErrorCode.keyNotFound);

@@ -44,7 +44,9 @@ export function requireName(what: string, name: unknown): asserts name is string
 /** A client, or anything else with a `send` method. */
 export function requireSender(what: string, sender: unknown): void {
   if (typeof sender !== "object" || sender === null || !("send" in sender) || typeof sender.send !== "function") {
-    badArgument(`${what} must have a send method, as a Client does, got ${kindOf(sender)}`);
+    badArgument(
+      `${what} must be a Client, as in new Client({ endpoints: [...] }), or have its send method; got ${kindOf(sender)}`,
+    );
   }
 }
 

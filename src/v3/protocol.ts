@@ -69,14 +69,21 @@ async function poll(store: V3Store, call: WatchCall, context: V3Context, spec: R
     throwIfAborted(context.signal);
     const headers = lowerCase({ "Content-Type": "application/json", ...placeHeaders(watch) });
     const head = { status: 200, headers };
-    spec.onHeaders?.(head);
-    const events = await watch.next(context.signal);
+    // what onHeaders returns may be a promise: when it resolves, the poll ends early
+    const left = spec.onHeaders?.(head);
+    const events = await (isPromise(left)
+      ? Promise.race([watch.next(context.signal), left.then(() => undefined)])
+      : watch.next(context.signal));
     if (events === undefined) return { ...head, body: "", truncated: true };
     if ("errorCode" in events) return rawOf(refusedAnswer(events));
     return { ...head, body: events.map(eventLine).join("") };
   } finally {
     watch.close();
   }
+}
+
+function isPromise(value: unknown): value is Promise<unknown> {
+  return typeof value === "object" && value !== null && "then" in value;
 }
 
 /** What v2 and v3 have in common goes out as it is; nothing else without a call does, since the same server may hold a v2 store. */

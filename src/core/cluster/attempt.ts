@@ -3,6 +3,7 @@ import { networkError } from "../../http/network-error.js";
 import { SdkError } from "../../util/errors.js";
 import { diagnostics, isTraced, trace } from "../../util/diagnostics.js";
 import { isProgramError } from "../../util/program-error.js";
+import { badArgument } from "../../util/validate.js";
 import { listMembersSpec } from "../wire/members.js";
 import { serverError } from "../wire/response.js";
 import { clusterIdOf, type ClusterIdentity, type ClusterIdentityOptions } from "./cluster-identity.js";
@@ -34,7 +35,7 @@ export function attemptsThrough(exchange: Exchange, options: AttemptOptions): At
     const headers = authorization === undefined ? spec.headers : { ...spec.headers, authorization };
     const url = requestUrl(endpoint, spec);
     try {
-      return from(endpoint, await exchange(url, sentSpec(spec, headers, limits), signal));
+      return from(endpoint, authorization !== undefined, await exchange(url, sentSpec(spec, headers, limits), signal));
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof SdkError || error instanceof ForeignPoll || isProgramError(error)) throw error;
@@ -81,11 +82,19 @@ function sentSpec(
   };
 }
 
-function from(
-  endpoint: Endpoint,
-  { status, headers, body, maybeApplied, truncated }: RawResponse,
-): AllFields<RawResponse> {
-  return { status, headers, body, endpoint: endpoint.label, maybeApplied, truncated };
+function from(endpoint: Endpoint, authenticated: boolean, raw: RawResponse): AllFields<RawResponse> {
+  requireRaw(raw);
+  const { status, headers, body, maybeApplied, truncated } = raw;
+  return { status, headers, body, endpoint: endpoint.label, authenticated, maybeApplied, truncated };
+}
+
+/** A user's own transport may resolve to anything, to the `Response` of fetch for example. */
+function requireRaw(raw: unknown): void {
+  const { status, headers, body } = (raw ?? {}) as Partial<RawResponse>;
+  if (typeof status === "number" && typeof headers === "object" && typeof body === "string") return;
+  badArgument(
+    "options.transport must resolve to { status, headers, body }, with headers as an object and body as text",
+  );
 }
 
 function tighter(ours: RequestLimits, asked: RequestLimits | undefined): RequestLimits {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { getEventListeners } from "node:events";
 import test from "node:test";
 import { ClusterError, UsageError } from "../../util/errors.js";
@@ -67,13 +68,19 @@ test("A102: the first sync does not wait for the interval", async (t) => {
   await loop;
 });
 
-test("autoSync: an onError that throws ends the loop with what it threw", async (t) => {
-  const { client } = await clusterOf(t, [[reply(500, "")]]);
-  const thrown = new Error("mine");
+test("autoSync: what onError throws becomes a process warning, and the loop goes on", async (t) => {
+  const { client, server } = await clusterOf(t, [[reply(500, "")]]);
+  const warned = once(process, "warning");
+  const abort = new AbortController();
   const onError = (): void => {
-    throw thrown;
+    throw new Error("mine");
   };
-  assert.equal(await settled(client.autoSync(5, { onError })), thrown);
+  const loop = settled(client.autoSync(5, { signal: abort.signal, onError }));
+  const [warning] = (await warned) as [Error & { code?: string }];
+  assert.deepEqual([warning.message, warning.code], ["options.onError threw: mine", "ETCD2_CALLBACK"]);
+  await server(0).received(3);
+  abort.abort();
+  await loop;
 });
 
 test("autoSync: an abort during a sync is not reported as an error", async (t) => {

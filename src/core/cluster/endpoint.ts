@@ -17,17 +17,22 @@ export interface Endpoint {
 
 /** Reads a base URL: http or https, a path and a query are kept, a fragment is dropped. */
 export function parseEndpoint(input: string | URL): Endpoint {
-  if (typeof input !== "string" && !(input instanceof URL)) badArgument("an endpoint must be a string or a URL");
+  if (typeof input !== "string" && !isUrl(input)) badArgument("an endpoint must be a string or a URL");
   const url = toUrl(String(input));
   if (url === undefined)
     badArgument(`endpoint ${quote(input)} is not a URL; it should look like "http://127.0.0.1:2379"`);
   if (url.protocol !== "http:" && url.protocol !== "https:") {
-    badArgument(`endpoint ${quote(input)} must begin with http:// or https://`);
+    badArgument(`endpoint ${quote(input)} must begin with http:// or https://, as in "http://127.0.0.1:2379"`);
   }
   if (url.username !== "" || url.password !== "") {
-    badArgument(`endpoint ${quote(input)} holds credentials; pass them as username and password of the client`);
+    badArgument(`endpoint ${quote(input)} contains credentials: pass them as username and password of the client`);
   }
   const basePath = url.pathname.replace(/\/+$/, "");
+  if (/\/v2(?:\/(?:keys|members|auth)(?:\/.*)?)?$/.test(basePath)) {
+    badArgument(
+      `endpoint ${quote(input)} must not contain the path of the v2 API: leave out ${JSON.stringify(/\/v2.*/.exec(basePath)?.[0])}`,
+    );
+  }
   const label = url.origin + basePath;
   return {
     href: label + url.search,
@@ -39,7 +44,7 @@ export function parseEndpoint(input: string | URL): Endpoint {
   };
 }
 
-/** The URL by which this endpoint answers that request. */
+/** The URL of a request at this endpoint. */
 export function requestUrl(endpoint: Endpoint, spec: RequestSpec): URL {
   return new URL(endpoint.origin + requestTarget(endpoint, spec));
 }
@@ -63,7 +68,7 @@ export function requireRequestLine(endpoints: readonly Endpoint[], spec: Request
 
 const maxRequestLine = 4096;
 
-/** Counted, not built: this is asked for every request. */
+/** Counted, not built: every request is checked. */
 function requestLineLength(endpoint: Endpoint, { method, path, query = "" }: RequestSpec): number {
   return (
     method.length +
@@ -76,7 +81,7 @@ function requestLineLength(endpoint: Endpoint, { method, path, query = "" }: Req
   );
 }
 
-/** With the mark before it. */
+/** With the question mark before it. */
 function queryLength(query: string): number {
   return query === "" ? 0 : 1 + query.length;
 }
@@ -86,12 +91,17 @@ function requestTarget(endpoint: Endpoint, spec: RequestSpec): string {
   return endpoint.basePath + spec.path + (query === "" ? "" : `?${query}`);
 }
 
-/** Sorted as Go sends it; what the request says goes before what the endpoint says. */
+/** Sorted, as Go sends it. A field of the request replaces the endpoint's field of the same name. */
 function mergedQuery(own: string, asked: string): string {
   const fields = new Map(
     [own, asked].flatMap((query) => query.split("&").filter(Boolean)).map((field) => [field.split("=", 1)[0], field]),
   );
   return [...fields.values()].sort().join("&");
+}
+
+/** A URL of any realm. */
+function isUrl(value: unknown): value is URL {
+  return typeof value === "object" && value !== null && "href" in value && "origin" in value;
 }
 
 function toUrl(text: string): URL | undefined {
@@ -105,5 +115,5 @@ function toUrl(text: string): URL | undefined {
 /** Never the whole text where it may hold credentials, or a token in its query. */
 function quote(input: string | URL): string {
   const [text = ""] = String(input).split("?");
-  return /@|%40/.test(text) ? "(not shown: it holds an @)" : JSON.stringify(text);
+  return /@|%40/.test(text) ? "(not shown: it contains an @)" : JSON.stringify(text);
 }

@@ -11,7 +11,7 @@ export type OnEnd = (endpoint: Endpoint, answered: boolean) => void;
 
 /**
  * Tries each endpoint at most once, one after the other, until one answers. Goes on only if the request may be sent again:
- * see {@link mayGoOn}.
+ * see {@link mayGoOn}. A single endpoint is tried twice if the first try met a kept connection that had been closed.
  *
  * @throws {ClusterError} no endpoint answered, or a request that must not be sent again failed
  * Rejects with the signal's reason when aborted.
@@ -26,7 +26,8 @@ export async function tryEndpoints(
   // it may have waited, for the limiter
   signal.throwIfAborted();
   const errors: EndpointError[] = [];
-  for (const endpoint of order) {
+  const left = [...order];
+  for (let endpoint = left.shift(); endpoint !== undefined; endpoint = left.shift()) {
     try {
       const raw = await attempt(endpoint, spec, signal);
       onEnd?.(endpoint, raw.truncated !== true);
@@ -40,6 +41,8 @@ export async function tryEndpoints(
         onEnd?.(endpoint, false);
         break;
       }
+      // there is no other endpoint: once more to the same one, on a new connection
+      if (order.length === 1 && error.keptConnection === true && errors.length === 1) left.push(endpoint);
     }
   }
   throw new ClusterError("ERR_CLUSTER_UNAVAILABLE", errors);

@@ -13,7 +13,7 @@ const maxPauseMs = 1_000;
  * budget. Only if it may be sent again after each of its failures, as failover decides: a read always; a write without a
  * condition unless an earlier sending may still be applied later; a one-shot write only if certainly nothing was sent.
  *
- * @param budgetMs 0: sent once
+ * @param budgetMs above 0
  */
 export function retryFor(
   budgetMs: number,
@@ -21,7 +21,6 @@ export function retryFor(
   signal: AbortSignal,
   send: () => Promise<RawResponse>,
 ): Promise<RawResponse> {
-  if (budgetMs === 0) return send();
   return retry(send, {
     signal,
     backoff: new Backoff(minPauseMs, maxPauseMs),

@@ -166,7 +166,7 @@ for (const [name, leader] of [
   ["answers 404 as text", reply(404, "404 page not found\n")],
   ["answers 401", reply(401, { message: "Insufficient credentials" })],
 ] as const) {
-  test(`A98: leader mode, the look-up ${name} -> no-leader error, list and pin kept`, async (t) => {
+  test(`A98: leader mode, the lookup ${name} -> no-leader error, list and pin kept`, async (t) => {
     const servers = await membersOf(t, 2, (a, b) => ({ members: [[a], [b]], leader }));
     const client = started(t, servers.slice(1), prioritizeLeader);
     assert.equal((await rejection(client.sync(), ClusterError)).code, "ERR_NO_LEADER_ENDPOINT");
@@ -191,7 +191,7 @@ test("A100: the leader's URLs are compared in canonical form, and all of them", 
   assert.deepEqual(client.endpoints, [s1?.url, s0?.url]);
 });
 
-test("D13: leader mode, aborted during the look-up of the leader -> the abort's reason, not no-leader", async (t) => {
+test("D13: leader mode, aborted during the lookup of the leader -> the abort's reason, not no-leader", async (t) => {
   const [s0] = await membersOf(t, 1, (a) => ({ members: [[a]], leader: silence() }));
   const client = started(t, [s0?.url ?? ""], prioritizeLeader);
   const abort = new AbortController();
@@ -202,7 +202,7 @@ test("D13: leader mode, aborted during the look-up of the leader -> the abort's 
   assert.equal(await sync, reason);
 });
 
-test("D13: closed during the look-up of the leader -> ERR_CLOSED", async (t) => {
+test("D13: closed during the lookup of the leader -> ERR_CLOSED", async (t) => {
   const [s0] = await membersOf(t, 1, (a) => ({ members: [[a]], leader: silence() }));
   const client = started(t, [s0?.url ?? ""], prioritizeLeader);
   const sync = settled(client.sync());

@@ -18,18 +18,34 @@ export function watchCall(at: KeyAddress, recursive: boolean, waitIndex: number)
   return key === undefined ? undefined : { kind: "watch", key, recursive, waitIndex: String(waitIndex) };
 }
 
-/** The call that a PUT asks for, if it has one: `prevExist=false` goes before a comparison, that before `prevExist=true`. */
-export function writeCall(at: KeyAddress, sent: string, fields: WriteFields): KeysCall | undefined {
+/**
+ * The call that a PUT asks for, if it has one: `prevExist=false` goes before a comparison, that before `prevExist=true`.
+ * Written out, since each write makes one: spreads cost as much as everything else that a write does (measured).
+ *
+ * @param prevValue in place of that of the fields, as `ttl` is: what is sent
+ */
+export function writeCall(
+  at: KeyAddress,
+  sent: string,
+  fields: WriteFields,
+  prevValue: string | undefined,
+  ttl: number | undefined,
+): KeysCall | undefined {
   const key = keyOf(at);
   if (key === undefined) return undefined;
-  const { dir = false, refresh = false, prevExist, prevIndex, prevValue, ttl, noValueOnSuccess = false } = fields;
+  const { dir = false, refresh = false, prevExist, prevIndex, noValueOnSuccess = false } = fields;
   const value = dir || refresh ? "" : sent;
-  const write = ttl === undefined ? { key, value, dir, noValueOnSuccess } : { key, value, dir, noValueOnSuccess, ttl };
-  if (prevExist === false) return { kind: "create", ...write };
+  if (prevExist === false) return withTtl({ kind: "create", key, value, dir, noValueOnSuccess }, ttl);
   if (prevValue === undefined && prevIndex === undefined) {
-    return { kind: prevExist === true ? "update" : "set", ...write, refresh };
+    return withTtl({ kind: prevExist === true ? "update" : "set", key, value, dir, noValueOnSuccess, refresh }, ttl);
   }
-  return { kind: "compareAndSwap", ...write, ...compare(prevValue, prevIndex), refresh };
+  const write = { kind: "compareAndSwap", key, value, dir, noValueOnSuccess, refresh } as const;
+  return withTtl({ ...write, ...compare(prevValue, prevIndex) }, ttl);
+}
+
+/** A call without TTL does not have the field. */
+function withTtl<T extends KeysCall>(call: T, ttl: number | undefined): T {
+  return ttl === undefined ? call : Object.assign(call, { ttl });
 }
 
 /** The call that a POST asks for, if it has one. */

@@ -67,6 +67,7 @@ export function watchSpec(
 export function setSpec(at: KeyAddress, value: string, fields: WriteFields): RequestSpec {
   const { dir = false, refresh = false, prevExist, prevIndex, ttl, noValueOnSuccess = false } = fields;
   const prevValue = dir ? undefined : fields.prevValue;
+  const seconds = wholeSeconds(ttl);
   const path = keyPath(at.prefix, at.key);
   const query = (comparison: string | undefined): string =>
     encodeForm({
@@ -80,7 +81,7 @@ export function setSpec(at: KeyAddress, value: string, fields: WriteFields): Req
     encodeForm({
       prevValue: comparison,
       refresh: refresh || undefined,
-      ttl: wholeSeconds(ttl),
+      ttl: seconds,
       value: dir || refresh ? undefined : value,
     });
   const fullQuery = query(prevValue);
@@ -94,7 +95,7 @@ export function setSpec(at: KeyAddress, value: string, fields: WriteFields): Req
     oneShot: prevValue !== undefined || prevIndex !== undefined || prevExist === false || (dir && prevExist !== true),
     resend: fields.resend === true,
     comparesValue: prevValue !== undefined,
-    call: writeCall(at, value, { ...fields, prevValue, ttl: wholeSeconds(ttl) }),
+    call: writeCall(at, value, fields, prevValue, seconds),
   };
 }
 

@@ -34,6 +34,8 @@ export function errorInNamespace(error: unknown, namespace: string): unknown {
     index: error.index,
     outcome: error.outcome,
     retryAfterMs: error.retryAfterMs,
+    request: error.request,
+    hint: error.hint,
   });
 }
 
@@ -47,12 +49,18 @@ const namesKey: ReadonlySet<number> = new Set([
   EtcdErrorCode.dirNotEmpty,
 ]);
 
-function nodeInNamespace(node: KeyNode, namespace: string): KeyNode {
-  return {
-    ...node,
-    key: relativeKey(node.key, namespace),
-    nodes: node.nodes.map((child) => nodeInNamespace(child, namespace)),
+/** Not recursive: a tree can be deeper than the stack. */
+function nodeInNamespace(root: KeyNode, namespace: string): KeyNode {
+  const left: { readonly children: readonly KeyNode[]; readonly into: KeyNode[] }[] = [];
+  const relative = (node: KeyNode): KeyNode => {
+    const nodes: KeyNode[] = [];
+    if (node.nodes.length > 0) left.push({ children: node.nodes, into: nodes });
+    return { ...node, key: relativeKey(node.key, namespace), nodes };
   };
+  const result = relative(root);
+  for (let next = left.pop(); next !== undefined; next = left.pop())
+    for (const child of next.children) next.into.push(relative(child));
+  return result;
 }
 
 /** "/" is the namespace itself, and whatever is above it: an event tells that a directory there was deleted. */

@@ -3,7 +3,8 @@ import test from "node:test";
 import { EtcdError, isIndexCleared, isKeyNotFound, ResponseError, type EtcdErrorFields } from "../../util/errors.js";
 import type { RawResponse, RequestSpec } from "../../http/exchange.js";
 import { compareNodes } from "../types.js";
-import { decodeKeys, decodeKeysSummary, indexOf, requireStatus, serverError } from "./response.js";
+import { decodeKeys, decodeKeysSummary } from "./keys-response.js";
+import { indexOf, requireStatus, serverError } from "./response.js";
 
 const get: RequestSpec = { method: "GET", path: "/v2/keys/k" };
 const put: RequestSpec = { method: "PUT", path: "/v2/keys/k" };
@@ -258,7 +259,8 @@ for (const [name, answer, code] of foreign) {
 test("a ResponseError names the endpoint and never quotes the body", () => {
   const answer = { ...raw(200, "<p>secret</p>", { "content-type": "text/html" }), endpoint: "http://h:1/base" };
   assert.throws(() => decodeKeys(answer, get), {
-    message: "GET http://h:1/base/v2/keys/k was answered 200 (text/html, 13 characters): the body is no JSON object",
+    message:
+      "GET http://h:1/base/v2/keys/k was answered 200 (text/html, 13 characters): the body is not a JSON object; is this an etcd?",
   });
 });
 

@@ -1,10 +1,23 @@
 import assert from "node:assert/strict";
-import test from "node:test";
+import test, { type TestContext } from "node:test";
 import { createRegistration, type Credentials } from "./registration.js";
-import { createFakeDiscovery } from "./testing.js";
+import { Client } from "../core/index.js";
+import { createFakeEtcd } from "../testing/index.js";
+import { createDiscovery, type Discovery, type DiscoveryOptions } from "./discovery.js";
 
-test("fake discovery: it registers, shares credentials, looks up and reports changes", async () => {
-  const discovery = createFakeDiscovery({ random: () => 0.99 });
+/** What users' tests do: the real discovery on an etcd in the same process. */
+function discoveryOn(t: TestContext, options: Pick<DiscoveryOptions, "random"> = {}): Discovery {
+  const etcd = createFakeEtcd();
+  const client = new Client({ endpoints: etcd.endpoints, transport: etcd.transport });
+  t.after(async () => {
+    await client.close();
+    await etcd.close();
+  });
+  return createDiscovery({ client, ...options });
+}
+
+test("discovery on the fake: it registers, shares credentials, looks up and reports changes", async (t) => {
+  const discovery = discoveryOn(t, { random: () => 0.99 });
   await using down = discovery.subscribeDown("a");
   await using fresh = discovery.subscribeNew("a");
   await Promise.all([down.ready, fresh.ready]);
@@ -53,8 +66,8 @@ test("fake discovery: it registers, shares credentials, looks up and reports cha
   assert.match(String(await discovery.get("").err()), /INVALID_NAME|is empty/);
 });
 
-test("fake discovery: a private host leaves the metadata of a public service alone", async () => {
-  const discovery = createFakeDiscovery();
+test("discovery on the fake: a private host leaves the metadata of a public service alone", async (t) => {
+  const discovery = discoveryOn(t);
   await using a = discovery.register("a", {
     hostname: "h1",
     public: true,
