@@ -73,6 +73,7 @@ test("Jest 30, CommonJS by babel, with transformIgnorePatterns: [] (FF8, FF38)",
     "package.json": "{}",
     "jest.config.json": JSON.stringify({
       testEnvironment: "node",
+      testTimeout: 60_000,
       transformIgnorePatterns: [],
       transform: {
         "\\.[cm]?js$": ["babel-jest", { presets: [["@babel/preset-env", { targets: { node: "current" } }]] }],
@@ -90,6 +91,7 @@ test("Jest 30 with ts-jest, CommonJS", async (t) => {
     "package.json": "{}",
     "jest.config.json": JSON.stringify({
       testEnvironment: "node",
+      testTimeout: 60_000,
       transformIgnorePatterns: [],
       transform: { "\\.[jt]s$": ["ts-jest", { diagnostics: false }] },
     }),
@@ -114,7 +116,7 @@ test("Jest 30 with ts-jest, CommonJS", async (t) => {
 test("Jest 30 with ES modules", async (t) => {
   const folder = projectIn(t, {
     "package.json": '{ "type": "module" }',
-    "jest.config.json": JSON.stringify({ testEnvironment: "node", transform: {} }),
+    "jest.config.json": JSON.stringify({ testEnvironment: "node", testTimeout: 60_000, transform: {} }),
     "app.test.js": `import { jest } from "@jest/globals";\n${imports}${cases(jestTimers)}`,
   });
   const { stderr } = await jest(folder, ["--experimental-vm-modules"]);
@@ -128,10 +130,14 @@ for (const pool of ["threads", "forks", "vmThreads"]) {
       "package.json": '{ "type": "module" }',
       "app.test.js": `import { expect, test, vi } from "vitest";\n${imports}${cases({ on: "vi.useFakeTimers();", off: "vi.useRealTimers();" })}`,
     });
-    const { stdout } = await runTool("vitest/vitest.mjs", ["run", "--pool", pool, "--root", folder], {
-      cwd: folder,
-      env: { ...env(), CI: "1", NO_COLOR: "1" },
-    });
+    const { stdout } = await runTool(
+      "vitest/vitest.mjs",
+      ["run", "--pool", pool, "--testTimeout", "60000", "--root", folder],
+      {
+        cwd: folder,
+        env: { ...env(), CI: "1", NO_COLOR: "1" },
+      },
+    );
     assert.match(stdout, /Tests +5 passed \(5\)/);
   });
 }
