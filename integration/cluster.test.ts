@@ -203,7 +203,7 @@ for (const selectionMode of ["random", "prioritizeLeader"] as const) {
     assert.equal((await keys.get("/k")).clusterId, clusterId);
   });
 
-  test(`D11: ${selectionMode}: of several advertised URLs what answers is installed, and the configured ones stay the last resort`, async () => {
+  test(`sync: of several advertised URLs those that answer are installed, ${selectionMode} (D11, FF12)`, async () => {
     const refused = await refusedUrl();
     await using cluster = await fastCluster({
       size: 1,
@@ -212,7 +212,7 @@ for (const selectionMode of ["random", "prioritizeLeader"] as const) {
     const [endpoint = ""] = cluster.endpoints;
     await using client = new Client({ endpoints: cluster.endpoints, selectionMode });
     await client.sync();
-    assert.deepEqual(client.endpoints.toSorted(), [refused, endpoint.replace("127.0.0.1", "localhost")].sort());
+    assert.deepEqual(client.endpoints, [endpoint.replace("127.0.0.1", "localhost")]);
     const keys = new KeysAPI(client);
     assert.equal((await keys.create("/k", "v")).action, "create");
     assert.equal((await keys.get("/k")).node.value, "v");
