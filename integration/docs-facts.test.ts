@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, posix } from "node:path";
 import test from "node:test";
 import { projectRoot } from "../scripts/run.mjs";
+import { commands } from "../src/cli/commands.js";
 import { EtcdErrorCode } from "../src/core/index.js";
 import { allPages, anchorsOf, linksOf, publishedPages, tableAfter, type Page } from "./docs-pages.js";
 
@@ -66,9 +67,7 @@ test("the defaults in the guides are those of the docstrings", () => {
 
 test("the guide to errors lists every code of every class, and no other", () => {
   const guide = textOf("docs/guides/errors.md");
-  const sources = readdirSync(join(projectRoot, "src"), { recursive: true, encoding: "utf8" })
-    .filter((file) => /errors\.ts$|codec\.ts$/.test(file))
-    .map((file) => readFileSync(join(projectRoot, "src", file), "utf8"));
+  const sources = sourcesOf(/errors\.ts$|codec\.ts$/);
   const codes = new Map<string, readonly string[]>();
   for (const source of sources) {
     for (const [, name = "", union = ""] of source.matchAll(/export type (\w+Error)Code =([^;]*);/g))
@@ -95,6 +94,22 @@ test("the guide to errors lists every number of etcd", () => {
   );
 });
 
+test("the messages that the first guide explains are those of the code", () => {
+  const guide = textOf("docs/guides/getting-started.md");
+  const sources = sourcesOf(/\.ts$/).join("\n");
+  for (const [cell = ""] of tableAfter(guide, guide.indexOf("| message "))) {
+    const [, message = ""] = /`([^`]+)`/.exec(cell) ?? [];
+    // Node's own
+    if (message !== "connect ECONNREFUSED") assert.ok(message !== "" && sources.includes(message), cell);
+  }
+});
+
+test("the guide to the command lists every command", () => {
+  const guide = textOf("docs/guides/command.md");
+  const names = tableAfter(guide, 0).map(([usage = ""]) => plain(usage).split(" ")[1]);
+  assert.deepEqual(names, [...commands.keys()]);
+});
+
 test("the guide to leaving v2 has every difference of the specification", () => {
   const section = textOf("docs/guides/leaving-v2.md").split("## Differences")[1]?.split("\n## ")[0] ?? "";
   const spec = textOf("docs/spec/v3.md");
@@ -107,6 +122,13 @@ test("the guide to leaving v2 has every difference of the specification", () => 
 
 function textOf(path: string): string {
   return pages.get(path)?.text ?? assert.fail(path);
+}
+
+/** What is compiled into the package, test files aside. */
+function sourcesOf(name: RegExp): readonly string[] {
+  return readdirSync(join(projectRoot, "src"), { recursive: true, encoding: "utf8" })
+    .filter((file) => name.test(file) && !/\.test\.ts$|test-kit/.test(file))
+    .map((file) => readFileSync(join(projectRoot, "src", file), "utf8"));
 }
 
 /** A path below the project's root, with the anchor if there is one. */
