@@ -94,7 +94,7 @@ test("body limit: 200 MB of JSON are read when the limit is raised (FF6)", { tim
   assert.equal((await keys.get("/k")).node.value.length, 200_000_000);
 });
 
-test("body limit: a write has an unknown outcome, and an error's body counts, too (FF6)", async (t) => {
+test("body limit: a write beyond it has an unknown outcome, and an error's body counts too (FF6)", async (t) => {
   const { keys, server } = await clusterOf(t, [[]], { maxBodyBytes: limit });
   for (const status of [201, 404, 412]) {
     server(0).script(streams(part, { status }).answer);
@@ -105,28 +105,28 @@ test("body limit: a write has an unknown outcome, and an error's body counts, to
   }
 });
 
-test("body limit: a watch rejects and does not ask again (FF6)", async (t) => {
+test("body limit: a watch beyond it rejects and does not poll again (FF6)", async (t) => {
   const { keys, server, counts } = await clusterOf(t, [[]], { maxBodyBytes: limit });
   server(0).script(streams(part).answer);
   assert.equal((await rejection(keys.watcher("/k").next(), ResponseError)).code, "ERR_BODY_TOO_LARGE");
   assert.deepEqual(counts(), [1]);
 });
 
-test("body limit: a failing server stays one, whatever it sends: the next endpoint is tried (FF6)", async (t) => {
+test("body limit: a failing server is a failure whatever its body, and the next endpoint is tried (FF6)", async (t) => {
   const { keys, server, counts } = await clusterOf(t, [[], [ok()]], { maxBodyBytes: limit });
   server(0).script(streams(part, { status: 502 }).answer);
   await keys.get("/k");
   assert.deepEqual(counts(), [1, 1]);
 });
 
-test("body limit: a redirect's body counts, too, and so does its target's (FF6)", async (t) => {
+test("body limit: the body of a redirect counts, and so does its target's (FF6)", async (t) => {
   const { keys, server } = await clusterOf(t, [[]], { maxBodyBytes: limit });
   const redirect: Answer = (response) => response.writeHead(307, { location: "/v2/keys/there" }).end();
   server(0).script(redirect, streams(part).answer);
   assert.equal((await rejection(keys.get("/k"), ResponseError)).code, "ERR_BODY_TOO_LARGE");
 });
 
-test("body limit: other calls at the same time do not suffer (FF6)", async (t) => {
+test("body limit: concurrent calls are not affected (FF6)", async (t) => {
   const { keys, server } = await clusterOf(t, [[]], { maxBodyBytes: limit });
   const endless = streams(part).answer;
   server(0).script((response, request, socket) =>
@@ -141,7 +141,7 @@ test("body limit: other calls at the same time do not suffer (FF6)", async (t) =
   );
 });
 
-test("body timeout: a body that trickles without end is ended, and frees its slot for the call behind it", async (t) => {
+test("body timeout: a body that trickles forever is cut off, and its slot goes to the next call", async (t) => {
   const { keys, server } = await clusterOf(t, [[]], { bodyTimeoutMs: 1_000, maxInFlight: 1 });
   const trickle: Answer = (response) => {
     response.writeHead(200, { "content-type": "application/json" });
@@ -159,7 +159,7 @@ test("body timeout: a body that trickles without end is ended, and frees its slo
   await behind;
 });
 
-test("body timeout: it begins with the headers, and a watch has none", async (t) => {
+test("body timeout: starts with the headers, and does not apply to a watch", async (t) => {
   const { keys, server } = await clusterOf(t, [[]], { bodyTimeoutMs: 100 });
   const slow =
     (headersAfterMs: number, bodyAfterMs: number): Answer =>

@@ -33,7 +33,7 @@ async function attempt(call: Promise<unknown>): Promise<EndpointError> {
 // to a multicast address connect() fails at once, before any packet is sent
 const unreachable = "http://224.0.0.1:2379";
 
-test("connect: one that fails at once counts as not sent, and a one-shot write goes on to the next endpoint (FF13)", async (t) => {
+test("connect: an immediate failure counts as not sent, and a one-shot write fails over to the next endpoint (FF13)", async (t) => {
   const server = await ScriptedServer.start(ok());
   t.after(() => server.close());
   const keys = keysOf(t, [unreachable, server.url]);
@@ -44,7 +44,7 @@ test("connect: one that fails at once counts as not sent, and a one-shot write g
 });
 
 for (const scheme of ["http:", "https:"]) {
-  test(`connect: one that fails at once leaves every write as not applied (${scheme}) (FF13)`, async (t) => {
+  test(`connect: after an immediate failure every write has the outcome notApplied (${scheme}) (FF13)`, async (t) => {
     const keys = keysOf(t, [unreachable.replace("http:", scheme)]);
     for (const call of [
       () => keys.create("/k", "v"),
@@ -82,7 +82,7 @@ test("load: without a file descriptor the first call was not applied, and later 
 });
 
 for (const scheme of ["http:", "https:"]) {
-  test(`connect: for a name with several addresses the error lists each with its reason (${scheme}) (FF14)`, async (t) => {
+  test(`connect: for a name with several addresses, the error lists each address with its reason (${scheme}) (FF14)`, async (t) => {
     resolveTo(t, "::1", "127.0.0.1");
     const keys = keysOf(t, [`${scheme}//name.example:9`]);
     const { code, message, outcome, cause } = await attempt(keys.create("/k", "v"));
@@ -95,7 +95,7 @@ for (const scheme of ["http:", "https:"]) {
   });
 }
 
-test("connect: of a name with several addresses one that works is enough, for one-shot writes, too (FF14)", async (t) => {
+test("connect: one working address of a name is enough, even for one-shot writes (FF14)", async (t) => {
   const server = await ScriptedServer.start(ok());
   t.after(() => server.close());
   resolveTo(t, "224.0.0.1", "::1", "127.0.0.2", "127.0.0.1");

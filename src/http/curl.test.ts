@@ -11,7 +11,7 @@ import { gotExchange } from "./got/got-exchange.js";
 
 const runFile = promisify(execFile);
 
-/** What bash makes of a line: the words that curl would get. */
+/** The arguments that curl would receive if bash ran the line. */
 async function wordsOf(line: string): Promise<readonly string[]> {
   const { stdout } = await runFile("bash", ["-c", `curl() { printf '%s\\0' "$@"; }; ${line}`], {
     env: { HOME: "/home/somebody", PATH: process.env["PATH"] },
@@ -26,7 +26,7 @@ function at(key: string): { prefix: string; key: string } {
   return { prefix: "/v2/keys", key };
 }
 
-test("A118: a set as a line", () => {
+test("curl: a request is printed as a curl command (A118)", () => {
   assert.equal(
     curlLine(new URL(`${base}/v2/keys/k?prevIndex=3`), setSpec(at("/k"), "v", {})),
     `curl -X PUT '${base}/v2/keys/k?prevIndex=3' -H '${form}' -d value=v`,
@@ -41,7 +41,7 @@ test("A118: a set as a line", () => {
   );
 });
 
-test("A119: a masked body takes the place of the body", () => {
+test("curl: a masked body is printed instead of the body (A119)", () => {
   const line = curlLine(new URL(`${base}/v2/auth/users/eve`), putUserSpec("eve", { password: "it's secret" }));
   assert.equal(
     line,
@@ -55,7 +55,7 @@ for (const [user, shown] of [
   ["$(id)", "'$(id)':***"],
   ["~", "'~':***"],
 ] as const) {
-  test(`A118: credentials of ${user} show as -u ${shown}`, async () => {
+  test(`curl: credentials of ${user} are printed as -u ${shown} (A118)`, async () => {
     const authorization = `Basic ${Buffer.from(`${user}:secret:more`).toString("base64")}`;
     const line = curlLine(new URL(`${base}/version`), { method: "GET", path: "/version", headers: { authorization } });
     assert.equal(line, `curl -X GET ${base}/version -u ${shown}`);
@@ -98,7 +98,7 @@ const specs: readonly RequestSpec[] = [
   ]),
   setSpec(at("/d"), "", { dir: true }),
   setSpec(at("/k"), nasty.join(""), { ttl: 5 }),
-  // what a caller of Client.send may think of
+  // requests that only a caller of Client.send could make
   ...nasty
     .filter((text) => !text.includes("\0"))
     .map((body): RequestSpec => ({ method: "POST", path: "/x", headers: { "content-type": "text/plain" }, body })),
@@ -110,7 +110,7 @@ function urlOf(origin: string, { path, query = "" }: RequestSpec): URL {
   return new URL(origin + path + (query === "" ? "" : `?${query}`));
 }
 
-test("A118: bash reads a line as the words that were meant", async () => {
+test("curl: bash splits a printed command into the intended arguments (A118)", async () => {
   for (const spec of specs) {
     const url = urlOf(base, spec);
     const [x, method, target, ...rest] = await wordsOf(curlLine(url, spec));
@@ -121,17 +121,17 @@ test("A118: bash reads a line as the words that were meant", async () => {
   }
 });
 
-// where there is no curl, the words above have to do
+// without curl installed, the test of the arguments above is all there is
 const hasCurl = spawnSync("curl", ["--version"]).status === 0;
 
 if (hasCurl) {
-  test("A118: lines that are pasted into bash repeat the requests", async () => {
+  test("curl: a printed command pasted into bash repeats the request (A118)", async () => {
     await using server = await ScriptedServer.start(reply(200, "{}"));
     const exchange = gotExchange();
     const lines: string[] = [];
     for (const [i, spec] of specs.entries()) {
       const url = urlOf(server.url, spec);
-      // an endpoint's own query may hold what curl takes for patterns
+      // an endpoint's own query may contain what curl would expand as a pattern
       if (i % 3 === 0) url.search = `${url.search}&x=[1-3]&y={a,b}`;
       lines.push(curlLine(url, spec));
       await exchange(url, spec, undefined);
@@ -150,7 +150,7 @@ function essence({ method, target, body, headers }: SeenRequest): object {
   return { method, target, body, type: headers["content-type"] };
 }
 
-/** Runs calls of a client in a process of its own; the lines that it prints on stderr, without their times. */
+/** Runs calls of a client in its own process. Returns the lines printed on stderr, without their times. */
 async function linesOf(
   endpoints: readonly string[],
   calls: string,
@@ -174,7 +174,7 @@ async function linesOf(
   return lines.map((line) => line.replace(/^\S+Z etcd2:curl /, ""));
 }
 
-test("A118: enableCurlDebug and DEBUG=etcd2:curl print a line per attempt and per hop, until disableCurlDebug", async () => {
+test("curl: enableCurlDebug and DEBUG=etcd2:curl print a line per attempt and per redirect until disableCurlDebug (A118)", async () => {
   await using leaderless = await ScriptedServer.start(reply(503, ""));
   await using server = await ScriptedServer.start((response, request, socket) => {
     const hop = request.path === "/v2/keys/k%";
@@ -193,7 +193,7 @@ test("A118: enableCurlDebug and DEBUG=etcd2:curl print a line per attempt and pe
   assert.deepEqual(await linesOf(urls, calls), []);
 });
 
-test("A119: passwords are masked in what is printed, to other origins no credentials are shown", async () => {
+test("curl: passwords are masked, and no credentials are printed for other origins (A119)", async () => {
   await using other = await ScriptedServer.start(reply(200, okBody));
   await using server = await ScriptedServer.start((response, request, socket) => {
     const answer =
@@ -250,7 +250,7 @@ test("curl: passwords in a JSON value are masked, in the body and as prevValue, 
   }
 });
 
-test("curl: other values are shown as they are, also where a password is only mentioned", () => {
+test("curl: other values are printed unchanged, even if they mention a password", () => {
   for (const value of ["password", '"password"', '{"note":"password: x"}', '{"password":5}', '{"password":"cut']) {
     const spec = setSpec(at("/k"), value, {});
     assert.ok(curlLine(new URL(base), spec).includes(spec.body ?? "?"));

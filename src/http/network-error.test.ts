@@ -31,7 +31,7 @@ for (const [code, message] of [
     "80AC:error:0A000418:SSL routines:ssl3_read_bytes:tlsv1 alert unknown ca:../deps/x.c:1601:SSL alert number 48\n",
   ],
 ] as const) {
-  test(`${code}: a refusal before any request is read, said in short, with what to do`, () => {
+  test(`network error: ${code} is a TLS refusal before any request; its message is short and says what to do`, () => {
     assert.ok(isHandshakeAlert(withCode(code, message)));
     const text = messageFor(withCode(code, message));
     assert.match(
@@ -41,7 +41,7 @@ for (const [code, message] of [
   });
 }
 
-test("EPROTO of TLS 1.2 comes before anything is sent; its hint is the same", () => {
+test("network error: EPROTO of TLS 1.2 is not a handshake alert, but has the same hint", () => {
   const error = withCode(
     "EPROTO",
     "write EPROTO 80AC:error:0A000412:SSL routines:ssl3_read_bytes:sslv3 alert bad certificate:../deps/x.c:1:SSL alert number 42\n",
@@ -57,7 +57,7 @@ for (const code of [
   "ERR_SSL_SSL/TLS_ALERT_UNEXPECTED_MESSAGE",
   "ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC",
 ]) {
-  test(`${code}: may come at any time, and proves nothing`, () => {
+  test(`network error: ${code} may occur at any time, so it is not a handshake alert`, () => {
     assert.ok(!isHandshakeAlert(withCode(code)));
   });
 }
@@ -80,7 +80,7 @@ for (const [name, error, url, hint] of [
     "https://h",
     /use http:/,
   ],
-  ["no TLS there, and in haste", withCode("ECONNRESET", "read ECONNRESET"), "https://h", /use http:/],
+  ["no TLS there, connection reset", withCode("ECONNRESET", "read ECONNRESET"), "https://h", /use http:/],
   ["TLS there", withCode("ECONNRESET", "socket hang up"), "http://h", /use https:/],
   ["passphrase", withCode("ERR_OSSL_BAD_DECRYPT"), "https://h", /tls\.passphrase/],
   [
@@ -93,12 +93,12 @@ for (const [name, error, url, hint] of [
   ["no PEM", withCode("ERR_OSSL_PEM_NO_START_LINE"), "https://h", /must be PEM/],
   ["unknown name", withCode("ENOTFOUND"), "http://h", /not known to the resolver/],
 ] as const) {
-  test(`hint for ${name}`, () => {
+  test(`network error: hint for ${name}`, () => {
     assert.match(messageFor(error, url), hint);
   });
 }
 
-test("no hint where the network's words say it all", () => {
+test("network error: no hint where the system's own message is clear", () => {
   assert.equal(
     messageFor(withCode("ECONNREFUSED", "connect ECONNREFUSED 127.0.0.1:1"), "http://127.0.0.1:1/v2/keys/k"),
     "endpoint http://127.0.0.1:1 failed: connect ECONNREFUSED 127.0.0.1:1",

@@ -13,7 +13,7 @@ for (const [what, options] of [
   ["the caller's signal", { signal: new AbortController().signal }],
   ["no signal of the caller's", {}],
 ] as const) {
-  test(`own signal: a transport that never takes its listeners off gathers none, with ${what}`, async () => {
+  test(`own signal: listeners of a transport that never removes them do not pile up, with ${what}`, async () => {
     const signals: (AbortSignal | undefined)[] = [];
     const transport: Exchange = (_url, _spec, signal) => {
       signal?.addEventListener("abort", () => undefined);
@@ -28,7 +28,7 @@ for (const [what, options] of [
   });
 }
 
-test("own signal: a transport that says that it takes them off is given one signal for all requests", async () => {
+test("own signal: a transport that declares that it removes its listeners gets one signal for all requests", async () => {
   const signals = new Set<AbortSignal | undefined>();
   const exchange: Exchange = (_url, _spec, signal) => {
     signals.add(signal);
@@ -43,7 +43,7 @@ test("own signal: a transport that says that it takes them off is given one sign
   assert.equal(signals.size, 1);
 });
 
-test("own signal: abort reaches the transport, and wins", async () => {
+test("own signal: an abort reaches the transport and decides the result", async () => {
   const abort = new AbortController();
   const asked = gate();
   let told: unknown;
@@ -63,7 +63,7 @@ test("own signal: abort reaches the transport, and wins", async () => {
   assert.equal(told, abort.signal.reason);
 });
 
-test("own signal: a long poll ends early, and its transport is told, when the promise of onHeaders resolves", async () => {
+test("own signal: when the promise of onHeaders resolves, a long poll ends early and its transport is aborted", async () => {
   let told: unknown;
   const transport: Exchange = (_url, spec, signal) => {
     spec.onHeaders?.({ status: 200, headers: { "x-etcd-index": "5" } });

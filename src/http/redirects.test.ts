@@ -29,7 +29,7 @@ async function start(t: TestContext, ...answers: readonly Answer[]): Promise<Scr
   return server;
 }
 
-/** The one failed attempt of a call. */
+/** The error of the only attempt of a call. */
 async function badAttempt(call: Promise<unknown>): Promise<EndpointError> {
   const { errors } = await rejection(call, ClusterError);
   assert.equal(errors.length, 1);
@@ -38,7 +38,7 @@ async function badAttempt(call: Promise<unknown>): Promise<EndpointError> {
 }
 
 for (const status of [301, 302, 307, 308]) {
-  test(`A87: set, ${String(status)} to an absolute URL on the same origin -> the same PUT again, credentials too`, async (t) => {
+  test(`redirects: ${String(status)} to an absolute URL on the same origin repeats the PUT, with credentials (A87)`, async (t) => {
     const { keys, server, seen } = await clusterOf(t, [[ok()]], credentials);
     server(0).script(redirect(`${server(0).url}/v2/keys/there`, status), ok());
     await keys.set("/k", "a b", { ttl: 3 });
@@ -54,14 +54,14 @@ for (const status of [301, 302, 307, 308]) {
 }
 
 for (const status of [300, 303, 304]) {
-  test(`D6: ${String(status)} is not followed`, async (t) => {
+  test(`redirects: ${String(status)} is not followed (D6)`, async (t) => {
     const { keys, counts } = await clusterOf(t, [[redirect("/v2/keys/there", status)]]);
     await assert.rejects(keys.get("/k"), { code: "ERR_STATUS", status });
     assert.deepEqual(counts(), [1]);
   });
 }
 
-test("A88: 301 with a relative location -> resolved and followed", async (t) => {
+test("redirects: a relative location is resolved and followed (A88)", async (t) => {
   const { keys, seen } = await clusterOf(t, [[redirect("/v2/keys/a?recursive=true", 301), redirect("b", 301), ok()]]);
   await keys.delete("/k");
   assert.deepEqual(
@@ -70,7 +70,7 @@ test("A88: 301 with a relative location -> resolved and followed", async (t) => 
   );
 });
 
-test("A88: a location with a host and no scheme keeps the scheme", async (t) => {
+test("redirects: a location with a host and no scheme keeps the scheme (A88)", async (t) => {
   const other = await start(t, ok());
   const { keys } = await clusterOf(t, [[redirect(`//127.0.0.1:${String(other.port)}/v2/keys/x`)]]);
   await keys.get("/k");
@@ -80,7 +80,7 @@ test("A88: a location with a host and no scheme keeps the scheme", async (t) => 
 /** Allows every redirect. */
 const checkRedirect = (): void => undefined;
 
-test("A89: 307 to another host, if it is allowed -> no credentials there, and its own Host header", async (t) => {
+test("redirects: an allowed redirect to another host carries no credentials and has that host's Host header (A89)", async (t) => {
   const other = await start(t, ok());
   const { keys, seen } = await clusterOf(t, [[redirect(`${other.url}/v2/keys/k`)]], { ...credentials, checkRedirect });
   await keys.set("/k", "v");
@@ -90,7 +90,7 @@ test("A89: 307 to another host, if it is allowed -> no credentials there, and it
   assert.deepEqual(other.requests[0].form, ["value=v"]);
 });
 
-test("A89: to a configured endpoint credentials are kept, on the way over a stranger dropped and restored", async (t) => {
+test("redirects: an endpoint reached by way of another host still gets the credentials, the other host does not (A89)", async (t) => {
   const stranger = await start(t);
   const { keys, server, seen } = await clusterOf(t, [[redirect(`${stranger.url}/v2/keys/k`)], [ok()]], {
     ...credentials,
@@ -103,7 +103,7 @@ test("A89: to a configured endpoint credentials are kept, on the way over a stra
   assert.equal(seen(1)[0]?.headers.authorization, authorization);
 });
 
-test("A89: the origin that was asked keeps its credentials when the endpoints were replaced meanwhile", async (t) => {
+test("redirects: setEndpoints during a request does not drop its credentials (A89)", async (t) => {
   const { opened, open } = gate();
   const { keys, client, server, seen } = await clusterOf(t, [[], [ok()]], credentials);
   server(0).script(async (response, request, socket) => {
@@ -118,7 +118,7 @@ test("A89: the origin that was asked keeps its credentials when the endpoints we
   assert.equal(seen(0)[1]?.headers.authorization, authorization);
 });
 
-test("A89: credentials in a location are not used, and checkRedirect does not see them", async (t) => {
+test("redirects: credentials in a location are not used, and checkRedirect does not see them (A89)", async (t) => {
   const other = await start(t, ok());
   const seen: string[] = [];
   const { keys } = await clusterOf(
@@ -134,10 +134,10 @@ test("A89: credentials in a location are not used, and checkRedirect does not se
 for (const [name, location, message] of [
   ["no location", undefined, /location header not set/],
   ["an empty location", "", /location header not set/],
-  ["a location that is no URL", "http://[", /location header not valid URL$/],
+  ["a location that is not a URL", "http://[", /location header not valid URL$/],
   ["a location of another scheme", "ftp://127.0.0.1/x", /cannot follow to ftp:/],
 ] as const) {
-  test(`A90: 307 with ${name} -> a failure that says so, and the next endpoint is asked; not for one-shot calls`, async (t) => {
+  test(`redirects: 307 with ${name} is a failure that names the cause; only calls that are not one-shot fail over (A90)`, async (t) => {
     const { client, keys, server, counts } = await clusterOf(t, [
       [reply(307, "", location === undefined ? {} : { location })],
       [ok()],
@@ -150,7 +150,7 @@ for (const [name, location, message] of [
     const error = errors.find(({ code }) => code === "ERR_BAD_REDIRECT");
     assert.match(error?.message ?? "", message);
     assert.equal(error instanceof EndpointError && error.status, 307);
-    // something was sent to the first, so the second is not asked, though nothing was applied
+    // something was sent to the first endpoint, so the second is not tried, though nothing was applied
     const asked = counts();
     const refused = await rejection(keys.createInOrder("/q", "v"), ClusterError);
     assert.deepEqual(
@@ -164,7 +164,7 @@ for (const [name, location, message] of [
   });
 }
 
-test("A91: endless 307 -> 11 requests, too many redirects", async (t) => {
+test("redirects: an endless chain ends after 11 requests with ERR_TOO_MANY_REDIRECTS (A91)", async (t) => {
   const { keys, counts } = await clusterOf(t, [[redirect("/v2/keys/k")]]);
   const error = await badAttempt(keys.create("/k", "v"));
   assert.equal(error.code, "ERR_TOO_MANY_REDIRECTS");
@@ -173,19 +173,19 @@ test("A91: endless 307 -> 11 requests, too many redirects", async (t) => {
   assert.deepEqual(counts(), [11]);
 });
 
-test("A91: 10 redirects are followed", async (t) => {
+test("redirects: 10 redirects are followed (A91)", async (t) => {
   const { keys, counts } = await clusterOf(t, [[...Array.from({ length: 10 }, () => redirect("/v2/keys/k")), ok()]]);
   await keys.get("/k");
   assert.deepEqual(counts(), [11]);
 });
 
-test("A92: redirect limit 0 -> none is followed", async (t) => {
+test("redirects: with maxRedirects 0, none is followed (A92)", async (t) => {
   const { keys, counts } = await clusterOf(t, [[redirect("/v2/keys/k")]], { maxRedirects: 0 });
   assert.equal((await badAttempt(keys.get("/k"))).code, "ERR_TOO_MANY_REDIRECTS");
   assert.deepEqual(counts(), [1]);
 });
 
-test("A92: checkRedirect is told of each hop, what it throws reaches the caller, and the next endpoint is asked", async (t) => {
+test("redirects: checkRedirect is called for each hop; what it throws reaches the caller, and the next endpoint is tried (A92)", async (t) => {
   const no = new RangeError("not there");
   const hops: [number, string][] = [];
   const { keys, counts } = await clusterOf(t, [[redirect("/v2/keys/a"), redirect("/v2/keys/b")], [reply(500, "")]], {
@@ -204,7 +204,7 @@ test("A92: checkRedirect is told of each hop, what it throws reaches the caller,
   assert.deepEqual(counts(), [2, 1]);
 });
 
-test("A92: checkRedirect that throws no error, and one that meddles with the location", async (t) => {
+test("redirects: checkRedirect may throw something that is not an error, and cannot change the location (A92)", async (t) => {
   const { keys, counts } = await clusterOf(t, [[redirect("/v2/keys/a")]], {
     checkRedirect: () => {
       throw "a word";
@@ -221,7 +221,7 @@ test("A92: checkRedirect that throws no error, and one that meddles with the loc
   assert.equal(meddled.seen(0)[1]?.target, "/v2/keys/a");
 });
 
-test("D6: https to http is refused, also on the same host and to an endpoint; http to https is not", async (t) => {
+test("redirects: https to http is refused, even on the same host and to an endpoint; http to https is followed (D6)", async (t) => {
   const asked: string[] = [];
   const locations = new Map([
     ["https://one:1", "http://one:1/v2/keys/k"],
@@ -252,7 +252,7 @@ const passwordSpec: RequestSpec = {
   oneShot: true,
 };
 
-test("D16: a password is not redirected to a host that is not an endpoint, not even if checkRedirect allows it", async (t) => {
+test("redirects: a password is not sent to a host that is not an endpoint, even if checkRedirect allows it (D16)", async (t) => {
   const other = await start(t, reply(201, {}));
   const { client } = await clusterOf(t, [[redirect(`${other.url}/v2/auth/users/eve`)]], {
     ...credentials,
@@ -264,14 +264,14 @@ test("D16: a password is not redirected to a host that is not an endpoint, not e
   assert.equal(other.requests.length, 0);
 });
 
-test("D16: a password is redirected on the same host, and to another endpoint", async (t) => {
+test("redirects: a password is sent on to the same host and to another endpoint (D16)", async (t) => {
   const { client, server, seen } = await clusterOf(t, [[], [reply(201, {})]], credentials);
   server(0).script(redirect("/v2/auth/users/eve2"), redirect(`${server(1).url}/v2/auth/users/eve`));
   assert.equal((await client.send(passwordSpec)).status, 201);
   assert.deepEqual([seen(0)[1]?.body, seen(1)[0]?.body], [passwordSpec.body, passwordSpec.body]);
 });
 
-test("the outcome of a write is that of the hop that failed", async (t) => {
+test("redirects: the outcome of a write is that of the hop that failed", async (t) => {
   const closing = await start(t, closeUnanswered());
   const cases: readonly [to: string, code: string, outcome: Outcome][] = [
     [await refusedUrl(), "ERR_NETWORK", "notApplied"],
@@ -284,7 +284,7 @@ test("the outcome of a write is that of the hop that failed", async (t) => {
   }
 });
 
-test("a one-shot write that was redirected is not sent to the next endpoint, whether its target refuses or dies", async (t) => {
+test("redirects: a redirected one-shot write does not fail over, whether its target refuses or closes the connection", async (t) => {
   const { keys, server, counts } = await clusterOf(t, [[redirect(`${await refusedUrl()}/v2/keys/q`)], [ok()]], {
     checkRedirect,
   });
@@ -297,7 +297,7 @@ test("a one-shot write that was redirected is not sent to the next endpoint, whe
   assert.deepEqual([died.outcome, counts(), closing.requests.length], ["unknown", [1, 1], 1]);
 });
 
-test("each hop has its own header timeout; an answer of 500 behind a redirect is the endpoint's failure", async (t) => {
+test("redirects: each hop has its own header timeout, and a 500 after a redirect counts as the endpoint's failure", async (t) => {
   const other = await start(t, () => undefined);
   const { keys, server, counts } = await clusterOf(t, [[redirect(`${other.url}/v2/keys/k`)], [ok()]], {
     headerTimeoutMs: limitMs,
@@ -311,7 +311,7 @@ test("each hop has its own header timeout; an answer of 500 behind a redirect is
   assert.deepEqual([...counts(), other.requests.length], [2, 2, 2]);
 });
 
-test("a redirect's target is not remembered", async (t) => {
+test("redirects: the target of a redirect is not remembered", async (t) => {
   const other = await start(t, ok());
   const { keys, client, server, counts } = await clusterOf(t, [[redirect(`${other.url}/v2/keys/k`)], [ok()]]);
   await keys.get("/k");

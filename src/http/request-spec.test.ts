@@ -32,7 +32,7 @@ function collector(until: string): { readonly onPart: (part: Uint8Array) => bool
   };
 }
 
-test("onPart: gets the parts of a stream as they come, and ends it", async (t) => {
+test("onPart: receives the parts of a stream as they arrive, and can end it", async (t) => {
   const { client, server } = await clusterOf(t, [[parts("a\n", "b\n", "end\n", "more\n")]]);
   const { onPart, text } = collector("end");
   const { status, body, truncated } = await client.send({ ...stream, onPart });
@@ -40,21 +40,21 @@ test("onPart: gets the parts of a stream as they come, and ends it", async (t) =
   await server(0).connectionsDownTo(0);
 });
 
-test("onPart: a response that ends by itself is not truncated, and its parts are not kept", async (t) => {
+test("onPart: a response that ends normally is not truncated, and its parts are not kept", async (t) => {
   const { client } = await clusterOf(t, [[reply(200, "all of it")]]);
   const { onPart, text } = collector("never");
   const { body, truncated } = await client.send({ ...stream, onPart });
   assert.deepEqual([body, truncated, text()], ["", undefined, "all of it"]);
 });
 
-test("onPart: does not get the body of an error, which is kept", async (t) => {
+test("onPart: does not receive the body of an error response, which is kept", async (t) => {
   const { client } = await clusterOf(t, [[reply(400, "refused")]]);
   const { onPart, text } = collector("never");
   const { status, body } = await client.send({ ...stream, onPart });
   assert.deepEqual([status, body, text()], [400, "refused", ""]);
 });
 
-test("onPart: what it throws ends the request with just that", async (t) => {
+test("onPart: what it throws rejects the request unchanged", async (t) => {
   const { client, server } = await clusterOf(t, [[parts("a", "b")]]);
   const reason = new RangeError("not this");
   const onPart = (): boolean => {
@@ -64,7 +64,7 @@ test("onPart: what it throws ends the request with just that", async (t) => {
   await server(0).connectionsDownTo(0);
 });
 
-test("onPart: a stream that breaks off is truncated, and has no limit of bytes", async (t) => {
+test("onPart: a stream that breaks off is truncated, and has no limit on its length", async (t) => {
   const long = "x".repeat(5_000);
   const { client, server } = await clusterOf(t, [[halfBody()]], { maxBodyBytes: 1_000 });
   const { onPart } = collector("never");
@@ -75,7 +75,7 @@ test("onPart: a stream that breaks off is truncated, and has no limit of bytes",
   assert.equal(taken.text(), long);
 });
 
-test("readOnly: a POST that met a dead connection is sent again, one that may change something is not", async (t) => {
+test("readOnly: a read-only POST that met a dead connection is sent again, another POST is not", async (t) => {
   const { client, server } = await clusterOf(t, [[reply(200, "{}")]]);
   await client.send(read);
   server(0).script(closeUnanswered(), reply(200, "{}"));
@@ -86,7 +86,7 @@ test("readOnly: a POST that met a dead connection is sent again, one that may ch
   assert.equal((await rejection(client.send({ ...write, oneShot: true }), ClusterError)).outcome, "unknown");
 });
 
-test("readOnly: a POST that failed was not applied", async (t) => {
+test("readOnly: a read-only POST that failed was not applied", async (t) => {
   const { client, server } = await clusterOf(t, [[silence()]], { headerTimeoutMs: 200, maxBodyBytes: 10 });
   assert.equal((await rejection(client.send(read), ClusterError)).outcome, "notApplied");
   server(0).script(closeUnanswered());
@@ -95,7 +95,7 @@ test("readOnly: a POST that failed was not applied", async (t) => {
   assert.equal((await rejection(client.send(read), ResponseError)).outcome, "notApplied");
 });
 
-test("call and note reach the transport as they are", async (t) => {
+test("request spec: call and note reach the transport unchanged", async (t) => {
   const seen: RequestSpec[] = [];
   const transport: Exchange = (_url, spec) => {
     seen.push(spec);
@@ -107,7 +107,7 @@ test("call and note reach the transport as they are", async (t) => {
   assert.deepEqual([seen[0]?.call, seen[0]?.note], [call, "get /k"]);
 });
 
-test("onHeaders: gets the connection, by which a request that is under way lets the process end", async (t) => {
+test("onHeaders: receives the connection, whose unref() lets the process end during the request", async (t) => {
   const { server } = await clusterOf(t, [[ok()]]);
   const { opened, open } = gate();
   server(0).script((response) => {
@@ -121,7 +121,7 @@ test("onHeaders: gets the connection, by which a request that is under way lets 
   assert.deepEqual([status, stderr], [0, ""]);
 });
 
-test("onHeaders: ref and unref may be called at any time, also when the request is over", async (t) => {
+test("onHeaders: ref and unref may be called at any time, even after the request", async (t) => {
   const { client, keys, server } = await clusterOf(t, [[ok()]]);
   const held: (ConnectionHold | undefined)[] = [];
   const onHeaders = (_head: ResponseHead, connection?: ConnectionHold): void => {

@@ -8,7 +8,7 @@ import { ClusterError, ResponseError } from "../util/errors.js";
 import { clusterOf, rejection } from "../test-kit/scripted-cluster.js";
 import { clientOf, ok, okBody, reply, type Answer } from "../test-kit/scripted-server.js";
 
-/** A client of a server that answers each request with those bytes, in that many packets. */
+/** A client of a server that answers each request with the given bytes, split into that many packets. */
 async function keysAnswered(t: TestContext, answer: (socket: Socket) => unknown): Promise<KeysAPI> {
   const server = net.createServer((socket) => socket.on("error", () => undefined).on("data", () => answer(socket)));
   server.listen(0, "127.0.0.1");
@@ -34,7 +34,7 @@ for (const [encoding, compress] of [
   ["x-own", (text: string) => Buffer.from(text)],
 ] as const) {
   for (const status of [200, 404, 412]) {
-    test(`responses: the error for one that is encoded as ${encoding}, with status ${String(status)}, says so (FF42)`, async (t) => {
+    test(`responses: the error for a response encoded as ${encoding}, with status ${String(status)}, names the encoding (FF42)`, async (t) => {
       const bytes = compress(body);
       const encoded: Answer = (response) => response.writeHead(status, { "content-encoding": encoding }).end(bytes);
       const { keys, server, seen } = await clusterOf(t, [[encoded]]);
@@ -46,14 +46,14 @@ for (const [encoding, compress] of [
       assert.equal((await rejection(keys.create("/k", "v"), ResponseError)).outcome, "unknown");
       server(0).script(ok());
       await keys.get("/k");
-      // the responses were read to their ends: one connection for calls, one for the watch
+      // the responses were read to the end: one connection for calls, one for the watch
       assert.equal(server(0).connections, 2);
       assert.equal(seen(0)[0]?.headers["accept-encoding"], "identity");
     });
   }
 }
 
-test("responses: an encoding does not hide that a server failed, nor a redirect, and none is identity (FF42)", async (t) => {
+test("responses: an encoded body hides neither a server error nor a redirect, and identity is no encoding (FF42)", async (t) => {
   const gzip = { "content-encoding": "gzip" };
   const { keys, server, counts } = await clusterOf(t, [[reply(503, "busy", gzip)], [ok()]]);
   await keys.get("/k");
@@ -91,7 +91,7 @@ test("responses: a 100 is skipped wherever the packets are cut (FF43)", async (t
   for (at = 1; at < cuts; at++) await keys.get("/k");
 });
 
-test("responses: a 100 and then nothing more is a failure (FF43)", async (t) => {
+test("responses: a 100 that nothing follows is a failure (FF43)", async (t) => {
   const keys = await keysAnswered(t, (socket) => socket.end("HTTP/1.1 100 Continue\r\n\r\n"));
   assert.equal((await rejection(keys.get("/k"), ClusterError)).outcome, "notApplied");
   assert.equal((await rejection(keys.create("/k", "v"), ClusterError)).outcome, "unknown");
@@ -106,7 +106,7 @@ const cuts: Readonly<Record<string, (socket: Socket) => unknown>> = {
 };
 
 for (const [what, answer] of Object.entries(cuts)) {
-  test(`responses: the error for one that is cut off in its body says so (${what}) (FF45)`, async (t) => {
+  test(`responses: the error for a truncated body says that it was truncated (${what}) (FF45)`, async (t) => {
     const keys = await keysAnswered(t, answer);
     for (const [call, outcome] of [
       [() => keys.get("/k"), "notApplied"],
@@ -132,7 +132,7 @@ for (const [what, header] of [
   });
 }
 
-test("responses: something that is not HTTP is called so (mistakes)", async (t) => {
+test("responses: the error for a server that does not speak HTTP says so (mistakes)", async (t) => {
   const keys = await keysAnswered(t, (socket) => socket.end("-ERR unknown command\r\n"));
   const { message, outcome } = await rejection(keys.get("/k"), ClusterError);
   assert.match(message, /what answers there does not speak HTTP\/1\.1/);

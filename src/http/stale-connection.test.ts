@@ -17,7 +17,7 @@ import {
 } from "../test-kit/scripted-server.js";
 import type { RequestSpec } from "./exchange.js";
 
-/** What a balancer that has restarted does to a connection that it no longer knows, when a request comes on it. */
+/** How a restarted load balancer treats a request on a connection that it no longer knows. */
 const deaths: Readonly<Record<string, (connection: Socket) => void>> = {
   reset: (connection) => connection.resetAndDestroy(),
   closed: (connection) => connection.end(),
@@ -25,9 +25,9 @@ const deaths: Readonly<Record<string, (connection: Socket) => void>> = {
 
 interface Balancer {
   readonly keys: KeysAPI;
-  /** Opens so many connections, which the client keeps; then the balancer forgets them. */
+  /** Opens that many connections, which the client keeps; then the balancer forgets them. */
   readonly keepAndForget: (count: number) => Promise<void>;
-  /** How many connections it has had. */
+  /** How many connections were opened so far. */
   readonly connections: () => number;
 }
 
@@ -79,7 +79,7 @@ async function balancer(
 
 for (const [how, die] of Object.entries(deaths)) {
   for (const count of [1, 3, 4, 10, 50]) {
-    test(`kept connections: of 12 reads none fails when ${String(count)} idle ones are dead, and are ${how} when used (FF15)`, async (t) => {
+    test(`kept connections: none of 12 reads fails when ${String(count)} idle connections are dead and ${how} when used (FF15)`, async (t) => {
       const { keys, keepAndForget, connections } = await balancer(t, die);
       await keepAndForget(count);
       for (let i = 0; i < 12; i++) await keys.get("/k");
@@ -87,13 +87,13 @@ for (const [how, die] of Object.entries(deaths)) {
     });
   }
 
-  test(`kept connections: no read fails when as many come at once as idle ones are dead, and are ${how} when used (FF15)`, async (t) => {
+  test(`kept connections: no read fails when each of several at once meets a dead connection, ${how} when used (FF15)`, async (t) => {
     const { keys, keepAndForget } = await balancer(t, die);
     await keepAndForget(20);
     await Promise.all(Array.from({ length: 20 }, () => keys.get("/k")));
   });
 
-  test(`kept connections: a watch does not fail when all idle ones are dead, and are ${how} when used (FF15)`, async (t) => {
+  test(`kept connections: a watch does not fail when all idle connections are dead and ${how} when used (FF15)`, async (t) => {
     const { keys, keepAndForget } = await balancer(t, die);
     await keepAndForget(4);
     await keys.watcher("/k").next();
@@ -102,14 +102,14 @@ for (const [how, die] of Object.entries(deaths)) {
   });
 }
 
-test("kept connections: after one that stays silent, the other idle ones are not used (FF15)", async (t) => {
+test("kept connections: after one stayed silent, the other idle connections are not used (FF15)", async (t) => {
   const { keys, keepAndForget } = await balancer(t, () => undefined, { headerTimeoutMs: 2_000 });
   await keepAndForget(10);
   assert.ok((await settled(keys.get("/k"))) instanceof ClusterError);
   for (let i = 0; i < 5; i++) await keys.get("/k");
 });
 
-test("kept connections: a dead one makes a one-shot write's outcome unknown, and the next write uses a new connection (FF15)", async (t) => {
+test("kept connections: a dead one leaves a one-shot write unknown, and the next write uses a new connection (FF15)", async (t) => {
   const { keys, keepAndForget } = await balancer(t, (connection) => connection.resetAndDestroy());
   await keepAndForget(10);
   const { errors, outcome } = await rejection(keys.create("/k", "v"), ClusterError);
@@ -117,7 +117,7 @@ test("kept connections: a dead one makes a one-shot write's outcome unknown, and
   await keys.create("/k", "v");
 });
 
-test("kept connections: a server that closes new connections, too, is a failure after one more request (FF15)", async (t) => {
+test("kept connections: a server that also closes new connections is a failure after one more request (FF15)", async (t) => {
   const { keys, server, counts } = await clusterOf(t, [[ok()]]);
   await keys.get("/k");
   server(0).script(closeUnanswered());
@@ -125,7 +125,7 @@ test("kept connections: a server that closes new connections, too, is a failure 
   assert.deepEqual(counts(), [3]);
 });
 
-test("kept connections: a read that meets a dying one has one header timeout for both its requests", async (t) => {
+test("kept connections: a read retried after a dead connection has one header timeout for both requests", async (t) => {
   const all = gate();
   const held: Answer = async (...args) => {
     await all.opened;

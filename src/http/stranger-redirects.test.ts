@@ -90,7 +90,7 @@ for (const [what, call] of secretCalls) {
   });
 }
 
-test("redirects: a second hop to a stranger is refused like the first one (FF10)", async (t) => {
+test("redirects: a second hop to an origin that is not an endpoint is refused like a first one (FF10)", async (t) => {
   const stranger = await start(t, ok());
   const { keys, server, counts } = await clusterOf(t, [[], []]);
   server(0).script(redirect(`${server(1).url}/v2/keys/k`));
@@ -99,7 +99,7 @@ test("redirects: a second hop to a stranger is refused like the first one (FF10)
   assert.deepEqual([counts(), stranger.requests.length], [[1, 1], 0]);
 });
 
-test("redirects: a client certificate is shown to a stranger only if checkRedirect allows it (FF10)", async (t) => {
+test("redirects: a client certificate is presented to an origin that is not an endpoint only if checkRedirect allows it (FF10)", async (t) => {
   for (const [presentsCertificate, allowed, to, follows] of [
     [true, false, "https://stranger:1", false],
     [true, true, "https://stranger:1", true],

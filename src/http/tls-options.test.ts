@@ -55,7 +55,7 @@ const refused: readonly (readonly [what: string, tls: TlsOptions, message: RegEx
 ];
 
 for (const [what, tls, message] of refused) {
-  test(`tls: ${what} is refused, and said so (mistakes)`, () => {
+  test(`tls: ${what} is refused, and the message says why (mistakes)`, () => {
     assert.throws(
       () => checkedTls(tls),
       (error) => {
@@ -88,7 +88,7 @@ test("tls: a transport says whether it presents a client certificate (FF10)", ()
   assert.equal(gotExchange({ ca: certificate }).presentsCertificate, false);
 });
 
-test("host: brackets are dropped, and an IPv4 address in an IPv6 one is the IPv4 address", () => {
+test("tls: the host has no brackets, and an IPv4-mapped IPv6 address becomes the IPv4 address", () => {
   for (const [url, host] of [
     ["http://name:1", "name"],
     ["http://127.0.0.1", "127.0.0.1"],

@@ -10,7 +10,7 @@ const read: RequestSpec = { method: "GET", path: "/" };
 const write: RequestSpec = { method: "PUT", path: "/", body: "v" };
 const poll: RequestSpec = { method: "GET", path: "/", longPoll: true };
 
-/** What a server writes, and what becomes of a read, a write and a long poll that are answered so. */
+/** What a server writes, and the expected outcome of a read, a write and a long poll. */
 const cases: readonly (readonly [
   what: string,
   answer: (socket: Socket) => unknown,
@@ -56,7 +56,7 @@ for (const [what, answer, outcomes] of cases) {
       ["a long poll", poll],
     ] as const
   ).entries()) {
-    test(`odd answers: ${what}: ${kind} -> ${outcomes[i] ?? ""}`, { timeout: 60_000 }, async (t) => {
+    test(`unusual responses: ${what}: ${kind} -> ${outcomes[i] ?? ""}`, { timeout: 60_000 }, async (t) => {
       const server = net.createServer((socket) =>
         socket.on("error", () => undefined).once("data", () => answer(socket)),
       );

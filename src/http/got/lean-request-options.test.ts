@@ -12,7 +12,7 @@ const original =
   assert.fail("got has no createNativeRequestOptions");
 const make = original.value as (this: Options) => ReturnType<Options["createNativeRequestOptions"]>;
 
-test("lean request options: got takes ours in place of its own", async (t) => {
+test("lean request options: got uses our options object instead of creating its own", async (t) => {
   let own = 0;
   Options.prototype.createNativeRequestOptions = function (this: Options) {
     own++;
@@ -38,7 +38,7 @@ test("lean request options: got takes ours in place of its own", async (t) => {
   );
 });
 
-test("lean request options: a got that makes its own sends the same requests", async (t) => {
+test("lean request options: a got that creates its own options sends the same requests", async (t) => {
   const asked = ownOptions(t);
   const { keys, client, seen } = await clusterOf(t, [[ok()]], { username: "root", password: "secret" });
   await keys.get("/k");
@@ -62,7 +62,7 @@ test("lean request options: a got that makes its own sends the same requests", a
   );
 });
 
-test("lean request options: a got that makes its own tells the same of failures, and lets go of its sockets", async (t) => {
+test("lean request options: a got that creates its own options reports the same failures and releases its sockets", async (t) => {
   ownOptions(t);
   const { keys, server } = await clusterOf(t, [[closeUnanswered(), silence(), headersOnly()]], {
     headerTimeoutMs: limitMs,
@@ -86,7 +86,7 @@ test("lean request options: a got that makes its own tells the same of failures,
 
 const formType = "application/x-www-form-urlencoded";
 
-/** Stands in for a got that does not take what we set: it makes its own options. Tells how often. */
+/** Simulates a got that ignores our options and creates its own. Counts how often it does. */
 function ownOptions(t: TestContext): () => number {
   let asked = 0;
   Object.defineProperty(Options.prototype, "createNativeRequestOptions", {

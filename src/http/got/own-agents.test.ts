@@ -10,7 +10,7 @@ import { clientOf, ok, ScriptedServer } from "../../test-kit/scripted-server.js"
 import { settled } from "../../test-kit/scripted-cluster.js";
 import { until } from "../../test-kit/waiting.js";
 
-/** A proxy that takes whole URLs, as those for http do. */
+/** A proxy that expects absolute URLs in the request line, as HTTP proxies do. */
 async function proxy(t: TestContext): Promise<{ readonly port: number; readonly targets: readonly string[] }> {
   const targets: string[] = [];
   const server = http.createServer((request, response) => {
@@ -31,7 +31,7 @@ async function proxy(t: TestContext): Promise<{ readonly port: number; readonly 
   return { port: (server.address() as AddressInfo).port, targets };
 }
 
-/** As the agents of proxy packages do: connects to the proxy, and asks it for the whole URL. */
+/** Works like the agents of proxy packages: connects to the proxy and requests the absolute URL. */
 class ProxyAgent extends http.Agent {
   readonly #port: number;
 
@@ -47,7 +47,7 @@ class ProxyAgent extends http.Agent {
   }
 }
 
-test("own agents: every request goes through the agent, long polls, too", async (t) => {
+test("own agents: every request goes through the agent, including long polls", async (t) => {
   const { port, targets } = await proxy(t);
   const agent = new ProxyAgent(port);
   t.after(() => {
@@ -79,7 +79,7 @@ test("own agents: reads survive dead idle connections, and close() leaves the ag
   assert.ok(Object.keys(agent.freeSockets).length > 0);
 });
 
-test("own agents: the client's tls options go with each request of an https agent", async (t) => {
+test("own agents: an https agent receives the client's tls options with each request", async (t) => {
   const seen: unknown[] = [];
   class Recorder extends https.Agent {
     override createConnection(options: Parameters<https.Agent["createConnection"]>[0]): net.Socket {
@@ -97,7 +97,7 @@ test("own agents: the client's tls options go with each request of an https agen
   assert.deepEqual(seen, [ca, "etcd.example"]);
 });
 
-test("own agents: without one, the proxies of the environment are not used", async (t) => {
+test("own agents: without an agent, proxy variables of the environment are ignored", async (t) => {
   const { port, targets } = await proxy(t);
   const names = ["HTTP_PROXY", "http_proxy", "ALL_PROXY"];
   for (const name of names) process.env[name] = `http://127.0.0.1:${String(port)}`;

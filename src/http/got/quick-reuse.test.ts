@@ -7,7 +7,7 @@ import { text } from "node:stream/consumers";
 import { ok, reply, ScriptedServer, type Answer } from "../../test-kit/scripted-server.js";
 import { quickReuse } from "./quick-reuse.js";
 
-test("quick reuse: Node's agent is still made as expected", (t) => {
+test("quick reuse: Node's agent still has the internals that it relies on", (t) => {
   const agent = newAgent(t);
   assert.ok(
     Object.hasOwn(agent, "addRequest"),
@@ -15,7 +15,7 @@ test("quick reuse: Node's agent is still made as expected", (t) => {
   );
 });
 
-test("quick reuse: requests one after the other have one connection", async (t) => {
+test("quick reuse: consecutive requests share one connection", async (t) => {
   await using server = await ScriptedServer.start(ok());
   const agent = newAgent(t);
   const reused = [];
@@ -24,7 +24,7 @@ test("quick reuse: requests one after the other have one connection", async (t) 
   assert.equal(server.connections, 1);
 });
 
-test("quick reuse: as many connections as requests at once, and no more for the next ones", async (t) => {
+test("quick reuse: concurrent requests open one connection each, and later requests reuse them", async (t) => {
   await using server = await ScriptedServer.start(ok());
   const agent = newAgent(t);
   for (let i = 0; i < 3; i++) await Promise.all(Array.from({ length: 20 }, () => ask(agent, server.url)));
@@ -45,7 +45,7 @@ for (const [how, end] of [
   ["closes", (socket: Socket) => socket.end()],
   ["resets", (socket: Socket) => socket.resetAndDestroy()],
 ] as const) {
-  test(`quick reuse: a connection that the server ${how} while it is idle is not used again, and no error is left over`, async (t) => {
+  test(`quick reuse: a connection that the server ${how} while it is idle is not used again, and raises no late error`, async (t) => {
     let last: Socket | undefined;
     const answer: Answer = async (response, request, socket) => {
       last = socket;
@@ -62,7 +62,7 @@ for (const [how, end] of [
   });
 }
 
-test("quick reuse: an idle connection is dropped after its time, one in use is not", async (t) => {
+test("quick reuse: an idle connection is closed after the idle time, one in use is not", async (t) => {
   const slow: Answer = (response, request, socket) => void setTimeout(() => void ok()(response, request, socket), 300);
   await using server = await ScriptedServer.start(ok(), slow, ok());
   const agent = newAgent(t, 100);
@@ -75,7 +75,7 @@ test("quick reuse: an idle connection is dropped after its time, one in use is n
   await server.connectionsDownTo(0);
 });
 
-test("quick reuse: a connection is kept no longer than the server says", async (t) => {
+test("quick reuse: a connection is kept no longer than the server's Keep-Alive timeout", async (t) => {
   await using server = await ScriptedServer.start(reply(200, "", { "keep-alive": "timeout=1" }));
   const agent = newAgent(t);
   await ask(agent, server.url);
@@ -86,14 +86,14 @@ test("quick reuse: a connection is kept no longer than the server says", async (
   await server.connectionsDownTo(0);
 });
 
-test("quick reuse: a server that does not keep connections is believed", async (t) => {
+test("quick reuse: a connection is not kept if the server announces that it closes it", async (t) => {
   await using server = await ScriptedServer.start(reply(200, "", { connection: "close" }));
   const agent = newAgent(t);
   for (let i = 0; i < 2; i++) assert.equal((await ask(agent, server.url)).reused, false);
   await server.connectionsDownTo(0);
 });
 
-test("quick reuse: an answer that nobody asked for is not taken for the next request's", async (t) => {
+test("quick reuse: an unsolicited response is not taken for the response to the next request", async (t) => {
   const sockets: Socket[] = [];
   const whole = (body: string): string => `HTTP/1.1 200 OK\r\ncontent-length: ${String(body.length)}\r\n\r\n${body}`;
   const server = net.createServer((socket) => {
@@ -114,7 +114,7 @@ test("quick reuse: an answer that nobody asked for is not taken for the next req
   agent.destroy();
 });
 
-test("quick reuse: destroying the agent ends what is idle and what is in use", async (t) => {
+test("quick reuse: destroying the agent closes idle and active connections", async (t) => {
   await using server = await ScriptedServer.start(ok(), () => undefined);
   const agent = newAgent(t);
   await ask(agent, server.url);
@@ -127,7 +127,7 @@ test("quick reuse: destroying the agent ends what is idle and what is in use", a
   await server.connectionsDownTo(0);
 });
 
-test("quick reuse: an agent that somebody else has made his own is left as it is, and works", async (t) => {
+test("quick reuse: an agent whose methods were replaced is left unchanged, and works", async (t) => {
   await using server = await ScriptedServer.start(ok());
   const agent = new http.Agent({ keepAlive: true });
   t.after(() => {
@@ -139,7 +139,7 @@ test("quick reuse: an agent that somebody else has made his own is left as it is
   for (const expected of [false, true]) assert.equal((await ask(agent, server.url)).reused, expected);
 });
 
-test("quick reuse: an agent that is left as it is drops idle connections in time too", async (t) => {
+test("quick reuse: an agent that is left unchanged also closes idle connections in time", async (t) => {
   await using server = await ScriptedServer.start(ok());
   const agent = new http.Agent({ keepAlive: true });
   t.after(() => {
@@ -150,7 +150,7 @@ test("quick reuse: an agent that is left as it is drops idle connections in time
   await server.connectionsDownTo(0);
 });
 
-test("quick reuse: a connection is used again under the name only by which it was made", async (t) => {
+test("quick reuse: a connection is reused only for the agent name it was created under", async (t) => {
   await using server = await ScriptedServer.start(ok());
   const agent = newAgent(t);
   const reused = [];
@@ -166,7 +166,7 @@ function newAgent(t: TestContext, idleMs = 30_000): Agent {
   return agent;
 }
 
-/** Not events.once, which would reject with the reset. */
+/** Used instead of events.once, which would reject on the reset. */
 function closed(socket: Socket): Promise<void> {
   return new Promise((resolve) =>
     socket.once("close", () => {
@@ -183,7 +183,7 @@ async function ask(
   const request: ClientRequest = http.get(url, { agent, headers });
   const [response] = (await once(request, "response")) as [http.IncomingMessage];
   const body = await text(response);
-  // the connection is let go a turn after the answer's end
+  // the connection is released one turn of the event loop after the response ends
   await new Promise((resolve) => setImmediate(resolve));
   return { body, reused: request.reusedSocket };
 }

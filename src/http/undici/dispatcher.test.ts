@@ -71,7 +71,7 @@ test("dispatcher: a MockAgent answers without a network", async (t) => {
   assert.equal((await new KeysAPI(client).get("/k")).node.value, "v");
 });
 
-test("dispatcher: limits, aborts and outcomes are those of the other transports", async (t) => {
+test("dispatcher: limits, aborts and outcomes work as with the other transports", async (t) => {
   const { server, keys } = await cluster(t, new Agent());
   server.script(silence());
   assert.equal((await rejection(keys.create("/k", "v"), ClusterError)).outcome, "unknown");
@@ -89,7 +89,7 @@ test("dispatcher: limits, aborts and outcomes are those of the other transports"
   await assert.rejects(watch, { name: "TimeoutError" });
 });
 
-test("dispatcher: what is not one, and tls beside it, are refused", () => {
+test("dispatcher: a value that is not a dispatcher, or a dispatcher together with tls, is refused", () => {
   for (const options of [
     { dispatcher: null },
     { dispatcher: {} },

@@ -9,7 +9,7 @@ import { rejection } from "../../test-kit/scripted-cluster.js";
 import { event, headersOnly, ok, reply, ScriptedServer, silence, type Answer } from "../../test-kit/scripted-server.js";
 import { undiciExchange, type UndiciExchangeOptions } from "./index.js";
 
-// what this transport has in common with the other is tested by that one's own tests, which run over both
+// Behaviour shared with the got transport is tested in that transport's tests, which run on both.
 
 const read: RequestSpec = { method: "GET", path: "/v2/keys/k" };
 const write: RequestSpec = { method: "PUT", path: "/v2/keys/k", body: "value=v" };
@@ -23,7 +23,7 @@ function over(
   return (url, spec, signal) => exchange(new URL(url + spec.path), spec, signal);
 }
 
-/** Takes connections, and says nothing, not even a TLS handshake. */
+/** Accepts connections and sends nothing, not even a TLS handshake. */
 async function muteServer(t: TestContext): Promise<{ readonly url: string; readonly connected: Promise<Socket> }> {
   const server = net.createServer();
   server.listen(0, "127.0.0.1");
@@ -47,7 +47,7 @@ function closed(socket: Socket): Promise<void> {
   });
 }
 
-test("options that are none are refused", () => {
+test("undici exchange: invalid options are refused", () => {
   for (const options of [
     { tsl: {} },
     { tls: { cert: "x" } },
@@ -59,7 +59,7 @@ test("options that are none are refused", () => {
   }
 });
 
-test("a request that is aborted while its connection is made leaves no socket, and was not sent", async (t) => {
+test("undici exchange: a request aborted during connecting leaves no socket and was not sent", async (t) => {
   const { url, connected } = await muteServer(t);
   const ask = over(t);
   const abort = new AbortController();
@@ -70,7 +70,7 @@ test("a request that is aborted while its connection is made leaves no socket, a
   await gone;
 });
 
-test("the header limit covers the handshake; a write that it ended was not applied", async (t) => {
+test("undici exchange: the header timeout covers the handshake, and a write it ends was not applied", async (t) => {
   const { url, connected } = await muteServer(t);
   const ask = over(t);
   const call = ask(url, { ...write, limits: { headersMs: 100, idleMs: Infinity } });
@@ -80,7 +80,7 @@ test("the header limit covers the handshake; a write that it ended was not appli
   await gone;
 });
 
-test("one connection carries one request after the other, and as many are open as requests at once", async (t) => {
+test("undici exchange: consecutive requests share a connection, concurrent requests open one each", async (t) => {
   await using server = await ScriptedServer.start(ok());
   const ask = over(t);
   for (let i = 0; i < 5; i++) await ask(server.url, i % 2 === 0 ? read : write);
@@ -94,14 +94,14 @@ test("one connection carries one request after the other, and as many are open a
   await Promise.all(calls);
 });
 
-test("a server that closes after each answer is asked again over a new connection, writes too", async (t) => {
+test("undici exchange: if the server closes after each response, every request, writes too, uses a new connection", async (t) => {
   await using server = await ScriptedServer.start(reply(200, "{}", { connection: "close" }));
   const ask = over(t);
   for (let i = 0; i < 5; i++) assert.equal((await ask(server.url, i % 2 === 0 ? read : write)).status, 200);
   assert.equal(server.requests.length, 5);
 });
 
-test("a kept connection that the server closes is seen to be closed: a write goes over a new one", async (t) => {
+test("undici exchange: a write does not use an idle connection that the server has closed", async (t) => {
   let kept: Socket | undefined;
   const keep: Answer = (response, request, socket) => {
     kept = socket;
@@ -116,7 +116,7 @@ test("a kept connection that the server closes is seen to be closed: a write goe
   assert.equal(server.requests.length, 2);
 });
 
-test("a repeated header is joined, an informational answer is none, bytes go as they are", async (t) => {
+test("undici exchange: repeated headers are joined, informational responses are skipped, bytes are sent unchanged", async (t) => {
   await using server = await ScriptedServer.start((response) => {
     response.writeEarlyHints({ link: "</x>; rel=preload" });
     response.writeHead(200, { "x-a": ["1", "2"], "content-type": "text/plain" }).end("body");
@@ -132,7 +132,7 @@ test("a repeated header is joined, an informational answer is none, bytes go as 
   assert.equal(server.requests[0]?.body, "hé");
 });
 
-test("a body arrives byte for byte, whatever it holds and however long it is, on a new connection and on a kept one", async (t) => {
+test("undici exchange: a body arrives byte for byte, whatever its content and length, on new and on kept connections", async (t) => {
   await using server = await ScriptedServer.start(ok());
   const ask = over(t);
   const texts = ["value=v", "é€😀\0\u00ff", `${"é".repeat(4_000)}😀`, "€".repeat(400_000)];
@@ -143,7 +143,7 @@ test("a body arrives byte for byte, whatever it holds and however long it is, on
       path: write.path,
       bytes: new TextEncoder().encode(`..${body}`).subarray(2),
     });
-  // a diff would be longer than a screen
+  // assert.equal would print a diff of many screens
   assert.deepEqual(
     server.requests.map(({ body }) => texts.indexOf(body)),
     [0, 1, 2, 3, 0, 1, 2, 3],
@@ -151,7 +151,7 @@ test("a body arrives byte for byte, whatever it holds and however long it is, on
   assert.equal(server.connections, 1);
 });
 
-test("a header that HTTP does not take fails that request alone, unsent", async (t) => {
+test("undici exchange: an invalid header fails only its own request, before it is sent", async (t) => {
   await using server = await ScriptedServer.start(ok());
   const ask = over(t);
   const { outcome } = await rejection(ask(server.url, { ...write, headers: { "x-a": "a\nb" } }), EndpointError);
@@ -160,7 +160,7 @@ test("a header that HTTP does not take fails that request alone, unsent", async 
   assert.equal(server.requests.length, 1);
 });
 
-test("close() ends idle connections and requests in flight; the transport may be used again", async (t) => {
+test("undici exchange: close() ends idle connections and requests in flight, and the transport stays usable", async (t) => {
   await using server = await ScriptedServer.start(ok(), silence());
   const exchange = undiciExchange();
   t.after(() => exchange.close?.());
@@ -178,7 +178,7 @@ test("close() ends idle connections and requests in flight; the transport may be
   await ask(read);
 });
 
-test("a silent watch holds the process, an idle connection does not", async (t) => {
+test("undici exchange: a waiting watch keeps the process alive, an idle connection does not", async (t) => {
   await using server = await ScriptedServer.start(ok(), headersOnly());
   const child = startChild(t, "undici-programs.js", [server.url]);
   await server.received(2);
