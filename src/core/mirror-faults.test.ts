@@ -26,7 +26,7 @@ function file(key: string, modifiedIndex: number): object {
   return { key, value: "v", createdIndex: 4, modifiedIndex };
 }
 
-/** A list of /d, with files of these names, each last changed at the list's index. */
+/** A list of /d with files of these names, each last modified at the list's index. */
 function list(index: number, names: readonly string[], clusterId?: string): Answer {
   const nodes = names.map((name) => file(`/d/${name}`, 4));
   return reply(200, { action: "get", node: { key: "/d", dir: true, nodes } }, head(index, clusterId));
@@ -46,7 +46,7 @@ interface Ground extends ScriptedCluster {
   readonly next: () => Promise<MirrorUpdate>;
 }
 
-/** A mirror of /d over one server with that script. */
+/** A mirror of /d on one server with the given script. */
 async function ground(t: TestContext, script: readonly Answer[], options: MirrorOptions = {}): Promise<Ground> {
   const cluster = await clusterOf(t, [script]);
   const errors: unknown[] = [];
@@ -60,7 +60,7 @@ function show({ kind, index, changes }: MirrorUpdate): string {
   return [`${kind}@${String(index)}:`, ...shown].join(" ");
 }
 
-test("mirror: events that a member skipped come with the next list, and onError is called (FF1)", async (t) => {
+test("mirror: events that a member skipped arrive with the next list, and onError is called (FF1)", async (t) => {
   const { mirror, next, errors } = await ground(t, [
     list(8, ["a"]),
     eventOf("after", 7013, 8),
@@ -75,11 +75,11 @@ test("mirror: events that a member skipped come with the next list, and onError 
   assert.deepEqual([...mirror.nodes.keys()].sort(), ["/d/a", "/d/after", "/d/b", "/d/gap1", "/d/gap2"]);
 });
 
-test("mirror: a cluster that started over is read again by quorum, the difference delivered, and onError called (FF2)", async (t) => {
+test("mirror: when the cluster starts over, it reads again by quorum, delivers the difference and calls onError (FF2)", async (t) => {
   const { next, errors, seen } = await ground(t, [
     list(100, ["old"]),
     closeUnanswered(),
-    // sent again by the client, when it knows that the whole cluster was replaced
+    // sent again by the client once it knows that the whole cluster was replaced
     headersOnly(head(3, "b")),
     headersOnly(head(3, "b")),
     list(3, ["new"], "b"),
@@ -94,7 +94,7 @@ test("mirror: a cluster that started over is read again by quorum, the differenc
   );
 });
 
-test("mirror: the same cluster id with a lower index is a cluster that started over, too (FF2)", async (t) => {
+test("mirror: the same cluster id with a lower index also counts as a cluster that started over (FF2)", async (t) => {
   const { mirror, next, errors, server } = await ground(t, [
     list(100, ["old"]),
     headersOnly(head(3)),
@@ -111,7 +111,7 @@ test("mirror: the same cluster id with a lower index is a cluster that started o
   assert.equal(waitIndexes(server(0)).at(-1), 4);
 });
 
-test("mirror: a read that shows a lower index by quorum is reported and believed (FF2)", async (t) => {
+test("mirror: a lower index read by quorum is reported and accepted (FF2)", async (t) => {
   const { mirror, next, errors } = await ground(t, [
     list(900, ["old"]),
     list(5, ["new"]),
@@ -124,7 +124,7 @@ test("mirror: a read that shows a lower index by quorum is reported and believed
   assert.ok(errors.length === 1 && isIndexCleared(errors[0]));
 });
 
-test("mirror: a member that merely lags causes no list and no report (FF2)", async (t) => {
+test("mirror: a member that merely lags causes neither a list nor a call of onError (FF2)", async (t) => {
   const { next, errors, seen } = await ground(t, [
     list(100, ["a"]),
     headersOnly(head(90)),
@@ -171,7 +171,7 @@ for (const [what, refusal] of Object.entries(refusals)) {
 }
 
 for (const status of [408, 421, 425, 429]) {
-  test(`mirror: the first read waits out ${String(status)}, too (FF7)`, async (t) => {
+  test(`mirror: the first read also waits out ${String(status)} (FF7)`, async (t) => {
     const { next, errors } = await ground(t, [reply(status, "slow down\n"), list(9, ["a"])]);
     assert.equal(show(await next()), "list@9: +/d/a");
     assert.equal(errors.length, 1);
@@ -206,12 +206,12 @@ test("mirror: pauses grow, and are at least as long as Retry-After (FF7)", async
   );
   await next();
   assert.equal(show(await next()), "event@10: +/d/b");
-  // the third pause, at least half of 400 ms, comes on top
+  // plus the third pause, at least half of 400 ms
   assert.ok(performance.now() - startMs >= 2_200);
   assert.equal(errors.length, 3);
 });
 
-test("mirror: a watch that comes too late each time is followed by growing pauses (FF17)", async (t) => {
+test("mirror: if history is cleared before each watch, the pauses grow (FF17)", async (t) => {
   const script = Array.from({ length: 20 }, (_, i) => [list(2_000 * (i + 1), []), cleared(2_000 * (i + 2))]).flat();
   const { mirror, seen } = await ground(t, script, { minRetryMs: 100, maxRetryMs: 10_000 });
   const signal = AbortSignal.timeout(2_000);
@@ -225,7 +225,7 @@ test("mirror: a watch that comes too late each time is followed by growing pause
   assert.ok(lists >= 2 && lists <= 10, String(lists));
 });
 
-test("mirror: after a watch that worked, cleared history is read again at once (FF17)", async (t) => {
+test("mirror: if history is cleared after a successful watch, it reads again at once (FF17)", async (t) => {
   const rounds = Array.from({ length: 5 }, (_, i) => [
     list(2_000 * i + 9, ["a"]),
     eventOf("a", 2_000 * i + 10, 2_000 * i + 9),
@@ -235,7 +235,7 @@ test("mirror: after a watch that worked, cleared history is read again at once (
   for (let i = 0; i < 11; i++) await next();
 });
 
-test("mirror: an error of the program is rejected with at once (FF19)", async () => {
+test("mirror: a programming error rejects at once (FF19)", async () => {
   let calls = 0;
   const sender: Sender = {
     send() {
@@ -247,7 +247,7 @@ test("mirror: an error of the program is rejected with at once (FF19)", async ()
   assert.equal(calls, 1);
 });
 
-test("mirror: an error of the program in the watch is rejected with at once (FF19)", async (t) => {
+test("mirror: a programming error during the watch rejects at once (FF19)", async (t) => {
   const { client } = await ground(t, [list(9, ["a"])]);
   const failure = new TypeError("a fault of the program");
   const sender: Sender = {

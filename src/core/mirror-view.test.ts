@@ -39,7 +39,7 @@ function show({ kind, index, changes }: MirrorUpdate): string {
   return [`${kind}@${String(index)}:`, ...shown].join(" ");
 }
 
-test("a watcher and a mirror can be iterated directly", async (t) => {
+test("mirror: a mirror, like a watcher, can be iterated directly", async (t) => {
   const { keys, mirror } = await ground(t, list(9, "a"), set("b", 10), set("c", 11), set("d", 12));
   const shown: string[] = [];
   for await (const update of mirror) if (shown.push(show(update)) === 2) break;
@@ -51,7 +51,7 @@ test("a watcher and a mirror can be iterated directly", async (t) => {
   assert.deepEqual(seen, ["/d/c", "/d/d"]);
 });
 
-test("a mirror is read like a map, without a copy", async (t) => {
+test("mirror: it is read like a map, without a copy", async (t) => {
   const { mirror } = await ground(t, list(9, "b", "a", "sub/y", "sub/x", "subway"));
   assert.deepEqual([mirror.size, mirror.has("/d/a"), mirror.get("/d/a")], [0, false, undefined]);
   await mirror.next(patience());
@@ -76,7 +76,7 @@ test("a mirror is read like a map, without a copy", async (t) => {
   assert.deepEqual(new Map(mirror), mirror.nodes);
 });
 
-test("ready reads, once for all who wait, and the first update still has everything", async (t) => {
+test("mirror: ready reads once for all waiting callers, and the first update still has everything", async (t) => {
   const { mirror, seen } = await ground(t, list(9, "a"), parked);
   await Promise.all([mirror.ready, mirror.ready, mirror.waitFor(9)]);
   assert.equal(mirror.get("/d/a")?.value, "a@4");
@@ -86,7 +86,7 @@ test("ready reads, once for all who wait, and the first update still has everyth
   assert.equal(seen(0).length, 1);
 });
 
-test("ready rejects as next does; to look at it and leave it is not an unhandled rejection", async (t) => {
+test("mirror: ready rejects like next; leaving it unawaited is not an unhandled rejection", async (t) => {
   const unhandled: unknown[] = [];
   const listen = (error: unknown): unknown => unhandled.push(error);
   process.on("unhandledRejection", listen);
@@ -104,7 +104,7 @@ test("ready rejects as next does; to look at it and leave it is not an unhandled
   assert.deepEqual(unhandled, []);
 });
 
-test("waitFor pulls by itself, and next then delivers what it took in, each key once", async (t) => {
+test("mirror: waitFor reads by itself, and next then delivers what it read, each key once", async (t) => {
   const { mirror, seen } = await ground(
     t,
     list(9, "a"),
@@ -124,7 +124,7 @@ test("waitFor pulls by itself, and next then delivers what it took in, each key 
   assert.equal(show(await mirror.next(patience())), "event@14: +/d/d");
 });
 
-test("waitFor beside a loop shares its requests, and takes nothing from it", async (t) => {
+test("mirror: waitFor during a loop shares the loop's requests, and the loop misses nothing", async (t) => {
   const { mirror, seen, server } = await ground(t, list(9, "a"), set("b", 10), set("c", 11), parked);
   const shown: string[] = [];
   const end = new AbortController();
@@ -139,7 +139,7 @@ test("waitFor beside a loop shares its requests, and takes nothing from it", asy
   assert.deepEqual(waitIndexes(server(0)), [NaN, 10, 11, 12]);
 });
 
-test("whichever call aborts, the others that wait for the same go on", async (t) => {
+test("mirror: an abort of one waiting call does not affect the others", async (t) => {
   const ours = await ground(t, list(9, "a"), parked);
   const { mirror } = ours;
   await mirror.ready;
@@ -157,14 +157,14 @@ test("whichever call aborts, the others that wait for the same go on", async (t)
   assert.equal(show(await next), "event@10: +/d/b");
 });
 
-test("an index for which no event comes is waited for by reading again", async (t) => {
+test("mirror: waitFor an index without an event reads again", async (t) => {
   const { mirror, seen } = await ground(t, list(9, "a"), parked, list(12, "a"), parked);
   await mirror.waitFor(12, patience());
   assert.equal(mirror.index, 12);
   assert.equal(seen(0).length, 3);
 });
 
-test("resync wakes a call that waits", async (t) => {
+test("mirror: resync wakes a waiting call", async (t) => {
   const { mirror, server } = await ground(t, list(9, "a"), parked, list(12, "a", "b"), parked);
   await mirror.next(patience());
   const next = mirror.next(patience());
@@ -173,7 +173,7 @@ test("resync wakes a call that waits", async (t) => {
   assert.equal(show(await next), "list@12: +/d/b");
 });
 
-test("several events of one index are one update", async (t) => {
+test("mirror: several events of one index are one update", async (t) => {
   const line = (action: string, name: string): string =>
     JSON.stringify({ action, node: { key: `/d/${name}`, value: name, createdIndex: 4, modifiedIndex: 50 } });
   const { mirror } = await ground(
@@ -186,7 +186,7 @@ test("several events of one index are one update", async (t) => {
   assert.equal(mirror.index, 50);
 });
 
-test("bad arguments of waitFor are refused, and a mirror without keys", async (t) => {
+test("mirror: bad arguments of waitFor are refused, and so is a mirror without keys", async (t) => {
   const { mirror, seen } = await ground(t, list(9));
   for (const bad of [-1, 1.5, NaN, "9"]) await assert.rejects(mirror.waitFor(bad as number), { code: "ERR_ARGUMENT" });
   await assert.rejects(mirror.waitFor(1, {} as AbortSignal), { code: "ERR_ARGUMENT" });
@@ -196,7 +196,7 @@ test("bad arguments of waitFor are refused, and a mirror without keys", async (t
   assert.equal(seen(0).length, 0);
 });
 
-test("merged updates add up to what the updates one by one do", () => {
+test("mirror: merged updates have the same result as the updates one by one", () => {
   const node = (key: string, value: number): KeyNode => ({
     key,
     value: String(value),

@@ -66,7 +66,7 @@ interface Ground extends ScriptedCluster {
   readonly next: () => Promise<MirrorUpdate>;
 }
 
-/** A mirror of /d over one server with that script, and nothing after it. */
+/** A mirror of /d on one server with the given script, which is silent afterwards. */
 async function ground(
   t: TestContext,
   script: readonly Answer[],
@@ -83,7 +83,7 @@ async function ground(
   return { ...cluster, mirror, errors, next: () => mirror.next(patience()) };
 }
 
-/** `kind@index: +key=value -key`, with `~` for one that was known. */
+/** `kind@index: +key=value -key`, with `~` for a key that was already known. */
 function show({ kind, index, changes }: MirrorUpdate): string {
   const shown = changes.map(({ type, node, prevNode }) =>
     type === "remove" ? `-${node.key}` : `${prevNode === undefined ? "+" : "~"}${node.key}=${node.value}`,
@@ -95,7 +95,7 @@ function held({ nodes }: Mirror): string {
   return [...nodes.values()].map(({ key, value }) => `${key}=${value}`).join(" ");
 }
 
-test("it reads the subtree, then watches from the index of that read", async (t) => {
+test("mirror: it reads the subtree, then watches from the index of that read", async (t) => {
   const { mirror, next, seen, server } = await ground(t, [
     list(9, file("/d/a", "1", 4), file("/d/b", "2", 5)),
     event("create", file("/d/c", "3", 12)),
@@ -122,13 +122,13 @@ test("it reads the subtree, then watches from the index of that read", async (t)
   assert.deepEqual(waitIndexes(server(0)).slice(1), [10, 13, 14]);
 });
 
-test("a key that does not exist is an empty subtree, watched from the index of the refusal", async (t) => {
+test("mirror: a key that does not exist is an empty subtree, watched from the index of the error", async (t) => {
   const { next, server } = await ground(t, [missing(20), event("set", file("/d/a", "1", 22))]);
   assert.deepEqual([show(await next()), show(await next())], ["list@20:", "event@22: +/d/a=1"]);
   assert.deepEqual(waitIndexes(server(0)).slice(1), [21]);
 });
 
-test("a file is a subtree of one", async (t) => {
+test("mirror: a file is a subtree with one entry", async (t) => {
   const { next } = await ground(t, [
     reply(200, { action: "get", node: file("/d", "1", 4) }, headers(4)),
     event("set", file("/d", "2", 5)),
@@ -140,7 +140,7 @@ test("a file is a subtree of one", async (t) => {
   );
 });
 
-test("failures of the read and of the watch are told, and tried again from the same place", async (t) => {
+test("mirror: failures of the read and of the watch are reported and retried from the same index", async (t) => {
   const { next, errors, server } = await ground(t, [
     raftTimeout(),
     list(9),
@@ -149,7 +149,7 @@ test("failures of the read and of the watch are told, and tried again from the s
     event("set", file("/d/a", "1", 11)),
   ]);
   assert.deepEqual([show(await next()), show(await next())], ["list@9:", "event@11: +/d/a=1"]);
-  // a poll that is closed is no failure: the watcher asks again by itself
+  // a poll that ends empty is not a failure: the watcher polls again by itself
   assert.equal(errors.length, 2);
   assert.ok(errors.every((error) => error instanceof ClusterError));
   assert.deepEqual(
@@ -158,7 +158,7 @@ test("failures of the read and of the watch are told, and tried again from the s
   );
 });
 
-test("cleared history: it reads again and hands out only the difference", async (t) => {
+test("mirror: after cleared history it reads again and delivers only the difference", async (t) => {
   const { mirror, next, errors, server } = await ground(t, [
     list(
       9,
@@ -192,13 +192,13 @@ test("cleared history: it reads again and hands out only the difference", async 
   );
 });
 
-test("cleared history without a difference is a list without changes", async (t) => {
+test("mirror: cleared history without a difference is a list without changes", async (t) => {
   const { next } = await ground(t, [list(9, file("/d/a", "1", 4)), cleared(2000), list(2000, file("/d/a", "1", 4))]);
   await next();
   assert.equal(show(await next()), "list@2000:");
 });
 
-test("a read that is older than what is known is repeated by quorum", async (t) => {
+test("mirror: a read older than the known state is repeated by quorum", async (t) => {
   const { mirror, next, seen } = await ground(t, [
     list(9, file("/d/a", "1", 4)),
     list(7),
@@ -213,7 +213,7 @@ test("a read that is older than what is known is repeated by quorum", async (t) 
   );
 });
 
-test("a store that really went back, by quorum, is believed", async (t) => {
+test("mirror: a store that went back is accepted if a quorum confirms it", async (t) => {
   const { mirror, next } = await ground(t, [
     list(900, file("/d/a", "1", 4)),
     list(5),
@@ -226,7 +226,7 @@ test("a store that really went back, by quorum, is believed", async (t) => {
   assert.equal(show(await next()), "event@6: +/d/b=1");
 });
 
-test("the end of a directory, or of one above, is the end of all files below", async (t) => {
+test("mirror: the deletion of the directory or of one above it removes all files below", async (t) => {
   const start = [file("/d/a/1", "1", 4), file("/d/a/2", "2", 5), file("/d/ab", "3", 6)];
   const ends: Readonly<Record<string, string>> = {
     "/d/a": "-/d/a/1 -/d/a/2",
@@ -242,7 +242,7 @@ test("the end of a directory, or of one above, is the end of all files below", a
   }
 });
 
-test("what changes no file is no update: directories that come or get a TTL, hidden names, ends of what is not known", async (t) => {
+test("mirror: events that change no visible file are not updates: new directories, their TTL, hidden names, unknown keys", async (t) => {
   const { mirror, next } = await ground(t, [
     list(9, file("/d/a/1", "1", 4)),
     event("set", directory("/d/b", 10)),
@@ -259,7 +259,7 @@ test("what changes no file is no update: directories that come or get a TTL, hid
   assert.equal(held(mirror), "/d/a/1=2");
 });
 
-test("below a hidden directory, only names below that are hidden", async (t) => {
+test("mirror: if the mirrored directory is hidden itself, only hidden names below it are left out", async (t) => {
   const { next } = await ground(
     t,
     [
@@ -276,7 +276,7 @@ test("below a hidden directory, only names below that are hidden", async (t) => 
   );
 });
 
-test("a directory in place of a file ends the file", async (t) => {
+test("mirror: a directory in place of a file removes the file", async (t) => {
   const { next } = await ground(t, [
     list(9, file("/d/a", "1", 4)),
     event("set", directory("/d/a", 10), file("/d/a", "1", 4)),
@@ -285,7 +285,7 @@ test("a directory in place of a file ends the file", async (t) => {
   assert.equal(show(await next()), "event@10: -/d/a");
 });
 
-test("what will not pass is thrown, by the read and by the watch, and the next call goes on", async (t) => {
+test("mirror: a final error of the read or the watch rejects, and the next call continues", async (t) => {
   const refused = reply(401, {
     errorCode: 110,
     message: "The request requires user authentication",
@@ -309,7 +309,7 @@ test("what will not pass is thrown, by the read and by the watch, and the next c
   assert.deepEqual(waitIndexes(server(0)).slice(3), [10, 10]);
 });
 
-test("a closed client ends it", async (t) => {
+test("mirror: a closed client ends it", async (t) => {
   const { client, next } = await ground(t, [list(9)]);
   await next();
   const pending = settled(next());
@@ -318,7 +318,7 @@ test("a closed client ends it", async (t) => {
   await assert.rejects(next(), { code: "ERR_CLOSED" });
 });
 
-test("an aborted call rejects with the reason, and the next goes on without a loss", async (t) => {
+test("mirror: an aborted call rejects with the reason, and the next one continues without loss", async (t) => {
   const { mirror, server } = await ground(t, [silence(), list(9), headersOnly(), event("set", file("/d/a", "1", 10))]);
   for (const requests of [1, 3]) {
     const abort = new AbortController();
@@ -332,7 +332,7 @@ test("an aborted call rejects with the reason, and the next goes on without a lo
   assert.equal(show(await mirror.next(patience())), "event@10: +/d/a=1");
 });
 
-test("an abort ends the pause after a failure", async (t) => {
+test("mirror: an abort ends the pause after a failure", async (t) => {
   const abort = new AbortController();
   const reason = new Error("enough");
   const { mirror } = await ground(t, [raftTimeout()], {
@@ -346,7 +346,7 @@ test("an abort ends the pause after a failure", async (t) => {
   assert.equal(await settled(mirror.next(abort.signal)), reason);
 });
 
-test("one call at a time", async (t) => {
+test("mirror: only one call at a time is allowed", async (t) => {
   const { mirror } = await ground(t, [silence()]);
   const abort = new AbortController();
   const first = settled(mirror.next(abort.signal));
@@ -355,14 +355,14 @@ test("one call at a time", async (t) => {
   await first;
 });
 
-test("resync() makes the next call read", async (t) => {
+test("mirror: resync() makes the next call read", async (t) => {
   const { mirror, next } = await ground(t, [list(9, file("/d/a", "1", 4)), list(12, file("/d/b", "1", 11))]);
   await next();
   mirror.resync();
   assert.equal(show(await next()), "list@12: -/d/a +/d/b=1");
 });
 
-test("updates() is next for ever, and nodes is a snapshot", async (t) => {
+test("mirror: updates() calls next forever, and nodes is a snapshot", async (t) => {
   const { mirror } = await ground(t, [
     list(9, file("/d/a", "1", 4)),
     event("set", file("/d/b", "1", 10)),
@@ -381,7 +381,7 @@ test("updates() is next for ever, and nodes is a snapshot", async (t) => {
   assert.deepEqual(snapshots, [0, 1, 2]);
 });
 
-test("bad arguments are refused, without I/O", async (t) => {
+test("mirror: bad arguments are refused without I/O", async (t) => {
   const { keys, seen, mirror } = await ground(t, []);
   assert.throws(() => new Mirror(keys, "/a/../b"), { code: "ERR_ARGUMENT" });
   for (const bad of [{ minRetryMs: 0 }, { maxRetryMs: -1 }, { onError: 1 }, { nonsense: 1 }]) {

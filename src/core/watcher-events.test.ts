@@ -13,7 +13,7 @@ import {
 } from "../test-kit/scripted-server.js";
 import { patience } from "../test-kit/waiting.js";
 
-test("events() hands out one event after the other; after a break the watcher goes on where it was", async () => {
+test("watcher: events() yields one event after the other, and continues from the same index after a break", async () => {
   await using server = await ScriptedServer.start(event(5), event(7), event(11), event(13), event(17));
   await using client = clientOf([server]);
   const watcher = new KeysAPI(client).watcher("/k", { afterIndex: 3 });
@@ -25,7 +25,7 @@ test("events() hands out one event after the other; after a break the watcher go
   assert.deepEqual(waitIndexes(server), [4, 6, 8, 12, 14]);
 });
 
-test("events() asks for nothing before it is pulled", async () => {
+test("watcher: events() sends no request before its first next()", async () => {
   await using server = await ScriptedServer.start(event(5), event(7));
   await using client = clientOf([server]);
   const events = new KeysAPI(client).watcher("/k").events();
@@ -35,7 +35,7 @@ test("events() asks for nothing before it is pulled", async () => {
   assert.equal(server.requests.length, 1);
 });
 
-test("an abort ends events() with its reason, leaves no listener, and loses nothing", async () => {
+test("watcher: an abort ends events() with its reason, leaves no listener, and loses nothing", async () => {
   await using server = await ScriptedServer.start(event(5), headersOnly({ "x-etcd-index": "6" }));
   await using client = clientOf([server]);
   const watcher = new KeysAPI(client).watcher("/k", { afterIndex: 3 });
@@ -55,7 +55,7 @@ test("an abort ends events() with its reason, leaves no listener, and loses noth
   assert.deepEqual(waitIndexes(server), [4, 6, 6]);
 });
 
-test("an error ends events(); a new call goes on from the same index", async () => {
+test("watcher: an error ends events(), and a new call continues from the same index", async () => {
   await using server = await ScriptedServer.start(event(5), reply(503), event(8));
   await using client = clientOf([server]);
   const watcher = new KeysAPI(client).watcher("/k", { afterIndex: 3 });
@@ -68,7 +68,7 @@ test("an error ends events(); a new call goes on from the same index", async () 
   assert.deepEqual(waitIndexes(server), [4, 6, 6]);
 });
 
-test("closing the client ends a waiting next() with ERR_CLOSED", async () => {
+test("watcher: closing the client ends a waiting next() with ERR_CLOSED", async () => {
   await using server = await ScriptedServer.start(headersOnly());
   await using client = clientOf([server]);
   const watcher = new KeysAPI(client).watcher("/k");
@@ -81,7 +81,7 @@ test("closing the client ends a waiting next() with ERR_CLOSED", async () => {
   await server.connectionsDownTo(0);
 });
 
-test("T39: the end of a directory that is no ancestor is left out, and its index passed over", async () => {
+test("watcher: the deletion of a directory that is not an ancestor is skipped, and its index passed over (T39)", async () => {
   await using server = await ScriptedServer.start(endOf("/pp", 7), event(9, {}, { node: nodeOf("/ppother/a", 9) }));
   await using client = clientOf([server]);
   const got = await new KeysAPI(client).watcher("/ppother/", { afterIndex: 5, recursive: true }).next(patience());
@@ -89,7 +89,7 @@ test("T39: the end of a directory that is no ancestor is left out, and its index
   assert.deepEqual(waitIndexes(server), [6, 8]);
 });
 
-test("T39: a history full of them is passed over without delay", async () => {
+test("watcher: a history full of such deletions is skipped without delay (T39)", async () => {
   const strangers = Array.from({ length: 30 }, (_, i) => endOf("/pp", 10 + i));
   await using server = await ScriptedServer.start(...strangers, event(50));
   await using client = clientOf([server]);
@@ -105,7 +105,7 @@ for (const [watched, gone] of [
   ["/", "/pp"],
   ["/pp", "/pp/below"],
 ] as const) {
-  test(`T36: a watcher of ${watched} is told of the end of ${gone}`, async () => {
+  test(`watcher: a watcher of ${watched} reports the deletion of ${gone} (T36)`, async () => {
     await using server = await ScriptedServer.start(endOf(gone, 7), event(9));
     await using client = clientOf([server]);
     const got = await new KeysAPI(client).watcher(watched, { afterIndex: 5, recursive: true }).next(patience());
@@ -115,7 +115,7 @@ for (const [watched, gone] of [
   });
 }
 
-test("T39: under a prefix of the user's own nothing is left out, since its keys cannot be compared", async () => {
+test("watcher: under a custom prefix no event is skipped, since its keys cannot be compared (T39)", async () => {
   await using server = await ScriptedServer.start(endOf("/pp", 7));
   await using client = clientOf([server]);
   const got = await new KeysAPI(client, { prefix: "/tenant/keys" })
@@ -124,7 +124,7 @@ test("T39: under a prefix of the user's own nothing is left out, since its keys 
   assert.equal(got.node.key, "/pp");
 });
 
-test("a file whose key begins like ours is never left out", async () => {
+test("watcher: an event of a file is never skipped, even if the watched key begins with its key", async () => {
   await using server = await ScriptedServer.start(event(7, {}, { action: "delete", node: nodeOf("/pp", 7) }));
   await using client = clientOf([server]);
   const got = await new KeysAPI(client).watcher("/ppother", { afterIndex: 5 }).next(patience());

@@ -18,7 +18,7 @@ function cleared(index: number, headers = head(index)): Answer {
   return reply(400, { errorCode: 401, message, cause: "history", index }, headers);
 }
 
-/** An event of that key. */
+/** An event of the given key. */
 function eventOf(
   key: string,
   modifiedIndex: number,
@@ -31,7 +31,7 @@ function eventOf(
   });
 }
 
-test("watcher: a member that skipped events delivers the first of them, when history still has it (FF1)", async (t) => {
+test("watcher: if a member skipped events, the first of them is delivered if history still has it (FF1)", async (t) => {
   const { keys, server } = await clusterOf(t, [
     [eventOf("/d/z", 7013, head(8)), eventOf("/d/a", 6900, head(7013)), eventOf("/d/z", 7013, head(7013))],
   ]);
@@ -44,7 +44,7 @@ test("watcher: a member that skipped events delivers the first of them, when his
   assert.deepEqual(waitIndexes(server(0)), [9, 9, 6901]);
 });
 
-test("watcher: a member that skipped events beyond etcd's history makes next() reject, again and again (FF1)", async (t) => {
+test("watcher: if a member skipped events that etcd's history no longer has, every next() rejects (FF1)", async (t) => {
   const { keys, server } = await clusterOf(t, [[eventOf("/d/z", 7013, head(8)), cleared(7013), cleared(7013)]]);
   const watcher = keys.watcher("/d", { recursive: true, afterIndex: 8 });
   for (let i = 0; i < 2; i++) assert.ok(isIndexCleared(await rejection(watcher.next(patience()), EtcdError)));
@@ -61,7 +61,7 @@ test("watcher: an event far above the start of its poll is delivered if history 
   assert.deepEqual(waitIndexes(server(0)), [9, 9, 7014]);
 });
 
-test("watcher: history is gone, but fewer raft entries than a snapshot needs have passed: nothing was skipped (FF1)", async (t) => {
+test("watcher: a cleared history with too few raft entries for a snapshot means that nothing was skipped (FF1)", async (t) => {
   const { keys, server } = await clusterOf(t, [
     [eventOf("/d/z", 4500, head(8, 100)), cleared(4500, head(4500, 5099)), eventOf("/d/z", 4501, head(4500, 5099))],
   ]);
@@ -71,7 +71,7 @@ test("watcher: history is gone, but fewer raft entries than a snapshot needs hav
   assert.deepEqual(waitIndexes(server(0)), [9, 9, 4501]);
 });
 
-test("watcher: an event whose file is all that is watched, unchanged since, proves that none was skipped (FF1)", async (t) => {
+test("watcher: if the only watched file is unchanged since the event, nothing was skipped (FF1)", async (t) => {
   const before = { key: "/d", value: "old", modifiedIndex: 5, createdIndex: 5 };
   const { keys, server } = await clusterOf(t, [[eventOf("/d", 9000, head(8), before)]]);
   const watcher = keys.watcher("/d/", { recursive: true, afterIndex: 8 });
@@ -89,7 +89,7 @@ test("watcher: a failure while the event is held back loses nothing (FF1)", asyn
   assert.deepEqual(waitIndexes(server(0)), [9, 9, 9]);
 });
 
-test("watcher: a snapshot that took few indexes shows at the next poll, and next() rejects (FF1)", async (t) => {
+test("watcher: a snapshot over few indexes is detected at the next poll, and next() rejects (FF1)", async (t) => {
   const parked = headersOnly(head(19, 6000));
   const { keys, server } = await clusterOf(t, [
     [eventOf("/d/z", 19, head(8, 100)), parked, eventOf("/d/a", 12, head(19, 6000))],
@@ -101,7 +101,7 @@ test("watcher: a snapshot that took few indexes shows at the next poll, and next
   assert.deepEqual(waitIndexes(server(0)), [9, 20, 9, 9]);
 });
 
-test("watcher: many raft entries and nothing skipped: it goes on, past hidden keys that only history tells of (FF1)", async (t) => {
+test("watcher: many raft entries with nothing skipped: it continues, past hidden keys that only history reports (FF1)", async (t) => {
   const parked = headersOnly(head(19, 6000));
   const { keys, server } = await clusterOf(t, [
     [
@@ -118,7 +118,7 @@ test("watcher: many raft entries and nothing skipped: it goes on, past hidden ke
   assert.deepEqual(waitIndexes(server(0)), [9, 20, 9, 13, 20]);
 });
 
-test("watcher: where nothing was missed it sends one request for each event, whatever happens elsewhere (FF1)", async (t) => {
+test("watcher: if nothing was missed, it sends one request per event, whatever happens to other keys (FF1)", async (t) => {
   const answers = Array.from({ length: 20 }, (_, i) => eventOf("/d/a", 300 * i + 200, head(300 * i, 310 * i + 7)));
   const { keys, server } = await clusterOf(t, [answers]);
   const watcher = keys.watcher("/d", { recursive: true });
@@ -140,7 +140,7 @@ test("watcher: an event at or below afterIndex is not delivered, the index never
   assert.deepEqual(waitIndexes(server(0)), [571, 571, 571, 571, 572, 572]);
 });
 
-test("watcher: another cluster id makes next() reject at the headers, again and again (FF2)", async (t) => {
+test("watcher: on another cluster id every next() rejects as soon as the headers arrive (FF2)", async (t) => {
   const { keys, server } = await clusterOf(t, [[event(43, head(42, 50, "a")), headersOnly(head(90, 99, "b"))]]);
   const watcher = keys.watcher("/k", { afterIndex: 42 });
   await watcher.next(patience());
@@ -151,7 +151,7 @@ test("watcher: another cluster id makes next() reject at the headers, again and 
     assert.match(error.message, /cluster b answers, not a/);
   }
   await server(0).connectionsDownTo(0);
-  // the client sends the first of them again, when it knows that the whole cluster was replaced
+  // the client sends the first of them again once it knows that the whole cluster was replaced
   assert.deepEqual(waitIndexes(server(0)), [43, 44, 44, 44]);
 });
 
@@ -162,7 +162,7 @@ test("watcher: the clusterId of the read counts from the first poll on (FF2)", a
 });
 
 for (const staleFirst of [true, false]) {
-  test(`watcher: of two that share a poll, only the one that knows another cluster rejects, ${staleFirst ? "also if it sent the poll" : "if it joined later, too"} (FF2)`, async (t) => {
+  test(`watcher: of two that share a poll, only the one from another cluster rejects, ${staleFirst ? "even if it started the poll" : "also if it joined later"} (FF2)`, async (t) => {
     let finish = (): void => undefined;
     const parked: Answer = (response, request, socket) => {
       headersOnly(head(42, 50, "b"))(response, request, socket);
@@ -182,7 +182,7 @@ for (const staleFirst of [true, false]) {
   });
 }
 
-test("watcher: an index that went back, by quorum, makes next() reject (FF2)", async (t) => {
+test("watcher: an index that went back, confirmed by quorum, makes next() reject (FF2)", async (t) => {
   const { keys, seen } = await clusterOf(t, [
     [
       headersOnly(head(3)),
@@ -199,7 +199,7 @@ test("watcher: an index that went back, by quorum, makes next() reject (FF2)", a
   );
 });
 
-test("watcher: a member that merely lags is waited for, whether or not there is a quorum (FF2)", async (t) => {
+test("watcher: it waits for a member that merely lags, with or without a quorum (FF2)", async (t) => {
   const lagging = headersOnly(head(90));
   const { keys, server } = await clusterOf(t, [
     [lagging, lagging, raftTimeout(), lagging, reply(200, { action: "get" }, head(100)), event(101, head(100))],
@@ -219,7 +219,7 @@ test("watcher: an event from a member that was a moment behind costs no further 
   assert.equal(server(0).requests.length, 1);
 });
 
-test("watcher: several events of one index, one per line, are delivered one by one, also after an abort in between", async (t) => {
+test("watcher: several events of one index, one per line, are delivered one by one, even with an abort in between", async (t) => {
   const line = (key: string, modifiedIndex: number): string =>
     JSON.stringify({ action: "set", node: { key, value: "v", modifiedIndex, createdIndex: modifiedIndex } });
   const { keys, server } = await clusterOf(t, [

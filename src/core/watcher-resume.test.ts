@@ -16,10 +16,10 @@ import {
 import { HeaderWatch, limitMs, patience } from "../test-kit/waiting.js";
 
 for (const [what, answer] of [
-  ["sent its headers", headersThenEnd({ "x-etcd-index": "20" })],
-  ["sent half an event", halfBody({ "x-etcd-index": "20" })],
+  ["after its headers", headersThenEnd({ "x-etcd-index": "20" })],
+  ["after half an event", halfBody({ "x-etcd-index": "20" })],
 ] as const) {
-  test(`A109: a from-now watcher goes on behind the header's index when a server dies that ${what}`, async () => {
+  test(`watcher: when a server dies ${what}, a from-now watcher continues after the header's index (A109)`, async () => {
     await using s0 = await ScriptedServer.start(answer);
     await using s1 = await ScriptedServer.start(event(23));
     await using client = clientOf([s0, s1]);
@@ -30,14 +30,14 @@ for (const [what, answer] of [
   });
 }
 
-test("A109: with one endpoint, a from-now watcher goes on behind the header's index too", async () => {
+test("watcher: with a single endpoint, a from-now watcher also continues after the header's index (A109)", async () => {
   await using server = await ScriptedServer.start(headersThenEnd({ "x-etcd-index": "20" }), event(21));
   await using client = clientOf([server]);
   await new KeysAPI(client).watcher("/k").next(patience());
   assert.deepEqual(waitIndexes(server), [0, 21]);
 });
 
-test("a from-now watcher that was aborted after the headers goes on behind their index", async () => {
+test("watcher: a from-now watcher aborted after the headers continues after their index", async () => {
   await using server = await ScriptedServer.start(headersOnly({ "x-etcd-index": "20" }));
   await using client = clientOf([server]);
   const heard = new HeaderWatch(client);
@@ -48,7 +48,7 @@ test("a from-now watcher that was aborted after the headers goes on behind their
   assert.deepEqual(waitIndexes(server), [0, 21]);
 });
 
-test("a watcher with an index stays at it when aborted after the headers: they may be ahead of an event that it has not got", async () => {
+test("watcher: with afterIndex, an abort after the headers keeps the index: theirs may be ahead of an undelivered event", async () => {
   await using server = await ScriptedServer.start(headersOnly({ "x-etcd-index": "20" }));
   await using client = clientOf([server]);
   const heard = new HeaderWatch(client);
@@ -62,7 +62,7 @@ test("a watcher with an index stays at it when aborted after the headers: they m
   assert.deepEqual(waitIndexes(server), [11, 11, 13, 13]);
 });
 
-test("the headers of a from-now watcher's second poll do not move it either", async () => {
+test("watcher: the headers of a from-now watcher's second poll do not move its index", async () => {
   await using server = await ScriptedServer.start(
     headersThenEnd({ "x-etcd-index": "20" }),
     headersThenEnd({ "x-etcd-index": "50" }),
@@ -73,7 +73,7 @@ test("the headers of a from-now watcher's second poll do not move it either", as
   assert.deepEqual(waitIndexes(server), [0, 21, 21]);
 });
 
-test("half an event is never delivered, and an index in its header moves no explicit cursor", async () => {
+test("watcher: half an event is never delivered, and the index in its header does not move an explicit afterIndex", async () => {
   await using server = await ScriptedServer.start(
     cutEvent(15, { "x-etcd-index": "50" }),
     event(15, { "x-etcd-index": "50" }),
@@ -84,7 +84,7 @@ test("half an event is never delivered, and an index in its header moves no expl
   assert.deepEqual(waitIndexes(server), [11, 11]);
 });
 
-test("what a transport of the user's own calls truncated is asked again, whatever its body says", async () => {
+test("watcher: a response that a custom transport marks as truncated is polled again, whatever its body", async () => {
   const node = { key: "/k", value: "half", modifiedIndex: 15, createdIndex: 15 };
   const cut: RawResponse = { status: 200, headers: {}, body: JSON.stringify({ action: "set", node }), truncated: true };
   const answers = [cut, { ...cut, body: "", truncated: false }, { ...cut, truncated: false }];
@@ -97,7 +97,7 @@ test("what a transport of the user's own calls truncated is asked again, whateve
   );
 });
 
-test("a header that holds no usable index leaves a from-now watcher at now", async () => {
+test("watcher: headers without a usable index leave a from-now watcher at now", async () => {
   await using server = await ScriptedServer.start(
     headersThenEnd({ "x-etcd-index": "poo" }),
     headersThenEnd({ "x-etcd-index": "0" }),
@@ -113,7 +113,7 @@ for (const [how, answer] of [
   ["without headers", silence()],
   ["with headers", headersOnly({ "x-etcd-index": "50" })],
 ] as const) {
-  test(`watchIdleTimeoutMs asks a silent poll again on the next endpoint, from the same index, ${how}`, async () => {
+  test(`watchIdleTimeoutMs: a silent poll (${how}) is sent again to the next endpoint, from the same index`, async () => {
     await using s0 = await ScriptedServer.start(answer);
     await using s1 = await ScriptedServer.start(event(11));
     await using client = clientOf([s0, s1], { watchIdleTimeoutMs: limitMs });
@@ -127,7 +127,7 @@ for (const [how, answer] of [
   });
 }
 
-test("watchIdleTimeoutMs: a from-now watcher goes on behind the index of the headers", async () => {
+test("watchIdleTimeoutMs: a from-now watcher continues after the index of the headers", async () => {
   await using s0 = await ScriptedServer.start(headersOnly({ "x-etcd-index": "20" }));
   await using s1 = await ScriptedServer.start(event(23));
   await using client = clientOf([s0, s1], { watchIdleTimeoutMs: limitMs });
@@ -136,7 +136,7 @@ test("watchIdleTimeoutMs: a from-now watcher goes on behind the index of the hea
   assert.deepEqual(waitIndexes(s1), [21]);
 });
 
-test("without watchIdleTimeoutMs a silent poll is waited for, and bodyIdleTimeoutMs does not end it", async () => {
+test("watchIdleTimeoutMs: without it a silent poll has no limit, and bodyIdleTimeoutMs does not apply", async () => {
   await using server = await ScriptedServer.start(headersOnly());
   await using client = clientOf([server], { bodyIdleTimeoutMs: 50, headerTimeoutMs: 50 });
   const reason = new Error("enough");
@@ -170,7 +170,7 @@ function headersThenEnd(headers: Readonly<Record<string, string>>): Answer {
   };
 }
 
-/** A body that is whole JSON when it is cut, but not the length that was announced. */
+/** A truncated body that is valid JSON, but shorter than its content-length. */
 function cutEvent(modifiedIndex: number, headers: Readonly<Record<string, string>>): Answer {
   return (response, _request, socket) => {
     response.writeHead(200, { "content-length": "200", ...headers });

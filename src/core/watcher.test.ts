@@ -16,7 +16,7 @@ import {
 } from "../test-kit/scripted-server.js";
 import { patience } from "../test-kit/waiting.js";
 
-test("A103: after an event the next request waits for modifiedIndex + 1, whatever the header says", async () => {
+test("watcher: after an event the next request waits for modifiedIndex + 1, whatever the header says (A103)", async () => {
   await using server = await ScriptedServer.start(event(55, { "x-etcd-index": "101" }), event(60));
   await using client = clientOf([server]);
   const watcher = new KeysAPI(client).watcher("/k", { afterIndex: 41, recursive: true });
@@ -33,7 +33,7 @@ test("A103: after an event the next request waits for modifiedIndex + 1, whateve
   );
 });
 
-test("A104: polls that end empty are asked again from the same index", async () => {
+test("watcher: a poll that ends empty is sent again from the same index (A104)", async () => {
   await using server = await ScriptedServer.start(reply(200), reply(200), reply(200), event(11));
   await using client = clientOf([server]);
   const { node } = await new KeysAPI(client).watcher("/k", { afterIndex: 10 }).next(patience());
@@ -41,7 +41,7 @@ test("A104: polls that end empty are asked again from the same index", async () 
   assert.deepEqual(waitIndexes(server), [11, 11, 11, 11]);
 });
 
-test("A105: endless instant empty answers are asked ever more slowly, until aborted", async () => {
+test("watcher: after instant empty responses it polls at growing intervals, until aborted (A105)", async () => {
   await using server = await ScriptedServer.start(reply(200));
   await using client = clientOf([server]);
   const abort = new AbortController();
@@ -58,7 +58,7 @@ test("A105: endless instant empty answers are asked ever more slowly, until abor
   assert.equal(server.requests.length, 4);
 });
 
-test("A106: history that is gone is an EtcdError with etcd's index, and the watcher stays where it was", async () => {
+test("watcher: a cleared history is an EtcdError with etcd's index, and the watcher keeps its index (A106)", async () => {
   const cleared = {
     errorCode: 401,
     message: "The event in requested index is outdated and cleared",
@@ -80,7 +80,7 @@ test("A106: history that is gone is an EtcdError with etcd's index, and the watc
   assert.deepEqual(waitIndexes(server), [8, 8]);
 });
 
-test("A106: a from-now watcher takes no index from a refusal", async () => {
+test("watcher: a from-now watcher takes no index from an error response (A106)", async () => {
   await using server = await ScriptedServer.start(
     reply(401, { errorCode: 110, message: "no", index: 0 }, { "x-etcd-index": "90" }),
   );
@@ -91,7 +91,7 @@ test("A106: a from-now watcher takes no index from a refusal", async () => {
   assert.deepEqual(waitIndexes(server), [0, 0]);
 });
 
-test("A107: a long poll outlives the header timeout, and the one for silent bodies", async () => {
+test("watcher: neither headerTimeoutMs nor bodyIdleTimeoutMs ends a long poll (A107)", async () => {
   const late = event(5);
   const headersLate: Answer = (...args) => void setTimeout(late, 400, ...args);
   const bodyLate: Answer = (response) => {
@@ -117,7 +117,7 @@ for (const [how, firstHeaders] of [
   ["before", undefined],
   ["after", { "x-etcd-index": "90" }],
 ] as const) {
-  test(`A108: a server that dies ${how} the headers: the next one is asked from the same index`, async () => {
+  test(`watcher: when a server dies ${how} the headers, the next one is polled from the same index (A108)`, async () => {
     await using s0 = await ScriptedServer.start(firstHeaders === undefined ? silence() : headersOnly(firstHeaders));
     await using s1 = await ScriptedServer.start(event(42));
     await using client = clientOf([s0, s1]);
@@ -131,7 +131,7 @@ for (const [how, firstHeaders] of [
   });
 }
 
-test("A110: an event without a node is a ResponseError, and the watcher goes on from the same index", async () => {
+test("watcher: an event without a node is a ResponseError, and the watcher continues from the same index (A110)", async () => {
   const prevNode = { key: "/k", value: "v", modifiedIndex: 4, createdIndex: 4 };
   await using server = await ScriptedServer.start(reply(200, { action: "delete", prevNode }), event(9));
   await using client = clientOf([server]);
@@ -144,7 +144,7 @@ test("A110: an event without a node is a ResponseError, and the watcher goes on 
   assert.deepEqual(waitIndexes(server), [7, 7]);
 });
 
-test("A110: an event without a modifiedIndex is a ResponseError: there is no place to go on from", async () => {
+test("watcher: an event without a modifiedIndex is a ResponseError, since its index is unknown (A110)", async () => {
   await using server = await ScriptedServer.start(
     reply(200, { action: "set", node: { key: "/k", value: "v" } }),
     event(9),
@@ -160,7 +160,7 @@ for (const [how, answer] of [
   ["before the headers", silence()],
   ["after the headers", headersOnly({ "x-etcd-index": "3" })],
 ] as const) {
-  test(`A111: an abort ${how} rejects with its reason, closes the socket and leaves no listener`, async () => {
+  test(`watcher: an abort ${how} rejects with its reason, closes the socket and leaves no listener (A111)`, async () => {
     await using server = await ScriptedServer.start(answer);
     await using client = clientOf([server]);
     const abort = new AbortController();
@@ -174,7 +174,7 @@ for (const [how, answer] of [
   });
 }
 
-test("A111: a signal that is aborted already sends nothing", async () => {
+test("watcher: with an already aborted signal nothing is sent (A111)", async () => {
   await using server = await ScriptedServer.start(event(9));
   await using client = clientOf([server]);
   const watcher = new KeysAPI(client).watcher("/k");
@@ -184,7 +184,7 @@ test("A111: a signal that is aborted already sends nothing", async () => {
   assert.equal((await watcher.next(patience())).node.modifiedIndex, 9);
 });
 
-test("A112: after an error the watcher is usable, and asks from the same index", async () => {
+test("watcher: after an error it stays usable, and polls from the same index (A112)", async () => {
   await using server = await ScriptedServer.start(closeUnanswered(), reply(503), reply(200, "<html>"), event(12));
   await using client = clientOf([server]);
   const watcher = new KeysAPI(client).watcher("/k", { afterIndex: 10 });
@@ -195,7 +195,7 @@ test("A112: after an error the watcher is usable, and asks from the same index",
   assert.deepEqual(waitIndexes(server), [11, 11, 11, 11]);
 });
 
-test("a second next() while one waits is refused with ERR_BUSY and sends nothing; the first goes on", async () => {
+test("watcher: a second next() while one waits is refused with ERR_BUSY and sends nothing; the first goes on", async () => {
   await using server = await ScriptedServer.start(headersOnly());
   await using client = clientOf([server]);
   const watcher = new KeysAPI(client).watcher("/k", { afterIndex: 10 });
@@ -210,7 +210,7 @@ test("a second next() while one waits is refused with ERR_BUSY and sends nothing
   assert.equal((await watcher.next(patience())).node.modifiedIndex, 11);
 });
 
-test("a bad signal is refused before any I/O, and does not leave the watcher busy", async () => {
+test("watcher: a bad signal is refused before any I/O, and does not leave the watcher busy", async () => {
   await using server = await ScriptedServer.start(event(11));
   await using client = clientOf([server]);
   const watcher = new KeysAPI(client).watcher("/k");

@@ -6,13 +6,13 @@ import { ClusterError, UsageError } from "../../util/errors.js";
 import { clusterOf, rejection, settled } from "../../test-kit/scripted-cluster.js";
 import { ok, reply, silence, type Answer } from "../../test-kit/scripted-server.js";
 
-/** The members of a cluster whose one endpoint is whoever was asked: nothing changes. */
+/** A membership that lists only the endpoint that received the request, so a sync changes nothing. */
 const members: Answer = (response, request, socket) =>
   reply(200, {
     members: [{ id: "ab", name: "s", peerURLs: [], clientURLs: [`http://${request.headers.host ?? ""}`] }],
   })(response, request, socket);
 
-test("A101: two syncs fail, then they work -> each failure is reported, the loop goes on, abort ends it with its reason", async (t) => {
+test("autoSync: each failed sync is reported and the loop continues; an abort ends it with its reason (A101)", async (t) => {
   const { client, server } = await clusterOf(t, [[reply(500, ""), reply(503, ""), members]]);
   const abort = new AbortController();
   const reason = new Error("enough");
@@ -26,7 +26,7 @@ test("A101: two syncs fail, then they work -> each failure is reported, the loop
   assert.equal(getEventListeners(abort.signal, "abort").length, 0);
 });
 
-test("A101: failures without onError do not end the loop", async (t) => {
+test("autoSync: without onError, failures do not end the loop either (A101)", async (t) => {
   const { client, server } = await clusterOf(t, [[reply(500, "")]]);
   const abort = new AbortController();
   const loop = settled(client.autoSync(5, { signal: abort.signal }));
@@ -35,7 +35,7 @@ test("A101: failures without onError do not end the loop", async (t) => {
   assert.equal(await loop, abort.signal.reason);
 });
 
-test("A101: a failed sync is tried again long before a long interval is over", async (t) => {
+test("autoSync: a failed sync is retried long before a long interval is over (A101)", async (t) => {
   const { client, server } = await clusterOf(t, [[reply(500, ""), members]]);
   const abort = new AbortController();
   const loop = settled(client.autoSync(3_600_000, { signal: abort.signal }));
@@ -44,7 +44,7 @@ test("A101: a failed sync is tried again long before a long interval is over", a
   await loop;
 });
 
-test("A102: the first sync at once, the others an interval apart, however long a sync takes", async (t) => {
+test("autoSync: the first sync runs at once, the others one interval apart, however long a sync takes (A102)", async (t) => {
   const { client, server } = await clusterOf(t, [[members]]);
   const abort = new AbortController();
   const began = performance.now();
@@ -59,7 +59,7 @@ test("A102: the first sync at once, the others an interval apart, however long a
   assert.equal(server(0).requests.length, 4);
 });
 
-test("A102: the first sync does not wait for the interval", async (t) => {
+test("autoSync: the first sync does not wait for the interval (A102)", async (t) => {
   const { client, server } = await clusterOf(t, [[members]]);
   const abort = new AbortController();
   const loop = settled(client.autoSync(3_600_000, { signal: abort.signal }));

@@ -15,11 +15,11 @@ import { patience, until } from "../../test-kit/waiting.js";
 import { ClusterError, EndpointError } from "../../util/errors.js";
 import { KeysAPI } from "../keys.js";
 
-/** A member, as it is at the moment. */
+/** The current state of a member. */
 interface Member {
   /** The id of its cluster. */
   id: string;
-  /** What it does with everything but a question for the membership. Absent: it answers `ok`. */
+  /** Its response to every request except those for the membership. @default `ok` */
   does?: (headers: Readonly<Record<string, string>>) => Answer;
 }
 
@@ -36,11 +36,11 @@ function answerOf(member: Member): Answer {
 
 interface Members extends ScriptedCluster {
   readonly member: (i: number) => Member;
-  /** Methods of the requests that a member got, without questions for its id. */
+  /** Methods of the requests that a member received, except those for its cluster id. */
   readonly asked: (i: number) => readonly string[];
 }
 
-/** Members with these ids, and a client that begins at the first one. */
+/** Members with these cluster ids, and a client that starts at the first one. */
 async function membersOf(t: TestContext, ...ids: readonly string[]): Promise<Members> {
   const members: Member[] = ids.map((id) => ({ id }));
   const cluster = await clusterOf(
@@ -59,7 +59,7 @@ async function membersOf(t: TestContext, ...ids: readonly string[]): Promise<Mem
   };
 }
 
-test("cluster id: a write that only a stranger answers rejects, and names the endpoint (FF12)", async (t) => {
+test("cluster id: a write that only another cluster answers rejects, and the error names the endpoint (FF12)", async (t) => {
   const { keys, server } = await membersOf(t, "ours", "another");
   assert.equal((await keys.set("/k", "v")).clusterId, "ours");
   await server(0).close();
@@ -76,7 +76,7 @@ for (const [name, call] of [
   ["a plain write", (keys: KeysAPI) => keys.set("/k", "v")],
   ["a one-shot write", (keys: KeysAPI) => keys.create("/k", "v")],
 ] as const) {
-  test(`cluster id: ${name} skips a stranger that its own member became (FF12)`, async (t) => {
+  test(`cluster id: ${name} skips an endpoint that now belongs to another cluster (FF12)`, async (t) => {
     const { keys, member, client, server } = await membersOf(t, "ours", "ours", "ours");
     await keys.set("/k", "v");
     member(0).id = "another";
@@ -84,7 +84,7 @@ for (const [name, call] of [
     assert.equal(client.endpoints[0], server(1).url);
   });
 
-  test(`cluster id: ${name} skips a stranger whatever status it answers with (FF12)`, async (t) => {
+  test(`cluster id: ${name} skips an endpoint of another cluster, whatever its status (FF12)`, async (t) => {
     for (const [status, body] of [
       [404, { errorCode: 100, message: "Key not found", cause: "/k", index: 3 }],
       [401, { errorCode: 110, message: "The request requires user authentication", cause: "", index: 0 }],
@@ -99,7 +99,7 @@ for (const [name, call] of [
   });
 }
 
-test("cluster id: a watch skips a stranger at its headers, which may send nothing more (FF12)", async (t) => {
+test("cluster id: a watch skips an endpoint of another cluster at its headers, without waiting for a body (FF12)", async (t) => {
   const { keys, member } = await membersOf(t, "ours", "ours");
   await keys.set("/k", "v");
   member(0).id = "another";
@@ -109,7 +109,7 @@ test("cluster id: a watch skips a stranger at its headers, which may send nothin
   }
 });
 
-test("cluster id: a client that begins at a stranger finds that out by its first write (FF12)", async (t) => {
+test("cluster id: a client that starts at another cluster notices with its first write (FF12)", async (t) => {
   for (const call of [
     (keys: KeysAPI) => keys.set("/k", "v"),
     (keys: KeysAPI) => keys.create("/k", "v"),
@@ -124,13 +124,13 @@ test("cluster id: a client that begins at a stranger finds that out by its first
   }
 });
 
-test("cluster id: a client that begins at a stranger finds that out by its first watch (FF12)", async (t) => {
+test("cluster id: a client that starts at another cluster notices with its first watch (FF12)", async (t) => {
   const { keys, member } = await membersOf(t, "another", "ours", "ours");
   member(0).does = (headers) => headersOnly(headers);
   assert.equal((await keys.watcher("/k").next(patience())).clusterId, "ours");
 });
 
-test("cluster id: a first read asks no other endpoint, and a confirmed id is not checked again", async (t) => {
+test("cluster id: a first read contacts no other endpoint, and a confirmed id is not checked again", async (t) => {
   const { keys, counts } = await membersOf(t, "ours", "ours", "ours");
   await keys.get("/k");
   assert.deepEqual(counts(), [1, 0, 0]);
@@ -140,13 +140,13 @@ test("cluster id: a first read asks no other endpoint, and a confirmed id is not
   assert.deepEqual(counts(), [(after[0] ?? 0) + 3, after[1], after[2]]);
 });
 
-test("cluster id: of two endpoints that contradict each other, the one that answered first is ours", async (t) => {
+test("cluster id: of two endpoints with different ids, the one that responded first counts", async (t) => {
   const { keys, asked } = await membersOf(t, "ours", "another");
   for (let i = 0; i < 3; i++) assert.equal((await keys.set("/k", "v")).clusterId, "ours");
   assert.deepEqual(asked(1), []);
 });
 
-test("cluster id: when all endpoints answer with another id it is adopted, and no write is sent twice (FF12)", async (t) => {
+test("cluster id: if all endpoints have another id, it is adopted, and no write is sent twice (FF12)", async (t) => {
   for (const call of [
     (keys: KeysAPI) => keys.get("/k"),
     (keys: KeysAPI) => keys.set("/k", "v"),
@@ -169,20 +169,20 @@ test("cluster id: a new id is adopted although one member of three is still down
   assert.equal((await keys.create("/k", "v")).clusterId, "new");
 });
 
-test("cluster id: one stranger of three is not adopted while the others are down (FF12)", async (t) => {
+test("cluster id: another id from one of three endpoints is not adopted while the others are down (FF12)", async (t) => {
   const { keys, member, server, asked } = await membersOf(t, "ours", "ours", "ours");
   await keys.set("/k", "v");
   member(0).id = "another";
   await Promise.all([server(1).close(), server(2).close()]);
   const read = await rejection(keys.get("/k"), ClusterError);
   assert.equal(read.outcome, "notApplied");
-  // it may be that our cluster was replaced by this one: then a second sending would be one too many
+  // this one may have replaced our cluster: sending the write again could apply it twice
   const write = await rejection(keys.create("/k", "v"), ClusterError);
   assert.equal(write.outcome, "unknown");
   assert.equal(asked(0).filter((method) => method === "PUT").length, 2);
 });
 
-test("cluster id: a client with a single endpoint accepts whatever cluster answers there (FF12)", async (t) => {
+test("cluster id: a client with a single endpoint accepts any cluster there (FF12)", async (t) => {
   const { keys, member, counts } = await membersOf(t, "old");
   await keys.set("/k", "v");
   member(0).id = "new";
@@ -206,7 +206,7 @@ test("cluster id: setEndpoints may lead to another cluster", async (t) => {
   assert.equal((await keys.set("/k", "v")).clusterId, "two");
 });
 
-test("cluster id: calls that meet a new id together ask for it once", async (t) => {
+test("cluster id: calls that see a new id at the same time check it once", async (t) => {
   const { keys, member, seen } = await membersOf(t, "old", "old", "old");
   await keys.set("/k", "v");
   for (const i of [0, 1, 2]) member(i).id = "new";
@@ -215,7 +215,7 @@ test("cluster id: calls that meet a new id together ask for it once", async (t) 
   assert.ok(seen(1).length - before <= 2, `asked ${String(seen(1).length - before)} times`);
 });
 
-test("cluster id: a call that is aborted meanwhile rejects with the reason", async (t) => {
+test("cluster id: a call that is aborted during the check rejects with the reason", async (t) => {
   const { keys, member, server } = await membersOf(t, "ours", "ours");
   await keys.set("/k", "v");
   member(0).id = "another";
@@ -232,13 +232,13 @@ test("cluster id: a call that is aborted meanwhile rejects with the reason", asy
   assert.equal(await call, reason);
 });
 
-test("cluster id: an endpoint that does not answer does not hold up the first write for long", async (t) => {
+test("cluster id: an endpoint that does not respond delays the first write only briefly", async (t) => {
   const { server } = await membersOf(t, "ours", "ours");
   server(1).script(closeUnanswered());
   const client = clientOf([server(0), await refusedUrl(), server(1)]);
   t.after(() => client.close());
   assert.equal((await new KeysAPI(client).set("/k", "v")).clusterId, "ours");
-  // nobody has confirmed it, yet it is not asked for with every write
+  // the id is still unconfirmed, yet it is not checked with every write
   const before = server(1).requests.length;
   await new KeysAPI(client).set("/k", "v");
   assert.equal(server(1).requests.length, before);

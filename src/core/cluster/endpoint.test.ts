@@ -16,7 +16,7 @@ for (const [input, href, url] of [
   ["https://[::1]:2379", "https://[::1]:2379", "https://[::1]:2379/v2/keys/k"],
   ["http://h:1/etcd/?x=1", "http://h:1/etcd?x=1", "http://h:1/etcd/v2/keys/k?x=1"],
 ] as const) {
-  test(`A24: the endpoint ${input} is ${href}`, () => {
+  test(`endpoint: ${input} is read as ${href} (A24)`, () => {
     for (const endpoint of [parseEndpoint(input), parseEndpoint(new URL(input))]) {
       assert.equal(endpoint.href, href);
       assert.equal(endpoint.label, href.split("?")[0]);
@@ -26,7 +26,7 @@ for (const [input, href, url] of [
   });
 }
 
-test("an endpoint's query goes into the request's, sorted; where both say a name the request wins", () => {
+test("endpoint: its query is merged into the request's, sorted; the request wins where both have a name", () => {
   const endpoint = parseEndpoint("http://h:1?x=1&a=b%20c&recursive=true");
   assert.equal(
     requestUrl(endpoint, { ...spec, query: "recursive=false&wait=true" }).search,
@@ -51,7 +51,7 @@ for (const [input, message] of [
   [5, /must be a string or a URL/],
   [null, /must be a string or a URL/],
 ] as const) {
-  test(`A84: the endpoint ${String(input)} is refused`, () => {
+  test(`endpoint: ${String(input)} is refused (A84)`, () => {
     assert.throws(
       () => parseEndpoint(input as string),
       (error) =>
@@ -63,7 +63,7 @@ for (const [input, message] of [
   });
 }
 
-test("D23: a request line above 4096 bytes is refused for http, let through for https", () => {
+test("endpoint: a request line above 4096 bytes is refused for http and sent for https (D23)", () => {
   const [plain, secure] = ["http", "https"].map((scheme) => parseEndpoint(`${scheme}://h:1/base`));
   assert.ok(plain !== undefined && secure !== undefined);
   const rest = "GET /base/ HTTP/1.1\r\n".length;

@@ -20,12 +20,12 @@ import { limitMs } from "../../test-kit/waiting.js";
 
 /** One test per row: S0 fails a read, S1 answers, and the next call goes straight to S1. */
 const failing: readonly [name: string, s0: Answer][] = [
-  ["A64: 500", reply(500, "oops")],
-  ["A65: S0 closes the connection", closeUnanswered()],
-  ["A75: S0 sends half the body and closes", halfBody()],
+  ["S0 returns 500 (A64)", reply(500, "oops")],
+  ["S0 closes the connection (A65)", closeUnanswered()],
+  ["S0 sends half the body and closes (A75)", halfBody()],
 ];
 for (const [name, s0] of failing) {
-  test(`${name} -> the read is answered by S1, which stays pinned`, async (t) => {
+  test(`failover: a read goes to S1, which stays pinned, when ${name}`, async (t) => {
     const { keys, client, server, counts } = await clusterOf(t, [[s0], [ok()]]);
     assert.equal((await keys.get("/k")).node.value, "v");
     assert.deepEqual(counts(), [1, 1]);
@@ -35,11 +35,11 @@ for (const [name, s0] of failing) {
   });
 }
 
-for (const [name, status, errorCode, is] of [
-  ["A66: 404/100", 404, 100, isKeyNotFound],
-  ["A67: 401/110", 401, 110, isUnauthorized],
+for (const [name, id, status, errorCode, is] of [
+  ["404/100", "A66", 404, 100, isKeyNotFound],
+  ["401/110", "A67", 401, 110, isUnauthorized],
 ] as const) {
-  test(`${name} is an answer: S1 is never asked, the pin stays`, async (t) => {
+  test(`failover: ${name} is an etcd response: S1 is not tried, and the pin stays (${id})`, async (t) => {
     const { keys, counts } = await clusterOf(t, [
       [reply(status, { errorCode, message: "m", cause: "/k", index: 5 })],
       [ok()],
@@ -52,7 +52,7 @@ for (const [name, status, errorCode, is] of [
   });
 }
 
-test("A68, A69: all fail -> ClusterError with the causes in order; the next call starts at S0 again", async (t) => {
+test("failover: if all endpoints fail, ClusterError has their errors in order, and the next call starts at S0 (A68, A69)", async (t) => {
   const { keys, server, counts } = await clusterOf(t, [[reply(500, "")], [reply(502, "")], [closeUnanswered()]]);
   const error = await rejection(keys.get("/k"), ClusterError);
   assert.equal(error.code, "ERR_CLUSTER_UNAVAILABLE");
@@ -74,18 +74,24 @@ test("A68, A69: all fail -> ClusterError with the causes in order; the next call
   assert.deepEqual(counts(), [2, 1, 1]);
 });
 
-for (const [name, call, s0] of [
-  ["A70: delete, 500", (keys: KeysAPI) => keys.delete("/k"), reply(500, "")],
-  ["A71: create, S0 closes after reading", (keys: KeysAPI) => keys.create("/k", "v"), closeUnanswered()],
-  ["A73: createInOrder, S0 closes after reading", (keys: KeysAPI) => keys.createInOrder("/q", "v"), closeUnanswered()],
+for (const [name, id, call, s0] of [
+  ["delete, 500", "A70", (keys: KeysAPI) => keys.delete("/k"), reply(500, "")],
+  ["create, S0 closes after reading", "A71", (keys: KeysAPI) => keys.create("/k", "v"), closeUnanswered()],
   [
-    "A73: compare-and-swap, S0 closes after reading",
+    "createInOrder, S0 closes after reading",
+    "A73",
+    (keys: KeysAPI) => keys.createInOrder("/q", "v"),
+    closeUnanswered(),
+  ],
+  [
+    "compare-and-swap, S0 closes after reading",
+    "A73",
     (keys: KeysAPI) => keys.set("/k", "v", { prevIndex: 7 }),
     closeUnanswered(),
   ],
-  ["A73: compare-and-delete, 503", (keys: KeysAPI) => keys.delete("/k", { prevValue: "v" }), reply(503, "")],
+  ["compare-and-delete, 503", "A73", (keys: KeysAPI) => keys.delete("/k", { prevValue: "v" }), reply(503, "")],
 ] as const) {
-  test(`${name} -> fails after one request; the next one goes to S1`, async (t) => {
+  test(`failover: ${name}: fails after one request, and the next call goes to S1 (${id})`, async (t) => {
     const { keys, counts } = await clusterOf(t, [[s0], [ok()]]);
     const error = await rejection(call(keys), ClusterError);
     assert.equal(error.errors.length, 1);
@@ -96,7 +102,7 @@ for (const [name, call, s0] of [
   });
 }
 
-test("A70: a delete that got past a refusing endpoint leaves the one that failed it behind", async (t) => {
+test("failover: after a delete skipped a refusing endpoint and failed at the next one, the pin moves past both (A70)", async (t) => {
   const [s1, s2] = [await ScriptedServer.start(reply(500, "")), await ScriptedServer.start(ok())];
   const client = clientOf([await refusedUrl(), s1, s2]);
   t.after(() => Promise.all([client.close(), s1.close(), s2.close()]));
@@ -106,7 +112,7 @@ test("A70: a delete that got past a refusing endpoint leaves the one that failed
   assert.deepEqual([s1.requests.length, s2.requests.length], [1, 1]);
 });
 
-test("A72: delete, S0 refuses the connection -> succeeds on S1", async (t) => {
+test("failover: a delete succeeds on S1 if S0 refuses the connection (A72)", async (t) => {
   const s1 = await ScriptedServer.start(ok());
   const client = clientOf([await refusedUrl(), s1]);
   t.after(() => Promise.all([client.close(), s1.close()]));
@@ -115,7 +121,7 @@ test("A72: delete, S0 refuses the connection -> succeeds on S1", async (t) => {
   assert.equal(client.endpoints[0], s1.url);
 });
 
-test("A74: plain set, S0 502 -> ok on S1, with the same request", async (t) => {
+test("failover: a plain set succeeds on S1 with the same request if S0 returns 502 (A74)", async (t) => {
   const { keys, seen, counts } = await clusterOf(t, [[reply(502, "")], [ok()]]);
   await keys.set("/k", "v w", { ttl: 5 });
   assert.deepEqual(counts(), [1, 1]);
@@ -126,14 +132,14 @@ test("A74: plain set, S0 502 -> ok on S1, with the same request", async (t) => {
 
 const headerTimeoutMs = limitMs;
 
-test("A76: header timeout, S0 silent -> ok from S1", async (t) => {
+test("failover: if S0 is silent, the header timeout ends the attempt and S1 responds (A76)", async (t) => {
   const { keys, server, counts } = await clusterOf(t, [[silence()], [ok()]], { headerTimeoutMs });
   assert.equal((await keys.get("/k")).node.value, "v");
   assert.deepEqual(counts(), [1, 1]);
   await server(0).connectionsDownTo(0);
 });
 
-test("A77: both silent -> ClusterError with two header timeouts", async (t) => {
+test("failover: if both are silent, ClusterError has two header timeouts (A77)", async (t) => {
   const { keys, server } = await clusterOf(t, [[silence()], [silence()]], { headerTimeoutMs });
   const error = await rejection(keys.get("/k"), ClusterError);
   assert.deepEqual(
@@ -145,7 +151,7 @@ test("A77: both silent -> ClusterError with two header timeouts", async (t) => {
   await Promise.all([server(0).connectionsDownTo(0), server(1).connectionsDownTo(0)]);
 });
 
-test("A78: both silent, aborted during the second -> the abort's reason", async (t) => {
+test("failover: an abort during the second attempt rejects with its reason (A78)", async (t) => {
   const { keys, server } = await clusterOf(t, [[silence()], [silence()]], { headerTimeoutMs });
   const abort = new AbortController();
   const reason = new Error("enough");
@@ -160,7 +166,7 @@ for (const [name, call] of [
   ["a read", (keys: KeysAPI, signal: AbortSignal) => keys.get("/k", { signal })],
   ["a watch", (keys: KeysAPI, signal: AbortSignal) => keys.watcher("/k").next(signal)],
 ] as const) {
-  test(`A78: ${name} aborted with an endpoint's error -> that is the caller's word, not one more failure`, async (t) => {
+  test(`failover: ${name} aborted with an EndpointError as reason rejects with it and does not fail over (A78)`, async (t) => {
     const { keys, server, counts } = await clusterOf(t, [[silence()], [ok()]]);
     const reason = new EndpointError("ERR_NETWORK", "an old one", { endpoint: "x", outcome: "notApplied" });
     const abort = new AbortController();
@@ -172,7 +178,7 @@ for (const [name, call] of [
   });
 }
 
-test("A79: S0 500, S1 silent, a deadline -> the deadline's error", async (t) => {
+test("failover: a deadline that fires while S1 is silent rejects with the deadline's error (A79)", async (t) => {
   const { keys, server } = await clusterOf(t, [[reply(500, "")], [silence()]]);
   const deadline = new AbortController();
   const call = settled(keys.get("/k", { signal: deadline.signal }));
@@ -182,7 +188,7 @@ test("A79: S0 500, S1 silent, a deadline -> the deadline's error", async (t) => 
   assert.equal(await call, reason);
 });
 
-test("A80: an aborted signal -> its reason, whatever it is, and no request", async (t) => {
+test("failover: an aborted signal rejects with its reason, whatever it is, and nothing is sent (A80)", async (t) => {
   const { keys, client, server } = await clusterOf(t, [[ok()]]);
   for (const reason of ["a word", undefined, new TypeError("t")]) {
     const signal = AbortSignal.abort(reason);
@@ -201,7 +207,7 @@ test("A80: an aborted signal -> its reason, whatever it is, and no request", asy
   assert.equal(server(0).connections, 0);
 });
 
-test("A81: the body stalls, the caller's deadline fires -> its error, and the socket is closed", async (t) => {
+test("failover: when the body stalls, the caller's deadline rejects with its error and closes the socket (A81)", async (t) => {
   const { keys, server } = await clusterOf(t, [[headersOnly()], [ok()]]);
   const signal = AbortSignal.timeout(150);
   assert.equal(await settled(keys.get("/k", { signal })), signal.reason);
@@ -209,14 +215,14 @@ test("A81: the body stalls, the caller's deadline fires -> its error, and the so
   assert.equal(server(1).requests.length, 0);
 });
 
-test("A81: the body stalls, the body's own limit fires -> S1 answers, and the socket is closed", async (t) => {
+test("failover: when the body stalls, bodyIdleTimeoutMs closes the socket and S1 responds (A81)", async (t) => {
   const { keys, server, counts } = await clusterOf(t, [[headersOnly()], [ok()]], { bodyIdleTimeoutMs: 150 });
   assert.equal((await keys.get("/k")).node.value, "v");
   assert.deepEqual(counts(), [1, 1]);
   await server(0).connectionsDownTo(0);
 });
 
-test("A81: a body that dribbles is not a stalled one", async (t) => {
+test("failover: a body that arrives slowly is not a stalled one (A81)", async (t) => {
   const dribble: Answer = async (response) => {
     const text = JSON.stringify({ action: "get", node: { key: "/k", value: "v", modifiedIndex: 7, createdIndex: 7 } });
     response.writeHead(200, { "content-type": "application/json" });
@@ -231,7 +237,7 @@ test("A81: a body that dribbles is not a stalled one", async (t) => {
   assert.deepEqual(counts(), [1, 0]);
 });
 
-test("A86: 500 with an etcd error inside -> status, number and cause are there to read", async (t) => {
+test("failover: the error for a 500 with an etcd error in it has status, error code and cause (A86)", async (t) => {
   const { keys } = await clusterOf(t, [[raftTimeout()]]);
   const { errors, message } = await rejection(keys.get("/k", { quorum: true }), ClusterError);
   const [error] = errors;
@@ -244,7 +250,7 @@ test("A86: 500 with an etcd error inside -> status, number and cause are there t
   assert.match(message, /etcdserver: request timed out/);
 });
 
-test("2.3: every endpoint is asked at most once per call, from the pin on and around", async (t) => {
+test("failover: a call tries every endpoint at most once, starting at the pin (2.3)", async (t) => {
   const { keys, server, client, counts } = await clusterOf(t, [
     [reply(500, ""), ok()],
     [ok(), reply(503, "")],
@@ -261,7 +267,7 @@ test("2.3: every endpoint is asked at most once per call, from the pin on and ar
   assert.equal(client.endpoints[0], server(0).url);
 });
 
-test("2.3: a call that began before setEndpoints does not move the new list's pin", async (t) => {
+test("failover: a call that began before setEndpoints does not move the new list's pin (2.3)", async (t) => {
   const { opened, open } = gate();
   const old = await ScriptedServer.start(async (response, request, socket) => {
     await opened;
@@ -279,7 +285,7 @@ test("2.3: a call that began before setEndpoints does not move the new list's pi
   assert.deepEqual(client.endpoints, before);
 });
 
-test("2.3: parallel calls to failing endpoints end up pinned to the one that answers", async (t) => {
+test("failover: parallel calls past failing endpoints leave the pin at the one that responds (2.3)", async (t) => {
   const { keys, client, server } = await clusterOf(t, [[closeUnanswered()], [ok()], [closeUnanswered()]]);
   await Promise.all(Array.from({ length: 20 }, () => keys.get("/k")));
   assert.equal(client.endpoints[0], server(1).url);

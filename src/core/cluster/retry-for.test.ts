@@ -33,7 +33,7 @@ test("retryForMs: a call's own budget counts, in both directions", async () => {
   assert.equal(server.requests.length, 4);
 });
 
-test("retryForMs: etcd's refusal is an answer, and is not tried again", async () => {
+test("retryForMs: an etcd error is final and is not retried", async () => {
   const refusal = { errorCode: 105, message: "Key already exists", cause: "/k", index: 9 };
   await using server = await ScriptedServer.start(reply(412, refusal));
   await using client = clientOf([server], { retryForMs });
@@ -58,7 +58,7 @@ test("retryForMs: a plain write that may still be applied later is sent again on
   assert.equal(server.requests.length, 3);
 });
 
-/** Fails with that outcome until `isUp`. */
+/** Fails with the given outcome until `isUp`. */
 function failing(outcome: Outcome, isUp: () => boolean): Exchange {
   return (url) => {
     if (!isUp()) return Promise.reject(new EndpointError("ERR_NETWORK", "refused", { endpoint: url.origin, outcome }));
@@ -70,7 +70,7 @@ function failing(outcome: Outcome, isUp: () => boolean): Exchange {
   };
 }
 
-test("retryForMs: a one-shot write of which nothing was sent is tried again", async () => {
+test("retryForMs: a one-shot write is retried if nothing was sent", async () => {
   let attempts = 0;
   await using client = clientOf(["http://a", "http://b"], {
     retryForMs,

@@ -18,7 +18,7 @@ import { limitMs, patience } from "../../test-kit/waiting.js";
 
 const waiting = headersOnly({ "x-etcd-index": "20" });
 
-test("shared polls: a thousand watchers of one key ask once for each event, and each of them sees it", async (t) => {
+test("shared polls: a thousand watchers of one key send one request per event, and each receives it", async (t) => {
   const { keys, server } = await clusterOf(t, [[event(21), event(22), event(23)]]);
   const watchers = Array.from({ length: 1_000 }, () => keys.watcher("/k", { afterIndex: 20 }));
   for (const index of [21, 22, 23]) {
@@ -29,7 +29,7 @@ test("shared polls: a thousand watchers of one key ask once for each event, and 
   assert.deepEqual(waitIndexes(server(0)), [21, 22, 23]);
 });
 
-test("shared polls: another key, another index or another recursion is another poll", async (t) => {
+test("shared polls: a different key, index or recursive flag is a different poll", async (t) => {
   const { keys, server, counts } = await clusterOf(t, [[waiting]]);
   const signal = patience();
   const calls = [
@@ -47,13 +47,13 @@ test("shared polls: another key, another index or another recursion is another p
   await Promise.all(calls);
 });
 
-test("shared polls: from now on is another moment for everybody who asks", async (t) => {
+test("shared polls: from-now watchers share no poll, since each begins at its own moment", async (t) => {
   const { keys, server } = await clusterOf(t, [[event(21)]]);
   await Promise.all([keys.watcher("/k").next(patience()), keys.watcher("/k").next(patience())]);
   assert.deepEqual(waitIndexes(server(0)), [0, 0]);
 });
 
-test("shared polls: one who aborts leaves the others waiting, also the one whose poll it was, after whom they ask once more", async (t) => {
+test("shared polls: an abort affects only its own caller; if that caller started the poll, the others start one new poll", async (t) => {
   const { keys, server } = await clusterOf(t, [[waiting]]);
   const [owner, guest] = [new AbortController(), new AbortController()];
   const first = settled(keys.watcher("/k", { afterIndex: 20 }).next(owner.signal));
@@ -71,7 +71,7 @@ test("shared polls: one who aborts leaves the others waiting, also the one whose
   for (const { signal } of [owner, guest]) assert.equal(getEventListeners(signal, "abort").length, 0);
 });
 
-test("shared polls: when the last one has gone, the poll ends", async (t) => {
+test("shared polls: the poll ends when its last caller aborts", async (t) => {
   const { keys, server } = await clusterOf(t, [[waiting]]);
   const aborts = Array.from({ length: 3 }, () => new AbortController());
   const calls = aborts.map(({ signal }) => settled(keys.watcher("/k", { afterIndex: 20 }).next(signal)));
@@ -84,7 +84,7 @@ test("shared polls: when the last one has gone, the poll ends", async (t) => {
   await server(0).connectionsDownTo(0);
 });
 
-test("shared polls: a failure is everybody's, and each goes on where it was", async (t) => {
+test("shared polls: a failure rejects every caller, and each watcher continues from its index", async (t) => {
   const { keys, server } = await clusterOf(t, [[closeUnanswered(), raftTimeout(), event(21)]]);
   const watchers = Array.from({ length: 3 }, () => keys.watcher("/k", { afterIndex: 20 }));
   for (const code of ["ERR_NETWORK", "ERR_SERVER"]) {
@@ -103,7 +103,7 @@ test("shared polls: a failure is everybody's, and each goes on where it was", as
   assert.deepEqual(waitIndexes(server(0)), [21, 21, 21]);
 });
 
-test("shared polls: once the client has turned to another endpoint, nobody joins a poll that may hang", async (t) => {
+test("shared polls: after a failover new callers do not join a poll that may hang", async (t) => {
   const { keys, server, counts } = await clusterOf(
     t,
     [
@@ -122,7 +122,7 @@ test("shared polls: once the client has turned to another endpoint, nobody joins
   assert.equal(await hanging, abort.signal.reason);
 });
 
-test("shared polls: after setEndpoints nobody joins a poll of the old ones", async (t) => {
+test("shared polls: after setEndpoints new callers do not join a poll to the old endpoints", async (t) => {
   const { client, keys, server, counts } = await clusterOf(t, [[waiting], [event(21)]]);
   client.setEndpoints([server(0).url]);
   const old = settled(keys.watcher("/k", { afterIndex: 20 }).next(patience()));
@@ -134,7 +134,7 @@ test("shared polls: after setEndpoints nobody joins a poll of the old ones", asy
   await old;
 });
 
-test("shared polls: closing the client ends them for everybody", async (t) => {
+test("shared polls: closing the client ends them for every caller", async (t) => {
   const { client, keys, server } = await clusterOf(t, [[waiting]]);
   const calls = Array.from({ length: 3 }, () => rejection(keys.watcher("/k", { afterIndex: 20 }).next(), UsageError));
   await server(0).received(1);
@@ -143,7 +143,7 @@ test("shared polls: closing the client ends them for everybody", async (t) => {
   await server(0).connectionsDownTo(0);
 });
 
-test("shared polls: what says more than path and query is asked by itself", async (t) => {
+test("shared polls: a poll with headers or limits of its own is never shared", async (t) => {
   const { client, server } = await clusterOf(t, [[event(21)]]);
   const spec = {
     method: "GET",
@@ -160,14 +160,14 @@ test("shared polls: what says more than path and query is asked by itself", asyn
     send(spec),
     send({ ...spec, headers: { "x-mark": "here" } }),
     send({ ...spec, limits }),
-    // shared, and told of the headers
+    // shared; its onHeaders is still called
     send({ ...spec, onHeaders: ({ status }) => heads.push(status) }),
   ]);
   assert.equal(server(0).requests.length, 3);
   assert.deepEqual(heads, [200]);
 });
 
-test("shared polls: who has waited in vain does not join the same poll again", async (t) => {
+test("shared polls: a caller whose wait was aborted does not join the same poll again", async (t) => {
   const { keys, server } = await clusterOf(t, [[waiting, event(21)]]);
   const abort = new AbortController();
   const hanging = settled(keys.watcher("/k", { afterIndex: 20 }).next(abort.signal));
@@ -180,7 +180,7 @@ test("shared polls: who has waited in vain does not join the same poll again", a
   assert.equal(await hanging, abort.signal.reason);
 });
 
-test("shared polls: after their owner has gone, the others ask the endpoint that the client has turned to", async (t) => {
+test("shared polls: if the caller that started a poll aborts after a failover, the others poll the new endpoint", async (t) => {
   const { keys, server, counts } = await clusterOf(
     t,
     [
@@ -200,7 +200,7 @@ test("shared polls: after their owner has gone, the others ask the endpoint that
   assert.deepEqual(counts(), [2, 2]);
 });
 
-test("shared polls: what is no long poll is never shared, whatever it says", async (t) => {
+test("shared polls: a request that is not a long poll is never shared, even with shared set", async (t) => {
   const { client, seen } = await clusterOf(t, [[ok()]]);
   const spec = { method: "PUT", path: "/v2/keys/k", longPoll: true, shared: true } as const;
   await Promise.all([client.send({ ...spec, body: "value=a" }), client.send({ ...spec, body: "value=b" })]);
@@ -209,7 +209,7 @@ test("shared polls: what is no long poll is never shared, whatever it says", asy
   assert.equal(seen(0).length, 4);
 });
 
-test("shared polls: an answer that comes while its owner aborts reaches the others exactly once", async (t) => {
+test("shared polls: a response that arrives while its first caller aborts reaches the others exactly once", async (t) => {
   const late: Answer = async (response, request, socket) => {
     abort.abort(new Error("over"));
     await event(21)(response, request, socket);
@@ -226,7 +226,7 @@ test("shared polls: an answer that comes while its owner aborts reaches the othe
   assert.deepEqual(seen, [21, 22]);
 });
 
-test("shared polls: a promise of onHeaders that resolves ends the poll early for all, over each transport", async (t) => {
+test("shared polls: when a promise of onHeaders resolves, the poll ends early for all callers, on each transport", async (t) => {
   const { client, server } = await clusterOf(t, [[waiting]]);
   const spec = {
     method: "GET",

@@ -17,15 +17,15 @@ import {
   type Answer,
 } from "../../test-kit/scripted-server.js";
 
-/** What a member says of the cluster. */
+/** What a member reports about the cluster. */
 interface Membership {
-  /** The client URLs of each member, or the whole answer. */
+  /** The client URLs of each member, or the whole response. */
   members: readonly (readonly string[])[] | Answer;
-  /** The client URLs of the leader, or the whole answer. */
+  /** The client URLs of the leader, or the whole response. */
   leader?: readonly string[] | Answer;
 }
 
-/** As many servers as asked for, that all tell of the same membership, told of their URLs. */
+/** Starts `count` servers that all report the same membership, which `tell` builds from their URLs. */
 async function membersOf(
   t: TestContext,
   count: number,
@@ -71,7 +71,7 @@ function paths(server: ScriptedServer | undefined): readonly string[] {
 const prioritizeLeader = { selectionMode: "prioritizeLeader" } as const;
 const get = (client: Client): Promise<unknown> => new KeysAPI(client).get("/k");
 
-test("A93: the same URLs in another order, and otherwise written -> endpoints and pin unchanged, nobody probed", async (t) => {
+test("sync: the same URLs in another order or spelling leave endpoints and pin unchanged, and nothing is probed (A93)", async (t) => {
   const [s0, s1] = await membersOf(t, 2, (a, b) => ({ members: [[`${b}/`], [a]] }));
   const client = started(t, [s0?.url ?? "", s1?.url ?? ""]);
   const before = client.endpoints;
@@ -80,7 +80,7 @@ test("A93: the same URLs in another order, and otherwise written -> endpoints an
   assert.deepEqual([paths(s0).length, paths(s1).length], [10, 0]);
 });
 
-test("A94: sync adds a member -> the new set, every endpoint of which may be pinned", async (t) => {
+test("sync: a new member is added, and any endpoint of the new list may be pinned (A94)", async (t) => {
   const servers = await membersOf(t, 3, (a, b, c) => ({ members: [[a], [b], [c]] }));
   const urls = servers.map(({ url }) => url);
   const pins = new Set<string>();
@@ -92,7 +92,7 @@ test("A94: sync adds a member -> the new set, every endpoint of which may be pin
   }
 });
 
-test("A94: members that have not started advertise nothing, duplicates count once, a lost member goes", async (t) => {
+test("sync: members that have not started are skipped, duplicates count once, a removed member is dropped (A94)", async (t) => {
   const [s0, s1, s2] = await membersOf(t, 3, (a, b) => ({ members: [[], [b, a], [a]] }));
   const client = started(
     t,
@@ -102,7 +102,7 @@ test("A94: members that have not started advertise nothing, duplicates count onc
   assert.deepEqual(client.endpoints.toSorted(), [s0?.url, s1?.url].sort());
 });
 
-test("A95: no client URLs -> no-endpoints error, the old list kept", async (t) => {
+test("sync: without usable client URLs it rejects with ERR_NO_ENDPOINTS and keeps the list (A95)", async (t) => {
   for (const members of [[], [[]], [["localhost:2379", "unix:///sock", "", "http://eve:p@h:1"]]]) {
     const [s0] = await membersOf(t, 1, () => ({ members }));
     const client = started(t, [s0?.url ?? ""]);
@@ -111,7 +111,7 @@ test("A95: no client URLs -> no-endpoints error, the old list kept", async (t) =
   }
 });
 
-test("A96: sync 500 everywhere -> ClusterError, the old list kept", async (t) => {
+test("sync: 500 from every endpoint is a ClusterError, and the list is kept (A96)", async (t) => {
   const servers = await membersOf(t, 2, () => ({ members: raftTimeout() }));
   const client = started(t, servers);
   const error = await rejection(client.sync(), ClusterError);
@@ -125,9 +125,9 @@ test("A96: sync 500 everywhere -> ClusterError, the old list kept", async (t) =>
 for (const [name, members, kind] of [
   ["401", reply(401, { message: "Insufficient credentials" }), EtcdError],
   ["a page", reply(200, "<html>"), ResponseError],
-  ["no list", reply(200, { members: "x" }), ResponseError],
+  ["members that are not an array", reply(200, { members: "x" }), ResponseError],
 ] as const) {
-  test(`A96: sync answered with ${name} -> ${kind.name}, the old list kept`, async (t) => {
+  test(`sync: a response of ${name} is a ${kind.name}, and the list is kept (A96)`, async (t) => {
     const [s0] = await membersOf(t, 1, () => ({ members }));
     const client = started(t, [s0?.url ?? ""]);
     await rejection<Error>(client.sync(), kind);
@@ -135,7 +135,7 @@ for (const [name, members, kind] of [
   });
 }
 
-test("A97: leader mode, the leader is the second member -> later requests go to it, the list in the members' order", async (t) => {
+test("sync: prioritizeLeader pins the leader and keeps the members' order (A97)", async (t) => {
   const servers = await membersOf(t, 3, (a, b, c) => ({ members: [[a], [b], [c]], leader: [b] }));
   const [a, b, c] = servers.map(({ url }) => url);
   for (let i = 0; i < 5; i++) {
@@ -147,7 +147,7 @@ test("A97: leader mode, the leader is the second member -> later requests go to 
   assert.equal(paths(servers[1]).filter((path) => path === "/v2/keys/k").length, 5);
 });
 
-test("A97: leader mode follows the leader even when the list is the same", async (t) => {
+test("sync: prioritizeLeader follows the leader even if the list is unchanged (A97)", async (t) => {
   let leader = 0;
   const servers: readonly ScriptedServer[] = await membersOf(t, 2, (a, b) => ({
     members: [[a], [b]],
@@ -166,7 +166,7 @@ for (const [name, leader] of [
   ["answers 404 as text", reply(404, "404 page not found\n")],
   ["answers 401", reply(401, { message: "Insufficient credentials" })],
 ] as const) {
-  test(`A98: leader mode, the lookup ${name} -> no-leader error, list and pin kept`, async (t) => {
+  test(`sync: prioritizeLeader rejects with ERR_NO_LEADER_ENDPOINT if the lookup ${name}; list and pin are kept (A98)`, async (t) => {
     const servers = await membersOf(t, 2, (a, b) => ({ members: [[a], [b]], leader }));
     const client = started(t, servers.slice(1), prioritizeLeader);
     assert.equal((await rejection(client.sync(), ClusterError)).code, "ERR_NO_LEADER_ENDPOINT");
@@ -174,14 +174,14 @@ for (const [name, leader] of [
   });
 }
 
-test("A99: leader mode, a leader that is not in the list -> the first entry pinned", async (t) => {
+test("sync: prioritizeLeader pins the first entry if the leader is not in the list (A99)", async (t) => {
   const [s0, s1] = await membersOf(t, 2, (a, b) => ({ members: [[a], [b]], leader: ["http://127.0.0.9:9"] }));
   const client = started(t, [s1?.url ?? ""], prioritizeLeader);
   await client.sync();
   assert.deepEqual(client.endpoints, [s0?.url, s1?.url]);
 });
 
-test("A100: the leader's URLs are compared in canonical form, and all of them", async (t) => {
+test("sync: all of the leader's URLs are compared, in canonical form (A100)", async (t) => {
   const [s0, s1] = await membersOf(t, 2, (a, b) => ({
     members: [[a], [b]],
     leader: ["http://127.0.0.9:9", `${b.replace("http", "HTTP")}/`],
@@ -191,7 +191,7 @@ test("A100: the leader's URLs are compared in canonical form, and all of them", 
   assert.deepEqual(client.endpoints, [s1?.url, s0?.url]);
 });
 
-test("D13: leader mode, aborted during the lookup of the leader -> the abort's reason, not no-leader", async (t) => {
+test("sync: an abort during the lookup of the leader rejects with its reason (D13)", async (t) => {
   const [s0] = await membersOf(t, 1, (a) => ({ members: [[a]], leader: silence() }));
   const client = started(t, [s0?.url ?? ""], prioritizeLeader);
   const abort = new AbortController();
@@ -202,7 +202,7 @@ test("D13: leader mode, aborted during the lookup of the leader -> the abort's r
   assert.equal(await sync, reason);
 });
 
-test("D13: closed during the lookup of the leader -> ERR_CLOSED", async (t) => {
+test("sync: close() during the lookup of the leader rejects with ERR_CLOSED (D13)", async (t) => {
   const [s0] = await membersOf(t, 1, (a) => ({ members: [[a]], leader: silence() }));
   const client = started(t, [s0?.url ?? ""], prioritizeLeader);
   const sync = settled(client.sync());
@@ -213,7 +213,7 @@ test("D13: closed during the lookup of the leader -> ERR_CLOSED", async (t) => {
 });
 
 for (const mode of ["random", "prioritizeLeader"] as const) {
-  test(`D11: ${mode}: advertised endpoints of which none can be reached are not installed`, async (t) => {
+  test(`sync: ${mode}: if no advertised endpoint can be reached, the list is kept (D11)`, async (t) => {
     const refused = await refusedUrl();
     const closing = await ScriptedServer.start(closeUnanswered());
     t.after(() => closing.close());
@@ -235,7 +235,7 @@ for (const [name, answer] of [
   ["the members of another cluster", listOf([["http://127.0.0.9:9"]], "beef")],
 ] as const) {
   for (const mode of ["random", "prioritizeLeader"] as const) {
-    test(`D11: ${mode}: an advertised endpoint that answers ${name} does not replace one that works`, async (t) => {
+    test(`sync: ${mode}: an advertised endpoint that responds with ${name} does not replace a working one (D11)`, async (t) => {
       const stranger = await ScriptedServer.start(answer);
       t.after(() => stranger.close());
       const [s0] = await membersOf(t, 1, (a) => ({ members: [[stranger.url]], leader: [a] }));
@@ -247,7 +247,7 @@ for (const [name, answer] of [
   }
 }
 
-test("D11: a stranger is left out of a list of which others are members", async (t) => {
+test("sync: a server of another cluster is left out of the list (D11)", async (t) => {
   const stranger = await ScriptedServer.start(listOf([], "beef"));
   t.after(() => stranger.close());
   const [s0, s1] = await membersOf(t, 2, (a, b) => ({ members: [[stranger.url, a], [b]] }));
@@ -256,7 +256,7 @@ test("D11: a stranger is left out of a list of which others are members", async 
   assert.deepEqual(client.endpoints.toSorted(), [s0?.url, s1?.url].sort());
 });
 
-test("D11: one advertised endpoint that answers is enough; unparseable and silent ones are left out (FF12)", async (t) => {
+test("sync: one advertised endpoint that responds is enough; unparseable and silent ones are left out (D11, FF12)", async (t) => {
   const refused = await refusedUrl();
   const [s0, s1] = await membersOf(t, 2, (_a, b) => ({
     members: [
@@ -269,7 +269,7 @@ test("D11: one advertised endpoint that answers is enough; unparseable and silen
   assert.deepEqual(client.endpoints, [s1?.url]);
 });
 
-test("sync: a configured endpoint that does not answer stays, if the membership lists it (FF12)", async (t) => {
+test("sync: a configured endpoint that does not respond stays if the membership lists it (FF12)", async (t) => {
   const refused = await refusedUrl();
   const [s0, s1] = await membersOf(t, 2, (a, b) => ({ members: [[a], [b], [refused]] }));
   const client = started(t, [s0?.url ?? "", refused]);
@@ -277,7 +277,7 @@ test("sync: a configured endpoint that does not answer stays, if the membership 
   assert.deepEqual(client.endpoints.toSorted(), [refused, s0?.url, s1?.url].sort());
 });
 
-test("sync: an address that did not answer gets neither the password nor a value later (FF12)", async (t) => {
+test("sync: an address that did not respond later gets neither the password nor a value (FF12)", async (t) => {
   const later = await ScriptedServer.start(closeUnanswered());
   t.after(() => later.close());
   const [s0] = await membersOf(t, 1, (a) => ({ members: [[a], [later.url]] }));
@@ -290,7 +290,7 @@ test("sync: an address that did not answer gets neither the password nor a value
   assert.equal(later.requests.length, probes);
 });
 
-test("D11: the configured endpoints are the last resort when the synced ones have died", async (t) => {
+test("sync: the configured endpoints are the last resort when all synced ones fail (D11)", async (t) => {
   const [s0, s1] = await membersOf(t, 2, (_a, b) => ({ members: [[b]] }));
   const client = started(t, [s0?.url ?? ""]);
   await client.sync();
@@ -300,16 +300,16 @@ test("D11: the configured endpoints are the last resort when the synced ones hav
   assert.ok(!paths(s0).includes("/v2/keys/k"));
   await s1?.close();
   await get(client);
-  // the list has failed as a whole: later calls do not wait for it again
+  // the whole list has failed: later calls do not try it again
   assert.deepEqual(client.endpoints, [s0?.url]);
   await get(client);
   assert.equal(paths(s0).filter((path) => path === "/v2/keys/k").length, 2);
-  // and a sync does not bring it back while nobody there answers
+  // and a sync does not restore it while none of its endpoints responds
   await client.sync();
   assert.deepEqual(client.endpoints, [s0?.url]);
 });
 
-test("a sync sends no credentials to what is not an endpoint yet", async (t) => {
+test("sync: no credentials are sent to a server that is not an endpoint yet", async (t) => {
   const stranger = await ScriptedServer.start(reply(200, "<html>login</html>"));
   t.after(() => stranger.close());
   const [s0] = await membersOf(t, 1, (a) => ({ members: [[a], [stranger.url]] }));
@@ -334,7 +334,7 @@ for (const [name, configured, advertised, installed] of [
   ],
   ["http: https is taken", ["http://a:1"], ["https://c:1"], ["https://c:1"]],
 ] as const) {
-  test(`D11: configured ${name}`, async (t) => {
+  test(`sync: configured ${name} (D11)`, async (t) => {
     const client = started(t, configured, {
       transport: ({ pathname }) => {
         const body = pathname === "/v2/members" ? { members: [memberOf(advertised)] } : {};
@@ -354,7 +354,7 @@ for (const [held, name] of [
   [0, "the members"],
   [1, "the new endpoint"],
 ] as const) {
-  test(`setEndpoints while a sync waits for ${name} -> the list that was set stays`, async (t) => {
+  test(`sync: setEndpoints while a sync waits for ${name} wins over the sync`, async (t) => {
     const { opened, open } = gate();
     const servers: readonly ScriptedServer[] = await membersOf(t, 3, (_a, b) => ({
       members: async (response, request, socket) => {
