@@ -7,7 +7,8 @@ import { promisify } from "node:util";
 import { install } from "../bench/install.js";
 import { packagesFolder } from "../bench/packages.js";
 import { projectRoot } from "../scripts/run.mjs";
-import { findOnPath, unpackPackage } from "../scripts/servers/packages.mjs";
+import { unpackPackage } from "../scripts/servers/packages.mjs";
+import { find } from "../scripts/servers/programs.mjs";
 import { startFakeEtcd } from "../src/testing/index.js";
 
 // The fake is a server: whoever speaks v2 can talk to it. These are clients that others have written.
@@ -15,8 +16,7 @@ import { startFakeEtcd } from "../src/testing/index.js";
 const run = promisify(execFile);
 
 test("etcdctl for v2 works against a fake (X47)", async () => {
-  const etcdctl = findOnPath("etcdctl");
-  assert.ok(etcdctl, "no etcdctl: apt-get install etcd-client");
+  const etcdctl = find("etcdctl");
   await using etcd = await startFakeEtcd({ members: 3 });
   const ctl = async (...args: readonly string[]): Promise<string> => {
     const env = { PATH: process.env["PATH"], ETCDCTL_API: "2" };
