@@ -14,6 +14,9 @@ const cluster = clusterForTests("docs");
 const pages = publishedPages();
 const folder = mkdtempSync(join(tmpdir(), "etcd2-docs-"));
 
+/** Of the compiler. */
+let complaints: readonly string[] = [];
+
 const options: ts.CompilerOptions = {
   strict: true,
   exactOptionalPropertyTypes: true,
@@ -29,6 +32,7 @@ const options: ts.CompilerOptions = {
 before(() => {
   install();
   for (const page of pages) for (const block of programsOf(page)) write(page, block);
+  complaints = compile();
 });
 
 after(() => {
@@ -39,8 +43,11 @@ test("every block of the documentation is a program, or marked as a fragment, an
   for (const page of pages)
     for (const { language, mark, code, line } of blocksOf(page)) {
       const at = `${page.path}:${String(line)}`;
-      assert.ok(["", "fragment", "consul"].includes(mark), `${at}: what is "${mark}"?`);
-      assert.ok(mark === "fragment" || /^import /m.test(code), `${at}: without an import it must be marked "fragment"`);
+      assert.ok(["", "cjs", "fragment", "consul"].includes(mark), `${at}: what is "${mark}"?`);
+      assert.ok(
+        mark === "fragment" || /^import |= require\(/m.test(code),
+        `${at}: without an import it must be marked "fragment"`,
+      );
       // Node 20 and 22 do not have it
       assert.ok(language === "ts" || !/\busing \w+ =/.test(code), `${at}: "using" needs ts`);
       const { diagnostics = [] } = ts.transpileModule(code, { reportDiagnostics: true, compilerOptions: options });
@@ -49,20 +56,12 @@ test("every block of the documentation is a program, or marked as a fragment, an
 });
 
 test("every TypeScript program of the documentation compiles", () => {
-  const files = pages.flatMap((page) =>
-    programsOf(page)
-      .filter(({ language }) => language === "ts")
-      .map((block) => fileOf(page, block)),
-  );
-  assert.ok(files.length > 5);
-  const program = ts.createProgram(files, options);
-  const { diagnostics } = program.emit();
-  assert.deepEqual(messagesOf([...ts.getPreEmitDiagnostics(program), ...diagnostics]), []);
+  assert.deepEqual(complaints, []);
 });
 
 for (const page of pages) {
   const programs = programsOf(page);
-  const ordinary = programs.filter(({ mark }) => mark === "");
+  const ordinary = programs.filter(({ mark }) => mark !== "consul");
   if (ordinary.length > 0)
     test(`the programs of ${page.path} run as they stand`, async (t) => {
       await runAll(t, page, ordinary, { "http://127.0.0.1:2379": cluster.endpoints[0] ?? "" });
@@ -124,8 +123,25 @@ function write(page: Page, block: Block): void {
   writeFileSync(file, block.code);
 }
 
-function fileOf({ path }: Page, { language, line }: Block): string {
-  return join(folder, path.replaceAll("/", "-").replace(".md", ""), `line-${String(line)}.m${language}`);
+function fileOf({ path }: Page, { language, mark, line }: Block): string {
+  return join(
+    folder,
+    path.replaceAll("/", "-").replace(".md", ""),
+    `line-${String(line)}.${mark === "cjs" ? "c" : "m"}${language}`,
+  );
+}
+
+/** Compiles the TypeScript programs, each to a program beside it. */
+function compile(): readonly string[] {
+  const files = pages.flatMap((page) =>
+    programsOf(page)
+      .filter(({ language }) => language === "ts")
+      .map((block) => fileOf(page, block)),
+  );
+  assert.ok(files.length > 5);
+  const program = ts.createProgram(files, options);
+  const { diagnostics } = program.emit();
+  return messagesOf([...ts.getPreEmitDiagnostics(program), ...diagnostics]);
 }
 
 function messagesOf(diagnostics: readonly ts.Diagnostic[]): readonly string[] {
