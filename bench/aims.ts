@@ -1,9 +1,9 @@
-import { absolute, cpuShare, field, inScenario, ratio } from "./comparison.js";
-import { figure, kilobytes, percentAbove, scenarioTitle, table } from "./markdown.js";
-import type { IdleRound, Results } from "./results.js";
-import { baseline, sdkPairs, type SubjectName } from "./subject-names.js";
+import { absolute, cpuShare, field, figure, inScenario, kilobytes } from "./comparison.js";
+import { percentAbove, ratio, scenarioTitle, table } from "./comparison.js";
+import { baseline, sdkPairs, type SubjectName } from "./plan.js";
+import type { IdleRound, Results } from "./protocol.js";
 
-/** What the package shall come to, beside what it came to. */
+/** The aims of this package beside what was measured. */
 export function aimsTable(results: Results): string {
   const rows = [...rateAims(results), ...shareAims(results), ...watcherAims(results), importAim(results)];
   return table(
@@ -21,7 +21,7 @@ interface Aim {
 
 interface Figure {
   readonly label: string;
-  /** NaN of what was not measured. */
+  /** NaN when it was not measured. */
   readonly value: number;
   readonly text: string;
 }

@@ -4,14 +4,17 @@ import { join } from "node:path";
 import { capture, projectRoot, say } from "../scripts/run.mjs";
 import { benchCache } from "./install.js";
 
-/** `what`: which Go and which client, for people. */
+/** The built worker, or why there is none. `what` names the versions of Go and of its client. */
 export type GoWorker = { readonly program: string; readonly what: string } | { readonly problem: string };
 
 const folder = join(benchCache, "go");
 const program = join(folder, "worker");
 const record = join(folder, "built.json");
 
-/** The worker that uses Go's own v2 client. A quick one is built with what is on this machine if possible, and only once. */
+/**
+ * Builds the worker that uses etcd's own v2 client for Go. With `quick` the sources on this machine come first, and an
+ * earlier build of the same sources is used again.
+ */
 export function goWorker(quick: boolean): GoWorker {
   const { ok, stdout } = capture("go", ["version"]);
   if (!ok) return { problem: "no go on the PATH" };
@@ -44,7 +47,7 @@ interface Sources {
 
 type Built = { readonly client: string } | { readonly problem: string };
 
-/** Of the Go module that go.mod names: needs a module proxy, or a cache that has it. A proxy that cannot be reached may be silent for long. */
+/** Builds with the Go module that go.mod names, from a module proxy or Go's cache. `timeoutMs` ends the wait for a proxy that does not respond. */
 function fromModules({ main, mod }: Sources, timeoutMs: number): Built {
   const problem = build(
     "modules",
@@ -57,13 +60,13 @@ function fromModules({ main, mod }: Sources, timeoutMs: number): Built {
     : { problem: `from modules: ${problem}` };
 }
 
-/** Where the package golang-etcd-server-dev puts etcd's sources, and all that they need. */
+/** Where the Debian package golang-etcd-server-dev puts etcd's sources and their dependencies. */
 const debianPath = "/usr/share/gocode";
 
 function fromDebian({ main }: Sources): Built {
   const etcd = join(debianPath, "src", "go.etcd.io", "etcd");
   if (!existsSync(join(etcd, "client"))) return { problem: "no package golang-etcd-server-dev" };
-  // etcd 3.4, which has not the module's name yet
+  // this is etcd 3.4, where the client has another import path
   const problem = build(
     "debian",
     { "main.go": main.replace('"go.etcd.io/etcd/client/v2"', '"go.etcd.io/etcd/client"') },
@@ -76,7 +79,7 @@ function fromDebian({ main }: Sources): Built {
   return { client: `client of etcd ${version} from Debian` };
 }
 
-/** Builds a copy, since Go writes beside its sources. Returns why that failed. */
+/** Builds a copy of the sources, since Go writes beside them. Returns why that failed, if it did. */
 function build(
   name: string,
   files: Readonly<Record<string, string>>,

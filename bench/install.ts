@@ -1,42 +1,70 @@
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { atExit, projectRoot, say, ScriptError } from "../scripts/run.mjs";
+import { atExit, npm, projectRoot, say, ScriptError } from "../scripts/run.mjs";
 
-/** Whatever the bench fetches or builds. */
+/** Holds everything that the bench downloads or builds. */
 export const benchCache = join(projectRoot, ".cache", "bench");
 
+const { dependencies, peerDependencies } = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8")) as {
+  readonly dependencies: Readonly<Record<string, string>>;
+  readonly peerDependencies: { readonly undici: string };
+};
+
 /**
- * Installs packages into a folder of their own below the cache, unless just these are there from an earlier run.
- *
- * @throws {ScriptError} npm could not
+ * What is installed, each entry into its own folder outside this package's dependencies: other clients of the v2 API, and,
+ * to measure their size, the dependencies of this package without and with undici.
  */
-export async function install(name: string, packages: readonly string[]): Promise<void> {
+const packages = {
+  "node-etcd": ["node-etcd@7"],
+  etcdjs: ["etcdjs@2"],
+  etcd2: listOf(dependencies),
+  "etcd2-undici": listOf({ ...dependencies, undici: peerDependencies.undici }),
+} as const satisfies Readonly<Record<string, readonly string[]>>;
+
+export type PackagesName = keyof typeof packages;
+
+/**
+ * Installs what is missing.
+ *
+ * @throws {ScriptError} npm failed
+ */
+export async function installPackages(): Promise<void> {
+  await Promise.all(Object.entries(packages).map(([name, list]) => install(name, list)));
+}
+
+/** The folder where a set of packages was installed; they can be resolved from there. */
+export function packagesFolder(name: PackagesName): string {
+  return join(benchCache, name);
+}
+
+/**
+ * Installs packages into their own folder below the cache, unless an earlier run installed exactly these.
+ *
+ * @throws {ScriptError} npm failed
+ */
+export async function install(name: string, list: readonly string[]): Promise<void> {
   const folder = join(benchCache, name);
-  // written last: an install that was interrupted is begun anew
+  // Written last: an interrupted install starts over.
   const stamp = join(folder, "installed.json");
-  const wanted = JSON.stringify(packages);
+  const wanted = JSON.stringify(list);
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, "package.json"), JSON.stringify({ name: `bench-${name}`, private: true }));
-  say(`bench: npm install ${packages.join(" ")}`);
-  const problem = await npm(
-    ["install", "--ignore-scripts", "--no-save", "--no-audit", "--no-fund", "--prefix", folder, ...packages],
-    folder,
-  );
-  if (problem !== undefined) throw new ScriptError(`npm install ${packages.join(" ")}: ${problem}`);
+  say(`bench: npm install ${list.join(" ")}`);
+  const problem = await npmInstall(["--prefix", folder, ...list], folder);
+  if (problem !== undefined) throw new ScriptError(`npm install ${list.join(" ")}: ${problem}`);
   writeFileSync(stamp, wanted);
 }
 
 /** Resolves to why it failed, if it did. */
-function npm(args: readonly string[], cwd: string): Promise<string | undefined> {
-  const script = process.env["npm_execpath"];
-  const [command, all] = script === undefined ? ["npm", args] : [process.execPath, [script, ...args]];
+function npmInstall(args: readonly string[], cwd: string): Promise<string | undefined> {
+  const [command, ...all] = npm("install", "--ignore-scripts", "--no-save", "--no-audit", "--no-fund", ...args);
   return new Promise((resolve) => {
     const child = execFile(command, all, { cwd }, (error, _, stderr) => {
       forget();
-      // the first line is a code, the last where there is more to read
+      // npm's first line is an error code, the last one says where its log is
       const lines = stderr.split("\n").map((line) => line.replace(/^npm \S+ /, "").trim());
       resolve(
         error === null ? undefined : (lines.find((line) => line !== "" && !line.startsWith("code ")) ?? error.message),
@@ -46,4 +74,19 @@ function npm(args: readonly string[], cwd: string): Promise<string | undefined> 
       child.kill();
     });
   });
+}
+
+function listOf(ranges: Readonly<Record<string, string>>): readonly string[] {
+  return Object.entries(ranges).map(([name, range]) => `${name}@${range}`);
+}
+
+const sharedMemory = "/dev/shm";
+/** etcd's log of a whole run, with room to spare. In a container /dev/shm often has only 64 MB. */
+const neededBytes = 2 * 2 ** 30;
+
+/** A folder that keeps files in memory, or undefined when this machine has none that is large enough. */
+export function memoryFolder(): string | undefined {
+  if (!existsSync(sharedMemory)) return undefined;
+  const { bavail, bsize } = statfsSync(sharedMemory);
+  return bavail * bsize >= neededBytes ? sharedMemory : undefined;
 }

@@ -1,27 +1,65 @@
-import { isSdk, sdkPairs, type SubjectName } from "./subject-names.js";
+import type { KeysAPI } from "../src/core/index.js";
+
+/** The clients that are compared. The members of an inner list are measured back to back, so that noise distorts their ratios least. */
+export const subjectGroups = [
+  ["node:http"],
+  ["etcd2 on got", "got transport, bare"],
+  ["etcd2 on undici", "undici transport, bare"],
+  ["node-etcd 7"],
+  ["etcdjs 2"],
+  ["Go's client"],
+] as const;
+
+export type SubjectName = (typeof subjectGroups)[number][number];
+
+/** The subjects that run in Node. */
+export type NodeSubjectName = Exclude<SubjectName, "Go's client">;
+
+/** The subject that every ratio of the tables is relative to. */
+export const baseline = "node:http" satisfies SubjectName;
+
+/** Each SDK subject with the transport it runs on. */
+export const sdkPairs = [
+  { sdk: "etcd2 on got", bare: "got transport, bare" },
+  { sdk: "etcd2 on undici", bare: "undici transport, bare" },
+] as const satisfies readonly { readonly sdk: SubjectName; readonly bare: SubjectName }[];
+
+export const smallKey = "/bench/small";
+export const watchedKey = "/bench/watched";
+export const idleKey = "/bench/idle";
+export const listDir = "/bench/list";
+
+const listedKeys = 1_000;
+
+/** Writes the keys that the subjects read. */
+export async function writeTestData(keys: KeysAPI): Promise<void> {
+  await keys.set(smallKey, "v".repeat(64));
+  for (let i = 0; i < listedKeys; i++) await keys.set(`${listDir}/key-${String(i)}`, "v".repeat(32));
+}
 
 /**
- * One thing to measure of each subject; the name is how the results are found again. `passes`: in each round so often, and of
- * SDK and bare transport alone; absent: once, of all.
+ * One thing to measure of each subject. The report finds the results by `name`. With `passes`, only the SDK and its bare
+ * transport are measured, that many times per round; without it every subject is measured once per round.
  */
 export type Scenario = { readonly name: string; readonly ms: number; readonly passes?: number } & (
   | { readonly kind: "get" | "put" | "list"; readonly concurrency: number }
-  /** GET without and with a signal of the caller's, one after the other. */
+  /** GET without and with an `AbortSignal` of the caller, one after the other. */
   | { readonly kind: "signal"; readonly concurrency: number }
   | { readonly kind: "watch"; readonly watchers: number }
 );
 
-/** Scenarios, again and again. */
+/** Scenarios, and how many rounds of them are measured. */
 export interface Matrix {
   readonly rounds: number;
-  /** Of GET and PUT each, before anything counts: what is shown is a program at work, not at its start. */
+  /** How long GET and PUT each run before measuring starts, in ms: the results show a warm program. */
   readonly warmUpMs: number;
   readonly scenarios: readonly Scenario[];
 }
 
+/** Everything that one run of the bench measures. */
 export interface Plan {
   readonly matrix: Matrix;
-  /** Under other major versions of Node. */
+  /** What is measured under other major versions of Node. */
   readonly otherNodes: { readonly majors: readonly number[]; readonly matrix: Matrix };
   readonly idleWatchers: number;
   readonly idleRounds: number;
@@ -30,7 +68,7 @@ export interface Plan {
 
 const concurrencies: readonly number[] = [1, 16, 128];
 
-/** About twelve minutes. */
+/** Takes about twelve minutes. */
 export const fullPlan: Plan = {
   matrix: {
     rounds: 7,
@@ -54,11 +92,11 @@ export const fullPlan: Plan = {
   importRuns: 21,
 };
 
-/** Less than a minute: enough to see that everything works, and where a large difference is. */
+/** Takes about a minute: enough to see that everything works, and to see a large difference. */
 export const quickPlan: Plan = {
   matrix: {
     rounds: 1,
-    warmUpMs: 400,
+    warmUpMs: 800,
     scenarios: [
       ...loads("get", concurrencies, 100),
       ...loads("put", [16, 128], 100),
@@ -75,15 +113,17 @@ export const quickPlan: Plan = {
   importRuns: 2,
 };
 
-/** How many watchers each of these is asked for at most. node-etcd stops answering at 100; both take a socket pool for each. */
+/** The most watchers that a subject is given. node-etcd hangs at 100; both open a socket pool for each watcher. */
 const mostWatchers: Partial<Readonly<Record<SubjectName, number>>> = { "node-etcd 7": 16, "etcdjs 2": 128 };
 
+/** Whether the subject can run that many watchers. */
 export function canHold(watchers: number, subject: SubjectName): boolean {
   return watchers <= (mostWatchers[subject] ?? Infinity);
 }
 
+/** Whether the scenario is measured for the subject. */
 export function takesPart(subject: SubjectName, scenario: Scenario): boolean {
-  if (scenario.kind === "signal") return isSdk(subject);
+  if (scenario.kind === "signal") return sdkPairs.some(({ sdk }) => sdk === subject);
   if (scenario.passes !== undefined) return sdkPairs.some(({ sdk, bare }) => subject === sdk || subject === bare);
   return scenario.kind !== "watch" || canHold(scenario.watchers, subject);
 }
@@ -92,7 +132,7 @@ function loads(kind: "get" | "put" | "list", each: readonly number[], ms: number
   return each.map((concurrency) => ({ name: `${kind} c=${String(concurrency)}`, kind, concurrency, ms }));
 }
 
-/** What is measured of SDK and bare transport once more, in short passes that alternate: a small difference wants many comparisons. */
+/** The name under which a scenario is repeated with SDK and bare transport only, in short alternating passes: a small difference needs many comparisons. */
 export function shareOf(scenario: string): string {
   return `share-${scenario}`;
 }

@@ -1,20 +1,20 @@
-/** What the bench asks of a worker, one JSON line each way; the worker in Go speaks the same. */
+/** A request to a worker process, one line of JSON, as are its responses. The worker in Go speaks the same protocol. */
 export type Task = LoadTask | WatchTask | IdleTask | { readonly kind: "stop" } | { readonly kind: "close" };
 
-/** Operations without a pause, `concurrency` at any time, for `ms`. Answered with {@link Measured}. */
+/** Run `concurrency` operations at a time, without a pause, for `ms`. The response is {@link Measured}. */
 export interface LoadTask {
   readonly kind: "get" | "put" | "list";
   readonly key: string;
   readonly concurrency: number;
   readonly ms: number;
-  /** One long-lived signal goes with each call. For the SDK only. */
+  /** Pass one long-lived `AbortSignal` to each call. For the SDK only. */
   readonly signal?: boolean;
 }
 
 /**
- * Begins `watchers` watchers of one key. Answered with {@link Seen} for each event that all of them saw; the first
- * `warmUps` events are not measured. "stop" ends it; answered with {@link Measured}, an operation being one event at
- * one watcher.
+ * Open `watchers` watchers of one key. The worker sends {@link Seen} for each event once every watcher has it. The first
+ * `warmUps` events are not measured. "stop" ends the task; its response is {@link Measured}, where an operation is one
+ * event at one watcher.
  */
 export interface WatchTask {
   readonly kind: "watch";
@@ -24,38 +24,100 @@ export interface WatchTask {
   readonly warmUps: number;
 }
 
-/** Opens `watchers` watchers, each of a key of its own, which never see an event. Answered with {@link Idle}; "close" closes them, answered with {@link Closed}. */
+/**
+ * Open `watchers` watchers, each of its own key, which never see an event. The response is {@link Idle}. "close" closes
+ * them; its response is {@link Closed}.
+ */
 export interface IdleTask {
   readonly kind: "idle";
   readonly key: string;
   readonly watchers: number;
 }
 
-/** What one task came to. Times in µs, memory in bytes. */
+/** The result of one task. Times are in µs, memory in bytes. */
 export interface Measured {
   readonly operations: number;
   readonly perSecond: number;
   readonly p50: number;
   readonly p99: number;
-  /** User and system, of this process alone. */
+  /** User and system time of this process alone. */
   readonly cpuPerOperation: number;
   readonly rss: number;
 }
 
+/** One event has arrived at every watcher. */
 export interface Seen {
+  /** Events so far, warm-ups included. */
   readonly seen: number;
 }
 
+/** How much the memory of the process grew by all watchers together, in bytes. */
 export interface Idle {
-  /** Growth by all watchers together. */
   readonly rss: number;
   readonly heap: number;
 }
 
+/** How long closing all watchers took. */
 export interface Closed {
   readonly closeMs: number;
 }
 
-/** Connections are opened this many at a time, with this pause between: more at once would overflow the server's queue. */
+/** Connections are opened this many at a time, with a pause in between: more at once would overflow the server's queue. */
 export const openAtOnce = 100;
 export const openPauseMs = 5;
+
+/** A measurement of one subject in one round. Absolute figures depend on what else the machine does: compare within a round. */
+export interface Taken {
+  readonly round: number;
+  /** Name of a subject, with {@link withSignal} appended when it was given a signal. */
+  readonly subject: string;
+}
+
+/** What follows the name of a subject that was given a signal with each call. */
+export const withSignal = ", with a signal";
+
+/** One scenario, measured once. */
+export interface Round extends Taken {
+  readonly scenario: string;
+  readonly measured: Measured;
+}
+
+/** Bytes per watcher, and ms for closing all of them. */
+export interface IdleRound extends Taken {
+  readonly rss: number;
+  readonly heap: number;
+  readonly closeMs: number;
+}
+
+/** How long a process that has just started takes, in ms above bare Node. */
+export interface ImportTimes {
+  readonly name: string;
+  readonly importMs: number;
+  readonly firstGetMs: number;
+}
+
+/** What an install takes on the disk. */
+export interface Size {
+  readonly name: string;
+  readonly packages: number;
+  readonly bytes: number;
+}
+
+/** Results under another version of Node. When there is no such Node, `problem` says why and there are no rounds. */
+export interface OtherNodeResults {
+  readonly major: number;
+  readonly version?: string;
+  readonly problem?: string;
+  readonly rounds: readonly Round[];
+}
+
+/** Everything that the report shows. */
+export interface Results {
+  readonly environment: string;
+  readonly rounds: readonly Round[];
+  readonly otherNodes: readonly OtherNodeResults[];
+  readonly idleWatchers: number;
+  readonly idle: readonly IdleRound[];
+  readonly imports: readonly ImportTimes[];
+  readonly sizes: readonly Size[];
+}

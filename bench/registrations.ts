@@ -1,4 +1,4 @@
-// What services cost: many registrations of one process, and many subscribers of one service. Prints a table.
+// Measures what services cost: many registrations in one process, and many subscribers of one service. Prints a table.
 // Usage, after a build: node dist/bench/registrations.js [count, default 1000]
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -6,11 +6,12 @@ import { findEtcd, startCluster } from "../scripts/servers/etcd.mjs";
 import { Client } from "../src/core/index.js";
 import type { Agent, ServiceWatcher } from "../src/agent/index.js";
 import { createEtcdAgent } from "../src/discovery/index.js";
+import { median } from "./comparison.js";
 
 const count = Number(process.argv[2] ?? 1_000);
 const ttl = 5;
 const windowMs = 20_000;
-/** What `GET /v2/stats/store` counts. Reads are left out: there are none meanwhile, but etcd 3.4 counts a failed one with each refresh. */
+/** The counters of `GET /v2/stats/store`. Reads are left out: none are sent, but etcd 3.4 counts a failed one with each refresh. */
 type Counts = Readonly<Record<string, number>>;
 const writes = /^(sets|create|update|delete|compareAnd)/;
 const failedWrites = /^(sets|create|update|delete|compareAnd).*Fail$/;
@@ -23,7 +24,7 @@ await subscribers();
 const width = Math.max(...rows.map(([what]) => what.length));
 for (const [what, value] of rows) console.log(`${what.padEnd(width)}  ${value}`);
 
-/** One process holds `count` instances alive. */
+/** One process keeps `count` instances registered. */
 async function registrations(): Promise<void> {
   await using client = new Client({ endpoints: [endpoint] });
   await using agent = createEtcdAgent({ client, ttlMs: ttl * 1_000 });
@@ -32,7 +33,7 @@ async function registrations(): Promise<void> {
   await registerAll(agent, "held");
   row(`${String(count)} registrations, ttl ${String(ttl)} s: all written in`, `${ms(performance.now() - startMs)} ms`);
 
-  // the second beat and those after are spread
+  // from the second heartbeat on they are spread over the interval
   await sleep(ttl * 1_000);
   const delay = monitorEventLoopDelay({ resolution: 10 });
   delay.enable();
@@ -46,14 +47,14 @@ async function registrations(): Promise<void> {
   row("  of these failed", (difference(counts, now, failedWrites) / seconds).toFixed(1));
   row("  keys that expired", String(difference(counts, now, /^expireCount$/)));
   row("  CPU of the client", `${((user + system) / 10_000 / seconds).toFixed(1)} %`);
-  row("  event loop held up, 99th percentile", `${(delay.percentile(99) / 1e6 - 10).toFixed(1)} ms`);
+  row("  event loop delay, 99th percentile", `${(delay.percentile(99) / 1e6 - 10).toFixed(1)} ms`);
   row("  memory of the client, heap after gc", memoryText(before));
   const leaveMs = performance.now();
   await agent.leave();
-  row("  all taken back in", `${ms(performance.now() - leaveMs)} ms`);
+  row("  all deregistered in", `${ms(performance.now() - leaveMs)} ms`);
 }
 
-/** `count` watchers of one service in one process. */
+/** One process has `count` watchers of one service. */
 async function subscribers(): Promise<void> {
   await using client = new Client({ endpoints: [endpoint] });
   await using writer = createEtcdAgent({ client, ttlMs: 60_000 });
@@ -108,7 +109,7 @@ async function storeStats(): Promise<Counts> {
   return (await response.json()) as Counts;
 }
 
-/** A poll that was just sent, or aborted, is counted a little later. */
+/** The counters once they are stable: etcd counts a poll that was just sent or aborted a little later. */
 async function settledStats(): Promise<Counts> {
   for (let last: number | undefined; ;) {
     const counts = await storeStats();
@@ -134,10 +135,6 @@ function memoryText(before: ReturnType<typeof memoryMB>): string {
   const { heap, rss } = memoryMB();
   const kind = globalThis.gc === undefined ? " (not collected: run with --expose-gc)" : "";
   return `+${(heap - before.heap).toFixed(1)} MB${kind}, resident ${rss.toFixed(0)} MB`;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
 }
 
 function ms(value: number): string {

@@ -1,21 +1,24 @@
-import { absolute, field, inScenario } from "./comparison.js";
 import { aimsTable } from "./aims.js";
-import { comparisonTable, sdkShareTable, signalTable, spreadLine } from "./comparison-table.js";
-import { figure, kilobytes, megabytes, scenarioTitle, table } from "./markdown.js";
-import type { Results, Round } from "./results.js";
-import { baseline, subjectGroups } from "./subject-names.js";
+import { absolute, comparisonTable, concurrencyOf, field, figure, inScenario, kilobytes } from "./comparison.js";
+import { megabytes, ratio, scenarioTitle, sdkShareTable, signalTable, spreadLine, table } from "./comparison.js";
+import { baseline, sdkPairs, subjectGroups, type SubjectName } from "./plan.js";
+import type { Measured, Results, Round } from "./protocol.js";
 
-/** Everything as Markdown. */
+/** All results as Markdown, with charts in Mermaid. */
 export function report(results: Results): string {
   return (
     [
       "# How fast it is",
       `Written by \`npm run bench\`. ${results.environment}`,
-      "Ratios to hand-written `node:http` with a keep-alive agent (1.00) in the same round; medians over the rounds. Every subject is a process of its own; the figures are about one machine, only the ratios travel. The bare transports do what the SDK must too (a `URL`, limits, a signal, `JSON.parse`) and nothing else.",
-      "## What was aimed at",
+      "Ratios to hand-written `node:http` with a keep-alive agent (1.00) in the same round; medians over the rounds. Every subject runs in its own process. The absolute figures belong to one machine; only the ratios can be compared with other machines. The bare transports do what the SDK cannot do without (a `URL`, timeouts, a signal, `JSON.parse`) and nothing else.",
+      "## Aims",
       aimsTable(results),
-      ...loadSection(results.rounds, "get", "GET of a small key"),
-      ...loadSection(results.rounds, "put", "PUT of a small key"),
+      ...loadSection(results.rounds, "get", "GET of a small key", [
+        ["rate", "get c=16", "perSecond"],
+        ["rate", "get c=128", "perSecond"],
+        ["CPU per operation (lower is better)", "get c=16", "cpuPerOperation"],
+      ]),
+      ...loadSection(results.rounds, "put", "PUT of a small key", [["rate", "put c=16", "perSecond"]]),
       ...loadSection(results.rounds, "list", "Recursive GET of 1,000 keys"),
       ...watchSection(results.rounds),
       ...shareSection(results.rounds),
@@ -26,12 +29,26 @@ export function report(results: Results): string {
   );
 }
 
-function loadSection(rounds: readonly Round[], kind: string, title: string): readonly string[] {
+/** A chart of ratios to the baseline. */
+type LoadChart = readonly [what: string, scenario: string, name: keyof Measured];
+
+function loadSection(
+  rounds: readonly Round[],
+  kind: string,
+  title: string,
+  charts: readonly LoadChart[] = [],
+): readonly string[] {
   const scenarios = scenariosOf(rounds, kind);
   const rate = (scenario: string): string =>
-    `${scenario.replace(/^\S+ /, "")}: ${Math.round(absolute(inScenario(rounds, scenario), baseline, field("perSecond"))).toLocaleString("en")}/s`;
+    `${concurrencyOf(scenario)}: ${Math.round(absolute(inScenario(rounds, scenario), baseline, field("perSecond"))).toLocaleString("en")}/s`;
   return [
     `## ${title}`,
+    ...charts.flatMap(([what, scenario, name]) =>
+      chart(
+        `${scenarioTitle(scenario)}: ${what} relative to ${baseline}`,
+        barsOf(users, 2, (subject) => ratio(inScenario(rounds, scenario), subject, baseline, field(name))),
+      ),
+    ),
     comparisonTable(
       rounds,
       scenarios,
@@ -52,10 +69,14 @@ function loadSection(rounds: readonly Round[], kind: string, title: string): rea
 function watchSection(rounds: readonly Round[]): readonly string[] {
   const scenarios = scenariosOf(rounds, "watch");
   const p50 = (scenario: string): string =>
-    `${scenario.replace(/^\S+ /, "")}: ${figure(absolute(inScenario(rounds, scenario), baseline, field("p50")) / 1_000, 2)} ms`;
+    `${concurrencyOf(scenario)}: ${figure(absolute(inScenario(rounds, scenario), baseline, field("p50")) / 1_000, 2)} ms`;
   return [
     "## Watch turnaround",
-    "From a PUT by another process to the event here; c is how many watch the same key. CPU is per event at one watcher.",
+    "The time from a PUT in another process to the event in this one; c is the number of watchers of the same key. CPU is per event at one watcher.",
+    ...chart(
+      "From a PUT to its event at 1,000 watchers of the key: p50 in ms (lower is better)",
+      barsOf(everybody, 1, (subject) => absolute(inScenario(rounds, "watch c=1000"), subject, field("p50")) / 1_000),
+    ),
     comparisonTable(rounds, scenarios, [
       ["p50", "p50"],
       ["p99", "p99"],
@@ -68,19 +89,23 @@ function watchSection(rounds: readonly Round[]): readonly string[] {
 function shareSection(rounds: readonly Round[]): readonly string[] {
   return [
     "## What the SDK adds to its transport",
-    "CPU per operation above the bare transport's, measured in passes that alternate: the checks, the endpoints, the decoding into typed and checked answers.",
+    "CPU per operation above the bare transport's, measured in alternating passes: it pays for the checks, the endpoints, and the decoding into typed and checked responses.",
     sdkShareTable(rounds, [...scenariosOf(rounds, "get"), ...scenariosOf(rounds, "put")]),
     ...scenariosOf(rounds, "signal").flatMap((scenario) => [
-      `What one long-lived \`AbortSignal\`, given to each call, adds to that (${scenario.replace("signal", "GET")}):`,
+      `What one long-lived \`AbortSignal\`, passed to each call, adds to that (${scenario.replace("signal", "GET")}):`,
       signalTable(rounds, scenario),
     ]),
   ];
 }
 
 function idleSection({ idle, idleWatchers }: Results): readonly string[] {
-  const measured = subjectGroups.flat().filter((name) => idle.some(({ subject }) => subject === name));
+  const measured = everybody.filter((name) => idle.some(({ subject }) => subject === name));
   return [
     `## ${idleWatchers.toLocaleString("en")} idle watchers in one process`,
+    ...chart(
+      "RSS of one idle watcher in kB (lower is better)",
+      barsOf(everybody, 1, (subject) => absolute(idle, subject, (row) => row.rss) / 1024),
+    ),
     table(
       ["", "RSS each, kB", "heap each, kB", "closing all, ms"],
       measured.map((name) => [
@@ -101,7 +126,7 @@ function otherNodesSection({ otherNodes }: Results): readonly string[] {
   return [
     `## On Node ${otherNodes.map(({ major }) => String(major)).join(" and ")}`,
     ...otherNodes.flatMap(({ major, version, problem, rounds }) => {
-      if (problem !== undefined) return [`Node ${String(major)} was not to be had: ${problem}`];
+      if (problem !== undefined) return [`Node ${String(major)} was not available: ${problem}`];
       const scenarios = [...scenariosOf(rounds, "get"), ...scenariosOf(rounds, "put")];
       return [
         `### Node ${version ?? String(major)}`,
@@ -133,4 +158,38 @@ function startSection({ imports, sizes }: Results): readonly string[] {
 
 function scenariosOf(rounds: readonly Round[], kind: string): readonly string[] {
   return [...new Set(rounds.map(({ scenario }) => scenario))].filter((scenario) => scenario.startsWith(`${kind} `));
+}
+
+const everybody: readonly SubjectName[] = subjectGroups.flat();
+/** The subjects that are clients; the bare transports are not. */
+const users = everybody.filter((subject) => !sdkPairs.some(({ bare }) => bare === subject));
+
+type Bar = readonly [name: string, value: string];
+
+/** Bars of the subjects that were measured. */
+function barsOf(
+  subjects: readonly SubjectName[],
+  digits: number,
+  of: (subject: SubjectName) => number,
+): readonly Bar[] {
+  return subjects
+    .map((subject) => [subject, of(subject)] as const)
+    .filter(([, value]) => !Number.isNaN(value))
+    .map(([subject, value]) => [subject, value.toFixed(digits)]);
+}
+
+/** A bar chart in Mermaid, with each value in the name of its bar. Nothing when nothing was measured. */
+function chart(title: string, bars: readonly Bar[]): readonly string[] {
+  if (bars.length === 0) return [];
+  return [
+    [
+      "```mermaid",
+      "xychart-beta horizontal",
+      `    title "${title}"`,
+      `    x-axis [${bars.map(([name, value]) => `"${name}: ${value}"`).join(", ")}]`,
+      `    y-axis 0 --> ${String(Math.max(...bars.map(([, value]) => Number(value))))}`,
+      `    bar [${bars.map(([, value]) => value).join(", ")}]`,
+      "```",
+    ].join("\n"),
+  ];
 }

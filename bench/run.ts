@@ -1,37 +1,29 @@
-// npm run bench [-- --quick]: how fast this package is, beside what it is compared with, all in one run against one etcd.
+// npm run bench [-- --quick]: compares the speed of this package with other clients, all in one run against one etcd.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { findEtcd, startCluster } from "../scripts/servers/etcd.mjs";
-import { versionOf } from "../scripts/servers/programs.mjs";
-import { projectRoot, runMain, say, step } from "../scripts/run.mjs";
+import { findNode, versionOf } from "../scripts/servers/programs.mjs";
+import { projectRoot, runMain, say, ScriptError, step } from "../scripts/run.mjs";
 import { Client, KeysAPI } from "../src/core/index.js";
-import { charts } from "./charts.js";
 import { goWorker, type GoWorker } from "./go-worker.js";
-import { benchCache } from "./install.js";
-import { measureIdle } from "./measure-idle.js";
-import { measureImports } from "./measure-imports.js";
-import { measureRounds } from "./measure-rounds.js";
-import { measureSizes } from "./measure-sizes.js";
-import { memoryFolder } from "./memory-folder.js";
-import { otherNode } from "./other-node.js";
-import { installPackages } from "./packages.js";
-import { fullPlan, quickPlan, type Plan } from "./plan.js";
+import { benchCache, installPackages, memoryFolder } from "./install.js";
+import { measureIdle, measureImports, measureRounds, measureSizes } from "./measure.js";
+import { fullPlan, quickPlan, subjectGroups, writeTestData } from "./plan.js";
+import type { NodeSubjectName, Plan, SubjectName } from "./plan.js";
+import type { OtherNodeResults, Results } from "./protocol.js";
 import { report } from "./report.js";
-import type { OtherNodeResults, Results } from "./results.js";
-import { subjectGroups, type NodeSubjectName, type SubjectName } from "./subject-names.js";
-import { writeTestData } from "./test-data.js";
 import { WorkerProcess } from "./worker-process.js";
 
 async function bench(): Promise<void> {
   const quick = process.argv.includes("--quick");
   const plan = quick ? quickPlan : fullPlan;
-  await step("peers", installPackages);
+  await step("install other clients", installPackages);
   const go = await stepOf("Go's client", () => goWorker(quick));
-  if ("problem" in go) say(`bench: nothing of Go's client: ${go.problem}`);
+  if ("problem" in go) say(`bench: Go's client is not measured: ${go.problem}`);
   const bin = await findEtcd();
-  // etcd's data, in memory where there is such a folder: a disk's fsync would be all that PUT measures
+  // etcd's data goes into memory if possible: on a disk, PUT would measure nothing but fsync
   const inMemory = memoryFolder();
   if (inMemory !== undefined) process.env["TMPDIR"] = inMemory;
   await using cluster = await startCluster({ bin, args: ["--snapshot-count", "1000000"], log: say });
@@ -55,7 +47,7 @@ async function bench(): Promise<void> {
   const environment = [
     `Node ${process.versions.node}, etcd ${versionOf("etcd", bin) ?? "?"} with its data ${inMemory === undefined ? "on disk" : "in memory"},`,
     "problem" in go ? `no Go (${go.problem}),` : `${go.what},`,
-    `${String(availableParallelism())} cores, ${quick ? "one short round: a look at whether it works, not at how fast it is" : `${String(plan.matrix.rounds)} rounds`}.`,
+    `${String(availableParallelism())} cores, ${quick ? "one short round: it shows that everything works, not how fast it is" : `${String(plan.matrix.rounds)} rounds`}.`,
   ].join(" ");
   write({ environment, rounds, otherNodes, idleWatchers: plan.idleWatchers, idle, imports, sizes }, quick);
 }
@@ -65,17 +57,17 @@ const nodeGroups: readonly (readonly NodeSubjectName[])[] = subjectGroups
   .filter((group) => group.length > 0);
 
 async function underNode(major: number, plan: Plan, url: string, keys: KeysAPI): Promise<OtherNodeResults> {
-  const found = await otherNode(major);
-  if ("problem" in found) {
-    say(`bench: nothing under Node ${String(major)}: ${found.problem}`);
-    return { major, problem: found.problem, rounds: [] };
+  let node: ReturnType<typeof findNode>;
+  try {
+    node = findNode(String(major));
+  } catch (error) {
+    if (!(error instanceof ScriptError)) throw error;
+    say(`bench: nothing is measured under Node ${String(major)}: ${error.message}`);
+    return { major, problem: error.message, rounds: [] };
   }
-  const start = (name: SubjectName): WorkerProcess => nodeProcess(found.bin, name, url);
-  return {
-    major,
-    version: found.version,
-    rounds: await measureRounds(nodeGroups, start, plan.otherNodes.matrix, keys),
-  };
+  const start = (name: SubjectName): WorkerProcess => nodeProcess(node.bin, name, url);
+  const rounds = await measureRounds(nodeGroups, start, plan.otherNodes.matrix, keys);
+  return { major, version: node.version, rounds };
 }
 
 function nodeProcess(node: string, name: string, url: string): WorkerProcess {
@@ -95,12 +87,11 @@ function goProcess(go: GoWorker, url: string): WorkerProcess {
 function write(results: Results, quick: boolean): void {
   const text = report(results);
   process.stdout.write(`${text}\n`);
-  // a quick look proves nothing that should be shown
+  // the figures of a quick run are not worth publishing
   const folder = quick ? benchCache : join(projectRoot, "bench");
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, "RESULTS.md"), text);
-  for (const [file, chart] of charts(results)) writeFileSync(join(folder, file), chart);
-  say(`bench: RESULTS.md and charts are in ${folder}`);
+  say(`bench: RESULTS.md is in ${folder}`);
 }
 
 async function stepOf<T>(title: string, work: () => T | Promise<T>): Promise<T> {
@@ -109,7 +100,7 @@ async function stepOf<T>(title: string, work: () => T | Promise<T>): Promise<T> 
     done.push(await work());
   });
   const [result] = done;
-  if (result === undefined) throw new Error(`${title} gave nothing`);
+  if (result === undefined) throw new Error(`${title} returned nothing`);
   return result;
 }
 

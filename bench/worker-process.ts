@@ -4,10 +4,10 @@ import { createInterface, type Interface } from "node:readline";
 import { atExit, ScriptError } from "../scripts/run.mjs";
 import type { Closed, Idle, IdleTask, LoadTask, Measured, Seen, Task, WatchTask } from "./protocol.js";
 
-/** Longest wait for one line of a worker. */
-const answerMs = 60_000;
+/** How long a worker may take to send a line, in ms. */
+const responseTimeoutMs = 60_000;
 
-/** A subject's process, and the way to give it tasks, one at a time. Ends when it is disposed of, and with this process. */
+/** A subject's process. It takes one task at a time. It is killed on dispose, and when this process ends. */
 export class WorkerProcess implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #lines: AsyncIterator<string>;
@@ -22,19 +22,20 @@ export class WorkerProcess implements AsyncDisposable {
     this.#forget = atExit(() => {
       child.kill("SIGKILL");
     });
-    // that it could not be started, or is gone, is seen by the end of its lines
+    // a failed start and a dead process both end the lines, which #receive reports
     child.on("error", () => undefined);
     child.stdin.on("error", () => undefined);
     this.#reader = createInterface({ input: child.stdout });
     this.#lines = this.#reader[Symbol.asyncIterator]();
   }
 
+  /** Runs a load and resolves to its figures. */
   load(task: LoadTask): Promise<Measured> {
     this.#send(task);
     return this.#receive<Measured>();
   }
 
-  /** `write` is called for each event that the watchers shall see: the warm-ups, then until `ms` are over. */
+  /** Opens the watchers, and calls `write` for one event after the other: the warm-ups, then more until `ms` have passed. */
   async watch(task: WatchTask, ms: number, write: () => Promise<unknown>): Promise<Measured> {
     this.#send(task);
     let endMs = Infinity;
@@ -47,6 +48,7 @@ export class WorkerProcess implements AsyncDisposable {
     return this.#receive<Measured>();
   }
 
+  /** Opens idle watchers, measures their memory, and closes them. */
   async idle(task: IdleTask): Promise<Idle & Closed> {
     this.#send(task);
     const idle = await this.#receive<Idle>();
@@ -70,12 +72,12 @@ export class WorkerProcess implements AsyncDisposable {
   }
 
   async #receive<T>(): Promise<T> {
-    const timer = setTimeout(() => this.#child.kill("SIGKILL"), answerMs);
+    const timer = setTimeout(() => this.#child.kill("SIGKILL"), responseTimeoutMs);
     const next = await this.#lines.next();
     clearTimeout(timer);
     if (next.done === true)
       throw new ScriptError(
-        `bench: the process of ${this.#name} ended, or was silent for ${String(answerMs / 1_000)} s`,
+        `bench: the process of ${this.#name} ended, or sent nothing for ${String(responseTimeoutMs / 1_000)} s`,
       );
     return JSON.parse(next.value) as T;
   }

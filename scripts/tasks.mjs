@@ -7,7 +7,7 @@ import { runMain, runTool, say, ScriptError, step } from "./run.mjs";
 import { composeDown, composeEndpoints, composeUp, hasDockerEngine } from "./servers/docker.mjs";
 import { startCluster } from "./servers/etcd.mjs";
 import { endpointsFromEnv, endpointState, waitForCluster } from "./servers/probe.mjs";
-import { find, findAll, testPrograms, versionOf } from "./servers/programs.mjs";
+import { find, findAll, findNode, testPrograms, versionOf } from "./servers/programs.mjs";
 import { runTests, runTestsOverUndici, runTestsOverV3 } from "./test-run.mjs";
 
 /** @typedef {{ passed: number, failed: number }} Sum */
@@ -139,7 +139,7 @@ async function testNodes(resultFile = "") {
   }
   await prepare(build);
   return table("Node", ["22", "24"], async (major) => {
-    const bin = findNode(major);
+    const { bin, version } = findNode(major);
     const file = join(projectRoot, ".cache", "node", `${major}.json`);
     rmSync(file, { force: true });
     // first on the PATH too, for tests that start programs
@@ -147,31 +147,8 @@ async function testNodes(resultFile = "") {
     const env = { ...neededServers(), PATH, ETCD_ENDPOINTS: undefined };
     const code = await run(bin, [fileURLToPath(import.meta.url), "nodes", file], { env });
     if (!existsSync(file)) throw new ScriptError(`ended early (exit code ${code})`);
-    return [capture(bin, ["--version"]).stdout.trim(), /** @type {Sum} */ (JSON.parse(readFileSync(file, "utf8")))];
+    return [`v${version}`, /** @type {Sum} */ (JSON.parse(readFileSync(file, "utf8")))];
   });
-}
-
-/** @param {string} major */
-function findNode(major) {
-  const folder = join(projectRoot, ".cache", "node", major);
-  const name = `node-${process.platform}-${process.arch}`;
-  const bin = join(folder, "node_modules", name, "bin", "node");
-  if (!existsSync(bin)) {
-    mkdirSync(folder, { recursive: true });
-    say(`node: fetching ${name}@${major} from npm`);
-    const [command, ...args] = npm(
-      "install",
-      "--no-save",
-      "--no-audit",
-      "--no-fund",
-      "--prefix",
-      folder,
-      `${name}@${major}`,
-    );
-    const { ok, reason } = capture(command, args, { cwd: folder });
-    if (!ok) throw new ScriptError(`npm install ${name}@${major}: ${reason}`);
-  }
-  return bin;
 }
 
 /** Tests of `npm test` that look for what is rare: for ten minutes, or as long as their variable says. */

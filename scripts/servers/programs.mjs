@@ -1,7 +1,7 @@
 // The servers and tools that tests and the quick start run: found on this machine, or taken out of a package or an image.
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { capture, projectRoot, say, ScriptError } from "../run.mjs";
+import { capture, npm, projectRoot, say, ScriptError } from "../run.mjs";
 import { copyEtcdFromImage, hasDockerEngine } from "./docker.mjs";
 import { findOnPath, hasDebianTools, keepInCache, unpackPackage } from "./packages.mjs";
 
@@ -196,6 +196,29 @@ export function findAll(names) {
     }
   }
   return { env, missing };
+}
+
+/**
+ * A Node of another major version. It comes from npm, which has binaries for each platform.
+ *
+ * @param {string} major
+ * @returns {{ bin: string, version: string }} `version`: such as "22.23.3"
+ * @throws {ScriptError} it cannot be installed, or does not run here
+ */
+export function findNode(major) {
+  const folder = join(projectRoot, ".cache", "node", major);
+  const name = `node-${process.platform}-${process.arch}`;
+  const bin = join(folder, "node_modules", name, "bin", "node");
+  if (!existsSync(bin)) {
+    mkdirSync(folder, { recursive: true });
+    say(`node: fetching ${name}@${major} from npm`);
+    const [command, ...args] = npm("install", "--no-save", "--no-audit", "--no-fund", `--prefix=${folder}`);
+    const { ok, reason } = capture(command, [...args, `${name}@${major}`], { cwd: folder });
+    if (!ok) throw new ScriptError(`npm install ${name}@${major}: ${reason}`);
+  }
+  const { ok, stdout, reason } = capture(bin, ["--version"], { timeoutMs: 15_000 });
+  if (!ok) throw new ScriptError(`${bin} does not run here: ${reason}`);
+  return { bin, version: stdout.trim().replace(/^v/, "") };
 }
 
 /** All that the integration tests run. Version 3.5 is for the tests of `etcd2/v3` and of the fake. */
