@@ -22,7 +22,7 @@ const program = `
   await client.close();
 `;
 
-/** Output on stderr of a process that uses passwords in all these ways. */
+/** The stderr output of a process that uses passwords in every possible way. */
 async function stderrOf(
   t: test.TestContext,
   env: NodeJS.ProcessEnv,
@@ -45,7 +45,7 @@ async function stderrOf(
   return { output, server, refused };
 }
 
-test("A119: enableCurlDebug prints a line per attempt, with the passwords masked, until it is disabled", async (t) => {
+test("auth: enableCurlDebug prints a line per attempt, with masked passwords, until it is disabled (A119)", async (t) => {
   const { output, server, refused } = await stderrOf(t, {});
   const lines = output.split("\n").filter((line) => line.includes("curl -X"));
   assert.deepEqual(
@@ -60,7 +60,7 @@ test("A119: enableCurlDebug prints a line per attempt, with the passwords masked
   assert.deepEqual(JSON.parse(server.requests[0]?.body ?? ""), { user: "eve", password: "user-secret", roles: null });
 });
 
-test("A119: DEBUG=etcd2:* shows no password in any channel", async (t) => {
+test("auth: DEBUG=etcd2:* prints no password on any channel (A119)", async (t) => {
   const { output } = await stderrOf(t, { DEBUG: "etcd2:*" });
   assert.match(output, /etcd2:curl .*"password":"\*\*\*"/);
   assert.match(output, /etcd2:http PUT /);

@@ -39,7 +39,7 @@ const list = ["/a/*", "/b"];
 
 for (const [name, call, method, path, body, answer] of [
   [
-    "A33: add a user",
+    "add a user (A33)",
     ({ users }: Apis) => users.add("eve", "p"),
     "PUT",
     "users/eve",
@@ -47,7 +47,7 @@ for (const [name, call, method, path, body, answer] of [
     user,
   ],
   [
-    "A33: change a password",
+    "change a password (A33)",
     ({ users }: Apis) => users.changePassword("eve", "p"),
     "PUT",
     "users/eve",
@@ -55,7 +55,7 @@ for (const [name, call, method, path, body, answer] of [
     user,
   ],
   [
-    "A34: grant roles to a user",
+    "grant roles to a user (A34)",
     ({ users }: Apis) => users.grant("eve", ["r1"]),
     "PUT",
     "users/eve",
@@ -63,19 +63,19 @@ for (const [name, call, method, path, body, answer] of [
     user,
   ],
   [
-    "A34: revoke roles of a user",
+    "revoke roles of a user (A34)",
     ({ users }: Apis) => users.revoke("eve", ["r1"]),
     "PUT",
     "users/eve",
     { user: "eve", roles: null, revoke: ["r1"] },
     user,
   ],
-  ["1.7: get a user", ({ users }: Apis) => users.get("eve"), "GET", "users/eve", undefined, user],
-  ["1.7: remove a user", ({ users }: Apis) => users.remove("eve"), "DELETE", "users/eve", undefined, ""],
-  ["1.7: list users", ({ users }: Apis) => users.list(), "GET", "users", undefined, { users: [] }],
-  ["1.7: add a role", ({ roles }: Apis) => roles.add("r1"), "PUT", "roles/r1", role, role],
+  ["get a user (1.7)", ({ users }: Apis) => users.get("eve"), "GET", "users/eve", undefined, user],
+  ["remove a user (1.7)", ({ users }: Apis) => users.remove("eve"), "DELETE", "users/eve", undefined, ""],
+  ["list users (1.7)", ({ users }: Apis) => users.list(), "GET", "users", undefined, { users: [] }],
+  ["add a role (1.7)", ({ roles }: Apis) => roles.add("r1"), "PUT", "roles/r1", role, role],
   [
-    "A35: grant write",
+    "grant write (A35)",
     ({ roles }: Apis) => roles.grantKV("r1", list, "write"),
     "PUT",
     "roles/r1",
@@ -83,7 +83,7 @@ for (const [name, call, method, path, body, answer] of [
     role,
   ],
   [
-    "A35: grant read",
+    "grant read (A35)",
     ({ roles }: Apis) => roles.grantKV("r1", list, "read"),
     "PUT",
     "roles/r1",
@@ -91,7 +91,7 @@ for (const [name, call, method, path, body, answer] of [
     role,
   ],
   [
-    "A35: grant both",
+    "grant both (A35)",
     ({ roles }: Apis) => roles.grantKV("r1", list, PermissionType.readWrite),
     "PUT",
     "roles/r1",
@@ -99,21 +99,21 @@ for (const [name, call, method, path, body, answer] of [
     role,
   ],
   [
-    "A35: revoke write",
+    "revoke write (A35)",
     ({ roles }: Apis) => roles.revokeKV("r1", list, "write"),
     "PUT",
     "roles/r1",
     { ...role, revoke: { kv: { read: null, write: list } } },
     role,
   ],
-  ["1.7: get a role", ({ roles }: Apis) => roles.get("r1"), "GET", "roles/r1", undefined, role],
-  ["1.7: remove a role", ({ roles }: Apis) => roles.remove("r1"), "DELETE", "roles/r1", undefined, ""],
-  ["1.7: list roles", ({ roles }: Apis) => roles.list(), "GET", "roles", undefined, { roles: [] }],
-  ["A36: enable", ({ auth }: Apis) => auth.enable(), "PUT", "enable", undefined, ""],
-  ["A36: disable", ({ auth }: Apis) => auth.disable(), "DELETE", "enable", undefined, ""],
-  ["1.7: status", ({ auth }: Apis) => auth.status(), "GET", "enable", undefined, { enabled: true }],
+  ["get a role (1.7)", ({ roles }: Apis) => roles.get("r1"), "GET", "roles/r1", undefined, role],
+  ["remove a role (1.7)", ({ roles }: Apis) => roles.remove("r1"), "DELETE", "roles/r1", undefined, ""],
+  ["list roles (1.7)", ({ roles }: Apis) => roles.list(), "GET", "roles", undefined, { roles: [] }],
+  ["enable (A36)", ({ auth }: Apis) => auth.enable(), "PUT", "enable", undefined, ""],
+  ["disable (A36)", ({ auth }: Apis) => auth.disable(), "DELETE", "enable", undefined, ""],
+  ["status (1.7)", ({ auth }: Apis) => auth.status(), "GET", "enable", undefined, { enabled: true }],
 ] as const) {
-  test(`${name} -> ${method} /v2/auth/${path}`, async (t) => {
+  test(`auth: ${method} /v2/auth/${path} for ${name}`, async (t) => {
     const { seen, ...apis } = await authOf(t, reply(200, answer));
     await call(apis);
     const [request, ...others] = seen();
@@ -124,7 +124,7 @@ for (const [name, call, method, path, body, answer] of [
   });
 }
 
-test("1.7: names are encoded once in the path, and are themselves in the body", async (t) => {
+test("auth: names are encoded once in the path, and sent unchanged in the body (1.7)", async (t) => {
   const { users, seen } = await authOf(t, reply(201, {}));
   await users.add("rô ot%?#&", 'p:w"é');
   const [request] = seen();
@@ -132,7 +132,7 @@ test("1.7: names are encoded once in the path, and are themselves in the body", 
   assert.deepEqual(JSON.parse(request.body), { user: "rô ot%?#&", password: 'p:w"é', roles: null });
 });
 
-test("A57: a user whose roles are objects -> their names, no empty ones", async (t) => {
+test("auth: roles of a user that are objects are read as their names, without empty ones (A57)", async (t) => {
   const roles = ["a", "b"].map((name) => ({ role: name, permissions: { kv: { read: ["/a/*"], write: [] } } }));
   const { users } = await authOf(t, reply(200, { user: "bob", roles }));
   assert.deepEqual(await users.get("bob"), { user: "bob", roles: ["a", "b"] });
@@ -146,13 +146,13 @@ for (const [roles, expected] of [
   [undefined, []],
   [null, []],
 ] as const) {
-  test(`A58: a user with roles ${JSON.stringify(roles)} -> ${JSON.stringify(expected)}`, async (t) => {
+  test(`auth: the roles ${JSON.stringify(roles)} of a user are read as ${JSON.stringify(expected)} (A58)`, async (t) => {
     const { users } = await authOf(t, reply(200, { user: "bob", roles }));
     assert.deepEqual(await users.get("bob"), { user: "bob", roles: expected });
   });
 }
 
-test("A59: no users -> []; users and roles as objects or texts -> their names", async (t) => {
+test("auth: no users is an empty list; users and roles, objects or strings, are read as their names (A59)", async (t) => {
   const bodies = [{ users: null }, {}, { users: [{ user: "bob", roles: null }, "eve"] }, { roles: [role, "root"] }];
   const { users, roles } = await authOf(t, ...bodies.map((body) => reply(200, body)));
   assert.deepEqual(await users.list(), []);
@@ -161,7 +161,7 @@ test("A59: no users -> []; users and roles as objects or texts -> their names", 
   assert.deepEqual(await roles.list(), ["r1", "root"]);
 });
 
-test("1.7: a role's permissions, null or absent or lists", async (t) => {
+test("auth: a role's permissions may be null, absent or arrays (1.7)", async (t) => {
   const { roles } = await authOf(
     t,
     reply(200, role),
@@ -186,7 +186,7 @@ for (const [name, call, message, is] of [
     isRoleNotFound,
   ],
 ] as const) {
-  test(`A60: ${name}, 404 "${message}" -> ${is.name}`, async (t) => {
+  test(`auth: ${is.name} is true for ${name} with 404 "${message}" (A60)`, async (t) => {
     const { seen: _, ...apis } = await authOf(t, reply(404, { message }));
     const error = await rejection<EtcdError>(call(apis), EtcdError);
     assert.deepEqual(
@@ -197,7 +197,7 @@ for (const [name, call, message, is] of [
   });
 }
 
-test("A60: another status, or other words, is neither", async (t) => {
+test("auth: isUserNotFound and isRoleNotFound are false for another status or message (A60)", async (t) => {
   const { users } = await authOf(
     t,
     reply(403, { message: "auth: User x does not exist." }),
@@ -209,14 +209,14 @@ test("A60: another status, or other words, is neither", async (t) => {
   }
 });
 
-test("A61: enable answered 405 in text -> a ResponseError with the status", async (t) => {
+test("auth: enable rejects with a ResponseError that has the status of a 405 in plain text (A61)", async (t) => {
   const { auth } = await authOf(t, reply(405, "Method Not Allowed"));
   const error = await rejection(auth.enable(), ResponseError);
   assert.deepEqual([error.code, error.status], ["ERR_STATUS", 405]);
   assert.match(error.message, /PUT .*\/v2\/auth\/enable was answered 405/);
 });
 
-test("A62: changePassword answered 201, the user was new -> that user", async (t) => {
+test("auth: changePassword resolves to the user after 201, when the user is new (A62)", async (t) => {
   const { users } = await authOf(t, reply(201, { user: "eve", roles: null }));
   assert.deepEqual(await users.changePassword("eve", "p"), { user: "eve", roles: [] });
 });
@@ -227,7 +227,7 @@ for (const [name, call, status, message] of [
   ["listUsers", ({ users }: Apis) => users.list(), 400, "auth: something"],
   ["addUser", ({ users }: Apis) => users.add("u", "p"), 400, "auth: something"],
 ] as const) {
-  test(`D14: ${name} answered ${String(status)} -> an error that carries status and message`, async (t) => {
+  test(`auth: after ${String(status)}, ${name} rejects with an error that has status and message (D14)`, async (t) => {
     const { seen: _, ...apis } = await authOf(t, reply(status, { message }));
     const error = await rejection<EtcdError | ClusterError>(call(apis), status < 500 ? EtcdError : ClusterError);
     assert.ok(error.message.includes(message) && error.message.includes(String(status)), error.message);
@@ -241,7 +241,7 @@ for (const call of [
   ({ roles }: Apis) => roles.get("r"),
   ({ roles }: Apis) => roles.grantKV("r", ["/"], "read"),
 ]) {
-  test(`D17: 401 -> isUnauthorized: ${String(call)}`, async (t) => {
+  test(`auth: isUnauthorized is true after 401 for ${String(call)} (D17)`, async (t) => {
     const { seen: _, ...apis } = await authOf(t, reply(401, { message: "Insufficient credentials" }));
     assert.ok(isUnauthorized(await rejection<EtcdError>(call(apis), EtcdError)));
   });
@@ -267,7 +267,7 @@ for (const call of [
   ({ roles }: Apis) => roles.revokeKV("", ["/"], "read"),
   ({ auth }: Apis) => auth.status({} as never),
 ]) {
-  test(`1.7: refused without a request: ${String(call)}`, async (t) => {
+  test(`auth: refused without a request: ${String(call)} (1.7)`, async (t) => {
     const { seen, ...apis } = await authOf(t, reply(500));
     await rejection<UsageError>(call(apis), UsageError);
     assert.deepEqual(seen(), []);
@@ -284,7 +284,7 @@ for (const [name, call] of [
   ["removeRole", ({ roles }: Apis) => roles.remove("r")],
   ["grantRoleKV", ({ roles }: Apis) => roles.grantKV("r", ["/"], "read")],
 ] as const) {
-  test(`2.4: ${name} is sent once when it may have been applied`, async (t) => {
+  test(`auth: ${name} is sent only once if it may have been applied (2.4)`, async (t) => {
     const { client, counts } = await clusterOf(t, [[closeUnanswered()], [reply(200)]]);
     const error = await rejection<ClusterError>(call(apisOf(client)), ClusterError);
     assert.equal(error.outcome, "unknown");
@@ -292,7 +292,7 @@ for (const [name, call] of [
   });
 }
 
-test("1.7: a password follows no redirect to a host that is no endpoint", async (t) => {
+test("auth: a password is not redirected to a host that is not an endpoint (1.7)", async (t) => {
   const elsewhere = await ScriptedServer.start(reply(201, user));
   t.after(() => elsewhere.close());
   const { users } = await authOf(t, reply(307, "", { location: `${elsewhere.url}/v2/auth/users/eve` }));
@@ -302,7 +302,7 @@ test("1.7: a password follows no redirect to a host that is no endpoint", async 
   assert.deepEqual(elsewhere.requests, []);
 });
 
-test("1.7: any sender will do", async () => {
+test("auth: works with any sender (1.7)", async () => {
   const specs: RequestSpec[] = [];
   const sender: Sender = {
     send(spec): Promise<RawResponse> {
@@ -315,7 +315,7 @@ test("1.7: any sender will do", async () => {
   assert.throws(() => new AuthUserAPI({} as never), UsageError);
 });
 
-test("1.7: answers that are no user, no role, no status -> ERR_INVALID_JSON", async (t) => {
+test("auth: a response that is not a user, role or status is ERR_INVALID_JSON (1.7)", async (t) => {
   for (const [call, body] of [
     [({ users }: Apis) => users.get("u"), { user: 1 }],
     [({ users }: Apis) => users.get("u"), { user: "u", roles: "r" }],

@@ -78,14 +78,14 @@ test("clientFromEnv: TLS files of etcdctl 3 and 2, which make endpoints without 
   });
 });
 
-test("clientFromEnv: makes a client; what is bad in the environment is a UsageError", async () => {
+test("clientFromEnv: creates a client; a bad variable is a UsageError", async () => {
   await using client = clientFromEnv({ ETCD_ENDPOINTS: "http://a:1" });
   assert.deepEqual(client.endpoints, ["http://a:1"]);
   assert.throws(() => clientFromEnv({ ETCD_ENDPOINTS: "ftp://a" }), UsageError);
   assert.throws(() => clientFromEnv({ ETCD_ENDPOINTS: " , " }), { message: "ETCD_ENDPOINTS contains no endpoint" });
 });
 
-test("clientFromEnv: the debug log tells which variables were taken, and no password", (t) => {
+test("clientFromEnv: the debug log names the variables used, and contains no password", (t) => {
   const lines: string[] = [];
   const client = log.client;
   t.after(() => Object.assign(log, { client }));

@@ -44,7 +44,7 @@ const runtimeNames = [
   "keysOf",
 ];
 
-/** Every exported type that has no runtime name: this file does not compile when one goes. */
+/** Every exported type without a runtime value: this file does not compile if one is removed. */
 export interface TypeNames {
   readonly client: [types.Env, types.ClientOptions, types.AutoSyncOptions, types.TlsOptions, types.Versions];
   readonly http: [
@@ -162,21 +162,21 @@ export interface TypeNames {
   readonly errorFields: [types.EndpointErrorFields, types.EtcdErrorFields, types.ResponseErrorFields, types.Outcome];
 }
 
-test("the core exports these names and no others", () => {
+test("core: exports exactly these names", () => {
   assert.deepEqual(Object.keys(core).sort(), runtimeNames);
 });
 
-test("require() gives the same module", () => {
+test("core: require() returns the same module", () => {
   const required = createRequire(import.meta.url)("./index.js") as typeof core;
   assert.equal(required.Client, core.Client);
 });
 
-test("enumerations are objects of texts", () => {
+test("core: enumerations are objects of strings", () => {
   assert.deepEqual(core.EndpointSelectionMode, { random: "random", prioritizeLeader: "prioritizeLeader" });
   assert.deepEqual(core.PermissionType, { read: "read", write: "write", readWrite: "readWrite" });
 });
 
-/** A consumer as api.md promises it: what it writes must compile, and run against a sender of five lines. */
+/** A consumer that relies only on the documented API: its code must compile and run with a minimal sender. */
 async function consumer(sender: types.Sender): Promise<readonly string[]> {
   const keys = new core.KeysAPI(sender, { prefix: "/v2/keys" });
   const seen: string[] = [];
@@ -219,7 +219,7 @@ async function consumer(sender: types.Sender): Promise<readonly string[]> {
   return seen;
 }
 
-test("a consumer that knows api.md alone", async () => {
+test("core: a consumer that relies only on the documented API works", async () => {
   const sender: types.Sender = {
     send: () =>
       Promise.resolve({
@@ -236,7 +236,7 @@ test("a consumer that knows api.md alone", async () => {
   ]);
 });
 
-test("a transport of one's own, a client that is disposed, errors that are narrowed by class", async () => {
+test("core: custom transports, disposal of clients and narrowing of errors by class work", async () => {
   const transport: types.Exchange = (url, spec, signal) => {
     signal?.throwIfAborted();
     return Promise.resolve({

@@ -26,7 +26,7 @@ for (const [library, schema] of schemas) {
     assert.equal(await encoded(codec, { name: "a", sizes: [1] }), '{"name":"a","sizes":[1]}');
   });
 
-  test(`jsonCodec: what a schema of ${library} refuses is an error with key, index and field, without the value`, async () => {
+  test(`jsonCodec: a value that a schema of ${library} refuses is an error with key, index and field, without the value`, async () => {
     await assert.rejects(decoded(codec, stored(`{"name":"a","sizes":[1,"${secret}"]}`)), (error) => {
       assert.ok(error instanceof DecodeError);
       assert.deepEqual([error.code, error.key, error.index], ["ERR_DECODE", "/a", 7]);
@@ -47,14 +47,14 @@ for (const [library, schema] of schemas) {
   });
 }
 
-test("jsonCodec: a schema may be asynchronous, and may give another type than JSON has", async () => {
+test("jsonCodec: a schema may be asynchronous, and may return a type that JSON does not have", async () => {
   const codec = jsonCodec(z.object({ at: z.coerce.date() }).refine(() => Promise.resolve(true)));
   const at = new Date("2026-01-02T03:04:05Z");
   assert.equal(await encoded(codec, { at }), '{"at":"2026-01-02T03:04:05.000Z"}');
   assert.deepEqual(await decoded(codec, stored('{"at":"2026-01-02T03:04:05.000Z"}')), { at });
 });
 
-test("jsonCodec: without a schema every JSON value passes; texts that are not JSON are never quoted", async () => {
+test("jsonCodec: without a schema every JSON value passes; text that is not JSON is never quoted", async () => {
   const codec = jsonCodec();
   for (const value of [null, 0, "", [], { a: [{}] }]) {
     assert.deepEqual(await decoded(codec, stored(await encoded(codec, value))), value);
@@ -77,7 +77,7 @@ test("jsonCodec: a value that JSON cannot represent is refused", async () => {
   }
 });
 
-test("codec: the message of a codec that throws is not shown, only the error's name", async () => {
+test("codec: if a codec throws, only the error's name is shown, not its message", async () => {
   const codec = {
     encode: (value: string): string => {
       throw new RangeError(value);
@@ -94,7 +94,7 @@ test("codec: the message of a codec that throws is not shown, only the error's n
   await assert.rejects(encoded(numbers, "a"), { code: "ERR_ARGUMENT", message: /must be a string/ });
 });
 
-test("jsonCodec: what is not a Standard Schema is refused at once", () => {
+test("jsonCodec: a value that is not a Standard Schema is refused at once", () => {
   assert.throws(() => jsonCodec({} as never), { code: "ERR_ARGUMENT", message: /Standard Schema/ });
   assert.throws(() => jsonCodec(null as never), { code: "ERR_ARGUMENT", message: /Standard Schema/ });
 });

@@ -12,7 +12,7 @@ interface Given {
   readonly client?: Partial<ClientOptions>;
 }
 
-/** Makes one call to a server that is content with everything; the one request that it saw, and what the call resolved to. */
+/** Makes one call to a server that accepts everything. Returns the request it received and the result of the call. */
 async function exchangeOf<T>(
   call: (keys: KeysAPI) => Promise<T>,
   { answer = okBody, keys, client }: Given = {},
@@ -29,7 +29,7 @@ async function requestOf(call: (keys: KeysAPI) => Promise<unknown>, given?: Give
   return (await exchangeOf(call, given))[0];
 }
 
-/** The call is refused by us: the server's first request is the one that came afterwards. */
+/** Asserts that the client refuses the call: the first request the server receives is a later one. */
 async function refusal(call: (keys: KeysAPI) => Promise<unknown>): Promise<UsageError> {
   await using server = await ScriptedServer.start(ok());
   await using client = clientOf([server]);
@@ -53,36 +53,36 @@ const formType = "application/x-www-form-urlencoded";
 interface Expected {
   readonly method: string;
   readonly path: string;
-  /** Sorted. */
+  /** In alphabetical order. */
   readonly query?: readonly string[];
   readonly body?: string;
 }
 
 const requests: readonly (readonly [string, (keys: KeysAPI) => Promise<unknown>, Expected])[] = [
   [
-    "A1: a get says all three of its flags",
+    "a get sends all three of its flags (A1)",
     (k) => k.get("/color"),
     { method: "GET", path: "/color", query: ["quorum=false", "recursive=false", "sorted=false"] },
   ],
   [
-    "A2: a recursive quorum get",
+    "a recursive quorum get (A2)",
     (k) => k.get("/color", { recursive: true, quorum: true }),
     { method: "GET", path: "/color", query: ["quorum=true", "recursive=true", "sorted=false"] },
   ],
   [
-    "A2: a sorted get",
+    "a sorted get (A2)",
     (k) => k.get("/color", { sort: true }),
     { method: "GET", path: "/color", query: ["quorum=false", "recursive=false", "sorted=true"] },
   ],
-  ["A3: a set", (k) => k.set("/color", "red"), { method: "PUT", path: "/color", body: "value=red" }],
-  ["A4: an empty value is sent", (k) => k.set("/color", ""), { method: "PUT", path: "/color", body: "value=" }],
+  ["a set (A3)", (k) => k.set("/color", "red"), { method: "PUT", path: "/color", body: "value=red" }],
+  ["an empty value is sent (A4)", (k) => k.set("/color", ""), { method: "PUT", path: "/color", body: "value=" }],
   [
-    "A5: a value is form-encoded as UTF-8",
+    "a value is form-encoded as UTF-8 (A5)",
     (k) => k.set("/k", "a b+c&d=e;f/é😀\n\0"),
     { method: "PUT", path: "/k", body: "value=a%20b%2Bc%26d%3De%3Bf%2F%C3%A9%F0%9F%98%80%0A%00" },
   ],
   [
-    "A6: all conditions of a set",
+    "all conditions of a set (A6)",
     (k) => k.set("/k", "v", { prevValue: "p v+&", prevIndex: 5, prevExist: true, ttl: 90, noValueOnSuccess: true }),
     {
       method: "PUT",
@@ -92,75 +92,75 @@ const requests: readonly (readonly [string, (keys: KeysAPI) => Promise<unknown>,
     },
   ],
   [
-    "A7: a directory has no value",
+    "a directory has no value (A7)",
     (k) => k.set("/k", "", { dir: true, ttl: 5 }),
     { method: "PUT", path: "/k", query: ["dir=true"], body: "ttl=5" },
   ],
   [
-    "A8: a directory with conditions",
+    "a directory with conditions (A8)",
     (k) => k.set("/k", "", { dir: true, prevIndex: 3, prevExist: true }),
     { method: "PUT", path: "/k", query: ["dir=true", "prevExist=true", "prevIndex=3"], body: "" },
   ],
   [
-    "A9: a set with refresh",
+    "a set with refresh (A9)",
     (k) => k.set("/k", "", { refresh: true, ttl: 10, prevExist: true }),
     { method: "PUT", path: "/k", query: ["prevExist=true"], body: "refresh=true&ttl=10" },
   ],
   [
-    "A9: refresh() says the same",
+    "refresh() sends the same (A9)",
     (k) => k.refresh("/k", 9.5),
     { method: "PUT", path: "/k", query: ["prevExist=true"], body: "refresh=true&ttl=10" },
   ],
   [
-    "A11: a ttl of 0.4 s becomes 1",
+    "a ttl of 0.4 s becomes 1 (A11)",
     (k) => k.set("/k", "v", { ttl: 0.4 }),
     { method: "PUT", path: "/k", body: "ttl=1&value=v" },
   ],
   [
-    "A11: a ttl of 2.1 s becomes 3",
+    "a ttl of 2.1 s becomes 3 (A11)",
     (k) => k.set("/k", "v", { ttl: 2.1 }),
     { method: "PUT", path: "/k", body: "ttl=3&value=v" },
   ],
   [
-    "A11: a ttl of 2 s stays",
+    "a ttl of 2 s stays (A11)",
     (k) => k.set("/k", "v", { ttl: 2 }),
     { method: "PUT", path: "/k", body: "ttl=2&value=v" },
   ],
   [
-    "A13: create",
+    "create (A13)",
     (k) => k.create("/k", "v"),
     { method: "PUT", path: "/k", query: ["prevExist=false"], body: "value=v" },
   ],
   [
-    "A14: update",
+    "update (A14)",
     (k) => k.update("/k", "v"),
     { method: "PUT", path: "/k", query: ["prevExist=true"], body: "value=v" },
   ],
   [
-    "A15: createInOrder",
+    "createInOrder (A15)",
     (k) => k.createInOrder("/jobs", "j", { ttl: 61 }),
     { method: "POST", path: "/jobs", body: "ttl=61&value=j" },
   ],
-  ["A16: delete", (k) => k.delete("/k"), { method: "DELETE", path: "/k" }],
+  ["delete (A16)", (k) => k.delete("/k"), { method: "DELETE", path: "/k" }],
   [
-    "A17: delete with everything",
+    "delete with everything (A17)",
     (k) => k.delete("/k", { dir: true, recursive: true, prevIndex: 4, prevValue: "a b" }),
     { method: "DELETE", path: "/k", query: ["dir=true", "prevIndex=4", "prevValue=a b", "recursive=true"] },
   ],
   [
-    "A18: a watcher's first request",
+    "a watcher's first request (A18)",
     (k) => k.watcher("/k").next(),
     { method: "GET", path: "/k", query: ["recursive=false", "wait=true", "waitIndex=0"] },
   ],
   [
-    "A19: a watcher after an index",
+    "a watcher after an index (A19)",
     (k) => k.watcher("/k", { afterIndex: 6, recursive: true }).next(),
     { method: "GET", path: "/k", query: ["recursive=true", "wait=true", "waitIndex=7"] },
   ],
 ];
 
 for (const [name, call, { method, path, query = [], body = "" }] of requests) {
-  test(name, async () => {
+  test(`keys: ${name}`, async () => {
     const seen = await requestOf(call);
     assert.deepEqual(
       { method: seen.method, path: seen.path, query: seen.query, body: seen.body, type: seen.headers["content-type"] },
@@ -185,7 +185,7 @@ const paths: readonly (readonly [string, string, string])[] = [
 ];
 
 for (const [id, key, target] of paths) {
-  test(`${id}: the key ${JSON.stringify(key)} goes out as ${target}`, async () => {
+  test(`keys: the key ${JSON.stringify(key)} is sent as ${target} (${id})`, async () => {
     assert.equal((await requestOf((keys) => keys.delete(key))).target, target);
   });
 }
@@ -197,51 +197,51 @@ for (const [prefix, key, path] of [
   ["", "/k", "/k"],
   ["/v2/keys/app", "", "/v2/keys/app"],
 ] as const) {
-  test(`A25: the prefix ${JSON.stringify(prefix)} with the key ${JSON.stringify(key)}`, async () => {
+  test(`keys: the prefix ${JSON.stringify(prefix)} with the key ${JSON.stringify(key)} (A25)`, async () => {
     const given = { keys: { prefix } };
     assert.equal((await requestOf((keys) => keys.delete(key), given)).target, path);
     assert.equal((await requestOf((keys) => keys.watcher(key).next(), given)).path, path);
   });
 }
 
-/** A value, and what goes wrong with it; values must not show up in messages. */
+/** A value that UTF-8 cannot encode. Values must not appear in messages. */
 const lone = "secret\ud800";
 
 const refusals: readonly (readonly [string, (keys: KeysAPI) => Promise<unknown>, RegExp])[] = [
-  ["A10: a refresh with a value", (k) => k.set("/k", "v", { refresh: true, ttl: 5 }), /refresh keeps the value/],
-  ["D22: a refresh without ttl", (k) => k.set("/k", "", { refresh: true }), /refresh needs options\.ttl/],
+  ["a refresh with a value (A10)", (k) => k.set("/k", "v", { refresh: true, ttl: 5 }), /refresh keeps the value/],
+  ["a refresh without ttl (D22)", (k) => k.set("/k", "", { refresh: true }), /refresh needs options\.ttl/],
   ...[-1, 0, NaN, Infinity, 7e9 + 1, "5", null].flatMap((ttl): typeof refusals => [
     [
-      `A12: set with the ${typeof ttl} ${String(ttl)} as ttl`,
+      `set with the ${typeof ttl} ${String(ttl)} as ttl (A12)`,
       (k) => k.set("/k", "v", { ttl: ttl as never }),
       /options\.ttl must be/,
     ],
-    [`A12: refresh with the ${typeof ttl} ${String(ttl)} as ttl`, (k) => k.refresh("/k", ttl as never), /ttl must be/],
+    [`refresh with the ${typeof ttl} ${String(ttl)} as ttl (A12)`, (k) => k.refresh("/k", ttl as never), /ttl must be/],
     [
-      `A12: createInOrder with the ${typeof ttl} ${String(ttl)} as ttl`,
+      `createInOrder with the ${typeof ttl} ${String(ttl)} as ttl (A12)`,
       (k) => k.createInOrder("/k", "v", { ttl: ttl as never }),
       /options\.ttl must be/,
     ],
   ]),
   ...["/../x", "/a/../../x", "..", ".", "a/./b", "a/.."].map((key): (typeof refusals)[number] => [
-    `A21: the key ${key}`,
+    `the key ${key} (A21)`,
     (k) => k.get(key),
     /segment/,
   ]),
-  ["D21: set with an empty prevValue", (k) => k.set("/k", "v", { prevValue: "" }), /prevIndex/],
-  ["D21: delete with an empty prevValue", (k) => k.delete("/k", { prevValue: "" }), /prevIndex/],
-  ["D21: update with prevIndex 0", (k) => k.update("/k", "v", { prevIndex: 0 }), /prevIndex 0/],
-  ["D21: delete with prevIndex 0", (k) => k.delete("/k", { prevIndex: 0 }), /prevIndex 0/],
+  ["set with an empty prevValue (D21)", (k) => k.set("/k", "v", { prevValue: "" }), /prevIndex/],
+  ["delete with an empty prevValue (D21)", (k) => k.delete("/k", { prevValue: "" }), /prevIndex/],
+  ["update with prevIndex 0 (D21)", (k) => k.update("/k", "v", { prevIndex: 0 }), /prevIndex 0/],
+  ["delete with prevIndex 0 (D21)", (k) => k.delete("/k", { prevIndex: 0 }), /prevIndex 0/],
   ["prevIndex 1.5", (k) => k.set("/k", "v", { prevIndex: 1.5 }), /prevIndex must be/],
   ["a prevIndex above 2^53", (k) => k.set("/k", "v", { prevIndex: 2 ** 53 }), /prevIndex must be/],
   ["prevExist false with prevIndex", (k) => k.set("/k", "v", { prevExist: false, prevIndex: 4 }), /prevExist false/],
   ["prevExist false with prevValue", (k) => k.set("/k", "v", { prevExist: false, prevValue: "p" }), /prevExist false/],
-  ["prevExist as text", (k) => k.set("/k", "v", { prevExist: "true" as never }), /prevExist must be true or false/],
-  ["dir as text", (k) => k.delete("/k", { dir: "true" as never }), /dir must be true or false/],
+  ["prevExist as a string", (k) => k.set("/k", "v", { prevExist: "true" as never }), /prevExist must be true or false/],
+  ["dir as a string", (k) => k.delete("/k", { dir: "true" as never }), /dir must be true or false/],
   ["a value that is a number", (k) => k.set("/k", 5 as never), /value must be a string, got number/],
-  ["a key that is missing", (k) => k.get(undefined as never), /key must be a string, got undefined/],
-  ["a signal that is none", (k) => k.get("/k", { signal: {} as never }), /options\.signal must be an AbortSignal/],
-  ["options that are text", (k) => k.get("/k", "recursive" as never), /options must be an object, got string/],
+  ["a missing key", (k) => k.get(undefined as never), /key must be a string, got undefined/],
+  ["an invalid signal", (k) => k.get("/k", { signal: {} as never }), /options\.signal must be an AbortSignal/],
+  ["options that are a string", (k) => k.get("/k", "recursive" as never), /options must be an object, got string/],
   ["a lone surrogate in a key", (k) => k.get(`/${lone}`), /key contains a lone surrogate/],
   ["a lone surrogate in a value", (k) => k.set("/k", lone), /value contains a lone surrogate/],
   ["a lone surrogate in a value in order", (k) => k.createInOrder("/k", lone), /value contains a lone surrogate/],
@@ -274,27 +274,31 @@ const refusals: readonly (readonly [string, (keys: KeysAPI) => Promise<unknown>,
   ["resend with prevValue", (k) => k.set("/k", "v", { resend: true, prevValue: "p" }), /resend is for writes without/],
   ["resend with prevIndex", (k) => k.update("/k", "v", { resend: true, prevIndex: 4 }), /resend is for writes without/],
   ["resend with prevExist false", (k) => k.set("/k", "v", { resend: true, prevExist: false }), /resend is for writes/],
-  ["resend of making a directory", (k) => k.set("/k", "", { resend: true, dir: true }), /resend is for writes without/],
-  ["resend as text", (k) => k.refresh("/k", 5, { resend: "yes" as never }), /resend must be true or false/],
+  [
+    "resend when creating a directory",
+    (k) => k.set("/k", "", { resend: true, dir: true }),
+    /resend is for writes without/,
+  ],
+  ["resend as a string", (k) => k.refresh("/k", 5, { resend: "yes" as never }), /resend must be true or false/],
   ["unknown option of delete", (k) => k.delete("/k", { prevExist: true } as never), /no field "prevExist"/],
   [
-    "D23: delete with a prevValue of 5 kB",
+    "delete with a prevValue of 5 kB (D23)",
     (k) => k.delete("/k", { prevValue: "secret".repeat(1_000) }),
     /request line would have 6\d{3} bytes, etcd takes 4096.*prevIndex/,
   ],
-  ["D23: get of a key of 5 kB", (k) => k.get("k".repeat(5_000)), /request line would have/],
-  ["D23: set of a key of 5 kB", (k) => k.set("k".repeat(5_000), "v"), /request line would have/],
+  ["get of a key of 5 kB (D23)", (k) => k.get("k".repeat(5_000)), /request line would have/],
+  ["set of a key of 5 kB (D23)", (k) => k.set("k".repeat(5_000), "v"), /request line would have/],
 ];
 
 for (const [name, call, message] of refusals) {
-  test(`${name} is refused before any I/O`, async () => {
+  test(`keys: refused before any I/O: ${name}`, async () => {
     const error = await refusal(call);
     assert.match(error.message, message);
     assert.doesNotMatch(error.message, /secret/);
   });
 }
 
-test("watcher() refuses bad arguments by throwing", async () => {
+test("keys: watcher() throws on bad arguments", async () => {
   await using client = clientOf(["http://127.0.0.1:1"]);
   const keys = new KeysAPI(client);
   const bad: readonly (() => unknown)[] = [
@@ -313,7 +317,7 @@ test("watcher() refuses bad arguments by throwing", async () => {
   for (const make of bad) assert.throws(make, { name: "UsageError", code: "ERR_ARGUMENT" }, String(make));
 });
 
-test("D23: a prevValue of 20 kB goes into the form of a PUT", async () => {
+test("keys: a prevValue of 20 kB is sent in the form of a PUT (D23)", async () => {
   const prevValue = "ü&=%".repeat(5_000);
   for (const call of [
     (k: KeysAPI) => k.set("/k", "v", { prevValue, prevIndex: 3 }),
@@ -328,14 +332,14 @@ test("D23: a prevValue of 20 kB goes into the form of a PUT", async () => {
   }
 });
 
-test("with noValueOnSuccess a set resolves to a summary, whether or not the server sends the node", async () => {
+test("keys: with noValueOnSuccess a set resolves to a summary, whether or not the server sends the node", async () => {
   for (const answer of [{ action: "set" }, { ...okBody, action: "set" }]) {
     const [, summary] = await exchangeOf((keys) => keys.set("/k", "v", { noValueOnSuccess: true }), { answer });
     assert.deepEqual(summary, { action: "set", index: 0, clusterId: "" });
   }
 });
 
-test("without noValueOnSuccess an answer without node is an error", async () => {
+test("keys: without noValueOnSuccess a response without node is an error", async () => {
   await assert.rejects(
     requestOf((keys) => keys.set("/k", "v"), { answer: { action: "set" } }),
     { name: "ResponseError", code: "ERR_INVALID_JSON", outcome: "unknown" },
@@ -348,13 +352,13 @@ for (const [quorumReads, quorum, sent] of [
   [false, true, true],
   [undefined, undefined, false],
 ] as const) {
-  test(`the client's quorumReads ${String(quorumReads)} and the call's quorum ${String(quorum)} send quorum=${String(sent)}`, async () => {
+  test(`keys: quorumReads ${String(quorumReads)} of the client and quorum ${String(quorum)} of the call send quorum=${String(sent)}`, async () => {
     const { query } = await requestOf((keys) => keys.get("/k", { quorum }), { client: { quorumReads } });
     assert.ok(query.includes(`quorum=${String(sent)}`), query.join("&"));
   });
 }
 
-test("a withheld 101: the stored value shows up nowhere when it was compared", async () => {
+test("keys: the error of a failed comparison by value does not contain the stored value", async () => {
   const refused = { errorCode: 101, message: "Compare failed", cause: "[mine != stored-secret]", index: 9 };
   await using server = await ScriptedServer.start(reply(412, refused));
   await using client = clientOf([server]);

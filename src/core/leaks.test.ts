@@ -20,7 +20,7 @@ const event = reply(200, { action: "set", node: { key: "/k", value: "v", modifie
 const members: Answer = (response, request, socket) =>
   reply(200, { members: [{ clientURLs: [`http://${request.headers.host ?? ""}`] }] })(response, request, socket);
 
-/** A call under the caller's signal; `stop` ends it, if it does not end by itself. */
+/** A call with the caller's signal. `stop` ends it if it does not end by itself. */
 interface Call {
   readonly name: string;
   readonly answers: readonly Answer[];
@@ -96,7 +96,7 @@ for (const { name, answers, run, stop } of calls) {
   });
 }
 
-test("leaks: 100 calls at once put one listener on their signal, and leave none", async (t) => {
+test("leaks: 100 concurrent calls add one listener to their signal, and leave none", async (t) => {
   const { keys, server } = await clusterOf(t, [[silence()]]);
   const abort = new AbortController();
   const results = Array.from({ length: 100 }, () => settled(keys.get("/k", { signal: abort.signal })));
@@ -108,7 +108,7 @@ test("leaks: 100 calls at once put one listener on their signal, and leave none"
   await server(0).connectionsDownTo(0);
 });
 
-test("leaks: 10,000 calls under one signal leave heap, listeners and warnings as they were", async (t) => {
+test("leaks: 10,000 calls with one signal do not grow heap or listeners, and cause no warning", async (t) => {
   const server = await ScriptedServer.start((response, request, socket) =>
     (request.path.endsWith("missing") ? missing : ok())(response, request, socket),
   );
@@ -124,7 +124,7 @@ test("leaks: 10,000 calls under one signal leave heap, listeners and warnings as
   assert.ok(grown < 1_000_000, `grown by ${String(grown)} bytes`);
 });
 
-test("close(): calls in flight, in the queue, watches and an autoSync reject with ERR_CLOSED, and the process ends by itself", async (t) => {
+test("close(): calls in flight, queued calls, watches and an autoSync reject with ERR_CLOSED, and the process ends by itself", async (t) => {
   const server = await ScriptedServer.start((response, request, socket) => {
     if (request.path === "/v2/keys/silent") return undefined;
     const answer =
@@ -146,7 +146,7 @@ test("close(): calls in flight, in the queue, watches and an autoSync reject wit
   await server.connectionsDownTo(0);
 });
 
-test("close() is idempotent, and so is the end of `await using`", async (t) => {
+test("close(): it is idempotent, also with `await using`", async (t) => {
   const { client, keys, server } = await clusterOf(t, [[ok()]]);
   await keys.get("/k");
   assert.equal(server(0).connections, 1);
@@ -155,7 +155,7 @@ test("close() is idempotent, and so is the end of `await using`", async (t) => {
   await server(0).connectionsDownTo(0);
 });
 
-/** A server's answer that is held until let go, and how many are held, at last and at most. */
+/** A response that is held until released, and how many are held: now and at most. */
 function held(): { readonly answer: Answer; readonly letGo: () => void; readonly most: () => number } {
   const waiting: (() => void)[] = [];
   let most = 0;
@@ -171,7 +171,7 @@ function held(): { readonly answer: Answer; readonly letGo: () => void; readonly
   };
 }
 
-test("maxInFlight: never more at the server at once, and all get their turn", async (t) => {
+test("maxInFlight: the server never has more requests at once, and all calls finish", async (t) => {
   const { answer, letGo, most } = held();
   const { keys, server } = await clusterOf(t, [[answer]], { maxInFlight: 3 });
   const all = Promise.all(Array.from({ length: 20 }, (_, i) => (i % 2 === 0 ? keys.get("/k") : keys.set("/k", "v"))));
@@ -183,7 +183,7 @@ test("maxInFlight: never more at the server at once, and all get their turn", as
   assert.equal(most(), 3);
 });
 
-test("maxInFlight: what a sync asks counts too", async (t) => {
+test("maxInFlight: the requests of a sync count too", async (t) => {
   const { answer, letGo, most } = held();
   const [s0, s1] = [await ScriptedServer.start(), await ScriptedServer.start()];
   t.after(() => Promise.all([s0.close(), s1.close()]));
@@ -194,7 +194,7 @@ test("maxInFlight: what a sync asks counts too", async (t) => {
   const sync = client.sync();
   const read = new KeysAPI(client).get("/k");
   await server(0).received(2);
-  // the read has the only turn: whoever answers another client shows that nobody was kept from asking
+  // the read holds the only slot; while another client's reads complete, the sync had time to send, but must not
   const other = await clusterOf(t, [[ok()]]);
   for (let i = 0; i < 5; i++) await other.keys.get("/k");
   assert.deepEqual([s0.requests.length, s1.requests.length], [0, 0]);
@@ -204,7 +204,7 @@ test("maxInFlight: what a sync asks counts too", async (t) => {
   assert.deepEqual([s0.requests.length, s1.requests.length], [1, 1]);
 });
 
-test("maxInFlight: a queued call aborts at once and is never sent; a call that failed gives its turn back", async (t) => {
+test("maxInFlight: a queued call aborts at once and is never sent; a failed call releases its slot", async (t) => {
   const { keys, server, counts } = await clusterOf(t, [[silence(), reply(500, ""), ok()]], { maxInFlight: 1 });
   const first = new AbortController();
   const running = settled(keys.get("/running", { signal: first.signal }));
@@ -225,7 +225,7 @@ test("maxInFlight: a queued call aborts at once and is never sent; a call that f
   );
 });
 
-test("maxInFlight: long polls are not counted, and do not wait", async (t) => {
+test("maxInFlight: long polls do not count and do not wait", async (t) => {
   const { keys, server, client } = await clusterOf(
     t,
     [
@@ -253,7 +253,7 @@ test("maxInFlight: long polls are not counted, and do not wait", async (t) => {
   await Promise.all(polls);
 });
 
-test("leaks: a signal handed in is never aborted by us, nor does closing reach it", async (t) => {
+test("leaks: a caller's signal is never aborted, not even by close()", async (t) => {
   const { keys, client, server } = await clusterOf(t, [[silence()]]);
   const { signal } = new AbortController();
   const call = settled(keys.get("/k", { signal }));

@@ -28,7 +28,7 @@ async function membersOf(
   return { ...cluster, members: new MembersAPI(cluster.client) };
 }
 
-/** Method, target, content type and body: all that these calls send. */
+/** Method, target, content type and body: everything that these calls send. */
 function sent({ method, target, headers, body }: SeenRequest): unknown {
   const type = headers["content-type"];
   return body === "" ? [method, target, type] : [method, target, type, JSON.parse(body)];
@@ -38,25 +38,25 @@ const json = "application/json";
 
 for (const [name, call, expected] of [
   [
-    "A29: add trims the URL",
+    "add trims the URL (A29)",
     (m: MembersAPI) => m.add(" http://10.0.0.9:2380 "),
     ["POST", "/v2/members", json, { peerURLs: ["http://10.0.0.9:2380"] }],
   ],
   [
-    "A29: add takes IPv6, https, unix and a query",
+    "add accepts IPv6, https, unix and a query (A29)",
     (m: MembersAPI) => m.add("https://[::1]:2380?x=1"),
     ["POST", "/v2/members", json, { peerURLs: ["https://[::1]:2380?x=1"] }],
   ],
   [
-    "A31: update sends the URLs sorted",
+    "update sends the URLs sorted (A31)",
     (m: MembersAPI) => m.update("ab", ["https://z:1", "http://a:1 "]),
     ["PUT", "/v2/members/ab", json, { peerURLs: ["http://a:1", "https://z:1"] }],
   ],
-  ["A32: leader", (m: MembersAPI) => m.leader(), ["GET", "/v2/members/leader", undefined]],
-  ["A32: remove", (m: MembersAPI) => m.remove("ab"), ["DELETE", "/v2/members/ab", undefined]],
-  ["1.6: list", (m: MembersAPI) => m.list(), ["GET", "/v2/members", undefined]],
+  ["leader (A32)", (m: MembersAPI) => m.leader(), ["GET", "/v2/members/leader", undefined]],
+  ["remove (A32)", (m: MembersAPI) => m.remove("ab"), ["DELETE", "/v2/members/ab", undefined]],
+  ["list (1.6)", (m: MembersAPI) => m.list(), ["GET", "/v2/members", undefined]],
 ] as const) {
-  test(name, async (t) => {
+  test(`members: ${name}`, async (t) => {
     const answer: Answer = (response, request, socket) => reply(...answerTo(request))(response, request, socket);
     const { members, seen } = await membersOf(t, answer);
     await call(members);
@@ -70,7 +70,7 @@ function answerTo({ method, path }: SeenRequest): [number, object | ""] {
   return [200, path.endsWith("/leader") ? member : { members: [member] }];
 }
 
-test("A31: update leaves the caller's list as it was", async (t) => {
+test("members: update does not change the caller's array (A31)", async (t) => {
   const { members } = await membersOf(t, reply(204));
   const urls = Object.freeze(["https://z:1", "http://a:1"]);
   await members.update("ab", urls);
@@ -88,7 +88,7 @@ for (const [url, why] of [
   ["", /URL scheme/],
   [undefined, /must be a string, got undefined/],
 ] as const) {
-  test(`A30: the peer URL ${String(url)} is refused without a request, by add and by update`, async (t) => {
+  test(`members: add and update refuse the peer URL ${String(url)} without a request (A30)`, async (t) => {
     const { members, seen } = await membersOf(t, reply(500));
     const added = await rejection(members.add(url as string), UsageError);
     assert.match(added.message, why);
@@ -99,7 +99,7 @@ for (const [url, why] of [
   });
 }
 
-test("A30: a password in a peer URL is refused, and not repeated", async (t) => {
+test("members: a password in a peer URL is refused, and the message does not contain it (A30)", async (t) => {
   const { members, seen } = await membersOf(t, reply(500));
   for (const url of ["http://eve:secret@h:1", "ftp://eve:secret@h:1", "http://eve:secret@h:1/p"]) {
     assert.doesNotMatch((await rejection(members.add(url), UsageError)).message, /secret/);
@@ -107,7 +107,7 @@ test("A30: a password in a peer URL is refused, and not repeated", async (t) => 
   assert.deepEqual(seen(0), []);
 });
 
-test("1.6: update without URLs, and ids that are no path segment, are refused without a request", async (t) => {
+test("members: update without URLs and ids that are not a path segment are refused without a request (1.6)", async (t) => {
   const { members, seen } = await membersOf(t, reply(500));
   assert.match((await rejection(members.update("ab", []), UsageError)).message, /no valid URLs given/);
   for (const id of ["", ".", "..", "a/b"]) {
@@ -117,7 +117,7 @@ test("1.6: update without URLs, and ids that are no path segment, are refused wi
   assert.deepEqual(seen(0), []);
 });
 
-test("1.6: a sender that is none, and a signal that is none, are refused", async (t) => {
+test("members: an invalid sender and an invalid signal are refused (1.6)", async (t) => {
   assert.throws(() => new MembersAPI({} as never), UsageError);
   const { members, seen } = await membersOf(t, reply(500));
   await rejection(members.list({} as never), UsageError);
@@ -125,13 +125,13 @@ test("1.6: a sender that is none, and a signal that is none, are refused", async
 });
 
 for (const body of [{ members: [] }, {}, { members: null }]) {
-  test(`A52: list answered ${JSON.stringify(body)} -> []`, async (t) => {
+  test(`members: list reads ${JSON.stringify(body)} as an empty list (A52)`, async (t) => {
     const { members } = await membersOf(t, reply(200, body));
     assert.deepEqual(await members.list(), []);
   });
 }
 
-test("A52: a member that has not started: no name, no client URLs", async (t) => {
+test("members: a member that has not started has no name and no client URLs (A52)", async (t) => {
   const { members } = await membersOf(
     t,
     reply(200, { members: [{ id: "e9d5530cac21704", peerURLs: ["http://a:1"], clientURLs: null }] }),
@@ -141,14 +141,14 @@ test("A52: a member that has not started: no name, no client URLs", async (t) =>
   ]);
 });
 
-test("A53: add answered 409 -> EtcdError with etcd's words", async (t) => {
+test("members: add rejects a 409 with an EtcdError that has etcd's message (A53)", async (t) => {
   const { members } = await membersOf(t, reply(409, { message: "membership: peerURL exists" }));
   const error = await rejection(members.add("http://a:1"), EtcdError);
   assert.deepEqual([error.status, error.errorCode, error.serverMessage], [409, 0, "membership: peerURL exists"]);
   assert.equal(error.message, "membership: peerURL exists [status 409]");
 });
 
-test("A54: remove answered 410 -> done; 404 -> error", async (t) => {
+test("members: remove resolves on 410 and rejects on 404 (A54)", async (t) => {
   const { members } = await membersOf(
     t,
     reply(410, { message: "Member permanently removed: ab" }),
@@ -159,46 +159,51 @@ test("A54: remove answered 410 -> done; 404 -> error", async (t) => {
   assert.deepEqual([error.status, error.serverMessage], [404, "No such member: ab"]);
 });
 
-test("A55: add answered 400 -> EtcdError with status and message", async (t) => {
+test("members: add rejects a 400 with an EtcdError that has status and message (A55)", async (t) => {
   const { members } = await membersOf(t, reply(400, { message: "bad" }));
   const error = await rejection(members.add("http://a:1"), EtcdError);
   assert.deepEqual([error.status, error.serverMessage], [400, "bad"]);
 });
 
-test("A56: update answered 204 -> done; 404 -> EtcdError with etcd's words", async (t) => {
+test("members: update resolves on 204 and rejects a 404 with an EtcdError that has etcd's message (A56)", async (t) => {
   const { members } = await membersOf(t, reply(204), reply(404, { message: "No such member: ab" }));
   await members.update("ab", ["http://a:1"]);
   assert.equal((await rejection(members.update("ab", ["http://a:1"]), EtcdError)).serverMessage, "No such member: ab");
 });
 
 for (const [name, call, answer, code] of [
-  ["add answered 200", (m: MembersAPI) => m.add("http://a:1"), reply(200, member), "ERR_STATUS"],
-  ["add answered 201 with a page", (m: MembersAPI) => m.add("http://a:1"), reply(201, "<html>"), "ERR_INVALID_JSON"],
-  ["add answered 201 with nothing", (m: MembersAPI) => m.add("http://a:1"), reply(201), "ERR_EMPTY_BODY"],
-  ["update answered 200", (m: MembersAPI) => m.update("ab", ["http://a:1"]), reply(200, ""), "ERR_STATUS"],
-  ["remove answered 200", (m: MembersAPI) => m.remove("ab"), reply(200, ""), "ERR_STATUS"],
-  ["remove answered 405 in text", (m: MembersAPI) => m.remove("ab"), reply(405, "Method Not Allowed"), "ERR_STATUS"],
-  ["a list that is none", (m: MembersAPI) => m.list(), reply(200, { members: "x" }), "ERR_INVALID_JSON"],
-  ["a member that is none", (m: MembersAPI) => m.list(), reply(200, { members: [null] }), "ERR_INVALID_JSON"],
+  ["add with a 200", (m: MembersAPI) => m.add("http://a:1"), reply(200, member), "ERR_STATUS"],
+  ["add with a 201 and HTML", (m: MembersAPI) => m.add("http://a:1"), reply(201, "<html>"), "ERR_INVALID_JSON"],
+  ["add with a 201 and no body", (m: MembersAPI) => m.add("http://a:1"), reply(201), "ERR_EMPTY_BODY"],
+  ["update with a 200", (m: MembersAPI) => m.update("ab", ["http://a:1"]), reply(200, ""), "ERR_STATUS"],
+  ["remove with a 200", (m: MembersAPI) => m.remove("ab"), reply(200, ""), "ERR_STATUS"],
   [
-    "peer URLs that are none",
+    "remove with a 405 in plain text",
+    (m: MembersAPI) => m.remove("ab"),
+    reply(405, "Method Not Allowed"),
+    "ERR_STATUS",
+  ],
+  ["members that are not an array", (m: MembersAPI) => m.list(), reply(200, { members: "x" }), "ERR_INVALID_JSON"],
+  ["a member that is null", (m: MembersAPI) => m.list(), reply(200, { members: [null] }), "ERR_INVALID_JSON"],
+  [
+    "peer URLs that are not strings",
     (m: MembersAPI) => m.leader(),
     reply(200, { ...member, peerURLs: [1] }),
     "ERR_INVALID_JSON",
   ],
 ] as const) {
-  test(`1.6: ${name} -> ${code}`, async (t) => {
+  test(`members: ${name}: ${code} (1.6)`, async (t) => {
     const { members } = await membersOf(t, answer);
     assert.equal((await rejection<ResponseError>(call(members), ResponseError)).code, code);
   });
 }
 
-test("D17: 401 -> isUnauthorized", async (t) => {
+test("members: isUnauthorized is true after 401 (D17)", async (t) => {
   const { members } = await membersOf(t, reply(401, { message: "Insufficient credentials" }));
   assert.ok(isUnauthorized(await rejection(members.add("http://a:1"), EtcdError)));
 });
 
-test("D14: the leader during an election: a ClusterError that holds status and message", async (t) => {
+test("members: leader() during an election rejects with a ClusterError that has status and message (D14)", async (t) => {
   const { members } = await membersOf(t, reply(503, { message: "During election" }));
   const { errors } = await rejection(members.leader(), ClusterError);
   const [error] = errors;
@@ -212,7 +217,7 @@ for (const [name, call] of [
   ["update", (m: MembersAPI) => m.update("ab", ["http://a:1"])],
   ["remove", (m: MembersAPI) => m.remove("ab")],
 ] as const) {
-  test(`2.4: ${name} is sent once when it may have been applied, and goes on when nothing was sent`, async (t) => {
+  test(`members: ${name} is sent only once if it may have been applied, and fails over if nothing was sent (2.4)`, async (t) => {
     const { client, counts } = await clusterOf(t, [[closeUnanswered()], [reply(204)]]);
     const error = await rejection<ClusterError>(call(new MembersAPI(client)), ClusterError);
     assert.equal(error.outcome, "unknown");
@@ -228,7 +233,7 @@ for (const [name, call] of [
   });
 }
 
-test("2.6: aborted -> the reason, and no request", async (t) => {
+test("members: an aborted signal rejects with its reason and sends no request (2.6)", async (t) => {
   const { members, seen } = await membersOf(t, reply(500));
   const reason = new Error("enough");
   const signal = AbortSignal.abort(reason);

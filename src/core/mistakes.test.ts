@@ -1,4 +1,4 @@
-// What a user sees who makes a common mistake: the message says what is wrong and what to do.
+// What users see when they make a common mistake: the message says what is wrong and what to do.
 import assert from "node:assert/strict";
 import test from "node:test";
 import {
@@ -17,7 +17,7 @@ import { MembersAPI } from "./members.js";
 const url = "http://127.0.0.1:2379";
 const keys = new KeysAPI(new Client({ endpoints: [url] }));
 
-/** Calls as a program in JavaScript may write them. */
+/** Calls as a JavaScript program may write them. */
 const wrong = (value: unknown): never => value as never;
 
 /** Mistakes that are found before any I/O. */
@@ -134,7 +134,7 @@ const refused = (status: number, errorCode: number, message: string, cause: stri
   reply(status, { errorCode, message, cause, index: 7 });
 const unauthorized = refused(401, 110, "The request requires user authentication", "Insufficient credentials");
 
-/** Mistakes that the server finds. */
+/** Mistakes that only the server notices. */
 const late: readonly (readonly [string, Answer, (keys: KeysAPI, client: Client) => Promise<unknown>, RegExp])[] = [
   [
     "a key that does not exist: verb, key and endpoint",
@@ -186,7 +186,7 @@ for (const [name, answer, call, message] of late) {
   });
 }
 
-test("mistakes: no password and a wrong one are told apart", async () => {
+test("mistakes: the messages for no password and a wrong password differ", async () => {
   await using server = await ScriptedServer.start(unauthorized);
   await using guest = clientOf([server]);
   await using user = clientOf([server], { username: "planted", password: "secret" });

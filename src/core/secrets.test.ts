@@ -6,7 +6,7 @@ import { startChild } from "../test-kit/child.js";
 import { failures, passwordForms, planted, secretForms } from "../test-kit/planted.js";
 import { settled } from "../test-kit/scripted-cluster.js";
 
-/** Every way in which an error gets printed, its causes and attempts included. */
+/** Every way to print an error, including its causes and attempts. */
 function printed(error: SdkError): ReadonlyMap<string, string> {
   const texts = new Map([
     ["inspect", inspect(error, { depth: 10 })],
@@ -38,7 +38,7 @@ function kindOf(error: SdkError): string {
 }
 
 for (const { name, error: kind, run } of failures) {
-  test(`secrets: ${name} -> ${kind}, which shows none`, async () => {
+  test(`secrets: ${name} rejects with ${kind}, which contains none`, async () => {
     const error = await settled(run());
     assert.ok(error instanceof SdkError, inspect(error));
     assert.equal(kindOf(error), kind);
@@ -46,7 +46,7 @@ for (const { name, error: kind, run } of failures) {
   });
 }
 
-test("secrets: the failures are of every class and code", () => {
+test("secrets: the failures cover every class and code", () => {
   const kinds = new Set(failures.flatMap(({ error }) => error.split(": ")));
   for (const kind of [
     "EtcdError ERR_ETCD",
@@ -67,7 +67,7 @@ test("secrets: the failures are of every class and code", () => {
   }
 });
 
-test("secrets: no debug output but etcd2:curl shows any", async (t) => {
+test("secrets: no debug channel except etcd2:curl prints any", async (t) => {
   const { status, stdout, stderr } = await startChild(t, "exercise-planted.js", [], {
     env: { DEBUG: "etcd2:*,-etcd2:curl" },
   }).ended;
@@ -77,7 +77,7 @@ test("secrets: no debug output but etcd2:curl shows any", async (t) => {
   for (const line of stderr.split("\n")) assert.deepEqual(found(line, secretForms), [], line);
 });
 
-test("A119: etcd2:curl shows values, and never a password", async (t) => {
+test("secrets: etcd2:curl prints values, but never a password (A119)", async (t) => {
   const { status, stdout, stderr } = await startChild(t, "exercise-planted.js", [], { env: { DEBUG: "etcd2:curl" } })
     .ended;
   assert.deepEqual([status, stdout], [0, "done"], stderr);

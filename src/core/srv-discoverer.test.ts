@@ -7,7 +7,7 @@ import { gate, rejection } from "../test-kit/scripted-cluster.js";
 
 type Zone = Readonly<Record<string, readonly SrvRecord[] | Error>>;
 
-/** Answers from a zone; a name that is not in it is not found. */
+/** Resolves names from a zone; a name that is not in it is not found. */
 function resolverOf(zone: Zone): SrvResolver & { readonly asked: readonly string[] } {
   const asked: string[] = [];
   return {
@@ -27,7 +27,7 @@ function srv(name: string, port = 2379, priority = 0, weight = 0): SrvRecord {
 const ssl = "_etcd-client-ssl._tcp.d";
 const plain = "_etcd-client._tcp.d";
 
-test("A113: both names are asked for; https first, and alone unless insecure ones are allowed (D18)", async () => {
+test("srv: both names are looked up; https comes first, and alone unless insecure ones are allowed (A113, D18)", async () => {
   const resolver = resolverOf({ [ssl]: [srv("a")], [plain]: [srv("b")] });
   assert.deepEqual(await new SrvDiscoverer({ resolver }).discover("d"), ["https://a:2379"]);
   assert.deepEqual(resolver.asked.toSorted(), [ssl, plain].sort());
@@ -37,17 +37,17 @@ test("A113: both names are asked for; https first, and alone unless insecure one
   ]);
 });
 
-test("A114: the ssl lookup fails -> the plain ones", async () => {
+test("srv: if the ssl lookup fails, the plain ones are used (A114)", async () => {
   const resolver = resolverOf({ [plain]: [srv("b")] });
   assert.deepEqual(await new SrvDiscoverer({ resolver }).discover("d"), ["http://b:2379"]);
 });
 
-test("A114: the plain lookup fails -> the ssl ones", async () => {
+test("srv: if the plain lookup fails, the ssl ones are used (A114)", async () => {
   const resolver = resolverOf({ [ssl]: [srv("a")] });
   assert.deepEqual(await new SrvDiscoverer({ resolver, allowInsecure: true }).discover("d"), ["https://a:2379"]);
 });
 
-test("A115: both fail -> one error that names both", async () => {
+test("srv: if both lookups fail, one error names both (A115)", async () => {
   const error = await rejection(new SrvDiscoverer({ resolver: resolverOf({}) }).discover("d"), ClusterError);
   assert.deepEqual([error.code, error.outcome], ["ERR_NO_ENDPOINTS", "notApplied"]);
   for (const name of [ssl, plain]) assert.ok(error.message.includes(`lookup of ${name} failed`), error.message);
@@ -60,34 +60,34 @@ test("A115: both fail -> one error that names both", async () => {
   );
 });
 
-test("A115: one fails, the other is empty -> no endpoints, no error", async () => {
+test("srv: if one lookup fails and the other is empty, there are no endpoints and no error (A115)", async () => {
   assert.deepEqual(await new SrvDiscoverer({ resolver: resolverOf({ [plain]: [] }) }).discover("d"), []);
 });
 
-test("A116: a service name goes into both names", async () => {
+test("srv: a service name is part of both names (A116)", async () => {
   const resolver = resolverOf({ "_etcd-client-ssl-blue._tcp.d": [srv("a")] });
   assert.deepEqual(await new SrvDiscoverer({ resolver }).discover("d", "blue"), ["https://a:2379"]);
   assert.deepEqual(resolver.asked.toSorted(), ["_etcd-client-blue._tcp.d", "_etcd-client-ssl-blue._tcp.d"]);
 });
 
-test("A117: no trailing dot in the URL", async () => {
+test("srv: URLs have no trailing dot (A117)", async () => {
   const resolver = resolverOf({ [plain]: [srv("n1.example.com.", 4001)] });
   assert.deepEqual(await new SrvDiscoverer({ resolver }).discover("d"), ["http://n1.example.com:4001"]);
 });
 
-test("D18: IPv6 literals are bracketed; the target `.` says that there is no service", async () => {
+test("srv: IPv6 literals are bracketed; the target `.` means that there is no service (D18)", async () => {
   const resolver = resolverOf({ [ssl]: [srv(".")], [plain]: [srv("::1")] });
   assert.deepEqual(await new SrvDiscoverer({ resolver }).discover("d"), ["http://[::1]:2379"]);
 });
 
-test("1.9: by priority, however the answer was ordered", async () => {
+test("srv: endpoints are sorted by priority, whatever the order of the response (1.9)", async () => {
   const resolver = resolverOf({ [plain]: [srv("c", 1, 30), srv("a", 1, 10), srv("b", 1, 20)] });
   for (let i = 0; i < 20; i++) {
     assert.deepEqual(await new SrvDiscoverer({ resolver }).discover("d"), ["http://a:1", "http://b:1", "http://c:1"]);
   }
 });
 
-test("1.9: among equals the heavier comes first more often, and not always", async () => {
+test("srv: at equal priority the heavier comes first more often, but not always (1.9)", async () => {
   const resolver = resolverOf({ [plain]: [srv("light", 1, 0, 10), srv("heavy", 1, 0, 30)] });
   const discoverer = new SrvDiscoverer({ resolver });
   let heavyFirst = 0;
@@ -96,7 +96,7 @@ test("1.9: among equals the heavier comes first more often, and not always", asy
   assert.ok(heavyFirst > 1_300 && heavyFirst < 1_700, String(heavyFirst));
 });
 
-test("D19: equals without a weight come in any order", async () => {
+test("srv: at equal priority without weights, every order occurs (D19)", async () => {
   const resolver = resolverOf({ [plain]: [srv("a"), srv("b"), srv("c")] });
   const discoverer = new SrvDiscoverer({ resolver });
   const firsts = new Set<string | undefined>();
@@ -104,7 +104,7 @@ test("D19: equals without a weight come in any order", async () => {
   assert.equal(firsts.size, 3);
 });
 
-test("2.6: aborted -> the reason, at once; beforehand without a lookup", async () => {
+test("srv: an abort rejects with its reason at once; an aborted signal prevents the lookup (2.6)", async () => {
   const { opened, open } = gate();
   const asked: string[] = [];
   const resolver: SrvResolver = {
@@ -129,7 +129,7 @@ test("2.6: aborted -> the reason, at once; beforehand without a lookup", async (
   assert.equal(getEventListeners(unused.signal, "abort").length, 0);
 });
 
-test("1.9: bad arguments are refused without a lookup", async () => {
+test("srv: bad arguments are refused without a lookup (1.9)", async () => {
   assert.throws(() => new SrvDiscoverer({ resolver: {} as never }), UsageError);
   assert.throws(() => new SrvDiscoverer({ allowInsecure: 1 as never }), UsageError);
   assert.throws(() => new SrvDiscoverer({ secure: true } as never), UsageError);

@@ -23,7 +23,7 @@ import type { KeyNode } from "./types.js";
 
 const headers = { "x-etcd-index": "9" };
 
-/** A get of a tree with so many levels; its text, since JSON.stringify would overflow the stack. */
+/** The response to a get of a tree with that many levels, as text: JSON.stringify would overflow the stack. */
 function deepTree(levels: number): Answer {
   const file = '{"key":"/f","value":"v","modifiedIndex":7,"createdIndex":7}';
   const open = '{"key":"/d","dir":true,"modifiedIndex":7,"createdIndex":7,"nodes":[';
@@ -35,7 +35,7 @@ function deepTree(levels: number): Answer {
 }
 
 for (const prefix of ["/v2/keys", "/v2/keys/app"]) {
-  test(`a tree of 100,000 levels is read, under ${prefix} (FF41)`, async (t) => {
+  test(`unusual values: a tree of 100,000 levels is read, under ${prefix} (FF41)`, async (t) => {
     const levels = 100_000;
     const { client } = await clusterOf(t, [[deepTree(levels)]]);
     const { node } = await new KeysAPI(client, { prefix }).get("/d", { recursive: true });
@@ -45,14 +45,14 @@ for (const prefix of ["/v2/keys", "/v2/keys/app"]) {
   });
 }
 
-test("a bad node far below is a ResponseError, as it is at the top (FF41)", async (t) => {
+test("unusual values: a bad node at any depth is a ResponseError (FF41)", async (t) => {
   for (const nodes of [[5], [{ key: "/d/a", dir: true, nodes: [{ key: "/d/a/b", value: 5 }] }], [null], ["x"]]) {
     const { keys } = await clusterOf(t, [[reply(200, { action: "get", node: { key: "/d", dir: true, nodes } })]]);
     assert.equal((await rejection(keys.get("/d"), ResponseError)).code, "ERR_INVALID_JSON");
   }
 });
 
-test("children keep their order at every level (FF41)", async (t) => {
+test("unusual values: children keep their order at every level (FF41)", async (t) => {
   const leaf = (key: string): object => ({ key, value: key, modifiedIndex: 1, createdIndex: 1 });
   const dir = (key: string, nodes: readonly object[]): object => ({ key, dir: true, nodes });
   const tree = dir("/d", [dir("/d/a", [leaf("/d/a/1"), leaf("/d/a/2")]), leaf("/d/b"), dir("/d/c", [leaf("/d/c/1")])]);
@@ -63,7 +63,7 @@ test("children keep their order at every level (FF41)", async (t) => {
 });
 
 for (const status of [408, 425, 429, 499]) {
-  test(`a read refused with ${String(status)} and a message has changed nothing (FF44)`, async (t) => {
+  test(`unusual values: a read refused with ${String(status)} and a message has the outcome notApplied (FF44)`, async (t) => {
     const { client, keys } = await clusterOf(t, [[reply(status, { message: "slow down" })]]);
     for (const call of [
       () => keys.get("/k"),
@@ -80,7 +80,7 @@ for (const status of [408, 425, 429, 499]) {
   });
 }
 
-test("every class of the core names what is missing when it gets undefined or null (FF48)", () => {
+test("unusual values: every class of the core names the argument that is undefined or null (FF48)", () => {
   const client = new Client({ endpoints: ["http://127.0.0.1:1"] });
   for (const nothing of [undefined, null] as unknown as readonly never[]) {
     for (const make of [
@@ -105,7 +105,7 @@ test("every class of the core names what is missing when it gets undefined or nu
   }
 });
 
-/** Errors of a transport, and whether they are of the program. */
+/** Errors of a transport, and whether they are programming errors. */
 const thrown: readonly (readonly [string, unknown, boolean])[] = [
   ["a TypeError", new TypeError("undefined is not a function"), true],
   ["a ReferenceError", new ReferenceError("x is not defined"), true],
@@ -122,7 +122,7 @@ const thrown: readonly (readonly [string, unknown, boolean])[] = [
   ["a string", "broken", false],
 ];
 for (const [name, error, isProgram] of thrown) {
-  test(`a transport that rejects with ${name}: ${isProgram ? "unchanged" : "as a failure of the endpoint"} (FF52)`, async () => {
+  test(`unusual values: a transport that rejects with ${name}: ${isProgram ? "unchanged" : "as a failure of the endpoint"} (FF52)`, async () => {
     for (const transport of [
       () => Promise.reject(error),
       () => {
@@ -145,7 +145,7 @@ for (const [prefix, key, answered, expected] of [
   ["/v2/keys", "/app/f", "/app/f", "/app/f"],
   ["/proxy/keys", "/f", "/f", "/f"],
 ] as const) {
-  test(`under the prefix ${prefix} a response to ${key} has a key that can be used again (FF54)`, async (t) => {
+  test(`unusual values: under the prefix ${prefix} a response to ${key} has a key that can be used again (FF54)`, async (t) => {
     const node = { key: answered, value: "v", modifiedIndex: 7, createdIndex: 7 };
     const answer = reply(200, { action: "set", node, prevNode: node }, headers);
     const { client, server } = await clusterOf(t, [[answer]]);
@@ -158,7 +158,7 @@ for (const [prefix, key, answered, expected] of [
   });
 }
 
-test("under a prefix that is a namespace, events have keys that can be used again (FF54)", async () => {
+test("unusual values: under a prefix that is a namespace, events have keys that can be used again (FF54)", async () => {
   const node = (key: string): object => ({ node: { key, value: "v", modifiedIndex: 7, createdIndex: 7 } });
   for (const [key, expected] of [
     ["/app/d/f", "/d/f"],
@@ -172,7 +172,7 @@ test("under a prefix that is a namespace, events have keys that can be used agai
   }
 });
 
-test("a response says where its member is in the raft log, if the server does", async (t) => {
+test("unusual values: a response has its member's raft index and term if the server sends them", async (t) => {
   const raft = { ...headers, "x-raft-index": "42", "x-raft-term": "3" };
   const { keys, server } = await clusterOf(t, [[reply(200, okBody, raft)]]);
   assert.deepEqual((await keys.get("/k")).raft, { index: 42, term: 3 });
@@ -189,7 +189,7 @@ test("a response says where its member is in the raft log, if the server does", 
   }
 });
 
-test("a single endpoint gets a plain write once more, on a new connection, if the kept one was closed", async (t) => {
+test("unusual values: a plain write to a single endpoint is sent once more on a new connection if the kept one was closed", async (t) => {
   for (const [call, times] of [
     [(keys: KeysAPI) => keys.set("/k", "v"), 3],
     [(keys: KeysAPI) => keys.update("/k", "v"), 3],
@@ -205,7 +205,7 @@ test("a single endpoint gets a plain write once more, on a new connection, if th
   }
 });
 
-test("a single endpoint gets a plain write twice at most, and its outcome is then unknown, whatever the second try met", async (t) => {
+test("unusual values: a plain write to a single endpoint is sent at most twice, and its outcome is then unknown", async (t) => {
   const { keys, server, counts } = await clusterOf(t, [[ok(), closeUnanswered()]]);
   await keys.get("/k");
   const error = await rejection(keys.set("/k", "v"), ClusterError);
@@ -219,7 +219,7 @@ test("a single endpoint gets a plain write twice at most, and its outcome is the
   assert.equal((await rejection(keys.update("/k", "v"), EtcdError)).outcome, "unknown");
 });
 
-test("what a server says is repeated in part only, however long it is", async (t) => {
+test("unusual values: messages quote only the beginning of a long server message", async (t) => {
   const long = "secret".repeat(5_000);
   for (const [status, body] of [
     [403, { errorCode: 102, message: long, cause: long, index: 5 }],

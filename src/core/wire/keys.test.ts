@@ -51,12 +51,12 @@ const table: readonly (readonly [string, RequestSpec, RequestSpec])[] = [
     { ...put, query: "prevIndex=4", body: "value=v", oneShot: true },
   ],
   [
-    "set without value in the answer",
+    "set without value in the response",
     setSpec(at, "v", { noValueOnSuccess: true }),
     { ...put, query: "noValueOnSuccess=true", body: "value=v", oneShot: false },
   ],
   [
-    "set to be sent again in every case",
+    "set that may always be sent again",
     setSpec(at, "v", { resend: true }),
     { ...put, body: "value=v", oneShot: false, resend: true },
   ],
@@ -103,15 +103,15 @@ const table: readonly (readonly [string, RequestSpec, RequestSpec])[] = [
 ];
 
 for (const [name, spec, expected] of table) {
-  test(`spec of ${name}${expected.oneShot === true ? ", one-shot" : ""}`, () => {
-    // the call has a test of its own: it equals what a server makes of the request (src/v3/calls.test.ts)
+  test(`keys spec: ${name}${expected.oneShot === true ? ", one-shot" : ""}`, () => {
+    // the call is tested in src/v3/calls.test.ts: it equals what a server decodes from the request
     const { call, ...http } = spec;
     assert.deepEqual(http, expected);
     assert.equal(call?.kind === "watch" || call?.kind === "get", expected.method === "GET");
   });
 }
 
-test("D23: prevValue moves to the form when the request line would not fit, and only then", () => {
+test("keys spec: prevValue moves to the form only if the request line would be too long (D23)", () => {
   for (const [length, moves] of [
     [3_500, false],
     [4_096, true],
@@ -125,10 +125,10 @@ test("D23: prevValue moves to the form when the request line would not fit, and 
     assert.equal(oneShot, true);
   }
   const long = { prefix: "/v2/keys", key: "k".repeat(3_800) };
-  assert.equal(setSpec(long, "v", { prevValue: "p".repeat(200) }).query, "", "the key counts, too");
+  assert.equal(setSpec(long, "v", { prevValue: "p".repeat(200) }).query, "", "the key counts too");
 });
 
-test("A22: whatever the key, the path decodes to its segments, and a URL leaves it alone", () => {
+test("keys spec: for any key, the path decodes to its segments, and a URL does not change it (A22)", () => {
   const segment = fc
     .string({ unit: "binary", minLength: 1 })
     .filter((text) => text.isWellFormed() && !text.includes("/") && text !== "." && text !== "..");

@@ -13,7 +13,7 @@ function raw(status: number, body: object | string, headers: RawResponse["header
   return { status, headers, body: typeof body === "string" ? body : JSON.stringify(body) };
 }
 
-/** A get's answer whose node has these fields. */
+/** The response to a get whose node has the given fields. */
 function withNode(fields: object): RawResponse {
   return raw(200, { action: "get", node: { key: "/k", value: "v", modifiedIndex: 7, createdIndex: 7, ...fields } });
 }
@@ -24,7 +24,7 @@ const expirationText = "2015-04-07T04:40:23.044979686Z";
 
 const answers: readonly (readonly [string, RawResponse, object])[] = [
   [
-    "A37: a set",
+    "a set (A37)",
     raw(
       201,
       { action: "set", node: { key: "/k", value: "v", modifiedIndex: 12, createdIndex: 12 } },
@@ -33,7 +33,7 @@ const answers: readonly (readonly [string, RawResponse, object])[] = [
     { action: "set", index: 12, clusterId: "ab", node: { ...node, createdIndex: 12, modifiedIndex: 12 } },
   ],
   [
-    "A38: a delete",
+    "a delete (A38)",
     raw(200, {
       action: "delete",
       node: { key: "/k", modifiedIndex: 9, createdIndex: 3 },
@@ -42,7 +42,7 @@ const answers: readonly (readonly [string, RawResponse, object])[] = [
     { ...summary, action: "delete", node: { ...node, value: "", modifiedIndex: 9 }, prevNode: node },
   ],
   [
-    "A40: the root",
+    "the root (A40)",
     raw(200, { action: "get", node: { dir: true } }),
     {
       ...summary,
@@ -51,7 +51,7 @@ const answers: readonly (readonly [string, RawResponse, object])[] = [
     },
   ],
   [
-    "A41: a negative ttl, an expiration in nanoseconds",
+    "a negative ttl, an expiration in nanoseconds (A41)",
     withNode({ ttl: -3, expiration: expirationText, createdIndex: 3, modifiedIndex: 8 }),
     {
       ...summary,
@@ -85,7 +85,7 @@ const answers: readonly (readonly [string, RawResponse, object])[] = [
     },
   ],
   [
-    "null is the zero value",
+    "null as the zero value",
     raw(200, {
       action: "get",
       prevNode: null,
@@ -107,7 +107,7 @@ const answers: readonly (readonly [string, RawResponse, object])[] = [
     },
   ],
   [
-    "names are case-sensitive, unknown ones ignored",
+    "names case-sensitively, ignoring unknown ones",
     raw(200, {
       action: "get",
       node: { key: "/k", Value: "x", TTL: 5, Dir: true, modifiedIndex: 8, createdIndex: 3, more: 1 },
@@ -116,19 +116,19 @@ const answers: readonly (readonly [string, RawResponse, object])[] = [
     { ...summary, action: "get", node: { ...node, value: "" } },
   ],
   [
-    "of duplicate names the last wins",
+    "duplicate names, of which the last wins",
     raw(200, '{"action":"get","action":"set","node":{}}\n'),
     { ...summary, action: "set", node: { ...node, key: "/", value: "", createdIndex: 0, modifiedIndex: 0 } },
   ],
 ];
 
 for (const [name, answer, expected] of answers) {
-  test(`${name} is read`, () => {
+  test(`keys response: reads ${name}`, () => {
     assert.deepEqual(decodeKeys(answer, get), expected);
   });
 }
 
-test("A39: the answer to noValueOnSuccess has an action and nothing else", () => {
+test("keys response: with noValueOnSuccess it has only an action (A39)", () => {
   assert.deepEqual(decodeKeysSummary(raw(200, { action: "set" }, { "x-etcd-index": "5" }), put), {
     action: "set",
     index: 5,
@@ -138,7 +138,7 @@ test("A39: the answer to noValueOnSuccess has an action and nothing else", () =>
 });
 
 for (const body of ["null", "{}", '{"errorCode":100,"message":"Key not found"}', '{"Action":"set"}']) {
-  test(`A48: ${body} is no answer to noValueOnSuccess`, () => {
+  test(`keys response: with noValueOnSuccess, ${body} is refused (A48)`, () => {
     assert.throws(() => decodeKeysSummary(raw(200, body), put), {
       name: "ResponseError",
       code: "ERR_INVALID_JSON",
@@ -150,52 +150,52 @@ for (const body of ["null", "{}", '{"errorCode":100,"message":"Key not found"}',
 const notFound = { errorCode: 100, message: "Key not found", cause: "/foo", index: 18 };
 
 const foreign: readonly (readonly [string, RawResponse, ResponseError["code"]])[] = [
-  ["A44: an empty body", raw(200, ""), "ERR_EMPTY_BODY"],
-  ["A45: HTML", raw(200, "<html>"), "ERR_INVALID_JSON"],
-  ["A45: an empty 404", raw(404, ""), "ERR_INVALID_JSON"],
-  ["A45: a list as 404", raw(404, "[]"), "ERR_INVALID_JSON"],
+  ["an empty body (A44)", raw(200, ""), "ERR_EMPTY_BODY"],
+  ["HTML (A45)", raw(200, "<html>"), "ERR_INVALID_JSON"],
+  ["an empty 404 (A45)", raw(404, ""), "ERR_INVALID_JSON"],
+  ["an array as 404 (A45)", raw(404, "[]"), "ERR_INVALID_JSON"],
   [
-    "A46: a server without the v2 API",
+    "a server without the v2 API (A46)",
     raw(404, "404 page not found\n", { "content-type": "text/plain; charset=utf-8" }),
     "ERR_STATUS",
   ],
   ["a page of some other server", raw(404, "<html>no</html>"), "ERR_STATUS"],
-  ["A47: a success body with 202", raw(202, { action: "get", node: {} }), "ERR_STATUS"],
-  ["A47: an empty 204", raw(204, ""), "ERR_STATUS"],
+  ["a success body with 202 (A47)", raw(202, { action: "get", node: {} }), "ERR_STATUS"],
+  ["an empty 204 (A47)", raw(204, ""), "ERR_STATUS"],
   ["an error body with 202", raw(202, notFound), "ERR_STATUS"],
-  ["A48: null", raw(200, "null"), "ERR_INVALID_JSON"],
-  ["A48: an empty object", raw(200, {}), "ERR_INVALID_JSON"],
-  ["A48: an error body with 200", raw(200, notFound), "ERR_INVALID_JSON"],
-  ["A48: a node without action", raw(200, { node: {} }), "ERR_INVALID_JSON"],
+  ["null (A48)", raw(200, "null"), "ERR_INVALID_JSON"],
+  ["an empty object (A48)", raw(200, {}), "ERR_INVALID_JSON"],
+  ["an error body with 200 (A48)", raw(200, notFound), "ERR_INVALID_JSON"],
+  ["a node without action (A48)", raw(200, { node: {} }), "ERR_INVALID_JSON"],
   ["a success body with 404", raw(404, { action: "get", node: {} }), "ERR_INVALID_JSON"],
-  ["A49: garbage behind the body", raw(200, '{"action":"get","node":{}}x'), "ERR_INVALID_JSON"],
-  ["A49: two objects", raw(200, '{"action":"get","node":{}}{"action":"get","node":{}}'), "ERR_INVALID_JSON"],
+  ["garbage after the body (A49)", raw(200, '{"action":"get","node":{}}x'), "ERR_INVALID_JSON"],
+  ["two objects (A49)", raw(200, '{"action":"get","node":{}}{"action":"get","node":{}}'), "ERR_INVALID_JSON"],
   ["a byte order mark", raw(200, '\ufeff{"action":"get","node":{}}'), "ERR_INVALID_JSON"],
-  ["a text", raw(200, '"x"'), "ERR_INVALID_JSON"],
+  ["a string", raw(200, '"x"'), "ERR_INVALID_JSON"],
   ["names in the wrong case", raw(200, { Action: "get", Node: {} }), "ERR_INVALID_JSON"],
   ...["poo", "-1", "1.5", "0x10", "9007199254740993"].map((text): (typeof foreign)[number] => [
-    `A50: X-Etcd-Index ${text}`,
+    `X-Etcd-Index ${text} (A50)`,
     raw(200, { action: "get", node: {} }, { "x-etcd-index": text }),
     "ERR_INVALID_JSON",
   ]),
   [
-    "A51: an index that a double cannot hold",
+    "an index that a double cannot hold (A51)",
     raw(200, '{"action":"get","node":{"modifiedIndex":9007199254740993}}'),
     "ERR_INVALID_JSON",
   ],
   [
-    "A51: such a createdIndex in a child",
+    "such a createdIndex in a child (A51)",
     raw(200, '{"action":"get","node":{"nodes":[{"createdIndex":18446744073709551615}]}}'),
     "ERR_INVALID_JSON",
   ],
   [
-    "A51: such an index in an error",
+    "such an index in an error (A51)",
     raw(400, '{"errorCode":401,"message":"m","index":9007199254740993}'),
     "ERR_INVALID_JSON",
   ],
   ["an action that is a number", raw(200, { action: 1, node: {} }), "ERR_INVALID_JSON"],
-  ["a node that is a list", raw(200, { action: "get", node: [] }), "ERR_INVALID_JSON"],
-  ["a prevNode that is a text", raw(200, { action: "set", node: {}, prevNode: "x" }), "ERR_INVALID_JSON"],
+  ["a node that is an array", raw(200, { action: "get", node: [] }), "ERR_INVALID_JSON"],
+  ["a prevNode that is a string", raw(200, { action: "set", node: {}, prevNode: "x" }), "ERR_INVALID_JSON"],
   ...Object.entries({
     key: 1,
     value: 1,
@@ -229,10 +229,10 @@ const foreign: readonly (readonly [string, RawResponse, ResponseError["code"]])[
 ];
 
 for (const [name, answer, code] of foreign) {
-  test(`${name} is a ResponseError ${code}`, () => {
+  test(`keys response: ${code} for ${name}`, () => {
     for (const [spec, outcome] of [
       [get, "notApplied"],
-      [put, name.startsWith("A46") ? "notApplied" : "unknown"],
+      [put, name.endsWith("(A46)") ? "notApplied" : "unknown"],
     ] as const) {
       assert.throws(
         () => decodeKeys(answer, spec),
@@ -245,7 +245,7 @@ for (const [name, answer, code] of foreign) {
           assert.ok(!isKeyNotFound(error));
           assert.match(
             error.message,
-            name.startsWith("A46")
+            name.endsWith("(A46)")
               ? /\/v2\/keys\/k.*v2 API is probably not enabled.*--enable-v2/
               : /^(GET|PUT) \/v2\/keys\/k was answered/,
           );
@@ -256,7 +256,7 @@ for (const [name, answer, code] of foreign) {
   });
 }
 
-test("a ResponseError names the endpoint and never quotes the body", () => {
+test("keys response: a ResponseError names the endpoint and never quotes the body", () => {
   const answer = { ...raw(200, "<p>secret</p>", { "content-type": "text/html" }), endpoint: "http://h:1/base" };
   assert.throws(() => decodeKeys(answer, get), {
     message:
@@ -264,7 +264,7 @@ test("a ResponseError names the endpoint and never quotes the body", () => {
   });
 });
 
-test("A46: where an endpoint before may have applied the write, the outcome is unknown all the same", () => {
+test("keys response: if an earlier endpoint may have applied the write, the outcome is still unknown (A46)", () => {
   const answer = { ...raw(404, "404 page not found\n"), maybeApplied: true };
   assert.throws(() => decodeKeys(answer, put), { code: "ERR_STATUS", outcome: "unknown" });
   assert.throws(() => decodeKeys(answer, get), { code: "ERR_STATUS", outcome: "notApplied" });
@@ -274,12 +274,12 @@ const compare = "[secret1 != secret2]";
 
 const refusals: readonly (readonly [string, RawResponse, Partial<EtcdErrorFields>])[] = [
   [
-    "A42: key not found",
+    "key not found (A42)",
     raw(404, notFound, { "x-etcd-index": "99" }),
     { status: 404, errorCode: 100, serverMessage: "Key not found", serverCause: "/foo", index: 18 },
   ],
   [
-    "A43: no cause",
+    "no cause (A43)",
     raw(412, { errorCode: 101, message: "Compare failed", index: 15 }),
     { status: 412, errorCode: 101, serverCause: "", index: 15 },
   ],
@@ -289,25 +289,25 @@ const refusals: readonly (readonly [string, RawResponse, Partial<EtcdErrorFields
     { errorCode: 203, serverMessage: "", serverCause: "", index: 0 },
   ],
   [
-    "no number, as members and auth answer",
+    "an error without a number, as from members and auth",
     raw(401, { message: "Insufficient credentials" }),
     { status: 401, errorCode: 0, serverMessage: "Insufficient credentials" },
   ],
   [
-    "a cause that is compared by index",
+    "the cause of a comparison by index",
     raw(412, { errorCode: 101, message: "Compare failed", cause: compare, index: 3 }),
     { serverCause: compare },
   ],
 ];
 
 for (const [name, answer, fields] of refusals) {
-  test(`${name}: an EtcdError`, () => {
+  test(`keys response: an EtcdError for ${name}`, () => {
     assert.throws(() => decodeKeys(answer, put), { name: "EtcdError", code: "ERR_ETCD", ...fields });
     assert.throws(() => decodeKeysSummary(answer, put), { name: "EtcdError", ...fields });
   });
 }
 
-test("A42: its text, and its guard", () => {
+test("keys response: an EtcdError has etcd's text and is recognized by its guard (A42)", () => {
   assert.throws(
     () => decodeKeys(raw(404, notFound), get),
     (error) => isKeyNotFound(error) && (error as Error).message === "100: Key not found (/foo) [18]",
@@ -315,7 +315,7 @@ test("A42: its text, and its guard", () => {
   assert.throws(() => decodeKeys(raw(400, { ...notFound, errorCode: 401 }), get), isIndexCleared);
 });
 
-test("the cause of a 101 is withheld when the value was compared; of another error it is not", () => {
+test("keys response: the cause of a 101 is withheld if the value was compared, that of another error is kept", () => {
   const failed = raw(412, { errorCode: 101, message: "Compare failed", cause: compare, index: 3 });
   for (const decode of [decodeKeys, decodeKeysSummary]) {
     assert.throws(
@@ -329,7 +329,7 @@ test("the cause of a 101 is withheld when the value was compared; of another err
   assert.throws(() => decodeKeys(raw(404, notFound), { ...put, comparesValue: true }), { serverCause: "/foo" });
 });
 
-test("X-Etcd-Index: absent or empty is 0, of repeated ones the first counts", () => {
+test("X-Etcd-Index: absent or empty is 0; if repeated, the first one counts", () => {
   const index = (text: string | undefined): number | undefined => indexOf({ headers: { "x-etcd-index": text } });
   assert.deepEqual([undefined, "", "12", "12, 13", "9007199254740991", "poo", "9007199254740992"].map(index), [
     0,
@@ -346,7 +346,7 @@ const raft = { errorCode: 300, message: "Raft Internal Error", cause: "etcdserve
 
 for (const [name, answer, expected] of [
   [
-    "A86: etcd's own 500",
+    "etcd's own 500 (A86)",
     raw(500, raft),
     {
       status: 500,
@@ -356,7 +356,7 @@ for (const [name, answer, expected] of [
     },
   ],
   [
-    "a members 503 without number",
+    "a 503 of members, without number",
     raw(503, { message: "During election" }),
     {
       status: 503,
@@ -393,7 +393,7 @@ for (const [name, answer, expected] of [
   });
 }
 
-test("requireStatus: members' and auth's own words, whatever the status", () => {
+test("requireStatus: a message of members or auth becomes an EtcdError, whatever the status", () => {
   const check = (answer: RawResponse): void => {
     requireStatus(answer, put, [201]);
   };
@@ -424,7 +424,7 @@ test("requireStatus: members' and auth's own words, whatever the status", () => 
   );
 });
 
-test("A63: nodes are ordered by the bytes of their keys", () => {
+test("compareNodes: nodes are ordered by the bytes of their keys (A63)", () => {
   const keys = ["/😀", "/\uffff", "/a", "/A"].map((key) => ({ key }));
   assert.deepEqual(
     keys.toSorted(compareNodes).map(({ key }) => key),
@@ -432,7 +432,7 @@ test("A63: nodes are ordered by the bytes of their keys", () => {
   );
 });
 
-test("an etcd refusal tells when an endpoint asked before may have applied the write", () => {
+test("keys response: an EtcdError has the outcome unknown if an earlier endpoint may have applied the write", () => {
   const raw = { status: 404, headers: {}, body: '{"errorCode":100,"message":"Key not found","cause":"/k","index":1}' };
   const spec = { method: "PUT", path: "/v2/keys/k" } as const;
   for (const [maybeApplied, outcome] of [
