@@ -32,7 +32,7 @@ after(async () => {
   await cluster.stop();
 });
 
-/** Passwords cost the server 0.1 to 0.2 s each, more when the machine is busy. */
+/** Checking a password takes the server 0.1 to 0.2 s, more on a busy machine. */
 function as(credentials: { readonly username?: string; readonly password?: string } = {}): Client {
   const client = new Client({ endpoints: cluster.endpoints, headerTimeoutMs: 30_000, ...credentials });
   clients.push(client);
@@ -62,7 +62,7 @@ async function refusal(call: Promise<unknown>): Promise<readonly [status: number
   return [status, serverMessage];
 }
 
-test("1.7: users, before auth is enabled: added, given roles, listed, removed", async () => {
+test("auth: before it is enabled, users are added, granted roles, listed and removed (1.7)", async () => {
   const { users, roles } = apis(as());
   assert.deepEqual(await users.list(), []);
   await users.add("bob", "b");
@@ -75,7 +75,7 @@ test("1.7: users, before auth is enabled: added, given roles, listed, removed", 
   assert.deepEqual(await refusal(users.revoke("bob", ["r2"])), [409, "auth: Revoking ungranted role r2 for user bob"]);
   assert.deepEqual(await users.get("bob"), { user: "bob", roles: ["r1"] });
 
-  // the same request as add: who exists keeps the roles, who does not is made
+  // the same request as add: an existing user keeps the roles, a new one is created
   await users.add("bob", "b2");
   assert.deepEqual(await users.changePassword("bob", "b3"), { user: "bob", roles: ["r1"] });
   assert.deepEqual(await users.changePassword("new", "n"), { user: "new", roles: [] });
@@ -95,7 +95,7 @@ test("1.7: users, before auth is enabled: added, given roles, listed, removed", 
   }
 });
 
-test("1.7: a user whose role is gone is a role that is not found; names may hold anything but a slash", async () => {
+test("auth: a user whose role was removed is reported as role not found; names may contain anything but a slash (1.7)", async () => {
   const { users, roles } = apis(as());
   const name = "ann %41 é?#&<>";
   await users.add(name, "a");
@@ -109,7 +109,7 @@ test("1.7: a user whose role is gone is a role that is not found; names may hold
   await users.remove(name);
 });
 
-test("1.7: roles and permissions: granted, revoked, and what etcd says when nothing changes", async () => {
+test("auth: permissions are granted and revoked, and etcd's error for a change without effect is passed on (1.7)", async () => {
   const { roles } = apis(as());
   await roles.add("r3");
   assert.deepEqual(await refusal(roles.add("r3")), [409, "auth: Role r3 already exists."]);
@@ -139,13 +139,13 @@ test("1.7: roles and permissions: granted, revoked, and what etcd says when noth
 
   await roles.remove("r3");
   for (const call of [() => roles.get("r3"), () => roles.remove("r3"), () => roles.grantKV("r3", ["/"], "read")]) {
-    // etcd takes a grant for a role that is gone for a new role's, and refuses its words
+    // etcd takes a grant to a removed role for the creation of a role, and refuses its fields
     const error = await rejection(call(), EtcdError);
     assert.ok(isRoleNotFound(error) && !isUserNotFound(error), error.message);
   }
 });
 
-test("A130: auth enabled: wrong password and guest are refused, root may do all, and disables it", async (t) => {
+test("auth: once enabled, a wrong password and guest are refused, root may do everything, and disables it (A130)", async (t) => {
   const open = apis(as());
   assert.equal(await open.auth.status(), false);
   assert.deepEqual(await refusal(open.auth.disable()), [409, "auth: already disabled"]);
@@ -155,11 +155,11 @@ test("A130: auth enabled: wrong password and guest are refused, root may do all,
   assert.equal(await open.auth.status(), true);
 
   const admin = apis(as(root));
-  // enabling made a guest role that may do all
+  // enabling created a guest role that may do everything
   await admin.roles.revokeKV("guest", ["/*"], "readWrite");
   await admin.roles.grantKV("guest", ["/public/*"], "read");
 
-  await t.test("root may do all", async () => {
+  await t.test("root may do everything", async () => {
     assert.deepEqual(await refusal(admin.auth.enable()), [409, "auth: already enabled"]);
     await admin.keys.set("/public/k", "v");
     assert.equal((await admin.keys.get("/public/k")).node.value, "v");
@@ -176,38 +176,41 @@ test("A130: auth enabled: wrong password and guest are refused, root may do all,
     ["wrong password", wrong],
     ["unknown user", apis(as({ username: "nobody", password: "x" }))],
   ] as const) {
-    await t.test(`${name}: keys are refused with 110, all else with 401, and isUnauthorized tells`, async () => {
-      for (const call of [
-        () => keys.get("/private"),
-        () => keys.set("/public/k", "w"),
-        () => keys.watcher("/private").next(),
-      ]) {
-        const error = await rejection(call(), EtcdError);
-        assert.deepEqual([error.status, error.errorCode, error.index], [401, EtcdErrorCode.unauthorized, 0]);
-        assert.ok(isUnauthorized(error));
-      }
-      for (const call of [
-        () => users.list(),
-        () => users.add("eve", "e"),
-        () => roles.list(),
-        () => auth.enable(),
-        () => auth.disable(),
-        () => members.add("http://127.0.0.1:9"),
-      ]) {
-        const error = await rejection<EtcdError>(call(), EtcdError);
-        assert.deepEqual([error.status, error.errorCode, error.serverMessage], [401, 0, "Insufficient credentials"]);
-        assert.ok(isUnauthorized(error));
-      }
-      assert.equal(await auth.status(), true);
-    });
+    await t.test(
+      `${name}: keys are refused with 110, everything else with 401, and isUnauthorized is true`,
+      async () => {
+        for (const call of [
+          () => keys.get("/private"),
+          () => keys.set("/public/k", "w"),
+          () => keys.watcher("/private").next(),
+        ]) {
+          const error = await rejection(call(), EtcdError);
+          assert.deepEqual([error.status, error.errorCode, error.index], [401, EtcdErrorCode.unauthorized, 0]);
+          assert.ok(isUnauthorized(error));
+        }
+        for (const call of [
+          () => users.list(),
+          () => users.add("eve", "e"),
+          () => roles.list(),
+          () => auth.enable(),
+          () => auth.disable(),
+          () => members.add("http://127.0.0.1:9"),
+        ]) {
+          const error = await rejection<EtcdError>(call(), EtcdError);
+          assert.deepEqual([error.status, error.errorCode, error.serverMessage], [401, 0, "Insufficient credentials"]);
+          assert.ok(isUnauthorized(error));
+        }
+        assert.equal(await auth.status(), true);
+      },
+    );
   }
 
-  await t.test("guest may read what its role allows; a wrong password may not even that", async () => {
+  await t.test("guest may read what its role allows, a wrong password nothing", async () => {
     assert.equal((await open.keys.get("/public/k")).node.value, "v");
     assert.ok(isUnauthorized(await rejection(wrong.keys.get("/public/k"), EtcdError)));
   });
 
-  await t.test("a user may do what its roles allow, with its newest password", async () => {
+  await t.test("a user may do what its roles allow, with its latest password", async () => {
     await admin.roles.grantKV("r1", ["/bob/*"], "readWrite");
     const bob = apis(as({ username: "bob", password: "b3" }));
     await bob.keys.set("/bob/k", "v");
@@ -220,7 +223,7 @@ test("A130: auth enabled: wrong password and guest are refused, root may do all,
     assert.equal((await apis(as({ username: "bob", password: "b4" })).keys.get("/bob/k")).node.value, "v");
   });
 
-  await t.test("sync, leader and version work for everybody; credentials go to what sync brought", async () => {
+  await t.test("sync, leader and version need no rights, and synced endpoints get the credentials", async () => {
     for (const client of [as(), as(root), as({ ...root, password: "wrong" })]) {
       // another spelling of the same endpoint, so that sync has something to replace
       client.setEndpoints(cluster.endpoints.map((url) => url.replace("127.0.0.1", "localhost")));
@@ -235,7 +238,7 @@ test("A130: auth enabled: wrong password and guest are refused, root may do all,
     await new KeysAPI(synced).set("/private", "v");
   });
 
-  await t.test("autoSync goes on under auth", async () => {
+  await t.test("autoSync continues with auth enabled", async () => {
     const client = as(root);
     client.setEndpoints(cluster.endpoints.map((url) => url.replace("127.0.0.1", "localhost")));
     const abort = new AbortController();
@@ -249,7 +252,7 @@ test("A130: auth enabled: wrong password and guest are refused, root may do all,
     assert.deepEqual(failures, []);
   });
 
-  await t.test("no error shows a password", async () => {
+  await t.test("no error contains a password", async () => {
     for (const call of [() => wrong.keys.get("/private"), () => wrong.users.add("eve", "eve-secret")]) {
       const error = await rejection<EtcdError>(call(), EtcdError);
       assert.doesNotMatch(`${String(error.stack)}${JSON.stringify(error)}`, /wrong|eve-secret/);

@@ -9,7 +9,7 @@ import { patience, until } from "../src/test-kit/waiting.js";
 import { calmCluster } from "./fast-cluster.js";
 import { replaceByStranger, restoreFromBackup, wipe } from "./start-over.js";
 
-/** A client that begins with this endpoint. */
+/** A client that starts at the given endpoint. */
 function clientAt(t: TestContext, cluster: Cluster, first: string): Client {
   const client = clientOf([first, ...cluster.endpoints.filter((url) => url !== first)]);
   t.after(() => client.close());
@@ -21,7 +21,7 @@ async function followerOf(cluster: Cluster): Promise<Member> {
   return cluster.members.find((member) => member !== leader) ?? assert.fail();
 }
 
-test("one of three members is replaced by a stranger: reads, writes and watches skip it (FF12)", async (t) => {
+test("cluster id: if one of three members is replaced by another cluster, reads, writes and watches skip it (FF12)", async (t) => {
   await using cluster = await calmCluster();
   const victim = await followerOf(cluster);
   const before = new KeysAPI(clientAt(t, cluster, victim.url));
@@ -47,7 +47,7 @@ test("one of three members is replaced by a stranger: reads, writes and watches 
   assert.equal(error.outcome, "unknown");
 });
 
-test("eight candidates, and a stranger in place of a member: at most one leads at a time (FF12)", async (t) => {
+test("cluster id: with another cluster in place of a member, at most one of eight candidates leads at a time (FF12)", async (t) => {
   await using cluster = await calmCluster();
   const victim = await followerOf(cluster);
   const config = { ttlMs: 8_000, lockDelayMs: 100, cooldownMs: 50, stepDownTimeoutMs: 500, marginMs: 500 };
@@ -79,7 +79,7 @@ test("eight candidates, and a stranger in place of a member: at most one leads a
   assert.equal(most, 1);
 });
 
-test("the whole cluster loses its data and starts anew behind its URLs: clients go on with it (FF12)", async (t) => {
+test("cluster id: if the whole cluster loses its data and restarts at its URLs, clients continue with it (FF12)", async (t) => {
   await using cluster = await calmCluster();
   const keys = new KeysAPI(clientAt(t, cluster, cluster.endpoints[0] ?? ""));
   await keys.set("/old", "1");
@@ -91,7 +91,7 @@ test("the whole cluster loses its data and starts anew behind its URLs: clients 
   assert.equal((await event).node.value, "2");
 });
 
-test("the cluster is restored from a backup: its new id is adopted by clients that knew the old one (FF12)", async (t) => {
+test("cluster id: after a restore from a backup, clients that knew the old id adopt the new one (FF12)", async (t) => {
   await using cluster = await calmCluster();
   const keys = new KeysAPI(clientAt(t, cluster, cluster.endpoints[0] ?? ""));
   await keys.set("/k", "saved");

@@ -7,7 +7,7 @@ import { clientOf, refusedUrl } from "../src/test-kit/scripted-server.js";
 import { limitMs, noiseMs, until } from "../src/test-kit/waiting.js";
 import { calmCluster, fastCluster } from "./fast-cluster.js";
 
-/** A client that tries that member first, then the others in their order. */
+/** A client that tries the given member first, then the others in order. */
 function pinnedTo(
   t: TestContext,
   cluster: Cluster,
@@ -25,7 +25,7 @@ async function followerOf(cluster: Cluster): Promise<Member> {
   return cluster.members.find((member) => member !== leader) ?? assert.fail();
 }
 
-test("A132: the pinned member is killed -> the next get works; a delete fails at most once", async (t) => {
+test("cluster: after the pinned member is killed, the next get works and a delete fails at most once (A132)", async (t) => {
   await using cluster = await calmCluster();
   const follower = await followerOf(cluster);
   const { client, keys } = pinnedTo(t, cluster, follower);
@@ -39,7 +39,7 @@ test("A132: the pinned member is killed -> the next get works; a delete fails at
   assert.notEqual(reader.client.endpoints[0], follower.url);
   const first = await settled(keys.delete("/dir/1"));
   if (first instanceof Error) {
-    // it may have gone out on a connection that was just dying
+    // it may have been sent on a connection that was just closing
     assert.ok(first instanceof ClusterError);
     assert.equal(first.outcome, "unknown");
   }
@@ -47,14 +47,14 @@ test("A132: the pinned member is killed -> the next get works; a delete fails at
   assert.notEqual(client.endpoints[0], follower.url);
 });
 
-test("A132: the pinned member is the leader, and is killed -> reads work at once, writes after the election", async (t) => {
+test("cluster: after the pinned leader is killed, reads work at once and writes after the election (A132)", async (t) => {
   await using cluster = await fastCluster();
   const leader = await cluster.leader();
   const { client, keys } = pinnedTo(t, cluster, leader);
   const { node } = await keys.set("/k", "v");
   await Promise.all(
     cluster.members.map(async ({ url }) => {
-      // reads ask one member alone: wait until each has the value
+      // a read is served by one member alone: wait until each has the value
       await using own = new Client({ endpoints: [url] });
       await until(
         "it has the value",
@@ -69,7 +69,7 @@ test("A132: the pinned member is the leader, and is killed -> reads work at once
   assert.equal((await keys.set("/k", "w")).node.value, "w");
 });
 
-test("A133: two of three are killed -> a write is a ClusterError within its timeouts, a local read still answers", async (t) => {
+test("cluster: with two of three members killed, a write is a ClusterError within its timeouts, and local reads work (A133)", async (t) => {
   await using cluster = await calmCluster();
   const survivor = await followerOf(cluster);
   const patient = pinnedTo(t, cluster, survivor).keys;
@@ -81,7 +81,7 @@ test("A133: two of three are killed -> a write is a ClusterError within its time
   const error = await rejection(keys.set("/k", "w"), ClusterError);
   const tookMs = performance.now() - startMs;
   assert.equal(error.code, "ERR_CLUSTER_UNAVAILABLE");
-  // what reached the survivor may be applied when the others come back
+  // what reached the surviving member may be applied when the others come back
   assert.equal(error.outcome, "unknown");
   assert.deepEqual(
     error.errors.map(({ code }) => code),
@@ -92,7 +92,7 @@ test("A133: two of three are killed -> a write is a ClusterError within its time
   assert.equal((await patient.get("/k")).node.value, "v");
 });
 
-test("A134: the pinned member is frozen -> the get is answered by another after the header timeout", async (t) => {
+test("cluster: if the pinned member is frozen, a get fails over after the header timeout (A134)", async (t) => {
   await using cluster = await calmCluster();
   const pinned = await followerOf(cluster);
   await pinnedTo(t, cluster, pinned).keys.set("/k", "v");
@@ -108,7 +108,7 @@ test("A134: the pinned member is frozen -> the get is answered by another after 
   assert.ok(performance.now() - againMs < limitMs - 100);
 });
 
-test("leader mode: the pin follows the leader after it is killed, as long as autoSync runs", async () => {
+test("cluster: with prioritizeLeader and autoSync, the pin follows the leader after it is killed", async () => {
   await using cluster = await fastCluster();
   await using client = new Client({
     endpoints: cluster.endpoints,
@@ -117,10 +117,10 @@ test("leader mode: the pin follows the leader after it is killed, as long as aut
   });
   const abort = new AbortController();
   const failures: unknown[] = [];
-  // settled: a failure of what follows must not be hidden behind the end of this
+  // settled, so that its end does not hide a failure of the code below
   const syncing = settled(client.autoSync(100, { signal: abort.signal, onError: (error) => failures.push(error) }));
   const keys = new KeysAPI(client);
-  // asked anew each time: on a busy machine a cluster may elect once more than it was made to
+  // read again each time: on a busy machine a cluster may hold an extra election
   const pinnedLeader = async (): Promise<Member | false> => {
     const leader = await cluster.leader();
     return client.endpoints[0] === leader.url && leader;
@@ -141,11 +141,11 @@ test("leader mode: the pin follows the leader after it is killed, as long as aut
   }
   abort.abort(new Error("enough"));
   assert.equal(await syncing, abort.signal.reason);
-  // during the elections the leader could not be told; that is all that went wrong
+  // the only failures were unknown leaders during the elections
   for (const failure of failures) assert.ok(failure instanceof ClusterError, String(failure));
 });
 
-test("2.8: autoSync survives syncs that fail, reports each, and works again when the members are back", async () => {
+test("cluster: autoSync survives failing syncs, reports each, and works again when the members are back (2.8)", async () => {
   await using cluster = await fastCluster();
   const [first] = cluster.members;
   assert.ok(first);
@@ -163,7 +163,7 @@ test("2.8: autoSync survives syncs that fail, reports each, and works again when
     assert.ok(failure instanceof ClusterError);
     assert.equal(failure.code, "ERR_CLUSTER_UNAVAILABLE");
   }
-  // a list that only a sync that works can extend
+  // a list that only a successful sync can extend
   client.setEndpoints([first.url]);
   await Promise.all(cluster.members.map((member) => member.start()));
   await until("sync brings all members again", () => client.endpoints.length === 3);
@@ -173,7 +173,7 @@ test("2.8: autoSync survives syncs that fail, reports each, and works again when
 });
 
 for (const selectionMode of ["random", "prioritizeLeader"] as const) {
-  test(`D11: ${selectionMode}: members that advertise URLs that nobody reaches do not replace those that work`, async () => {
+  test(`sync: ${selectionMode}: advertised URLs that cannot be reached do not replace working endpoints (D11)`, async () => {
     const refused = [await refusedUrl(), await refusedUrl(), await refusedUrl()];
     await using cluster = await calmCluster({ advertiseClientUrls: ({ index }) => refused.slice(index, index + 1) });
     await using client = new Client({ endpoints: cluster.endpoints, selectionMode });
@@ -192,7 +192,7 @@ for (const selectionMode of ["random", "prioritizeLeader"] as const) {
     assert.equal(node.value, "v");
   });
 
-  test(`D11: ${selectionMode}: members of another cluster under the advertised URLs are not installed`, async () => {
+  test(`sync: ${selectionMode}: advertised URLs that lead to another cluster are not installed (D11)`, async () => {
     await using other = await fastCluster({ size: 1 });
     await using cluster = await fastCluster({ size: 1, advertiseClientUrls: () => other.endpoints });
     await using client = new Client({ endpoints: cluster.endpoints, selectionMode });

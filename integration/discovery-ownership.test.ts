@@ -13,7 +13,7 @@ import { clusterForTests } from "./support.js";
 
 const cluster = clusterForTests("discovery-ownership");
 
-/** Everything that happens to the instances of a service, as short texts. */
+/** Every event of a service's instances, as short texts. */
 async function watched(name: string): Promise<{ readonly events: string[]; readonly close: () => Promise<void> }> {
   const agent = createEtcdAgent({ client: cluster.client });
   const watcher = (await agent.service(name)).watch();
@@ -158,7 +158,7 @@ describe("ownership of a key", { concurrency: true }, () => {
   });
 
   test("registration: with all defaults a host stays up while one of two endpoints hangs (FF27)", async () => {
-    // a machine that stalls for as long as the heartbeats have left tells nothing: then once more
+    // a machine that stalls longer than the heartbeats can bear proves nothing: try once more
     for (let attempts = 1; ; attempts++) {
       const { gone, state, stallMs } = await withOneEndpointHung();
       if (stallMs > 500 && attempts < 5) continue;

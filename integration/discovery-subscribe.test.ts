@@ -19,7 +19,7 @@ async function putHost(service: string, uuid: string, ttl = 60): Promise<void> {
   );
 }
 
-test("subscription: a new host is delivered once, whatever changes later (discovery 37)", async () => {
+test("subscription: a new host is delivered once, even if it changes later (discovery 37)", async () => {
   const service = serviceName();
   const { discovery } = observed(cluster.client);
   await using subscription = discovery.subscribeNew(service);
@@ -53,7 +53,7 @@ test("subscription: with includeExisting each host is delivered exactly once (di
   }
 });
 
-test("subscription: without includeExisting only later hosts; with afterIndex those created after it", async () => {
+test("subscription: without includeExisting only later hosts are delivered; with afterIndex those created after it", async () => {
   const service = serviceName();
   const { discovery } = observed(cluster.client);
   await putHost(service, "0");

@@ -78,7 +78,7 @@ for (const page of pages) {
     });
 }
 
-/** Not those that are test files: src/testing/guide.test.ts runs them. */
+/** Without test files, which src/testing/guide.test.ts runs. */
 function programsOf(page: Page): readonly Block[] {
   return blocksOf(page).filter(({ mark, code }) => mark !== "fragment" && !code.includes('from "node:test"'));
 }
@@ -106,7 +106,7 @@ async function runAll(
   assert.doesNotMatch(stderr, /warning/i);
 }
 
-/** The package as somebody has it who installed it, but as it was compiled just now; and undici. */
+/** The package as installed by a user, with the files just compiled; and undici. */
 function install(): void {
   const installed = join(folder, "node_modules", "etcd2");
   mkdirSync(installed, { recursive: true });

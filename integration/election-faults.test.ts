@@ -48,7 +48,7 @@ for (const [name, transport] of [
       });
     }
 
-    test(`election: close() where no response comes any more leaves no lock behind (FF3, ${name})`, async (t) => {
+    test(`election: close() leaves no lock behind even if no response arrives any more (FF3, ${name})`, async (t) => {
       await using proxy = await TcpProxy.start(endpoint());
       const key = newKey();
       const client = clientFor(t, proxy.url, transport?.());
@@ -170,7 +170,7 @@ describe("elections on etcd", { concurrency: true }, () => {
     }
   });
 
-  test("election: an outage is reported in changes() to who waits for the lead, with no warning (FF20)", async (t) => {
+  test("election: changes() reports an outage to a waiting candidate, without a warning (FF20)", async (t) => {
     const proxy = await TcpProxy.start(endpoint());
     t.after(() => proxy.close());
     const key = newKey();
@@ -190,7 +190,7 @@ describe("elections on etcd", { concurrency: true }, () => {
     await until("it leads", () => session.isLeader);
   });
 
-  test("election: participate waits until etcd answers, however late it comes (FF20)", async (t) => {
+  test("election: participate waits until etcd responds, however late it starts (FF20)", async (t) => {
     const proxy = await TcpProxy.start(endpoint());
     t.after(() => proxy.close());
     await proxy.leave();

@@ -1,4 +1,4 @@
-// Elections and locks where the store itself changes: it is emptied or restored, or a member is replaced by a stranger.
+// Elections and locks when the store itself changes: it is emptied or restored, or another cluster replaces a member.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
@@ -26,7 +26,7 @@ const restarts = [
 
 describe("elections on a store that starts over", { concurrency: true }, () => {
   for (const [what, change] of restarts) {
-    test(`election: the cluster is ${what}: a leader that is alive leads again, who waits still follows (FF2)`, async (t) => {
+    test(`election: when the cluster is ${what}, a live leader leads again, and a waiting candidate still follows (FF2)`, async (t) => {
       await using cluster = await ownMember();
       const [member] = cluster.members;
       assert.ok(member);
@@ -59,7 +59,7 @@ describe("elections on a store that starts over", { concurrency: true }, () => {
       assert.equal(most, 1, "one at a time");
     });
 
-    test(`election: the cluster is ${what}: who waits for a holder that is gone leads (FF2)`, async (t) => {
+    test(`election: when the cluster is ${what}, a candidate waiting for a dead holder leads (FF2)`, async (t) => {
       await using cluster = await ownMember();
       const [member] = cluster.members;
       assert.ok(member);
@@ -77,7 +77,7 @@ describe("elections on a store that starts over", { concurrency: true }, () => {
       assert.ok(performance.now() - startedMs < 15_000, `after ${String(performance.now() - startedMs)} ms`);
     });
 
-    test(`locks: the cluster is ${what}: the lock is lost, and who waits gets it (FF2)`, async (t) => {
+    test(`locks: when the cluster is ${what}, the lock is lost, and the next waiter gets it (FF2)`, async (t) => {
       await using cluster = await ownMember();
       const [member] = cluster.members;
       assert.ok(member);
@@ -103,7 +103,7 @@ describe("elections on a store that starts over", { concurrency: true }, () => {
   }
 });
 
-test("election: a member was replaced by a stranger: at most one of eight candidates leads (FF12)", async (t) => {
+test("election: if another cluster replaces a member, at most one of eight candidates leads (FF12)", async (t) => {
   await using cluster = await fastCluster();
   const [lost] = cluster.members;
   assert.ok(lost);
@@ -174,7 +174,7 @@ class Stranger implements AsyncDisposable {
   }
 }
 
-/** Waits until that many watch at a member: then whoever waits for a lock has seen it taken. */
+/** Waits until a member has that many watches: then every waiter has seen that the lock is taken. */
 async function watchers({ url }: Member, count: number): Promise<void> {
   await until(`${String(count)} watch`, async () => {
     const stats = (await (await fetch(`${url}/v2/stats/store`)).json()) as { readonly watchers: number };

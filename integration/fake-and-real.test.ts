@@ -19,7 +19,7 @@ for (const [server, steps] of [
   [bin, Number(process.env["ETCD2_FAKE_STEPS"] ?? 10_000)],
   [find("etcd-3.5"), 1_000],
 ] as const)
-  test(`the fake and etcd ${versionOf("etcd", server) ?? ""} answer alike, ${String(steps)} random steps side by side (X49)`, async (t) => {
+  test(`fake: it responds like etcd ${versionOf("etcd", server) ?? ""} to ${String(steps)} random requests (X49)`, async (t) => {
     await sideBySide(t, server, async (pair, random, index) => {
       const [realBefore, fakeBefore] = await quietCounters(pair);
       for (let step = 0; step < steps; step++) {
@@ -28,26 +28,26 @@ for (const [server, steps] of [
         if (step % 50 === 49) await pair.settle();
       }
       await pair.settle();
-      // a server takes note of a client that has gone a little later
+      // a server notices with some delay that a client has disconnected
       await until("no watchers", async () => (await pair.counters()).every((counters) => counters["watchers"] === 0));
       const [realAfter, fakeAfter] = await pair.counters();
       assert.deepEqual(difference(fakeAfter, fakeBefore), difference(realAfter, realBefore));
     });
   });
 
-test("the fake and etcd answer alike to what is not about keys (X49)", async (t) => {
+test("fake: it responds like etcd to requests that are not about keys (X49)", async (t) => {
   await sideBySide(t, bin, async (pair) => {
     for (const request of adminRequests()) await pair.ask(request);
   });
 });
 
-test("the fake and etcd answer alike to users and roles in any order (X49)", async (t) => {
+test("fake: it responds like etcd to requests about users and roles in any order (X49)", async (t) => {
   await sideBySide(t, bin, async (pair, random) => {
     for (let step = 0; step < 150; step++) await pair.ask(randomAuthRequest(random));
   });
 });
 
-/** A fake and a real etcd, both fresh. `index`: about where their stores are. */
+/** A fresh fake and a fresh real etcd. `index`: the approximate index of their stores. */
 async function sideBySide(
   t: TestContext,
   server: string,
@@ -65,7 +65,7 @@ async function sideBySide(
   }
 }
 
-/** The counters once nothing moves them: a server that has just started counts what it was asked then a little later. */
+/** The counters once they no longer change: a server that has just started counts its first requests with some delay. */
 async function quietCounters(pair: Pair): Promise<readonly [real: Counters, fake: Counters]> {
   let before = await pair.counters();
   return until("counters that stand still", async () => {

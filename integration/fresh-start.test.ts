@@ -29,7 +29,7 @@ async function write(keys: KeysAPI, generation: string): Promise<void> {
   );
 }
 
-/** The ids of instances that a watcher knows, as its events leave them. */
+/** The ids of the instances that a watcher's events have left registered. */
 function follow(watcher: ServiceWatcher): ReadonlySet<string> {
   const known = new Set<string>();
   const reading = async (): Promise<void> => {
@@ -46,7 +46,7 @@ function follow(watcher: ServiceWatcher): ReadonlySet<string> {
 }
 
 for (const how of ["emptied", "restored from a backup"] as const) {
-  test(`a cluster that is ${how} under its address: each layer has the new state within 15 s (FF2)`, async () => {
+  test(`fresh start: when a cluster is ${how} at the same address, each layer has the new state within 15 s (FF2)`, async () => {
     await using cluster = await ownMember();
     const member = cluster.members[0] ?? assert.fail();
     await using client = new Client({ endpoints: cluster.endpoints });

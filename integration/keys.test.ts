@@ -15,7 +15,7 @@ import { clusterForTests } from "./support.js";
 
 const cluster = clusterForTests("keys");
 
-test("A120: set, get, update, compare-and-swap, compare-and-delete: actions, nodes and codes", async () => {
+test("keys: actions, nodes and codes of set, get, update, compare-and-swap and compare-and-delete (A120)", async () => {
   const { keys, dir } = cluster;
   const key = `${dir}/a120`;
 
@@ -80,7 +80,7 @@ test("A120: set, get, update, compare-and-swap, compare-and-delete: actions, nod
   await assert.rejects(keys.delete(key), refusal(404, 100, isKeyNotFound));
 });
 
-test("create makes a key once", async () => {
+test("keys: create creates a key only once", async () => {
   const { keys, dir } = cluster;
   const key = `${dir}/create`;
   assert.equal((await keys.create(key, "1", { ttl: 60 })).action, "create");
@@ -91,7 +91,7 @@ test("create makes a key once", async () => {
   assert.ok(node.expiration !== undefined && node.expirationText?.endsWith("Z"));
 });
 
-test("update without ttl makes a key permanent; refresh keeps value and createdIndex", async () => {
+test("keys: update without ttl makes a key permanent; refresh keeps value and createdIndex", async () => {
   const { keys, dir } = cluster;
   const key = `${dir}/refresh`;
   const made = await keys.set(key, "kept", { ttl: 60 });
@@ -103,7 +103,7 @@ test("update without ttl makes a key permanent; refresh keeps value and createdI
   await assert.rejects(keys.refresh(`${dir}/nothing`, 600), refusal(404, 100, isKeyNotFound));
 });
 
-test("A121: a directory can be made once", async () => {
+test("keys: a directory can be created only once (A121)", async () => {
   const { keys, dir } = cluster;
   const made = await keys.set(`${dir}/a121`, "", { dir: true });
   assert.equal(made.node.dir, true);
@@ -112,7 +112,7 @@ test("A121: a directory can be made once", async () => {
   await assert.rejects(keys.set(`${dir}/a121`, "a value"), refusal(403, 102));
 });
 
-test("A122: a directory with keys in it is deleted only with recursive", async () => {
+test("keys: a directory with keys in it is deleted only with recursive (A122)", async () => {
   const { keys, dir } = cluster;
   await keys.set(`${dir}/a122/x/y`, "1");
   await assert.rejects(keys.delete(`${dir}/a122`), refusal(403, 102));
@@ -128,7 +128,7 @@ test("A122: a directory with keys in it is deleted only with recursive", async (
   await keys.delete(`${dir}/a122`, { dir: true });
 });
 
-test("A123: createInOrder makes names of 20 digits that sort by age", async () => {
+test("keys: createInOrder creates names of 20 digits that sort by age (A123)", async () => {
   const { keys, dir } = cluster;
   const queue = `${dir}/a123`;
   const made = [];
@@ -147,7 +147,7 @@ test("A123: createInOrder makes names of 20 digits that sort by age", async () =
   await assert.rejects(keys.createInOrder(`${dir}/file`, "x"), refusal(400, 104));
 });
 
-test("A127: a value of 1 MiB with non-BMP characters comes back", async () => {
+test("keys: a value of 1 MiB with non-BMP characters is read back unchanged (A127)", async () => {
   const { keys, dir } = cluster;
   const value = "😀aé\0".repeat(2 ** 17);
   assert.equal(Buffer.byteLength(value), 2 ** 20);
@@ -155,7 +155,7 @@ test("A127: a value of 1 MiB with non-BMP characters comes back", async () => {
   assert.equal((await keys.get(`${dir}/a127`)).node.value, value);
 });
 
-test("A128: compare-and-swap with a prevValue of 20 kB works on a new connection", async () => {
+test("keys: compare-and-swap with a prevValue of 20 kB works on a new connection (A128)", async () => {
   const { keys, dir, endpoints } = cluster;
   const old = "é?&".repeat(5_000);
   await keys.set(`${dir}/a128`, old);
@@ -169,7 +169,7 @@ test("A128: compare-and-swap with a prevValue of 20 kB works on a new connection
   });
 });
 
-test("A129: a key with spaces, non-ASCII letters, % and ? is reported back as it was given", async () => {
+test("keys: a key with spaces, non-ASCII letters, % and ? is returned unchanged (A129)", async () => {
   const { keys, dir } = cluster;
   const key = `${dir}/a b/é%/😀?`;
   assert.equal((await keys.set(key, "1")).node.key, key);
@@ -177,7 +177,7 @@ test("A129: a key with spaces, non-ASCII letters, % and ? is reported back as it
   assert.equal((await keys.get(`${dir}/a b/é%`)).node.nodes[0]?.key, key);
 });
 
-test("set with dir on a file replaces it, and with a condition blanks it, as documented", async () => {
+test("keys: set with dir replaces a file, and with a condition empties it, as documented", async () => {
   const { keys, dir } = cluster;
   const key = `${dir}/traps`;
   await keys.set(key, "precious");
@@ -192,7 +192,7 @@ test("set with dir on a file replaces it, and with a condition blanks it, as doc
   assert.equal(replaced.prevNode?.value, "precious");
 });
 
-test("a directory's TTL is renewed by update and refresh with dir; servers 3.5 refuse both", async () => {
+test("keys: update and refresh with dir renew a directory's TTL; etcd 3.5 refuses both", async () => {
   const { keys, dir, client } = cluster;
   const key = `${dir}/dir-ttl`;
   const { server } = await client.version();
@@ -210,7 +210,7 @@ test("a directory's TTL is renewed by update and refresh with dir; servers 3.5 r
   }
 });
 
-test("noValueOnSuccess answers without the node", async () => {
+test("keys: a response to noValueOnSuccess has no node", async () => {
   const { keys, dir } = cluster;
   const done = await keys.set(`${dir}/quiet`, "1", { noValueOnSuccess: true });
   assert.equal(done.action, "set");
@@ -223,7 +223,7 @@ test("noValueOnSuccess answers without the node", async () => {
 });
 
 for (const root of ["", "/", "//"]) {
-  test(`the root, asked for as ${JSON.stringify(root)}, is a directory with key "/"`, async () => {
+  test(`keys: the root, read as ${JSON.stringify(root)}, is a directory with key "/"`, async () => {
     const { keys, dir } = cluster;
     await keys.set(`${dir}/in-root`, "1");
     const { node } = await keys.get(root, { sort: true });
@@ -236,7 +236,7 @@ for (const root of ["", "/", "//"]) {
   });
 }
 
-test("hidden keys are read by name, and left out of their parent's listing", async () => {
+test("keys: hidden keys are read by name, and left out of their parent's listing", async () => {
   const { keys, dir } = cluster;
   const parent = `${dir}/hiding`;
   await keys.set(`${parent}/seen`, "1");
@@ -253,7 +253,7 @@ test("hidden keys are read by name, and left out of their parent's listing", asy
   );
 });
 
-test("a sorted, recursive, quorum listing has every level in the byte order of UTF-8, as compareNodes has", async () => {
+test("keys: a sorted, recursive quorum listing has every level in UTF-8 byte order, like compareNodes", async () => {
   const { keys, dir } = cluster;
   const parent = `${dir}/sorted`;
   const names = ["\uffff", "😀", "a", "A", "a-", "z/2", "z/1"];

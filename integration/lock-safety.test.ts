@@ -4,7 +4,7 @@ import { fight, seed } from "./election-nemesis.js";
 import { fastCluster } from "./fast-cluster.js";
 import { harmMember } from "./member-harm.js";
 
-/** Both parts together. */
+/** The time for both parts together. */
 const seconds = Number(process.env["LOCK_SAFETY_SECONDS"] ?? 24);
 
 const config = { contactInfo: "", ttlMs: 2_000, lockDelayMs: 0, marginMs: 200 } as const;

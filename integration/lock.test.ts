@@ -74,7 +74,7 @@ describe("locks on etcd alone", { concurrency: true }, () => {
     assert.equal((await cluster.keys.get(key)).node.value, "a leader, say");
   });
 
-  test("locks: what others keep in the directory of a lock does not count, and stays", async (t) => {
+  test("locks: other keys in a lock's directory are ignored and kept", async (t) => {
     const locks = locksFor(t, cluster.endpoints[0] ?? "");
     const key = newKey();
     await cluster.keys.set(`${key}/note`, "not ours");
@@ -85,7 +85,7 @@ describe("locks on etcd alone", { concurrency: true }, () => {
     assert.equal((await cluster.keys.get(key)).node.nodes.length, 2);
   });
 
-  test("locks: the entry tells who holds the lock, and has the TTL", async (t) => {
+  test("locks: the entry names the holder of the lock, and has the TTL", async (t) => {
     const locks = locksFor(t, cluster.endpoints[0] ?? "");
     const key = newKey();
     const lock = await locks.acquire(key, { ttlMs: 29_200, holder: "10.0.0.1:80" });
@@ -111,7 +111,7 @@ describe("locks on etcd alone", { concurrency: true }, () => {
     await assert.rejects(cluster.keys.get(`/tenant${key}`), /^EtcdError: 100/);
   });
 
-  test("locks: a closed client ends a lock, and the waiting for one", async () => {
+  test("locks: closing the client ends a lock and pending acquires", async () => {
     const client = new Client({ endpoints: cluster.endpoints });
     const locks = createLocks({ client });
     const key = newKey();

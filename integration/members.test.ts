@@ -22,7 +22,7 @@ after(async () => {
   await cluster.stop();
 });
 
-/** etcd answers 500 to a change while the other members have been connected for less than 5 s; a test that changes something waits so. */
+/** etcd refuses a change with 500 until the other members have been connected for 5 s. A test that makes a change waits for that. */
 async function allowed<T>(what: string, change: () => Promise<T>): Promise<T> {
   const { result } = await until(what, async () => {
     try {
@@ -35,7 +35,7 @@ async function allowed<T>(what: string, change: () => Promise<T>): Promise<T> {
   return result;
 }
 
-/** Each endpoint knows of a change when it has applied it, so lists are read until one has it. */
+/** Each endpoint lists a change only once it has applied it, so lists are read until one contains it. */
 function listed(what: string, fits: (list: readonly Member[]) => boolean): Promise<readonly Member[]> {
   return until(what, async () => {
     const list = await members.list();
@@ -49,7 +49,7 @@ async function idOf(process: EtcdProcess): Promise<string> {
   return found.id;
 }
 
-test("1.6: list gives every member with its URLs, leader is one of them", async () => {
+test("members: list returns every member with its URLs, and leader returns one of them (1.6)", async () => {
   const list = await listed("all say their URLs", (all) => all.every(({ clientURLs }) => clientURLs.length > 0));
   const seen = list.map(({ name, peerURLs, clientURLs }) => ({ name, peerURLs, clientURLs }));
   const expected = cluster.members.map(({ name, peerUrl, url }) => ({ name, peerURLs: [peerUrl], clientURLs: [url] }));
@@ -70,7 +70,7 @@ test("1.6: list gives every member with its URLs, leader is one of them", async 
   );
 });
 
-test("1.6: an unknown id is 404, a URL in use 409, each in etcd's words", async () => {
+test("members: an unknown id is 404 and a URL in use 409, each with etcd's message (1.6)", async () => {
   const unknown = await rejection(members.remove("abc"), EtcdError);
   assert.deepEqual([unknown.status, unknown.serverMessage], [404, "No such member: abc"]);
   assert.equal((await rejection(members.update("abc", ["http://127.0.0.1:1"]), EtcdError)).status, 404);
@@ -91,7 +91,7 @@ test("1.6: an unknown id is 404, a URL in use 409, each in etcd's words", async 
   assert.equal((await members.list()).length, 3);
 });
 
-test("1.6: a member is added, started, seen, given another URL, and removed", async () => {
+test("members: a member is added, started, listed, updated with another URL, and removed (1.6)", async () => {
   const fourth = await cluster.addMember();
   const added = await allowed("the cluster takes a fourth member", () => members.add(` ${fourth.peerUrl} `));
   assert.deepEqual(added, { id: added.id, name: "", peerURLs: [fourth.peerUrl], clientURLs: [] });
@@ -134,12 +134,12 @@ test("1.6: a member is added, started, seen, given another URL, and removed", as
     return !client.endpoints.includes(fourth.url);
   });
 
-  // 410 from the server: what was asked for is so
+  // 410 from the server: the member is already removed
   await members.remove(added.id);
   assert.deepEqual(statusesIn(await rejection(members.update(added.id, [fourth.peerUrl]), ClusterError)), [500]);
 });
 
-test("1.6: a dead member is replaced, and nothing that was written is lost", async () => {
+test("members: replacing a dead member loses no write (1.6)", async () => {
   const keys = new KeysAPI(client);
   const { node } = await keys.set("/kept", "v");
   const [first, second, dead] = cluster.members;

@@ -17,7 +17,7 @@ import { clusterForTests, ownMember, renewDirectory } from "./support.js";
 
 const cluster = clusterForTests("mirror");
 
-/** `kind: +key=value -key`, keys below the given one, in the order told. */
+/** `kind: +key=value -key`, keys relative to the given one, in the order reported. */
 function show({ kind, changes }: MirrorUpdate, dir: string): string {
   const shown = changes.map(
     ({ type, node }) =>
@@ -26,7 +26,7 @@ function show({ kind, changes }: MirrorUpdate, dir: string): string {
   return [`${kind}:`, ...shown].join(" ");
 }
 
-/** What the changes add up to, which must be what the mirror holds, and what etcd holds. */
+/** The sum of all changes, which must equal the mirror's content and etcd's. */
 class Folded {
   readonly files = new Map<string, string>();
 
@@ -53,7 +53,7 @@ function clientTo(t: TestContext, url: string): Client {
   return client;
 }
 
-test("nothing is lost between list and watch, nothing told twice", async () => {
+test("mirror: between list and watch nothing is lost and nothing reported twice", async () => {
   const dir = `${cluster.dir}/between`;
   let writes = 0;
   const tap = tapped(cluster.client, {
@@ -74,7 +74,7 @@ test("nothing is lost between list and watch, nothing told twice", async () => {
   await folded.check(cluster.keys, dir, mirror);
 });
 
-test("every way to write and to remove is one change; a refresh and what is hidden are none", async () => {
+test("mirror: every kind of write or removal is one change; a refresh or a hidden key is none", async () => {
   const dir = `${cluster.dir}/ways`;
   const { keys } = cluster;
   const mirror = new Mirror(keys, dir);
@@ -105,7 +105,7 @@ test("every way to write and to remove is one change; a refresh and what is hidd
   assert.equal(await next(), "event: -/a");
 });
 
-test("a directory, and one above, end with all that is below; then they may come again", async () => {
+test("mirror: deleting the directory or one above it removes all files below; both can be created again", async () => {
   const { keys } = cluster;
   const parent = `${cluster.dir}/above`;
   const dir = `${parent}/dir`;
@@ -126,7 +126,7 @@ test("a directory, and one above, end with all that is below; then they may come
   assert.equal(await next(), "event: -/again");
 });
 
-test("a single file", async () => {
+test("mirror: it follows a single file", async () => {
   const { keys } = cluster;
   const key = `${cluster.dir}/file`;
   const mirror = new Mirror(keys, key);
@@ -142,7 +142,7 @@ test("a single file", async () => {
   assert.equal(await next(), "event: -");
 });
 
-test("an aborted wait loses nothing", async () => {
+test("mirror: an aborted wait loses nothing", async () => {
   const { keys } = cluster;
   const dir = `${cluster.dir}/abort`;
   const heard = new HeaderWatch(cluster.client);
@@ -161,7 +161,7 @@ test("an aborted wait loses nothing", async () => {
   assert.equal(show(await mirror.next(patience()), dir), "event: +/b=2");
 });
 
-test("a mirror is read like a map, and waits for writes of one's own, of others, and for those that are no events", async (t) => {
+test("mirror: it is read like a map, and waitFor resolves for own writes, others' writes and writes without an event", async (t) => {
   const { keys } = cluster;
   const dir = `${cluster.dir}/view`;
   await keys.set(`${dir}/a`, "1");
@@ -201,7 +201,7 @@ test("a mirror is read like a map, and waits for writes of one's own, of others,
   );
 });
 
-test("1100 writes elsewhere while it is cut off: it reads again and tells only the difference", async (t) => {
+test("mirror: after 1100 writes to other keys while it is cut off, it reads again and reports only the difference", async (t) => {
   const own = await ownMember();
   t.after(() => own.stop());
   const proxy = await TcpProxy.start(own.endpoints[0] ?? "");
@@ -237,7 +237,7 @@ test("1100 writes elsewhere while it is cut off: it reads again and tells only t
   await folded.check(keys, "/d", mirror);
 });
 
-test("a server that is killed and started again, on the same data: every change once, in the end all is the same", async (t) => {
+test("mirror: when a server is killed and restarted on the same data, it reports every change once and ends up equal", async (t) => {
   const own = await ownMember();
   t.after(() => own.stop());
   const [member] = own.members;
@@ -266,7 +266,7 @@ test("a server that is killed and started again, on the same data: every change 
   assert.ok(errors.every((error) => error instanceof ClusterError));
 });
 
-test("down at the start, it reads as soon as the server is up; without the v2 API it rejects", async (t) => {
+test("mirror: if the server is down at first, it reads once it is up; without the v2 API it rejects", async (t) => {
   const own = await ownMember();
   t.after(() => own.stop());
   const [member] = own.members;

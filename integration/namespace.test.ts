@@ -32,7 +32,7 @@ test("namespace: keys of requests and responses are relative, at every level of 
   assert.equal((await tenant.set("/app/n", "1", { noValueOnSuccess: true })).action, "set");
 });
 
-test("namespace: an error names the key as it is in the namespace, in its message too", async () => {
+test("namespace: an error, and its message, name the key relative to the namespace", async () => {
   const { keys, dir } = cluster;
   const root = `${dir}/errors`;
   const tenant = keys.namespace(root);
@@ -73,7 +73,7 @@ test("namespace: nested, with any slashes, and with withLimits it is the same na
   assert.equal((await limited.get("/c")).node.key, "/c");
 });
 
-test("namespace: events are relative; the end of a directory above is an event of /", async () => {
+test("namespace: events are relative; the deletion of a directory above is an event of /", async () => {
   const { keys, dir } = cluster;
   const tenant = keys.namespace(`${dir}/events/tenant`);
   const { index } = await tenant.set("/a", "1");
@@ -89,7 +89,7 @@ test("namespace: events are relative; the end of a directory above is an event o
   assert.deepEqual(seen, ["set /b/c -", "update /a /a", "delete / /"]);
 });
 
-test("namespace: a watcher is not given the end of a directory whose name its key begins with", async () => {
+test("namespace: a watcher skips the deletion of a directory whose name its key merely begins with", async () => {
   const { keys, dir } = cluster;
   const tenant = keys.namespace(`${dir}/foreign`);
   const { node } = await tenant.set("/app", "", { dir: true });

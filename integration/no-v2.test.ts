@@ -17,7 +17,7 @@ after(async () => {
   await cluster.stop();
 });
 
-test("A131: without the v2 API every keys call says how to turn it on, and that nothing was applied", async () => {
+test("no v2 API: the error of every keys call says how to enable it, and that nothing was applied (A131)", async () => {
   const keys = new KeysAPI(client);
   const calls = [
     () => keys.get("/k"),
@@ -41,7 +41,7 @@ test("A131: without the v2 API every keys call says how to turn it on, and that 
   }
 });
 
-test("A131: version works without the v2 API", async () => {
+test("no v2 API: version works (A131)", async () => {
   const { server, cluster: agreed } = await client.version();
   assert.match(server, /^3\.\d+\.\d+/);
   assert.match(agreed, /^3\.\d+\.\d+/);

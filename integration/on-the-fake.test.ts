@@ -4,7 +4,7 @@ import test from "node:test";
 import { fileURLToPath } from "node:url";
 import { startFakeEtcd } from "../src/testing/index.js";
 
-/** Suites of the core and of layers on it that need no member of their own. */
+/** Suites of the core and of its layers that need no member of their own. */
 const suites = ["keys", "watch", "typed-keys", "namespace", "lock", "discovery-lookup"];
 
 test("the suites of the layers have the same results with a fake in place of etcd (X46)", async (t) => {
@@ -24,6 +24,6 @@ test("the suites of the layers have the same results with a fake in place of etc
   const passed = Number(/^# pass (\d+)$/m.exec(output)?.[1]);
   t.diagnostic(`${String(passed)} tests of ${String(suites.length)} suites`);
   assert.ok(passed > 50 && /^# fail 0$/m.test(output) && /^# skipped 0$/m.test(output), output.slice(-500));
-  // they did talk to it
+  // the suites did use the fake
   assert.ok(etcd.requests.length > 100);
 });

@@ -10,7 +10,7 @@ import { unpackPackage } from "../scripts/servers/packages.mjs";
 import { find } from "../scripts/servers/programs.mjs";
 import { startFakeEtcd } from "../src/testing/index.js";
 
-// The fake is a server: whoever speaks v2 can talk to it. These are clients that others have written.
+// The fake is a server that any v2 client can use. These are clients written by others.
 
 const run = promisify(execFile);
 
@@ -53,7 +53,7 @@ test("etcdctl for v2 works against a fake (X47)", async () => {
   await one.close();
 });
 
-test("node-etcd and etcdjs work against a fake, over the calls of their README files (X48)", async () => {
+test("node-etcd and etcdjs work against a fake, with the calls of their README files (X48)", async () => {
   await install("node-etcd", ["node-etcd@7"]);
   await install("etcdjs", ["etcdjs@2"]);
   await using etcd = await startFakeEtcd();
@@ -132,7 +132,7 @@ print("done")
   assert.equal(stdout, "done\n");
 });
 
-/** Where its modules are: "" where they are installed, else unpacked below the cache. Fails where they cannot be had. */
+/** The folder of its modules: "" if they are installed, else a folder below the cache. Fails if they are not available. */
 function pythonPath(python: string): string {
   if (canImport(python, "")) return "";
   const names = ["python3-etcd", "python3-dnspython", "python3-urllib3", "python3-six"];

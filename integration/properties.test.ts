@@ -7,13 +7,13 @@ import { clusterForTests } from "./support.js";
 
 const cluster = clusterForTests("properties");
 
-/** For the search for a smaller counterexample: where each try waits in vain, it has to end some time. */
+/** Limits the search for a smaller counterexample, in which every try may run into its timeout. */
 const limits = { interruptAfterTimeLimit: 60_000, markInterruptAsFailure: true };
 
-/** Longest key as it is on the wire; etcd takes a request line of 4096 bytes. */
+/** Longest key in encoded form: etcd accepts a request line of 4096 bytes. */
 const maxEncoded = 3_072;
 
-/** Letters that some layer could take for its own, and any other that UTF-8 has. */
+/** Characters that have a meaning in some layer, and any other that UTF-8 can encode. */
 const letter = fc.oneof(
   { weight: 4, arbitrary: fc.constantFrom(...Array.from("?#%\\ +&=;:@!$'()*,|^[]{}<>\"`~._-")) },
   {
@@ -68,12 +68,12 @@ const value = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom("", "\0", "\ufeff", "null", "%", "a=b&c=d", "\r\n\r\n") },
 );
 
-test("A129: any key that the SDK accepts, and any value, come back identical", async () => {
+test("properties: any key that the SDK accepts, and any value, are read back identical (A129)", async () => {
   let run = 0;
   await fc.assert(
     fc.asyncProperty(key, value, async (name, text) => {
       const { keys, dir } = cluster;
-      // a place of its own, so that no key is another one's directory
+      // a directory of its own, so that no key is another one's directory
       const at = `${dir}/${String(run++)}`;
       const expected = { key: `${at}/${segments(name).join("/")}`, value: text };
 
@@ -96,7 +96,7 @@ test("A129: any key that the SDK accepts, and any value, come back identical", a
   );
 });
 
-test("a lone surrogate in a key or a value is refused before any I/O", async () => {
+test("properties: a lone surrogate in a key or value is refused before any I/O", async () => {
   const keys = new KeysAPI({ send: () => Promise.reject(new Error("this was sent")) });
   const halves = fc.tuple(
     fc.string({ unit: "binary" }),
@@ -138,7 +138,7 @@ const named = <T>(
     [fc.toStringMethod]: () => `${name} ${JSON.stringify(picked)}`,
   }));
 
-/** Each may be refused; then there must be no event. A refresh is left out: it is acknowledged, and no event either. */
+/** Each may be refused, and must then cause no event. No refresh: it is acknowledged without an event. */
 const write = fc.oneof(
   named(
     "set",
@@ -181,7 +181,7 @@ const write = fc.oneof(
   named("delete all", folder, (at) => (keys, dir) => keys.delete(`${dir}/${at}`, { recursive: true })),
 );
 
-test("a recursive watcher sees every acknowledged write once, in order, and nothing else", async () => {
+test("properties: a recursive watcher delivers every acknowledged write once, in order, and nothing else", async () => {
   let run = 0;
   await fc.assert(
     fc.asyncProperty(fc.array(write, { maxLength: 30 }), async (writes) => {
@@ -211,7 +211,7 @@ test("a recursive watcher sees every acknowledged write once, in order, and noth
   );
 });
 
-/** Up to the event of the last key, or far too many. */
+/** Reads events up to that of the last key, or far too many. */
 async function seenUntil(
   lastKey: string,
   events: AsyncIterable<KeysResponse>,
@@ -228,7 +228,7 @@ function told({ action, node, prevNode }: KeysResponse): readonly unknown[] {
   return [action, node.key, node.value, node.modifiedIndex, prevNode?.value];
 }
 
-/** A key, slash-normalised. */
+/** A key with normalized slashes. */
 function segments(text: string): readonly string[] {
   return text.split("/").filter((segment) => segment !== "");
 }

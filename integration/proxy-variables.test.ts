@@ -6,7 +6,7 @@ import { clusterForTests } from "./support.js";
 
 const cluster = clusterForTests("proxy-variables");
 
-test("proxies: those that the environment names are not used", async (t) => {
+test("proxies: proxy variables of the environment are ignored", async (t) => {
   const refused = await refusedUrl();
   const names = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
   const before = names.map((name) => [name, process.env[name]] as const);

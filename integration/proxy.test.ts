@@ -37,7 +37,7 @@ after(async () => {
 });
 
 for (const trap of ["short", "shortAndBuffered"] as const) {
-  test(`a watch through nginx survives the proxy's read timeout again and again, and loses nothing (${trap})`, async () => {
+  test(`nginx: a watch survives repeated read timeouts of the proxy, and loses nothing (${trap})`, async () => {
     await using client = new Client({ endpoints: [nginx[trap]] });
     await using direct = new Client({ endpoints: cluster.endpoints });
     const keys = new KeysAPI(direct);
@@ -65,7 +65,7 @@ for (const trap of ["short", "shortAndBuffered"] as const) {
   });
 }
 
-test("a watch from now on through nginx loses no event that happens while it is cut", async () => {
+test("nginx: a from-now watch loses no event that happens while it is cut", async () => {
   await using client = new Client({ endpoints: [nginx.short] });
   await using direct = new Client({ endpoints: cluster.endpoints });
   const keys = new KeysAPI(direct);
@@ -80,7 +80,7 @@ test("a watch from now on through nginx loses no event that happens while it is 
   assert.equal((await pending).node.value, "v");
 });
 
-test("reads, writes, conditions and members go through nginx", async () => {
+test("nginx: reads, writes, conditions and members work through it", async () => {
   await using client = new Client({ endpoints: [nginx.good] });
   const keys = new KeysAPI(client);
   const { node } = await keys.set("/a b/é%?", "v&w");
@@ -91,7 +91,7 @@ test("reads, writes, conditions and members go through nginx", async () => {
   assert.equal((await new MembersAPI(client).list()).length, 1);
 });
 
-test("no server behind nginx: its page is a ClusterError with its status, and a write's outcome is unknown", async () => {
+test("nginx: with no server behind it, its error page is a ClusterError with its status, and writes are unknown", async () => {
   const [member] = cluster.members;
   await member?.terminate();
   await using client = new Client({ endpoints: [nginx.good] });
@@ -104,7 +104,7 @@ test("no server behind nginx: its page is a ClusterError with its status, and a 
   await member?.start();
 });
 
-/** The next event; asks again when nginx has given up on an etcd that was slow to say even its headers. */
+/** The next event. Calls `next` again if nginx timed out before etcd sent its headers. */
 async function nextOf(watcher: Watcher, signal: AbortSignal): Promise<KeysResponse> {
   for (;;) {
     const event = await settled(watcher.next(signal));
@@ -161,22 +161,22 @@ class Nginx implements AsyncDisposable {
     });
   }
 
-  /** With the settings that watches want. */
+  /** With the settings that watches need. */
   get good(): string {
     return this.#url(0);
   }
 
-  /** Cuts what is silent for a second. */
+  /** Cuts connections that are silent for a second. */
   get short(): string {
     return this.#url(1);
   }
 
-  /** The same, and holds a watch's headers back until it cuts. */
+  /** Also holds a watch's headers back until it cuts. */
   get shortAndBuffered(): string {
     return this.#url(2);
   }
 
-  /** How many answers it has cut so far. */
+  /** How many responses it has cut so far. */
   cuts(): number {
     return readFileSync(join(this.#folder, "error.log"), "utf8").split("upstream timed out").length - 1;
   }
@@ -219,7 +219,7 @@ function configuration(
   `;
 }
 
-/** Below 32768, as the ports of the members. */
+/** Below 32768, like the ports of the members. */
 async function freePorts(count: number): Promise<readonly number[]> {
   const ports: number[] = [];
   for (let port = 9_000 + (process.pid % 900); ports.length < count; port++) {

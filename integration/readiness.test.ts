@@ -19,7 +19,7 @@ function clientOf(t: TestContext, endpoints: readonly string[], options: Partial
   return client;
 }
 
-test("health, StatsAPI and ready: of a cluster that is whole, of one without a majority, and of one that comes back", async (t) => {
+test("readiness: health, StatsAPI and ready work on a healthy cluster, without a majority, and on one that recovers", async (t) => {
   await using cluster = await fastCluster();
   const down = await refusedUrl();
   const client = clientOf(t, [...cluster.endpoints, down]);

@@ -7,18 +7,17 @@ import { HttpDriver } from "../src/testing/test-kit/http-driver.js";
 import { recordedCases, type RecordedCase } from "../src/testing/test-kit/recordings.js";
 import { replay, type Driver, type DrivenAnswer, type DrivenRequest } from "../src/testing/test-kit/replay.js";
 
-// Whether a real etcd still answers as it did when it was recorded: else the fake, which is judged by the recordings, would be a fake
-// of something that is not there.
+// Checks that a real etcd still responds as recorded. The fake is tested against the recordings, so they must be true.
 
 const bin = await findEtcd();
 const version = /^3\.[345]/.exec(versionOf("etcd", bin) ?? "")?.[0] as EtcdVersion;
 const cases = recordedCases().filter((recorded) => recorded.versions.includes(version));
 
-/** What changes members, or depends on a store that nobody has used. */
+/** Cases that change members, or need an unused store. */
 const needsFresh = ({ id, group, members, enableV2 }: RecordedCase): boolean =>
   members !== undefined || enableV2 === false || group === "auth" || id === "first-index";
 
-test(`recordings: etcd ${version} answers as recorded, one case after the other on a store that is cleaned between`, async () => {
+test(`recordings: etcd ${version} responds as recorded, case by case on a store that is cleared in between`, async () => {
   await using cluster = await startCluster({ bin });
   const driver = new RealDriver(cluster);
   try {
@@ -31,22 +30,26 @@ test(`recordings: etcd ${version} answers as recorded, one case after the other 
   }
 });
 
-test(`recordings: etcd ${version} answers as recorded, each case on a fresh cluster`, { concurrency: 4 }, async (t) => {
-  const played = cases.filter(needsFresh).map((recorded) =>
-    t.test(recorded.id, async () => {
-      const timing = recorded.group === "no leader" ? { heartbeatMs: 20, electionMs: 200 } : {};
-      const options = { bin, size: recorded.members ?? 1, enableV2: recorded.enableV2 ?? true };
-      await using cluster = await startCluster({ ...options, ...timing });
-      const driver = new RealDriver(cluster);
-      try {
-        await replay(recorded, version, driver);
-      } finally {
-        driver.close();
-      }
-    }),
-  );
-  await Promise.all(played);
-});
+test(
+  `recordings: etcd ${version} responds as recorded, each case on a fresh cluster`,
+  { concurrency: 4 },
+  async (t) => {
+    const played = cases.filter(needsFresh).map((recorded) =>
+      t.test(recorded.id, async () => {
+        const timing = recorded.group === "no leader" ? { heartbeatMs: 20, electionMs: 200 } : {};
+        const options = { bin, size: recorded.members ?? 1, enableV2: recorded.enableV2 ?? true };
+        await using cluster = await startCluster({ ...options, ...timing });
+        const driver = new RealDriver(cluster);
+        try {
+          await replay(recorded, version, driver);
+        } finally {
+          driver.close();
+        }
+      }),
+    );
+    await Promise.all(played);
+  },
+);
 
 class RealDriver implements Driver {
   readonly #cluster: Cluster;
@@ -76,7 +79,7 @@ class RealDriver implements Driver {
   }
 }
 
-/** Removes all keys, hidden ones too: these are not listed, but the cases use the same few. */
+/** Removes all keys, including the few hidden ones that the cases use, which are not listed. */
 async function clean(driver: Driver): Promise<void> {
   const ask = (method: string, target: string): Promise<DrivenAnswer> =>
     driver.request(0, { method, target, headers: {}, body: "", fresh: false });

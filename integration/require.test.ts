@@ -17,7 +17,7 @@ const session = `
   console.log(node.key);
 `;
 
-/** Leaves everything open that may be: idle sockets, a watcher that waits, an autoSync. */
+/** Leaves everything open that can be: idle sockets, a waiting watcher, an autoSync. */
 const busySession = `
   const client = new Client({ endpoints: [process.env.ENDPOINT] });
   const keys = new KeysAPI(client);
@@ -35,19 +35,19 @@ test('import "etcd2": after one get and close() the process ends by itself', asy
   assert.equal(await script("module", `${importing} ${session}`), "/\n");
 });
 
-test('require("etcd2") works in CommonJS, and ends as well', async () => {
+test('require("etcd2") works in CommonJS, and the process ends by itself', async () => {
   assert.equal(await script("commonjs", `${requiring} (async () => {${session}})();`), "/\n");
 });
 
-test("close() with a watcher, an autoSync and reads under way ends the process too", async () => {
+test("close() during a watcher, an autoSync and reads lets the process end", async () => {
   assert.equal(await script("module", `${importing} ${busySession}`), "ERR_CLOSED,ERR_CLOSED\n");
 });
 
-test("without close() the process ends by itself too, once nothing is under way", async () => {
+test("without close() the process ends by itself once nothing is in progress", async () => {
   assert.equal(await script("module", `${importing} ${session.replace("await client.close();", "")}`), "/\n");
 });
 
-test("both ways of loading give the same classes, and package.json is reachable", async () => {
+test("import and require load the same classes, and package.json can be imported", async () => {
   const program = `
     import { createRequire } from "node:module";
     import * as imported from "etcd2";
@@ -58,7 +58,7 @@ test("both ways of loading give the same classes, and package.json is reachable"
   assert.equal(await script("module", program), "true etcd2\nERR_PACKAGE_PATH_NOT_EXPORTED\n");
 });
 
-test("what is published exports, on every subpath, what its sources do, and all subpaths share their classes", async () => {
+test("every published subpath exports the same names as its source, and all subpaths share their classes", async () => {
   const { exports } = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8")) as {
     readonly exports: Readonly<Record<string, string | { readonly default: string }>>;
   };
@@ -82,13 +82,13 @@ test("what is published exports, on every subpath, what its sources do, and all 
   assert.equal(await script("module", program), "true\ntrue\ntrue\n");
 });
 
-test("where it goes wrong is shown in the sources, with --enable-source-maps", async () => {
+test("with --enable-source-maps, stack traces show the sources", async () => {
   const program =
     'import { Client } from "etcd2"; try { new Client({ endpoints: ["x"] }); } catch ({ stack }) { console.log(stack); }';
   assert.match(await script("module", program, ["--enable-source-maps"]), /[\\/]src[\\/]util[\\/]validate\.ts:\d+/);
 });
 
-/** Runs a program in the package's own folder, where its name means itself, and waits for it to end; its stdout. */
+/** Runs a program in the package's own folder, where the package can import itself. Resolves to its stdout. */
 async function script(type: "module" | "commonjs", program: string, nodeArgs: readonly string[] = []): Promise<string> {
   const { stdout } = await promisify(execFile)(
     process.execPath,

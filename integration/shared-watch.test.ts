@@ -6,7 +6,7 @@ import { clusterForTests, ownMember } from "./support.js";
 
 const cluster = clusterForTests("shared-watch");
 
-test("500 watchers of one tree, some of which abort and come back all the time, see every event exactly once, in order", async () => {
+test("shared watch: 500 watchers of one tree, some aborting and returning, get every event exactly once, in order", async () => {
   const { keys, dir } = cluster;
   const { index } = await keys.set(`${dir}/tree/0`, "");
   const events = 120;
@@ -19,8 +19,8 @@ test("500 watchers of one tree, some of which abort and come back all the time, 
   for (const seen of await Promise.all(watchers)) assert.deepEqual(seen, written);
 });
 
-test("200 watchers of one key are one long poll at the server, and those of another client one more", async () => {
-  // of its own: nobody else watches there
+test("shared watch: 200 watchers of one key are one long poll at the server, and those of another client one more", async () => {
+  // a member of its own, without other watchers
   await using own = await ownMember();
   await using client = new Client({ endpoints: own.endpoints });
   await using other = new Client({ endpoints: own.endpoints });
@@ -29,7 +29,7 @@ test("200 watchers of one key are one long poll at the server, and those of anot
   const waiting = [keys, new KeysAPI(other)].flatMap((each) =>
     Array.from({ length: 200 }, () => each.watcher("/one", { afterIndex: node.modifiedIndex }).next(patience(60_000))),
   );
-  // a poll is counted a little after it has come
+  // the server counts a poll shortly after it arrives
   await until("both polls are there", async () => (await watchersAt(client)) >= 2);
   assert.equal(await watchersAt(client), 2);
   const {
@@ -41,11 +41,11 @@ test("200 watchers of one key are one long poll at the server, and those of anot
   );
 });
 
-/** The indexes of the first events, taken with one signal, or with one for each poll that soon aborts. */
+/** The indexes of the first events, read with one signal, or with a signal per poll that soon aborts. */
 async function seenBy(watcher: Watcher, count: number, restless: boolean): Promise<readonly number[]> {
   const seen: number[] = [];
   const signal = patience(60_000);
-  // who comes back in vain stays longer the next time, so that a slow machine gets there too
+  // a reader that gets nothing waits longer the next time, so that it also succeeds on a slow machine
   let inVain = 0;
   while (seen.length < count) {
     const own = restless ? AbortSignal.timeout(1 + Math.floor(Math.random() * 20) + 10 * inVain) : signal;

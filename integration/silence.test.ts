@@ -7,7 +7,7 @@ import { createDiscovery, createEtcdAgent, createEtcdDiscoveryAgent } from "../s
 import { refusedUrl } from "../src/test-kit/scripted-server.js";
 import { until } from "../src/test-kit/waiting.js";
 
-/** The first contact of each layer, as a program that gives no onWarning. Returns what ends it. */
+/** The first contact of each layer in a program without onWarning. Returns a function that ends it. */
 const layers: Readonly<Record<string, (client: Client, onWarning?: () => void) => () => Promise<unknown>>> = {
   registration(client, onWarning) {
     const registration = createDiscovery({ client, onWarning }).register("web", { hostname: "h", public: true });
@@ -38,7 +38,7 @@ const layers: Readonly<Record<string, (client: Client, onWarning?: () => void) =
   },
 };
 
-/** The process warnings about loops that get nowhere. */
+/** The process warnings about stalled loops. */
 function stalledWarnings(t: TestContext): readonly string[] {
   const warnings: string[] = [];
   const listener = (warning: Error & { readonly code?: string }): void => {
@@ -49,7 +49,7 @@ function stalledWarnings(t: TestContext): readonly string[] {
   return warnings;
 }
 
-test("without etcd and onWarning each layer says after 5 s, once per client, which endpoint does not respond and why (FF20)", async (t) => {
+test("silence: without etcd and onWarning, each layer warns after 5 s, once per client, naming endpoint and reason (FF20)", async (t) => {
   const warnings = stalledWarnings(t);
   const url = await refusedUrl();
   const startMs = performance.now();

@@ -11,7 +11,7 @@ import { rejection } from "../src/test-kit/scripted-cluster.js";
  * would write the host as a pointer to the name, which RFC 2782 forbids and Node 22 refuses.
  */
 const zone = new Map<string, readonly (readonly [target: string, port: number, priority: number])[]>();
-/** Names that it has been asked for. */
+/** The names that were looked up. */
 const asked: string[] = [];
 
 let cluster: Cluster;
@@ -58,7 +58,7 @@ after(async () => {
   await cluster.stop();
 });
 
-test("A114: endpoints from a real name server make a client that works", async () => {
+test("srv: endpoints from a real name server make a working client (A114)", async () => {
   const endpoints = await new SrvDiscoverer({ resolver }).discover("etcd.test");
   const port = new URL(cluster.endpoints[0] ?? "").port;
   assert.deepEqual(endpoints, [`http://localhost:${port}`, "http://127.0.0.1:1"]);
@@ -69,7 +69,7 @@ test("A114: endpoints from a real name server make a client that works", async (
   assert.equal((await keys.get("/found")).node.value, "by name");
 });
 
-test("A113, A116, D18: of a named service https alone, or https before http", async () => {
+test("srv: for a named service https alone is returned, or https before http (A113, A116, D18)", async () => {
   assert.deepEqual(await new SrvDiscoverer({ resolver }).discover("etcd.test", "blue"), [
     "https://m1.blue.example:2379",
   ]);
@@ -77,7 +77,7 @@ test("A113, A116, D18: of a named service https alone, or https before http", as
   assert.deepEqual(both, ["https://m1.blue.example:2379", "http://m1.blue.example:2380"]);
 });
 
-test("A115: names that are not there -> one error that names both", async () => {
+test("srv: if neither name exists, one error names both (A115)", async () => {
   const error = await rejection(new SrvDiscoverer({ resolver }).discover("other.test"), ClusterError);
   assert.equal(error.code, "ERR_NO_ENDPOINTS");
   assert.match(

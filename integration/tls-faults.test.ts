@@ -9,7 +9,7 @@ import { clientOf } from "../src/test-kit/scripted-server.js";
 import { patience, until } from "../src/test-kit/waiting.js";
 import { makeCertificates, pem, type Certificates } from "./certificates.js";
 
-// what no etcd can be made to do to a TLS connection
+// TLS faults that a real etcd cannot be made to produce
 
 let certificates: Certificates;
 

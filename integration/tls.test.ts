@@ -17,7 +17,7 @@ import {
 } from "./certificates.js";
 
 let certificates: Certificates;
-/** One member each; all but `plain` want a client certificate. */
+/** One member each; all but `plain` require a client certificate. */
 const servers = {} as Record<"good" | "expired" | "wrongHost" | "plain", Cluster>;
 
 before(async () => {
@@ -99,7 +99,7 @@ test(
   },
 );
 
-/** The kernel's timer of each connection of this process to that port, as /proc/net/tcp has it. */
+/** The kernel's timer of each connection of this process to the given port, from /proc/net/tcp. */
 function timersTo(port: number): readonly string[] {
   const remote = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
   const ours = new Set(readdirSync("/proc/self/fd").map((fd) => linkOf(`/proc/self/fd/${fd}`)));
@@ -128,13 +128,13 @@ interface Refusal {
   readonly name: string;
   readonly endpoint: () => string;
   readonly tls?: () => TlsOptions;
-  /** What the message tells people to do. */
+  /** The hint in the message. */
   readonly hint: RegExp;
-  /** Of a write. */
+  /** The outcome of a write. */
   readonly outcome: Outcome;
 }
 
-/** One key in 200 decrypts with a wrong passphrase, to something that is no key. */
+/** About 1 in 200 wrong passphrases decrypts to something that is not a key. */
 const passphraseHint =
   /tls\.key (?:is encrypted: pass its passphrase as tls\.passphrase|cannot be read: .* tls\.passphrase must be its own)/;
 
@@ -192,7 +192,7 @@ const refusals: readonly Refusal[] = [
     hint: /if it does not speak TLS, use http:/,
     outcome: "notApplied",
   },
-  // the request was sent, and the connection closed: what that server made of it is not ours to say
+  // the request was sent before the connection closed: whether the server applied it is unknown
   {
     name: "http to a TLS port",
     endpoint: () => url("good").replace("https:", "http:"),
@@ -230,7 +230,7 @@ const refusals: readonly Refusal[] = [
 ];
 
 for (const { name, endpoint, tls, hint, outcome } of refusals) {
-  test(`${name}: reads, writes and watches fail with what to do about it; a write is ${outcome}`, async (t) => {
+  test(`tls: ${name}: reads, writes and watches fail with a hint; the outcome of a write is ${outcome}`, async (t) => {
     const { keys } = connect(t, endpoint(), tls?.() ?? {});
     for (const [call, expected] of [
       [() => keys.get("/k"), "notApplied"],
@@ -250,7 +250,7 @@ for (const { name, endpoint, tls, hint, outcome } of refusals) {
   });
 }
 
-test("a client certificate, an encrypted key with its passphrase, PEM as text, several CAs: all work", async (t) => {
+test("tls: a client certificate, an encrypted key with its passphrase, PEM as text and several CAs work", async (t) => {
   const good = goodTls();
   for (const tls of [
     good,
@@ -269,12 +269,12 @@ test("a client certificate, an encrypted key with its passphrase, PEM as text, s
   }
 });
 
-test("servername: a certificate for another name is good if that name is asked for", async (t) => {
+test("tls: with servername, a certificate for that other name is accepted", async (t) => {
   const { keys } = connect(t, url("wrongHost"), { ...goodTls(), servername: wrongHostName });
   await keys.set("/k", "v");
 });
 
-test("a watch goes over TLS, and a call is aborted during the handshake's time", async (t) => {
+test("tls: a watch works over TLS, and a call can be aborted during the handshake", async (t) => {
   const { keys } = connect(t, url("good"), goodTls());
   const { index } = await keys.set("/watched", "1");
   const watcher = keys.watcher("/watched", { afterIndex: index });
@@ -288,7 +288,7 @@ test("a watch goes over TLS, and a call is aborted during the handshake's time",
   await assert.rejects(pending, (error) => error === abort.signal.reason);
 });
 
-test("a write that a handshake refused goes on to the next endpoint, even one that is sent only once", async (t) => {
+test("tls: a write refused during the handshake fails over to the next endpoint, even a one-shot write", async (t) => {
   const refusing = [url("wrongHost"), url("expired"), url("plain").replace("http:", "https:")];
   const client = clientOf([...refusing, url("good")], { tls: goodTls() });
   t.after(() => client.close());
@@ -301,7 +301,7 @@ test("a write that a handshake refused goes on to the next endpoint, even one th
   );
 });
 
-test("keys above 4096 bytes work over TLS", async (t) => {
+test("tls: keys above 4096 bytes work", async (t) => {
   const { keys } = connect(t, url("good"), goodTls());
   const key = `/${"k".repeat(20_000)}`;
   const { node } = await keys.create(key, "v");
@@ -311,7 +311,7 @@ test("keys above 4096 bytes work over TLS", async (t) => {
   await keys.delete(key);
 });
 
-test("D11: sync leaves out http where all that is configured is https, and keeps the list when nothing else is advertised", async (t) => {
+test("tls: if only https is configured, sync leaves out http URLs, and keeps the list if there are no others (D11)", async (t) => {
   const { client, keys } = connect(t, url("good"), goodTls());
   await client.sync();
   assert.deepEqual(client.endpoints, [url("good").replace("127.0.0.1", "localhost")]);

@@ -67,7 +67,7 @@ test("typed keys: a bad value is an error with key and index; a write over it su
   assert.deepEqual([repaired.node.value, repaired.prevNode], [red, undefined]);
 });
 
-test("typed keys: what the schema refuses, and bad options, are not sent", async () => {
+test("typed keys: values that the schema refuses and bad options are not sent", async () => {
   const { keys, dir } = cluster;
   const colors = keys.withCodec(jsonCodec(Color));
   const key = `${dir}/refused`;

@@ -30,7 +30,7 @@ after(async () => {
   await cluster.stop();
 });
 
-test("A125: a refresh wakes no watcher, live or from history, but takes an index", async () => {
+test("watch: a refresh is not an event, live or in history, but increments the index (A125)", async () => {
   const start = await keys.set("/a125", "kept", { ttl: 100 });
   const begun = new HeaderWatch(client);
   const came = begun.headers();
@@ -47,7 +47,7 @@ test("A125: a refresh wakes no watcher, live or from history, but takes an index
   }
 });
 
-test("A126: after 1100 writes elsewhere a watcher is told that its history is gone, and a read tells where to go on", async () => {
+test("watch: after 1100 writes to other keys a watcher gets isIndexCleared, and a read returns the index to go on from (A126)", async () => {
   const { index } = await keys.set("/a126", "1");
   for (let i = 0; i < 11; i++)
     await Promise.all(Array.from({ length: 100 }, (_, n) => keys.set(`/elsewhere/${String(n)}`, String(i))));
@@ -66,7 +66,7 @@ test("A126: after 1100 writes elsewhere a watcher is told that its history is go
 });
 
 for (const end of ["kill", "terminate"] as const) {
-  test(`a watcher gets every event exactly once while its server is ended (${end}) and started again on the same data`, async () => {
+  test(`watch: every event is delivered exactly once while the server is stopped (${end}) and restarted on the same data`, async () => {
     const [member] = cluster.members;
     assert.ok(member !== undefined);
     const dir = `/restart-${end}`;
@@ -88,7 +88,7 @@ for (const end of ["kill", "terminate"] as const) {
   });
 }
 
-/** Takes events up to that of the last key, or far too many; asks again while nobody answers, as the documentation of `next` says. */
+/** Reads events up to that of the last key, or far too many. Calls `next` again while no endpoint responds, as its documentation says. */
 async function collect(watcher: Watcher, lastKey: string, signal: AbortSignal): Promise<readonly KeysResponse[]> {
   const events: KeysResponse[] = [];
   while (events.at(-1)?.node.key !== lastKey && events.length < 20) {

@@ -66,7 +66,7 @@ class RateLimiter extends ServerProcess implements AsyncDisposable {
   }
 }
 
-test("20 watches behind a rate limiter all go on after it was restarted, although it refuses most of them at first (FF7)", async (t) => {
+test("watch: 20 watches behind a rate limiter all continue after its restart, although it refuses most at first (FF7)", async (t) => {
   await using own = await ownMember();
   const url = own.endpoints[0] ?? assert.fail();
   await using nginx = await RateLimiter.start(url);

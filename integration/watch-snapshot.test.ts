@@ -8,7 +8,7 @@ import { fastCluster } from "./fast-cluster.js";
 
 let network: PeerNetwork;
 let cluster: Cluster;
-/** A follower, which is cut off now and then. */
+/** A follower that is cut off at times. */
 let lagging: Member;
 /** Speaks to that member only. */
 let client: Client;
@@ -75,7 +75,7 @@ for (const [what, takesIndexes, count, load] of [
   ["7,000 writes", true, 7_000, (i: number) => others.set(`/elsewhere/${String(i % 500)}`, String(i))],
   ["5,700 quorum reads, which take no index", false, 5_700, () => others.get("/elsewhere", { quorum: true })],
 ] as const) {
-  test(`a member catches up by a snapshot after ${what}: a mirror on it matches a quorum read, and onError was called (FF1)`, async () => {
+  test(`snapshot: after ${what} a mirror on that member matches a quorum read, and onError was called (FF1)`, async () => {
     const dir = takesIndexes ? "/writes" : "/reads";
     await others.set("/elsewhere", "", { dir: true }).catch(() => undefined);
     await others.set(`${dir}/a`, "1");
@@ -115,7 +115,7 @@ for (const [what, takesIndexes, count, load] of [
   });
 }
 
-test("a watch that missed nothing sends no more requests than events, while others write a lot (FF1)", async () => {
+test("snapshot: a watch that missed nothing sends no more requests than events while others write a lot (FF1)", async () => {
   const dir = "/calm";
   const { index } = await others.set(`${dir}/a`, "0");
   let requests = 0;

@@ -12,7 +12,7 @@ import { RegistryWriter, startEtcdSource } from "./config-support.js";
 import { take, uuidsOf } from "./discovery-support.js";
 import { ownMember } from "./support.js";
 
-/** How soon everything that watches sees the new state. */
+/** How soon every watching layer must see the new state, in ms. */
 const soonMs = 15_000;
 const root = "/registry/services";
 
@@ -20,7 +20,7 @@ async function putHost(keys: KeysAPI, uuid: string): Promise<void> {
   await keys.set(`/services/s/${uuid}`, `{"name":"h","service_name":"s","ports":null,"uuid":"${uuid}"}`);
 }
 
-/** What is written before and after, so that a watcher can tell the two apart. */
+/** The values written before and after, so that a watcher can tell them apart. */
 async function fill(keys: KeysAPI, what: "old" | "new"): Promise<void> {
   await keys.set(`/d/${what}`, what);
   await putHost(keys, what);
@@ -117,7 +117,7 @@ const ways: Readonly<Record<string, (member: Member, args: string[]) => void>> =
 };
 
 for (const [how, startOver] of Object.entries(ways)) {
-  test(`a cluster that is ${how} behind its URL: everything that watches sees the new state soon (FF2)`, async (t) => {
+  test(`started over: when a cluster is ${how} behind its URL, every watching layer soon sees the new state (FF2)`, async (t) => {
     const args: string[] = [];
     const own = await ownMember({ args });
     t.after(() => own.stop());

@@ -9,7 +9,7 @@ import { clusterForTests } from "./support.js";
 
 const cluster = clusterForTests("watch");
 
-test("A124: a key that expires is an event, with its value in prevNode", async () => {
+test("watch: the expiry of a key is an event, with its value in prevNode (A124)", async () => {
   const { keys, dir } = cluster;
   const { node } = await keys.set(`${dir}/a124`, "short", { ttl: 1 });
   const event = await keys.watcher(`${dir}/a124`, { afterIndex: node.modifiedIndex }).next(patience());
@@ -20,7 +20,7 @@ test("A124: a key that expires is an event, with its value in prevNode", async (
   assert.ok(event.prevNode.expiration !== undefined);
 });
 
-test("a watcher from now on gets what comes, one event after the other", async () => {
+test("watch: a from-now watcher delivers later events, one after the other", async () => {
   const { keys, dir, client } = cluster;
   const begun = new HeaderWatch(client);
   const came = begun.headers();
@@ -36,7 +36,7 @@ test("a watcher from now on gets what comes, one event after the other", async (
   assert.deepEqual(events.map(told), writes.map(told));
 });
 
-test("a recursive watcher gets every change below, the deletion of the whole as one event, and nothing from elsewhere", async () => {
+test("watch: a recursive watcher delivers every change below, the deletion of the tree as one event, and nothing else", async () => {
   const { keys, dir } = cluster;
   const top = `${dir}/tree`;
   const { index } = await keys.set(top, "", { dir: true });
@@ -54,7 +54,7 @@ test("a recursive watcher gets every change below, the deletion of the whole as 
   assert.deepEqual(events.map(told), writes.map(told));
 });
 
-test("a watcher that is not recursive leaves out what happens below", async () => {
+test("watch: a watcher that is not recursive ignores changes below its key", async () => {
   const { keys, dir } = cluster;
   const { index } = await keys.set(`${dir}/flat`, "", { dir: true });
   await keys.set(`${dir}/flat/child`, "1");
@@ -63,7 +63,7 @@ test("a watcher that is not recursive leaves out what happens below", async () =
   assert.deepEqual(told(event), told(gone));
 });
 
-test("a watcher that was aborted while it waited loses nothing", async () => {
+test("watch: an abort of a waiting watcher loses nothing", async () => {
   const { keys, dir, client } = cluster;
   const begun = new HeaderWatch(client);
   const watcher = new KeysAPI(begun).watcher(`${dir}/resume`, { recursive: true });
@@ -83,7 +83,7 @@ test("a watcher that was aborted while it waited loses nothing", async () => {
   assert.deepEqual(events.map(told), writes.map(told));
 });
 
-test("T36: a watcher is told of the end of a directory above its key", async () => {
+test("watch: the deletion of a directory above its key is an event (T36)", async () => {
   const { keys, dir } = cluster;
   const { index } = await keys.set(`${dir}/pd/a/b`, "1");
   const pending = keys.watcher(`${dir}/pd/a/b`, { afterIndex: index }).next(patience());
@@ -93,7 +93,7 @@ test("T36: a watcher is told of the end of a directory above its key", async () 
   assert.equal(node.dir, true);
 });
 
-test("T38: hidden keys below a recursive watcher show up only in its history", async () => {
+test("watch: a recursive watcher sees hidden keys below it only in history (T38)", async () => {
   const { keys, dir, client } = cluster;
   const { index } = await keys.set(`${dir}/hiding/start`, "");
   const hidden = await keys.set(`${dir}/hiding/_hid/x`, "1");
@@ -109,7 +109,7 @@ test("T38: hidden keys below a recursive watcher show up only in its history", a
   assert.deepEqual(told(await pending), told(seen));
 });
 
-test("T39: etcd's history tells of deleted and expired directories that only begin like the key; they are left out", async () => {
+test("watch: deletions and expiries in history of directories whose name merely begins like the key are skipped (T39)", async () => {
   const { keys, dir, client } = cluster;
   await keys.set(`${dir}/pp/x`, "1");
   const short = await keys.set(`${dir}/ppo`, "", { dir: true, ttl: 1 });
@@ -131,7 +131,7 @@ test("T39: etcd's history tells of deleted and expired directories that only beg
   assert.deepEqual(sent.map(told), [expired, deleted, ours].map(told));
 });
 
-/** What a write's answer and its event have in common. */
+/** What a write's response and its event have in common. */
 function told({ action, node }: KeysResponse): readonly unknown[] {
   return [action, node.key, node.value, node.modifiedIndex];
 }

@@ -33,7 +33,7 @@ const seconds = Number(process.env["FAULTS_SECONDS"] ?? "60");
 const seed = Number(process.env["FAULTS_SEED"] ?? String(Math.floor(Math.random() * 2 ** 32)));
 const dir = "/faults";
 const limits = { headerTimeoutMs: 1_000, bodyIdleTimeoutMs: 500, watchIdleTimeoutMs: 3_000 };
-/** Longest time that the process under load may take to end, once its calls have. */
+/** Longest time that the process under load may take to end after its calls. */
 const endMs = 60_000;
 
 test(`faults: nothing is lost or doubled in ${String(seconds)} s of faults (FAULTS_SEED=${String(seed)} FAULTS_SECONDS=${String(seconds)} repeats them)`, async (t) => {

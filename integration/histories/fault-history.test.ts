@@ -14,7 +14,7 @@ import {
 
 type Short = Pick<CallRecord, "kind" | "key" | "result"> & Partial<CallRecord>;
 
-/** One call after the other, 10 ms each. */
+/** Consecutive calls of 10 ms each. */
 function calls(...short: readonly Short[]): readonly CallRecord[] {
   return short.map((call, i) => ({
     startMs: i * 20,
@@ -29,7 +29,7 @@ function event(index: number, action: string, key: string, value = "", prevIndex
   return { index, action, key, value, prevIndex };
 }
 
-/** What a good run may have left behind. */
+/** What a good run may record. */
 const good = {
   calls: calls(
     { kind: "create", key: "/r", value: "a", result: "acknowledged", index: 1 },
@@ -65,14 +65,14 @@ const good = {
   ],
 } as const satisfies { calls: readonly CallRecord[]; events: readonly KeyEvent[]; final: readonly FinalNode[] };
 
-test("a good history has no violation", () => {
+test("fault history: a good history has no violation", () => {
   assert.deepEqual(writeViolations(good.calls, good.events, good.final), []);
   assert.deepEqual(queueViolations(good.calls, good.final), []);
   assert.deepEqual(registerViolations(good.calls, good.final), []);
   assert.deepEqual(timeViolations(good.calls, [], { headerTimeoutMs: 0, bodyIdleTimeoutMs: 0 }), []);
 });
 
-/** The good history, with one thing changed. */
+/** The good history with one change. */
 function changed(change: {
   readonly value?: string;
   readonly result?: CallRecord["result"];
@@ -140,7 +140,7 @@ const wrongs: Readonly<Record<string, readonly [pattern: RegExp, violations: rea
 };
 
 for (const [name, [pattern, violations]] of Object.entries(wrongs)) {
-  test(`found: ${name}`, () => {
+  test(`fault history: finds ${name}`, () => {
     assert.ok(
       violations.some((line) => pattern.test(line)),
       violations.join("\n"),
@@ -148,7 +148,7 @@ for (const [name, [pattern, violations]] of Object.entries(wrongs)) {
   });
 }
 
-test("found: more entries than there were calls that may have made them, or fewer", () => {
+test("fault history: finds more or fewer entries than the calls can explain", () => {
   const entries = (count: number): readonly FinalNode[] =>
     Array.from({ length: count }, (_, i) => ({ key: `/q/${String(i)}`, value: "", index: i + 1 }));
   for (const [count, problems] of [
@@ -161,7 +161,7 @@ test("found: more entries than there were calls that may have made them, or fewe
   }
 });
 
-test("found: a register that went back", () => {
+test("fault history: finds a register that went back", () => {
   const stale = calls(
     { kind: "read", key: "/r", result: "acknowledged" },
     { kind: "set", key: "/r", value: "a", result: "acknowledged", index: 1 },
@@ -176,7 +176,7 @@ test("found: a register that went back", () => {
   assert.deepEqual(registerViolations(twin, [{ key: "/r", value: "a", index: 3 }]), []);
 });
 
-test("found: calls that took too long, less the time in which the process did not run", () => {
+test("fault history: finds calls that took too long, not counting time in which the process did not run", () => {
   const [call = assert.fail()] = calls({ kind: "list", key: "/", result: "acknowledged" });
   const limits = { headerTimeoutMs: 1_500, bodyIdleTimeoutMs: 1_000 };
   const slow = { ...call, startMs: 1_000, endMs: 6_001, attempts: 2 };
@@ -206,7 +206,7 @@ test("found: calls that took too long, less the time in which the process did no
   );
 });
 
-test("found: a watcher that left out, doubled, swapped or made up an event, or fell behind", () => {
+test("fault history: finds a watcher that skipped, repeated, swapped or invented an event, or fell behind", () => {
   const watcher = (events: readonly KeyEvent[], fields: Partial<WatcherRecord> = {}): WatcherRecord => ({
     name: "w",
     events,

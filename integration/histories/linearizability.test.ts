@@ -164,7 +164,7 @@ for (const [histories, result] of [
   [bad, "notLinearizable"],
 ] as const) {
   for (const [name, steps] of Object.entries(histories)) {
-    test(`a history known to be ${result === "linearizable" ? "good" : "bad"}: ${name}`, () => {
+    test(`linearizability: ${name} is ${result === "linearizable" ? "good" : "bad"}`, () => {
       const verdict = checkRegister(steps.map(operation));
       assert.equal(verdict.result, result);
       assert.equal(verdict.stuck === undefined, result === "linearizable");
@@ -172,24 +172,24 @@ for (const [histories, result] of [
   }
 }
 
-test("the register may hold something from the start", () => {
+test("linearizability: the register may have an initial value", () => {
   const history = [operation([0, 1, read("a")])];
   assert.equal(checkRegister(history, { initial: "a" }).result, "linearizable");
   assert.equal(checkRegister(history).result, "notLinearizable");
 });
 
-test("a verdict of bad tells where it came to a halt", () => {
+test("linearizability: a bad verdict reports where the search got stuck", () => {
   const late = operation([4, 5, read("a")]);
   const { stuck } = checkRegister([operation([0, 1, write("a")]), operation([2, 3, write("b")]), late]);
   assert.deepEqual(stuck, { held: "b", next: [late] });
 });
 
-test("the search gives up after maxSteps", () => {
+test("linearizability: the search gives up after maxSteps", () => {
   const history = Array.from({ length: 12 }, (_, i) => operation([0, 100, write(String(i))]));
   assert.equal(checkRegister([...history, operation([101, 102, read("x")])], { maxSteps: 100 }).result, "undecided");
 });
 
-test("small histories by chance: the same verdict as trying every order", () => {
+test("linearizability: for small random histories the verdict equals that of trying every order", () => {
   const random = new Random(1);
   const counts = new Map<Verdict["result"], number>();
   for (let i = 0; i < 3_000; i++) {
@@ -203,7 +203,7 @@ test("small histories by chance: the same verdict as trying every order", () => 
     assert.ok((counts.get(result) ?? 0) > 300, JSON.stringify([...counts]));
 });
 
-test("long histories of a real register are good, and bad once two reads change places", () => {
+test("linearizability: long histories of a real register are good, and bad once two reads are swapped", () => {
   for (let seed = 1; seed <= 2; seed++) {
     const history = historyOf(new Random(seed), 2_000);
     const verdict = checkRegister(history);
@@ -228,7 +228,7 @@ function anyOperation(random: Random): Operation {
   return { call, startMs, endMs: unknown ? Infinity : startMs + random.whole(0, 6) };
 }
 
-/** Every order of every choice of the unknown ones. */
+/** Every order of the calls, with every choice of the unknown ones. */
 function linearizesByTrying(left: readonly Operation[], held: string | undefined): boolean {
   const certain = left.filter(({ endMs }) => endMs !== Infinity);
   if (certain.length === 0) return true;
@@ -245,7 +245,7 @@ function linearizesByTrying(left: readonly Operation[], held: string | undefined
   });
 }
 
-/** What eight callers of one register see: each call happens at some moment between its start and its end, some without an answer. */
+/** What eight callers of one register see. Each call takes effect between its start and end; some get no response. */
 function historyOf(random: Random, count: number): readonly Operation[] {
   const calls = Array.from({ length: count }, (_, i) => {
     const startMs = i * 2 + random.next();
