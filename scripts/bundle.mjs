@@ -1,4 +1,4 @@
-// Makes of the compiled modules what is published: few files, since each module that is imported costs about a millisecond.
+// Bundles the compiled modules into the few files that are published: each imported module costs about a millisecond.
 import { chmodSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { rollup } from "rollup";
@@ -7,59 +7,56 @@ import { projectRoot, runMain } from "./run.mjs";
 const compiled = join(projectRoot, "dist", "src");
 
 /** Writes the library and the command. */
-export async function bundle() {
+async function bundle() {
   await bundleLibrary();
   await bundleCommand();
 }
 
-/** Writes dist/lib: a file for each subpath, and chunks for what they share; the core is one of these. */
+/** Writes dist/lib: one file per subpath, and chunks for what they share; the core is one of these chunks. */
 async function bundleLibrary() {
   const core = new Set(/** @type {string[]} */ ([]));
-  const bundled = await rollup({
-    input: Object.fromEntries(entries().map((entry) => [entry, join(compiled, `${entry}.js`)])),
-    external: (id) => !id.startsWith(".") && !id.startsWith(compiled),
-    plugins: [{ name: "source-maps", load: withSourceMap }],
-    onLog: (level, log) => {
-      if (level !== "debug") throw new Error(log.message);
+  await write(Object.fromEntries(entries().map((entry) => [entry, join(compiled, `${entry}.js`)])), {
+    dir: join(projectRoot, "dist", "lib"),
+    format: "es",
+    sourcemap: true,
+    sourcemapExcludeSources: true,
+    minifyInternalExports: false,
+    chunkFileNames: "shared/[name].js",
+    manualChunks: (id, { getModuleInfo }) => {
+      if (core.size === 0) collect(join(compiled, "core", "index.js"), core, getModuleInfo);
+      return core.has(id) ? "core" : undefined;
     },
   });
-  try {
-    await bundled.write({
-      dir: join(projectRoot, "dist", "lib"),
-      format: "es",
-      sourcemap: true,
-      sourcemapExcludeSources: true,
-      minifyInternalExports: false,
-      chunkFileNames: "shared/[name].js",
-      manualChunks: (id, { getModuleInfo }) => {
-        if (core.size === 0) collect(join(compiled, "core", "index.js"), core, getModuleInfo);
-        return core.has(id) ? "core" : undefined;
-      },
-    });
-  } finally {
-    await bundled.close();
-  }
 }
 
-/** Writes dist/bin/etcd2.js: the command, in one file, of which the library loads nothing. */
+/** Writes dist/bin/etcd2.js: the command in one file, which loads nothing of the library. */
 async function bundleCommand() {
   const file = join(projectRoot, "dist", "bin", "etcd2.js");
-  const bundled = await rollup({
-    input: join(compiled, "cli", "main.js"),
-    external: (id) => !id.startsWith(".") && !id.startsWith(compiled),
-    onLog: (level, log) => {
-      if (level !== "debug") throw new Error(log.message);
-    },
-  });
-  try {
-    await bundled.write({ file, format: "es", inlineDynamicImports: true });
-  } finally {
-    await bundled.close();
-  }
+  await write(join(compiled, "cli", "main.js"), { file, format: "es", inlineDynamicImports: true });
   chmodSync(file, 0o755);
 }
 
-/** What package.json exports, as files below dist/src without their ending. */
+/**
+ * @param {import("rollup").InputOption} input
+ * @param {import("rollup").OutputOptions} output
+ */
+async function write(input, output) {
+  const bundled = await rollup({
+    input,
+    external: (id) => !id.startsWith(".") && !id.startsWith(compiled),
+    plugins: output.sourcemap ? [{ name: "source-maps", load: withSourceMap }] : [],
+    onLog: (level, log) => {
+      if (level !== "debug") throw new Error(log.message);
+    },
+  });
+  try {
+    await bundled.write(output);
+  } finally {
+    await bundled.close();
+  }
+}
+
+/** The exports of package.json, as paths below dist/src without the extension. */
 function entries() {
   const { exports } = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8"));
   return Object.values(exports).flatMap((each) =>
@@ -68,7 +65,7 @@ function entries() {
 }
 
 /**
- * All that is loaded with a module.
+ * Collects a module and everything that it imports.
  *
  * @param {string} id
  * @param {Set<string>} found

@@ -1,10 +1,10 @@
-// Who may import whom, as rows for ESLint: an editor shows a violation at its line.
+// Which room may import which, as rules for ESLint, so that an editor shows a violation at its line.
 import { posix } from "node:path";
 import tseslint from "typescript-eslint";
 
 /**
- * A row: files of one folder below src, and what they may import besides their own folder, as paths below src (`*` is
- * one file name; `type` means `import type` only). Where two rows fit a file, the later one holds.
+ * A row: files of one folder below src, and what they may import besides their own folder, as paths below src. `*` is one
+ * file name; `type` means `import type` only. If two rows match a file, the later one applies.
  *
  * @type {readonly (readonly [files: string, mayImport: readonly string[]])[]}
  */
@@ -27,7 +27,7 @@ const table = [
   ],
   ["agent/*", ["util/*"]],
   ["election/*", ["core/index", "util/*"]],
-  // The part of an election that knows no backend, for Consul and for locks.
+  // The backend-neutral part of the elections, used by Consul and by locks.
   ["election/{lock,candidate,errors}*", ["util/*"]],
   ["discovery/*", ["core/index", "agent/index", "util/*"]],
   ["config/*", ["core/index", "agent/index", "util/*"]],
@@ -35,7 +35,7 @@ const table = [
   ["lock/*", ["core/index", "election/(lock|candidate|errors|etcd)*", "util/*"]],
   ["server/*", ["type http/exchange", "type core/(types|call|keys-store)", "core/wire/*", "util/*"]],
   ["v3/*", ["type http/exchange", "type core/(types|call|keys-store)", "server/answers", "util/*"]],
-  // The fake's transport keeps limits and signals as the others do, by the same class.
+  // The fake's transport handles timeouts and signals by the same class as the others.
   [
     "testing/*",
     ["server/*", "http/pending-response", "type http/exchange", "type core/(types|call|keys-store)", "util/*"],
@@ -45,10 +45,10 @@ const table = [
   ["cli/migrate/*", ["(core|server|v3)/index", "cli/*"]],
 ];
 
-/** Packages, and the only files that may import them. Node's own modules are open to all but `core/wire/`, which is pure. */
+/** Packages, and the only files that may import them. Every file may import Node's modules, except in `core/wire/`, which is pure. */
 const packages = { got: "http/got/*", undici: "http/undici/*", debug: "util/log", "p-limit": "*/**" };
 
-/** Neither the table nor the length limit holds for tests and test kits. */
+/** Tests and test kits are exempt from the table and from the length limit. */
 const tests = ["**/*.test.ts", "**/test-kit/**"];
 
 export const layers = tseslint.config(
@@ -67,26 +67,16 @@ export const layers = tseslint.config(
   ...table.map(([files, mayImport]) => ({
     files: [`src/${files}.ts`],
     ignores: tests,
-    rules: {
-      "@typescript-eslint/no-restricted-imports": restricted(files, mayImport),
-    },
+    rules: { "@typescript-eslint/no-restricted-imports": ruleOf(files, mayImport) },
   })),
 );
 
 /**
  * @param {string} files
  * @param {readonly string[]} mayImport
- * @returns {[level: "error", options: object]}
+ * @returns {["error", { patterns: object[] }]}
  */
-function restricted(files, mayImport) {
-  return ["error", { patterns: patternsOf(files, mayImport) }];
-}
-
-/**
- * @param {string} files
- * @param {readonly string[]} mayImport
- */
-function patternsOf(files, mayImport) {
+function ruleOf(files, mayImport) {
   const folder = posix.dirname(files);
   const own = /** @type {string} */ (files.split("/").at(-1)).replace(
     /\{(.*)\}/,
@@ -100,7 +90,7 @@ function patternsOf(files, mayImport) {
   const free = ["node:.*", ...ours.map(([name]) => name)].filter(
     (name) => folder !== "core/wire" || name !== "node:.*",
   );
-  return [
+  const patterns = [
     {
       regex: `^(?!(${[...values, ...types].map((path) => pattern(folder, path)).join("|")}|${free.join("|")})$)`,
       message: `${folder}/ may not import this (scripts/eslint-layers.mjs has the table).`,
@@ -115,6 +105,7 @@ function patternsOf(files, mayImport) {
           },
         ]),
   ];
+  return ["error", { patterns }];
 }
 
 /**

@@ -1,19 +1,19 @@
-// What the other scripts share: the project's folder, running programs, steps, and cleaning up however the process ends.
+// What the other scripts share: the project's folder, running programs, steps, and cleanup at any end of the process.
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, readFileSync, readdirSync, realpathSync, statSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { constants } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** @typedef {(line: string) => void} Log one line for the person who waits */
+/** @typedef {(line: string) => void} Log prints one line of progress */
 
-/** A failure that its message explains in one line, remedy included: shown without a stack. */
+/** A failure that its message explains in one line, with the remedy. Printed without a stack. */
 export class ScriptError extends Error {
   /** @override */
   name = "ScriptError";
 }
 
-/** The folder of this project. Looked for upward, since the compiled copies of these scripts live a level deeper. */
+/** The folder of this project. Searched for upward, since the compiled copies of these scripts are one level deeper. */
 export const projectRoot = findProjectRoot();
 
 /** @type {Log} */
@@ -22,7 +22,7 @@ export const say = (line) => {
 };
 
 /**
- * Runs `main` when its file is the program, not when it is imported; what `main` returns is the exit code.
+ * Runs `main` when its file is the program, not when it is imported. `main` returns the exit code.
  *
  * @param {string} moduleUrl the file's `import.meta.url`
  * @param {() => Promise<number | void>} main
@@ -48,16 +48,16 @@ export function runMain(moduleUrl, main) {
 }
 
 /**
- * Runs a program with our own output and waits for it: its exit code, or 128 + n when signal n ended it.
+ * Runs a program with our output and waits for it. Resolves to its exit code, or 128 + n when signal n ended it.
  *
  * @param {string} command
  * @param {readonly string[]} args
- * @param {{ env?: NodeJS.ProcessEnv | undefined }} [options] `env` is laid over our own; an undefined value takes one away
+ * @param {{ env?: NodeJS.ProcessEnv | undefined }} [options] `env` is merged over our own; an undefined value removes one
  * @returns {Promise<number>}
  */
 export function run(command, args, options = {}) {
   return new Promise((resolve, reject) => {
-    // No stdin: nothing here asks questions, and a program that waits for an answer would hang a pipeline.
+    // No stdin: a program that waits for input would hang a pipeline.
     const child = spawn(command, args, {
       cwd: projectRoot,
       env: { ...process.env, ...options.env },
@@ -81,7 +81,7 @@ export function run(command, args, options = {}) {
 }
 
 /**
- * Runs a program in silence.
+ * Runs a program and captures its output.
  *
  * @param {string} command
  * @param {readonly string[]} args
@@ -116,7 +116,7 @@ export function runTool(script, args = []) {
   return run(process.execPath, [join(projectRoot, "node_modules", script), ...args]);
 }
 
-/** Compiles everything into dist, of which tsc does only what changed, and makes of it what is published. */
+/** Compiles into dist what has changed, and bundles what is published. */
 export async function build() {
   const code = await runTool("typescript/bin/tsc", ["--build"]);
   return code === 0 ? run(process.execPath, ["scripts/bundle.mjs"]) : code;
@@ -132,7 +132,7 @@ export async function installDependencies() {
 }
 
 /**
- * The command line of npm: the one that runs us, else that of the PATH.
+ * The command line of the npm that runs us, or else of the one on the PATH.
  *
  * @param {string[]} args
  * @returns {[command: string, ...args: string[]]}
@@ -142,7 +142,7 @@ export function npm(...args) {
   return path === undefined ? ["npm", ...args] : [process.execPath, path, ...args];
 }
 
-/** Throws when this Node is older than package.json asks for. */
+/** Throws when this Node is older than package.json requires. */
 export function checkNodeVersion() {
   const wanted = /** @type {{ engines: { node: string } }} */ (
     JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8"))
@@ -169,21 +169,6 @@ export async function step(title, work) {
   const seconds = ((performance.now() - startMs) / 1_000).toFixed(1);
   if (code !== 0) throw new ScriptError(`== ${title}: failed after ${seconds} s (exit code ${code})`);
   say(`== ${title}: done in ${seconds} s`);
-}
-
-/**
- * Compiled test files below a folder of dist, sorted.
- *
- * @param {"src" | "integration"} folder
- */
-export function testFiles(folder) {
-  const top = join(projectRoot, "dist", folder);
-  if (!existsSync(top)) return [];
-  const names = /** @type {string[]} */ (readdirSync(top, { recursive: true }));
-  return names
-    .filter((name) => name.endsWith(".test.js"))
-    .sort()
-    .map((name) => join(top, name));
 }
 
 /** @type {Map<(signal?: NodeJS.Signals) => void, Promise<unknown>>} */
@@ -228,7 +213,6 @@ function findProjectRoot() {
     const file = join(folder, "package.json");
     if (existsSync(file) && /** @type {{ name?: string }} */ (JSON.parse(readFileSync(file, "utf8"))).name === "etcd2")
       return folder;
-    if (folder === dirname(folder))
-      throw new ScriptError("this script belongs into the folder of the package etcd2, and that is not above it");
+    if (folder === dirname(folder)) throw new ScriptError("this script must be inside the folder of the package etcd2");
   }
 }

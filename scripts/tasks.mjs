@@ -4,7 +4,7 @@ import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, capture, checkNodeVersion, installDependencies, npm, projectRoot, run } from "./run.mjs";
 import { runMain, runTool, say, ScriptError, step } from "./run.mjs";
-import { composeDown, composeEndpoints, composeUp, hasDockerEngine } from "./servers/docker.mjs";
+import { compose, composeEndpoints, hasDockerEngine } from "./servers/docker.mjs";
 import { startCluster } from "./servers/etcd.mjs";
 import { endpointsFromEnv, endpointState, waitForCluster } from "./servers/probe.mjs";
 import { find, findAll, findNode, testPrograms, versionOf } from "./servers/programs.mjs";
@@ -37,7 +37,7 @@ async function quickstart(flag = "") {
       const bin = find("etcd");
       start = () => startCluster({ bin });
     } catch (error) {
-      // Docker's binary is for Linux: elsewhere the whole cluster has to stay in Docker.
+      // The image's binary is for Linux: on other systems the whole cluster runs in Docker.
       if (!(error instanceof ScriptError) || process.platform === "linux" || !hasDockerEngine()) throw error;
     }
   });
@@ -50,7 +50,7 @@ async function quickstart(flag = "") {
     if (flag === "") say("\nThis etcd ends now. To paste the curl lines, keep it: npm run quickstart -- --keep");
     if (flag === "" || code !== 0) return code;
     say(`\n${endpoints} goes on until you press Ctrl-C. Paste the curl lines in another terminal.`);
-    // nothing resolves this: a signal ends the process, and with it etcd
+    // never resolves: a signal ends the process, and etcd with it
     await new Promise(() => setInterval(() => undefined, 60_000));
     return code;
   } finally {
@@ -64,7 +64,7 @@ async function testEverything() {
     await tasks["clean"]?.();
     return build();
   });
-  // Every test file starts the members it needs: not those of a cluster that the environment names.
+  // Every test file starts the members it needs, so a cluster named in the environment is ignored.
   const { env, missing } = servers ?? { env: {}, missing: [] };
   await step("lint", () => runTool("eslint/bin/eslint.js", ["."]));
   await step("format", () => runTool("prettier/bin/prettier.cjs", ["--check", "--log-level", "warn", "."]));
@@ -80,7 +80,7 @@ async function testEverything() {
     ["integration tests over undici", () => runTestsOverUndici("integration", options)],
     ["integration tests over v3", () => runTestsOverV3(options)],
   ];
-  // Without a server the tests that need none run all the same.
+  // When a server is missing, the tests that need none still run.
   for (const [title, work] of missing.length > 0 ? kinds.slice(0, 2) : kinds) {
     await step(title, async () => add(sum, await work()));
   }
@@ -88,7 +88,7 @@ async function testEverything() {
   return exitCode(sum);
 }
 
-/** `npm run integration`: on a cluster that runs already, that of ETCD_ENDPOINTS or of docker-compose.yml. */
+/** `npm run integration`: on the cluster of ETCD_ENDPOINTS, or else that of docker-compose.yml. */
 async function testOnCluster() {
   await prepare(build);
   const named = endpointsFromEnv();
@@ -100,11 +100,11 @@ async function testOnCluster() {
     }
     await waitForCluster(endpoints);
   });
-  // Tests that kill, freeze or replace members start their own, whatever cluster there is.
+  // Tests that kill, freeze or replace members still start their own.
   return exitCode(await runTests("integration", { env: { ...neededServers(), ETCD_ENDPOINTS: endpoints.join(",") } }));
 }
 
-/** The cluster of docker-compose.yml. `stop` ends it if it was started here. */
+/** The cluster of docker-compose.yml. `stop` ends it, but only if it was started here. */
 async function startCompose() {
   const states = await Promise.all(composeEndpoints.map(endpointState));
   if (states.every((state) => state === "ready")) return { endpoints: composeEndpoints, stop: async () => undefined };
@@ -114,8 +114,8 @@ async function startCompose() {
       `no cluster on ${where} and no Docker engine to start one: start Docker, or name a cluster in ETCD_ENDPOINTS`,
     );
   }
-  await composeUp();
-  return { endpoints: composeEndpoints, stop: composeDown };
+  await compose("up", "-d", "--wait");
+  return { endpoints: composeEndpoints, stop: () => compose("down", "-v") };
 }
 
 /** `npm run integration:versions`: the integration tests once more, against other etcd versions. */
@@ -128,10 +128,10 @@ async function testVersions() {
   });
 }
 
-/** `npm run test:nodes`: unit and integration tests under other Node versions, on what this Node has built. */
+/** `npm run test:nodes`: unit and integration tests under other Node versions, on the build of this one. */
 async function testNodes(resultFile = "") {
   if (resultFile !== "") {
-    // the other Node runs this same file, with the place for its counts
+    // the other Node runs this file again and writes its counts to `resultFile`
     const sum = await runTests("src");
     add(sum, await runTests("integration"));
     writeFileSync(resultFile, JSON.stringify(sum));
@@ -142,7 +142,7 @@ async function testNodes(resultFile = "") {
     const { bin, version } = findNode(major);
     const file = join(projectRoot, ".cache", "node", `${major}.json`);
     rmSync(file, { force: true });
-    // first on the PATH too, for tests that start programs
+    // the other Node is first on the PATH too, for tests that start programs
     const PATH = `${dirname(bin)}${delimiter}${process.env["PATH"] ?? ""}`;
     const env = { ...neededServers(), PATH, ETCD_ENDPOINTS: undefined };
     const code = await run(bin, [fileURLToPath(import.meta.url), "nodes", file], { env });
@@ -151,7 +151,7 @@ async function testNodes(resultFile = "") {
   });
 }
 
-/** Tests of `npm test` that look for what is rare: for ten minutes, or as long as their variable says. */
+/** Tests of `npm test` that look for rare faults. Here they run for ten minutes, or as many seconds as their variable says. */
 const longTests = {
   faults: { file: "integration/faults/faults.test.js", seconds: "FAULTS_SECONDS" },
   "consul-safety": { file: "integration/consul-safety.test.js", seconds: "ELECTION_SAFETY_SECONDS" },
@@ -205,7 +205,7 @@ async function testConsumers() {
 let servers;
 
 /**
- * The servers first: who has none should know at once, not after a minute of building.
+ * Looks for the servers first: a missing one should be reported at once, not after a minute of building.
  *
  * @param {() => Promise<number> | number} work
  */
@@ -225,7 +225,7 @@ function neededServers() {
 }
 
 /**
- * Runs the tests once for each, and prints a table of the results.
+ * Runs the tests once per name, and prints a table of the results.
  *
  * @template {string} T
  * @param {string} title

@@ -1,22 +1,26 @@
 // One run of node:test over compiled test files, counted.
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
-import { projectRoot, run, say, testFiles } from "./run.mjs";
+import { projectRoot, run, say } from "./run.mjs";
 
 /**
- * Runs the compiled tests below a folder of dist, with progress on stdout. Nothing may be left out: a skipped or todo
- * test, and a file without a test, count as failed.
+ * Runs the compiled tests below a folder of dist, with progress on stdout. A skipped or todo test counts as failed, and so
+ * does a file without a test.
  *
  * @param {"src" | "integration"} folder
  * @param {{ env?: NodeJS.ProcessEnv | undefined, only?: RegExp | undefined, nodeArgs?: readonly string[] | undefined }} [options]
- *   `only`: of these files, by their path below the folder; `nodeArgs`: for the tests' processes, and the Node processes that they start
+ *   `only`: which files, by their path below the folder; `nodeArgs`: for the tests' processes and the Node processes that they start
  * @returns {Promise<{ passed: number, failed: number }>}
  */
 export async function runTests(folder, { env, only = /^(?!consumers\/)/, nodeArgs = [] } = {}) {
   const top = join(projectRoot, "dist", folder);
-  const files = testFiles(folder).filter((file) => only.test(relative(top, file).replaceAll("\\", "/")));
+  const names = existsSync(top) ? /** @type {string[]} */ (readdirSync(top, { recursive: true })) : [];
+  const files = names
+    .filter((name) => name.endsWith(".test.js") && only.test(name.replaceAll("\\", "/")))
+    .sort()
+    .map((name) => join(top, name));
   if (files.length === 0) {
     say(`no test file in dist/${folder}`);
     return { passed: 0, failed: 1 };
@@ -30,13 +34,13 @@ export async function runTests(folder, { env, only = /^(?!consumers\/)/, nodeArg
         "--enable-source-maps",
         "--test",
         "--test-timeout=600000",
-        // at least two: the tests wait for sockets and members more than they compute
+        // at least two: tests mostly wait for sockets and members
         `--test-concurrency=${Math.max(2, availableParallelism() - 1)}`,
         "--test-reporter=spec",
         "--test-reporter-destination=stdout",
         "--test-reporter=tap",
         `--test-reporter-destination=${tapFile}`,
-        // named one by one: Node 20 knows no globs here
+        // listed one by one: Node 20 does not expand globs here
         ...files,
       ],
       {
@@ -96,15 +100,15 @@ function count(tap, files, code) {
   const total = (/** @type {string} */ what) => Number(new RegExp(`^# ${what} (\\d+)$`, "m").exec(tap)?.[1] ?? 0);
   const omitted = total("skipped") + total("todo");
   if (omitted > 0) say(`${omitted} skipped or todo, which count as failed`);
-  // A file without tests is reported as one test that bears the file's name, and passes.
+  // node:test reports a file without tests as one passed test with the file's name.
   const empty = files.filter((file) => new RegExp(`^ok \\d+ - ${escape(file)}$`, "m").test(tap));
-  for (const file of empty) say(`${relative(projectRoot, file)} holds no test, which counts as failed`);
+  for (const file of empty) say(`${relative(projectRoot, file)} has no test, which counts as failed`);
   const failed = total("fail") + total("cancelled") + omitted + empty.length;
-  // Whatever went wrong beyond what was counted is a failure still.
+  // A bad exit code is a failure even when no test failed.
   return { passed: total("pass") - empty.length, failed: failed === 0 && code !== 0 ? 1 : failed };
 }
 
-/** @param {string} text TAP escapes backslashes and hashes, a pattern much more */
+/** @param {string} text TAP escapes backslashes and hashes, a regular expression escapes more */
 function escape(text) {
   return text.replace(/[\\#]/g, "\\$&").replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
 }

@@ -1,4 +1,4 @@
-// A real Consul for tests: one server in development mode (it keeps nothing on disk), a plain process on 127.0.0.1.
+// A real Consul for tests: one server in development mode (nothing on disk), a plain process on 127.0.0.1.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -29,7 +29,7 @@ export function startConsul(options) {
   });
 }
 
-/** One Consul. Ended by `stop`, by `await using`, and with this process. Its state ends with the process. */
+/** One Consul. Ended by `stop`, by `await using`, and with this process. Its state is lost when it ends. */
 export class Consul extends ServerProcess {
   #folder;
   #forget = atExit(() => {
@@ -66,13 +66,13 @@ export class Consul extends ServerProcess {
     this.#folder = folder;
     /** Base URL of its HTTP API. @readonly */
     this.url = `http://127.0.0.1:${http}`;
-    /** Where servers of other datacenters join it. @readonly */
+    /** The address at which servers of other datacenters join it. @readonly */
     this.wanAddress = `127.0.0.1:${serfWan}`;
     /** @readonly */
     this.node = node;
   }
 
-  /** Sessions need a node that the catalog knows and that is healthy: a moment after there is a leader. @override */
+  /** Sessions need a healthy node in the catalog, which there is a moment after the leader is elected. @override */
   async healthy() {
     try {
       const { status, body } = await probe(`${this.url}/v1/health/node/${this.node}`);
@@ -84,7 +84,7 @@ export class Consul extends ServerProcess {
     }
   }
 
-  /** Ends it, frozen or not, and removes its log. */
+  /** Kills it, frozen or not, and removes its log. */
   async stop() {
     await this.kill();
     this.#remove();

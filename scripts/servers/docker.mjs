@@ -1,4 +1,4 @@
-// The Docker engine, where there is one: the cluster of docker-compose.yml, and the etcd binary out of its image.
+// The Docker engine, if there is one: the cluster of docker-compose.yml, and the etcd binary from its image.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { capture, projectRoot, run, ScriptError } from "../run.mjs";
@@ -10,19 +10,9 @@ export const composeEndpoints = Object.freeze([
   "http://127.0.0.1:32379",
 ]);
 
-/** Whether a Docker engine answers. */
+/** Whether a Docker engine is running. */
 export function hasDockerEngine() {
   return capture("docker", ["version", "--format", "{{.Server.Version}}"], { timeoutMs: 15_000 }).ok;
-}
-
-/** Starts the members of docker-compose.yml and waits until all are healthy. */
-export async function composeUp() {
-  await compose(["up", "-d", "--wait"]);
-}
-
-/** Stops the members of docker-compose.yml and removes their data. */
-export async function composeDown() {
-  await compose(["down", "-v"]);
 }
 
 /**
@@ -33,7 +23,7 @@ export async function composeDown() {
  */
 export function copyEtcdFromImage(target) {
   const image = composeImage();
-  // create, not run: the image has no shell, and nothing of it needs to be started; pulls the image when it is not here
+  // create, not run: nothing has to be started, and the image has no shell. Pulls the image if necessary.
   const created = capture("docker", ["create", image]);
   const container = created.stdout.trim().split("\n").at(-1);
   if (!created.ok || !container) return `docker create ${image}: ${created.reason}`;
@@ -42,7 +32,7 @@ export function copyEtcdFromImage(target) {
   return copied.ok ? undefined : `docker cp out of ${image}: ${copied.reason}`;
 }
 
-/** The image of docker-compose.yml, chosen as compose does; read from the file, so that the plugin is not needed. */
+/** The image of docker-compose.yml, chosen as compose chooses it. Read from the file, so that the compose plugin is not needed. */
 function composeImage() {
   const [, fallback] =
     /^\s*image: \$\{ETCD_IMAGE:-(\S+)\}/m.exec(readFileSync(join(projectRoot, "docker-compose.yml"), "utf8")) ?? [];
@@ -52,11 +42,10 @@ function composeImage() {
   return image;
 }
 
-/** @param {readonly string[]} args */
-async function compose(args) {
-  const file = ["-f", join(projectRoot, "docker-compose.yml")];
+/** Runs docker compose with docker-compose.yml. @param {string[]} args */
+export async function compose(...args) {
   const [command, ...prefix] = composeCommand();
-  const code = await run(command, [...prefix, ...file, ...args]);
+  const code = await run(command, [...prefix, "-f", join(projectRoot, "docker-compose.yml"), ...args]);
   if (code !== 0)
     throw new ScriptError(`docker compose ${args.join(" ")} failed (exit code ${code}): see its output above`);
 }
@@ -64,7 +53,7 @@ async function compose(args) {
 /** @returns {[string, ...string[]]} */
 function composeCommand() {
   if (capture("docker", ["compose", "version"]).ok) return ["docker", "compose"];
-  // Version 2 runs by itself too; version 1 knows no --wait.
+  // Version 2 also exists as a program of its own; version 1 has no --wait.
   if (/\bv?2\.\d/.test(capture("docker-compose", ["version", "--short"]).stdout)) return ["docker-compose"];
   throw new ScriptError(
     "docker has no compose plugin: install it (docker-compose-plugin of Docker's packages, docker-compose 2.x of Debian 13)",

@@ -1,4 +1,4 @@
-// Real etcd members for tests and the quick start: plain processes on 127.0.0.1, with data in a temporary folder.
+// Real etcd members for tests and the quick start: plain processes on 127.0.0.1, with their data in a temporary folder.
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
@@ -14,7 +14,7 @@ export { findEtcd } from "./programs.mjs";
  * @typedef {object} TlsFiles paths of PEM files
  * @property {string} cert the server's
  * @property {string} key the server's
- * @property {string} ca what client certificates are checked with
+ * @property {string} ca checks client certificates
  * @property {boolean | undefined} [clientCertAuth] whether a client certificate is required; default: false
  * @property {string | undefined} [clientCert] sent with health checks; default: cert
  * @property {string | undefined} [clientKey] sent with health checks; default: key
@@ -28,12 +28,12 @@ export { findEtcd } from "./programs.mjs";
  * @property {number | undefined} [heartbeatMs] default: 100
  * @property {number | undefined} [electionMs] default: 1000
  * @property {readonly string[] | undefined} [args] further flags for every member
- * @property {TlsFiles | undefined} [tls] absent: clients speak plain HTTP. Members always do among themselves.
- * @property {((member: { index: number, url: string }) => readonly string[]) | undefined} [advertiseClientUrls] what a
- *   member lists as its client URLs, when not its own; a proxy's, say
- * @property {((member: { index: number, peerUrl: string }) => string | Promise<string>) | undefined} [advertisePeerUrl] where the
- *   other members find a member, when not where it listens; a proxy's URL, say
- * @property {import("../run.mjs").Log | undefined} [log] absent: silence
+ * @property {TlsFiles | undefined} [tls] absent: clients use plain HTTP, as members always do among themselves
+ * @property {((member: { index: number, url: string }) => readonly string[]) | undefined} [advertiseClientUrls] the
+ *   client URLs that a member advertises instead of its own, such as a proxy's
+ * @property {((member: { index: number, peerUrl: string }) => string | Promise<string>) | undefined} [advertisePeerUrl] where
+ *   the other members connect to it, if not where it listens, such as at a proxy
+ * @property {import("../run.mjs").Log | undefined} [log] absent: prints nothing
  */
 
 /**
@@ -60,7 +60,7 @@ export function startCluster(options) {
   });
 }
 
-/** One etcd process, and what stays of it while it is down: its name, ports and data. */
+/** One etcd process. Its name, ports and data remain while it is down. */
 export class Member extends ServerProcess {
   #tls;
 
@@ -72,7 +72,7 @@ export class Member extends ServerProcess {
     this.name = name;
     /** Client URL. @readonly */
     this.url = url;
-    /** Where the other members find it. @readonly */
+    /** The URL at which the other members connect to it. @readonly */
     this.peerUrl = peerUrl;
     /** @readonly */
     this.dataDir = join(folder, "data");
@@ -83,10 +83,10 @@ export class Member extends ServerProcess {
     return isHealthy(this.url, this.#probeOptions());
   }
 
-  /** Whether it is the cluster leader: it says so, and is healthy; an isolated former leader goes on saying it. */
+  /** Whether it is the cluster leader: it says so and is healthy. An isolated former leader still says so. */
   async leads() {
     try {
-      // a frozen one would take until the timeout to say nothing
+      // a frozen member would only run into the timeout
       if (this.pid === undefined || this.frozen) return false;
       const { status, body } = await probe(`${this.url}/v2/stats/self`, this.#probeOptions());
       if (status === 404) return await this.#leadsByV3();
@@ -112,7 +112,7 @@ export class Member extends ServerProcess {
   }
 }
 
-/** Members that belong together. Ended by `stop`, by `await using`, and with this process. */
+/** The members of one cluster. Ended by `stop`, by `await using`, and with this process. */
 export class Cluster {
   #options;
   #folder = mkdtempSync(join(tmpdir(), "etcd2-cluster-"));
@@ -131,16 +131,12 @@ export class Cluster {
     return [...this.#members];
   }
 
-  /** Client URLs of all members, also of those that are down. */
+  /** Client URLs of all members, including those that are down. */
   get endpoints() {
     return this.#members.map((member) => member.url);
   }
 
-  /**
-   * The cluster leader. Waits for one, up to 30 s.
-   *
-   * @returns {Promise<Member>}
-   */
+  /** The cluster leader. Waits for one, up to 30 s. @returns {Promise<Member>} */
   async leader() {
     const deadlineMs = performance.now() + healthTimeoutMs;
     while (performance.now() < deadlineMs) {
@@ -153,10 +149,11 @@ export class Cluster {
   }
 
   /**
-   * Prepares one more member: name, ports, folder. For a running cluster POST its `peerUrl` to /v2/members, then `start` it.
+   * Prepares one more member with its name, ports and folder. In a running cluster, POST its `peerUrl` to /v2/members, then
+   * `start` it.
    *
    * @param {{ initialClusterState?: "existing" | "new" | undefined, among?: readonly Member[] | undefined }} [options] `among`:
-   *   the members that it will find besides itself; default: all there are when it starts
+   *   the other members of its initial cluster; default: all that exist when it starts
    * @returns {Promise<Member>}
    */
   async addMember({ initialClusterState = "existing", among } = {}) {
@@ -176,7 +173,7 @@ export class Cluster {
     const name = `m${index + 1}`;
     const clientUrls = () => this.#options.advertiseClientUrls?.({ index, url }) ?? [url];
     const others = () => [...new Set([...(among ?? this.#members), member])];
-    // read at each start, since the other members may not be known yet
+    // computed at each start, since other members may be added later
     const flags = () => [
       `--name=${name}`,
       `--data-dir=${member.dataDir}`,
@@ -189,11 +186,11 @@ export class Cluster {
         .map((each) => `${each.name}=${each.peerUrl}`)
         .join(",")}`,
       `--initial-cluster-state=${initialClusterState}`,
-      // of our own, so that members of another cluster that once had our ports are refused
+      // unique, so that members of another cluster that had our ports before are refused
       `--initial-cluster-token=${basename(this.#folder)}`,
       `--heartbeat-interval=${heartbeatMs}`,
       `--election-timeout=${electionMs}`,
-      // 3.3 has neither flag and ends with its usage text
+      // 3.3 has neither flag and exits with its usage text
       ...(versionOf("etcd", bin)?.startsWith("3.3.") ? [] : ["--logger=zap", "--log-level=warn"]),
       ...(tls === undefined ? [] : tlsFlags(tls)),
       ...args,
@@ -204,7 +201,7 @@ export class Cluster {
     return member;
   }
 
-  /** Ends every member, frozen ones too, and removes their data. */
+  /** Kills every member, frozen ones too, and removes their data. */
   async stop() {
     await Promise.all(this.#members.map((member) => member.kill()));
     this.#killAll();
@@ -217,7 +214,7 @@ export class Cluster {
 
   #killAll() {
     for (const member of this.#members) member.signal("SIGKILL");
-    // retries: a process that was just killed may still be writing
+    // with retries, since a process that was just killed may still be writing
     rmSync(this.#folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });
   }
 }

@@ -1,4 +1,4 @@
-// Programs of this machine, and Debian's packages unpacked beside it: nothing is installed, no service starts.
+// Programs on the PATH, and Debian packages, which are unpacked without installing them: no service starts.
 import {
   accessSync,
   constants,
@@ -37,12 +37,12 @@ export function hasDebianTools() {
 }
 
 /**
- * Downloads a Debian package, its signature checked by apt, and unpacks it into the folder. Works for an ordinary user and
- * with empty package lists: where the machine's lists do not have it, through lists of our own.
+ * Downloads a Debian package, whose signature apt checks, and unpacks it into the folder. It works without root and with
+ * empty package lists: if the machine's lists do not have the package, apt fetches lists into the folder.
  *
  * @param {string} name
  * @param {string} folder
- * @param {{ suite?: string | undefined }} [options] `suite`: of another Debian release than this machine's
+ * @param {{ suite?: string | undefined }} [options] `suite`: a Debian release other than this machine's
  * @returns {string | undefined} why it could not
  */
 export function unpackPackage(name, folder, { suite } = {}) {
@@ -69,7 +69,7 @@ export function unpackPackage(name, folder, { suite } = {}) {
 const aptTimeoutMs = 120_000;
 
 /**
- * Options by which apt keeps lists, cache and state in a folder of ours, and leaves those of the machine as they are.
+ * Options that make apt keep its lists, cache and state in our folder, and leave the machine's alone.
  *
  * @param {string} folder
  */
@@ -90,7 +90,7 @@ function privateState(folder) {
 }
 
 /**
- * Options by which apt sees one Debian suite only; undefined when this machine names no Debian mirror.
+ * Options that make apt see one Debian suite only; undefined when this machine has no Debian mirror configured.
  *
  * @param {string} suite
  * @param {string} folder
@@ -98,7 +98,7 @@ function privateState(folder) {
 function sourcesOf(suite, folder) {
   const parts = "/etc/apt/sources.list.d";
   const listed = existsSync(parts) ? readdirSync(parts).map((name) => join(parts, name)) : [];
-  // the one-line sources, and the newer ones in paragraphs
+  // both formats: one line per source, and the newer deb822 paragraphs
   const lines = ["/etc/apt/sources.list", ...listed]
     .filter((file) => existsSync(file))
     .flatMap((file) => readFileSync(file, "utf8").match(/^(?:deb\s|URIs:).*$/gm) ?? []);
@@ -107,7 +107,7 @@ function sourcesOf(suite, folder) {
   if (mirror === undefined) return undefined;
   const architecture = capture("dpkg", ["--print-architecture"]).stdout.trim();
   const list = join(folder, "sources.list");
-  // signatures are checked, with the keys of the system's own Debian
+  // the system's Debian keys check the signatures
   const key = "/usr/share/keyrings/debian-archive-keyring.gpg";
   writeFileSync(list, `deb [arch=${architecture} signed-by=${key}] ${mirror} ${suite} main\n`);
   return flags({
@@ -124,11 +124,11 @@ function flags(settings) {
 }
 
 /**
- * Fills a folder of its own and moves one file of it into the cache in one go, since several processes may do so at once.
+ * Fills a new folder, and moves one file of it into the cache by a rename, since several processes may do so at once.
  *
  * @param {string} target where the file is kept
  * @param {{ fill: (folder: string) => string | undefined, file?: string, check: (path: string) => string | undefined }} how
- *   `fill` and `check` return what is wrong; `file` is where `fill` leaves it
+ *   `fill` and `check` return a problem, if any; `file` is where `fill` puts the file
  * @returns {string | undefined} why it could not
  */
 export function keepInCache(target, { fill, file = basename(target), check }) {

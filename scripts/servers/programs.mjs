@@ -1,4 +1,4 @@
-// The servers and tools that tests and the quick start run: found on this machine, or taken out of a package or an image.
+// Finds the servers and tools that tests and the quick start run: on this machine, in a Debian package or in an image.
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { capture, npm, projectRoot, say, ScriptError } from "../run.mjs";
@@ -8,8 +8,8 @@ import { findOnPath, hasDebianTools, keepInCache, unpackPackage } from "./packag
 const etcd = { version: ["--version"], pattern: /etcd Version: (\S+)/, package: "etcd-server", file: "usr/bin/etcd" };
 
 /**
- * How each program is recognized, and where it comes from. `wanted`: the versions that are of use; `suite`: the Debian
- * release that has it, when that is not the machine's own; `search`: paths beside the PATH.
+ * How each program is recognized, and where it comes from. `wanted`: the versions that can be used; `suite`: the Debian
+ * release that has it, if not the machine's own; `search`: paths to try besides the PATH.
  */
 const programs = {
   etcd: {
@@ -26,7 +26,7 @@ const programs = {
     file: "usr/bin/etcdctl",
     remedy: "an etcdctl 3.3, 3.4 or 3.5 (https://github.com/etcd-io/etcd/releases)",
   },
-  // beside the machine's own, for the tests of versions
+  // for the tests of other versions
   "etcd-3.3": { ...etcd, wanted: /^3\.3\./, suite: "bullseye", remedy: "an etcd 3.3" },
   "etcd-3.5": { ...etcd, wanted: /^3\.5\./, suite: "trixie", remedy: "an etcd 3.5" },
   nginx: {
@@ -61,25 +61,21 @@ const programs = {
 /** The environment variable that names a program: ETCD_BIN, ETCD_3_5_BIN. @param {Program} name */
 const variableOf = (name) => `${name.toUpperCase().replaceAll(/\W/g, "_")}_BIN`;
 
-/** @param {{ log?: import("../run.mjs").Log }} [options] */
-export const findEtcd = async (options) => find("etcd", options);
-/** @param {{ log?: import("../run.mjs").Log }} [options] */
-export const findEtcdctl = (options) => find("etcdctl", options);
-/** @param {{ log?: import("../run.mjs").Log }} [options] */
-export const findConsul = (options) => find("consul", options);
-/** @param {{ log?: import("../run.mjs").Log }} [options] */
-export const findNginx = (options) => find("nginx", options);
+export const findEtcd = async () => find("etcd");
+export const findEtcdctl = () => find("etcdctl");
+export const findConsul = () => find("consul");
+export const findNginx = () => find("nginx");
 
 /**
- * Path of a program: the one that its variable names, then the PATH, then one fetched earlier, then (etcd) the image of
- * docker-compose.yml, then Debian's package. Packages are unpacked, never installed: an install would start services.
+ * Path of a program: the one that its variable names, else the first usable one of: the PATH, one fetched earlier, (etcd)
+ * the image of docker-compose.yml, Debian's package. Packages are unpacked, never installed: an install would start
+ * services. Prints each way that failed.
  *
  * @param {Program} name
- * @param {{ log?: import("../run.mjs").Log }} [options] `log` is told of each way that failed
  * @returns {string}
  * @throws {ScriptError} when there is none: one line with the remedy
  */
-export function find(name, { log = say } = {}) {
+export function find(name) {
   const { search = [], remedy } = /** @type {Source} */ (programs[name]);
   const variable = variableOf(name);
   const named = process.env[variable];
@@ -93,15 +89,15 @@ export function find(name, { log = say } = {}) {
     if (path === undefined || !existsSync(path)) continue;
     const problem = whyUnusable(name, path);
     if (problem === undefined) return path;
-    log(`${name}: cannot use ${path}: ${problem}`);
+    say(`${name}: cannot use ${path}: ${problem}`);
   }
   for (const fetch of name === "etcd" ? [fromImage, fromPackage] : [fromPackage]) {
-    const problem = fetch(name, cached, log);
+    const problem = fetch(name, cached);
     if (problem === undefined) return cached;
-    log(`${name}: ${problem}`);
+    say(`${name}: ${problem}`);
   }
   throw new ScriptError(
-    `${name} not found and not to be had (see above): put ${remedy} on the PATH, or name it in ${variable}`,
+    `${name} was not found and could not be fetched (see above): put ${remedy} on the PATH, or name it in ${variable}`,
   );
 }
 
@@ -137,16 +133,15 @@ function whyUnusable(name, bin) {
 }
 
 /**
- * The etcd of docker-compose.yml. Only the binary: tests kill and freeze members, so they must be plain processes.
+ * Takes the etcd binary from the image of docker-compose.yml: tests kill and freeze members, so they must be plain processes.
  *
  * @param {Program} name
  * @param {string} target
- * @param {import("../run.mjs").Log} log
  * @returns {string | undefined} why there is none
  */
-function fromImage(name, target, log) {
+function fromImage(name, target) {
   if (process.platform !== "linux" || !hasDockerEngine()) return "no Docker engine that runs programs of this system";
-  log("etcd: taking the binary out of the image that docker-compose.yml names");
+  say("etcd: taking the binary from the image that docker-compose.yml names");
   return keepInCache(target, {
     fill: (folder) => copyEtcdFromImage(join(folder, "etcd")),
     file: "etcd",
@@ -157,13 +152,12 @@ function fromImage(name, target, log) {
 /**
  * @param {Program} name
  * @param {string} target
- * @param {import("../run.mjs").Log} log
  * @returns {string | undefined} why there is none
  */
-function fromPackage(name, target, log) {
+function fromPackage(name, target) {
   if (!hasDebianTools()) return "no apt-get and dpkg-deb here to fetch a package";
   const { package: source, suite, file } = /** @type {Source} */ (programs[name]);
-  log(
+  say(
     `${name}: downloading Debian's package ${source}${suite === undefined ? "" : ` (${suite})`}, without installing it`,
   );
   return keepInCache(target, {
@@ -174,7 +168,7 @@ function fromPackage(name, target, log) {
 }
 
 /**
- * Finds several at once. What is missing does not stop the others.
+ * Finds several programs. A missing one does not stop the search for the others.
  *
  * @param {readonly Program[]} names
  * @returns {{ env: Record<string, string>, missing: string[] }} `env`: variable and path of each that was found; `missing`:
@@ -221,5 +215,5 @@ export function findNode(major) {
   return { bin, version: stdout.trim().replace(/^v/, "") };
 }
 
-/** All that the integration tests run. Version 3.5 is for the tests of `etcd2/v3` and of the fake. */
+/** Everything that the integration tests run. Version 3.5 is for the tests of `etcd2/v3` and of the fake. */
 export const testPrograms = /** @type {const} */ (["etcd", "etcdctl", "nginx", "openssl", "consul", "etcd-3.5"]);

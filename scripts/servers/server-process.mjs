@@ -1,4 +1,4 @@
-// A server that tests start, kill and freeze: one plain process on 127.0.0.1, and what stays of it while it is down.
+// A server that tests start, kill, freeze and restart: one plain process on 127.0.0.1.
 import { spawn } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -6,18 +6,18 @@ import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ScriptError } from "../run.mjs";
 
-/** Longest a server may take to become healthy, in ms; 3 s is much already. */
+/** How long a server may take to become healthy, in ms. It rarely takes 3 s. */
 export const healthTimeoutMs = 30_000;
 export const pollMs = 50;
-/** Longest it may take to end on SIGTERM, in ms; etcd 3.5 takes 5 s with a watch open. */
+/** How long it may take to end after SIGTERM, in ms. etcd 3.5 takes 5 s with a watch open. */
 const terminateTimeoutMs = 10_000;
 
 /**
  * @typedef {object} ServerSpec
  * @property {string} name for messages
  * @property {string} bin
- * @property {() => readonly string[]} args read at each start
- * @property {string} logFile everything that it writes, of all starts
+ * @property {() => readonly string[]} args called at each start
+ * @property {string} logFile receives all output, of every start
  */
 
 export class ServerProcess {
@@ -30,7 +30,7 @@ export class ServerProcess {
   /** @param {ServerSpec} spec */
   constructor(spec) {
     this.#spec = spec;
-    /** Everything that it wrote, of all starts. @readonly */
+    /** Its output, of every start. @readonly */
     this.logFile = spec.logFile;
   }
 
@@ -50,7 +50,7 @@ export class ServerProcess {
     if (this.#running !== undefined) throw new Error(`${name} is running already`);
     mkdirSync(dirname(this.logFile), { recursive: true });
     const log = openSync(this.logFile, "a");
-    // Only the PATH of our environment: etcd and Consul take variables of theirs for flags.
+    // Only the PATH is passed on: etcd and Consul read flags from environment variables.
     const child = spawn(bin, args(), { env: { PATH: process.env["PATH"] }, stdio: ["ignore", log, log] });
     closeSync(log);
     /** @type {unknown} */
@@ -81,7 +81,7 @@ export class ServerProcess {
     } while (!(await this.healthy()));
   }
 
-  /** Asks it to end (a cluster leader hands over first) and waits; kills it after 10 s. */
+  /** Sends SIGTERM (a cluster leader hands over first) and waits for the end. Kills it after 10 s. */
   async terminate() {
     const running = this.#running;
     this.signal("SIGTERM");
@@ -91,29 +91,26 @@ export class ServerProcess {
     clearTimeout(timer);
   }
 
-  /** Ends it without warning and waits until it is gone. */
+  /** Kills it and waits until it has ended. */
   async kill() {
     const running = this.#running;
     this.signal("SIGKILL");
     await running?.ended;
   }
 
-  /** Stops the process: it accepts connections and does not respond. */
+  /** Suspends the process: it accepts connections and does not respond. */
   freeze() {
     this.frozen = true;
     this.signal("SIGSTOP");
   }
 
+  /** Resumes the process. */
   thaw() {
     this.frozen = false;
     this.signal("SIGCONT");
   }
 
-  /**
-   * Does nothing while it is down.
-   *
-   * @param {NodeJS.Signals} signal
-   */
+  /** Does nothing while it is down. @param {NodeJS.Signals} signal */
   signal(signal) {
     this.#running?.process.kill(signal);
   }
@@ -121,14 +118,14 @@ export class ServerProcess {
   #lastLogLines() {
     if (!existsSync(this.logFile)) return "";
     const log = readFileSync(this.logFile, "utf8").trimEnd();
-    // These two may stand far above the end: before the usage text, or before what follows on a failed start.
+    // These two errors may be far above the end of the log.
     const complaint = /^.*(flag provided but not defined|address already in use).*$/m.exec(log)?.[0];
     return `; the end of its log:\n${complaint ?? log.split("\n").slice(-5).join("\n")}`;
   }
 }
 
 /**
- * Starts with new ports until no other process took one between our look and the server's bind: five times at most.
+ * Starts a server; tries again with new ports, up to five times in all, when another process has taken one meanwhile.
  *
  * @template T
  * @param {() => Promise<{ start: () => Promise<T>, giveUp: () => Promise<void> }>} prepare
@@ -147,12 +144,12 @@ export async function startOnFreePorts(prepare) {
   }
 }
 
-/** Each process starts in a hundred ports of its own, so that test files side by side do not meet. */
+/** Each process starts at its own hundred ports, so that test files running side by side do not collide. */
 let nextPort = 10_000 + (process.pid % 220) * 100;
 
 /**
- * Ports that nobody listens on. Below 32768, where systems begin to take ports for outgoing connections, and none twice
- * in a process: those of a member that is down stay its own.
+ * Ports without a listener. They are below 32768, where the ports for outgoing connections begin. A process never gets the
+ * same port twice, so a member that is down keeps its ports.
  *
  * @param {number} count
  */
