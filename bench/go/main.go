@@ -1,4 +1,4 @@
-// The bench's worker on Go's own v2 client: go-worker <url>. It speaks what protocol.ts says, on stdin and stdout.
+// The bench worker for the v2 client in Go: worker <url>. It speaks the protocol of protocol.ts on stdin and stdout.
 package main
 
 import (
@@ -32,7 +32,7 @@ type task struct {
 	WarmUps     int    `json:"warmUps"`
 }
 
-// as in protocol.ts
+// the same values as in protocol.ts and worker.ts
 const (
 	openAtOnce = 100
 	openPause  = 5 * time.Millisecond
@@ -42,7 +42,7 @@ const (
 var keys client.KeysAPI
 
 func main() {
-	// without this Go keeps two idle connections, and measures connecting
+	// by default Go keeps only two idle connections, and would measure connecting
 	transport := &http.Transport{
 		DialContext:         (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		MaxIdleConnsPerHost: 20000,
@@ -154,7 +154,7 @@ func watch(t task) func() {
 }
 
 func idle(t task) func() {
-	// what a first request needs is not the watchers'
+	// loads what the first request loads, which is not the memory of the watchers
 	_, err := keys.Set(context.Background(), t.Key+"/loaded", "", nil)
 	check(err)
 	others := settledWatchers()
@@ -185,7 +185,7 @@ func idle(t task) func() {
 	}
 }
 
-// The server needs a while to notice that those of the subject before us are gone.
+// The number of watchers once it stops changing: the server needs a while to notice that the previous subject has gone.
 func settledWatchers() int {
 	for last := -1; ; {
 		now := watchersAt()
@@ -240,7 +240,7 @@ func cpuMicros() float64 {
 	return micros(time.Duration(u.Utime.Nano() + u.Stime.Nano()))
 }
 
-// CLOCK_MONOTONIC, which Node's process.hrtime reads too; Linux only, as rss below is.
+// CLOCK_MONOTONIC, the clock of process.hrtime in Node. Linux only, as is rss below.
 func monotonic() int64 {
 	var t syscall.Timespec
 	_, _, errno := syscall.Syscall(syscall.SYS_CLOCK_GETTIME, 1, uintptr(unsafe.Pointer(&t)), 0)
