@@ -60,7 +60,8 @@ function keysOf(t: TestContext, url: string): KeysAPI {
 }
 
 const body = '{"action":"get","node":{"key":"/k","value":"v","modifiedIndex":7,"createdIndex":7}}';
-const head = "HTTP/1.1 200 OK\r\nX-Etcd-Index: 7\r\n";
+// the event is newer than the index at which the poll began
+const head = "HTTP/1.1 200 OK\r\nX-Etcd-Index: 6\r\n";
 const whole = `${head}Content-Length: ${String(body.length)}\r\n\r\n${body}`;
 
 /** A record whose checksum is wrong, and one that is not TLS at all. */

@@ -76,7 +76,7 @@ test("v2 server: a client that syncs stays with it; while etcd is down it answer
   const body = (await response.json()) as { readonly errorCode: number; readonly cause: string };
   assert.deepEqual([response.status, body.errorCode], [500, 300]);
   assert.match(body.cause, /ECONNREFUSED/);
-  assert.equal(response.headers.get("x-etcd-cluster-id")?.length, 16);
+  assert.match(response.headers.get("x-etcd-cluster-id") ?? "", /^[\da-f]{8,16}$/);
   await member?.start();
   await until("a write gets through", () =>
     keys.set("/k", "2").then(

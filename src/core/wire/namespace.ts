@@ -20,23 +20,31 @@ export function inNamespace(response: KeysResponse, namespace: string): KeysResp
 }
 
 /**
- * An error of etcd with its key as it is within a namespace: etcd names the key that it refused, or one above it, as the
- * cause. Other errors are returned as they are.
+ * An error of etcd with its keys as they are within a namespace: that of the request, and the one that etcd refused, or one
+ * above it, which it names as the cause. Other errors are returned as they are.
  */
 export function errorInNamespace(error: unknown, namespace: string): unknown {
-  if (namespace === "" || !(error instanceof EtcdError) || !namesKey.has(error.errorCode)) return error;
-  if (!error.serverCause.startsWith("/")) return error;
+  if (namespace === "" || !(error instanceof EtcdError)) return error;
+  const namesOne = namesKey.has(error.errorCode) && error.serverCause.startsWith("/");
   return new EtcdError({
     status: error.status,
     errorCode: error.errorCode,
     serverMessage: error.serverMessage,
-    serverCause: relativeKey(error.serverCause, namespace),
+    serverCause: namesOne ? relativeKey(error.serverCause, namespace) : error.serverCause,
     index: error.index,
     outcome: error.outcome,
     retryAfterMs: error.retryAfterMs,
-    request: error.request,
+    request: error.request && relativeRequest(error.request, namespace),
     hint: error.hint,
   });
+}
+
+/** "get /tenant/a at http://..." as "get /a at http://...". */
+function relativeRequest(request: string, namespace: string): string {
+  const verb = request.slice(0, request.indexOf(" ") + 1);
+  const rest = request.slice(verb.length);
+  if (rest.startsWith(`${namespace}/`)) return verb + rest.slice(namespace.length);
+  return rest.startsWith(`${namespace} at `) ? `${verb}/${rest.slice(namespace.length)}` : request;
 }
 
 /** The refusals whose cause is a key. */
