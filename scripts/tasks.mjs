@@ -1,8 +1,8 @@
 // node scripts/tasks.mjs NAME: the commands of package.json that run tests. Each installs, builds and finds what it needs.
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { delimiter, dirname, join } from "node:path";
+import { delimiter, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build, capture, checkNodeVersion, installDependencies, npm, projectRoot, run } from "./run.mjs";
+import { build, capture, checkNodeVersion, installDependencies, npm, projectRoot, run, testFiles } from "./run.mjs";
 import { runMain, runTool, say, ScriptError, step } from "./run.mjs";
 import { compose, composeEndpoints, hasDockerEngine } from "./servers/docker.mjs";
 import { startCluster } from "./servers/etcd.mjs";
@@ -153,21 +153,24 @@ async function testNodes(resultFile = "") {
 
 /** Tests of `npm test` that look for rare faults. Here they run for ten minutes, or as many seconds as their variable says. */
 const longTests = {
-  faults: { file: "integration/faults/faults.test.js", seconds: "FAULTS_SECONDS" },
-  "consul-safety": { file: "integration/consul-safety.test.js", seconds: "ELECTION_SAFETY_SECONDS" },
-  "election-safety": { file: "integration/election-safety.test.js", seconds: "ELECTION_SAFETY_SECONDS" },
-  "lock-safety": { file: "integration/lock-safety.test.js", seconds: "LOCK_SAFETY_SECONDS" },
+  faults: { only: /^faults\//, seconds: "FAULTS_SECONDS" },
+  "consul-safety": { only: /^consul-safety\./, seconds: "ELECTION_SAFETY_SECONDS" },
+  "election-safety": { only: /^election-safety\./, seconds: "ELECTION_SAFETY_SECONDS" },
+  "lock-safety": { only: /^lock-safety\./, seconds: "LOCK_SAFETY_SECONDS" },
 };
 
 async function testLong(name = "") {
   const names = Object.keys(longTests).join(", ");
   if (!Object.hasOwn(longTests, name)) throw new ScriptError(`which long test? One of ${names}`);
-  const { file, seconds: variable } = longTests[/** @type {keyof typeof longTests} */ (name)];
+  const { only, seconds: variable } = longTests[/** @type {keyof typeof longTests} */ (name)];
   await prepare(build);
   const seconds = process.env[variable] ?? "600";
   const env = { ...neededServers(), ETCD_ENDPOINTS: undefined, [variable]: seconds };
   const options = ["--enable-source-maps", "--test", `--test-timeout=${Number(seconds) * 1_000 + 300_000}`];
-  return run(process.execPath, [...options, "--test-reporter=spec", join(projectRoot, "dist", file)], { env });
+  const top = join(projectRoot, "dist", "integration");
+  const files = testFiles("integration").filter((file) => only.test(relative(top, file).replaceAll("\\", "/")));
+  // one after the other: each loads a cluster of its own
+  return run(process.execPath, [...options, "--test-concurrency=1", "--test-reporter=spec", ...files], { env });
 }
 
 /** `npm run test:consumers`: the packed package in bundlers, test runners, TypeScript versions and other runtimes. */

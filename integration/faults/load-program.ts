@@ -22,6 +22,10 @@ export interface LoadTask extends Pick<ClientOptions, "headerTimeoutMs" | "bodyI
   readonly dir: string;
   /** Where the events begin. */
   readonly afterIndex: number;
+  /** What the workers do: calls of every kind on shared keys, or plain sets, each worker of a key of its own. @default "everything" */
+  readonly work?: "everything" | "own keys" | undefined;
+  /** Whether sets may be sent again after silence. @default false */
+  readonly resend?: boolean | undefined;
 }
 
 const workers = 12;
@@ -38,7 +42,18 @@ interface Call extends Pick<CallRecord, "kind" | "key" | "value" | "expected" | 
   readonly compare?: "value" | "index";
 }
 
-const { endpoints, seed, dir, afterIndex, ...limits } = JSON.parse(process.argv[2] ?? "") as LoadTask;
+/** Of workers that overwrite keys of their own: these 12 write some 70 times a second. */
+const longestOwnPauseMs = 300;
+
+const {
+  endpoints,
+  seed,
+  dir,
+  afterIndex,
+  work: kindOfWork = "everything",
+  resend = false,
+  ...limits
+} = JSON.parse(process.argv[2] ?? "") as LoadTask;
 const client = new Client({ endpoints, ...limits });
 const calls: CallRecord[] = [];
 const stalls: Stall[] = [];
@@ -54,7 +69,9 @@ const watching = [
   watch("impatient", { afterIndex, patience: random.fork() }),
   watch("from now on", { afterIndex: 0 }),
 ];
-const working = Array.from({ length: workers }, () => work(random.fork()));
+const working = Array.from({ length: workers }, (_, i) =>
+  kindOfWork === "everything" ? work(random.fork()) : overwriteOwn(random.fork(), `${dir}/own/${String(i)}`),
+);
 
 process.stdin.resume().once("end", () => {
   stopping = true;
@@ -105,6 +122,14 @@ async function overwrite(chances: Random, key: string): Promise<void> {
   await run(chances.chance(0.5) ? { kind: "set", key, value: newValue() } : { kind: "read", key });
 }
 
+/** Overwrites a key that nobody else writes: the order of its values is known. */
+async function overwriteOwn(chances: Random, key: string): Promise<void> {
+  while (!stopping) {
+    await run({ kind: "set", key, value: newValue() });
+    await sleep(chances.whole(10, longestOwnPauseMs));
+  }
+}
+
 async function run(call: Call): Promise<CallRecord> {
   const startMs = performance.now();
   let maybeApplied = false;
@@ -139,7 +164,7 @@ function send(keys: KeysAPI, { kind, key, value = "", expected, expectedIndex, c
     case "list":
       return keys.get(key, { recursive: true });
     case "set":
-      return keys.set(key, value);
+      return keys.set(key, value, { resend });
     case "create":
       return keys.create(key, value);
     case "swap":
@@ -153,12 +178,13 @@ function send(keys: KeysAPI, { kind, key, value = "", expected, expectedIndex, c
 
 type Settled = Pick<CallRecord, "result"> & Partial<CallRecord>;
 
-function answered({ kind }: Call, { node }: KeysResponse, maybeApplied: boolean): Settled {
+function answered({ kind }: Call, { node, clusterId }: KeysResponse, maybeApplied: boolean): Settled {
   const index = node.modifiedIndex;
-  if (kind === "read") return { result: "acknowledged", value: node.value, index };
-  if (kind === "list") return { result: "acknowledged" };
+  if (kind === "read") return { result: "acknowledged", clusterId, value: node.value, index };
+  if (kind === "list") return { result: "acknowledged", clusterId };
   return {
     result: "acknowledged",
+    clusterId,
     index,
     openAttempts: maybeApplied ? endpoints.length - 1 : 0,
     ...(kind === "createInOrder" && { made: node.key }),

@@ -12,6 +12,14 @@ export interface Battlefield {
   readonly doors: readonly TcpProxy[];
 }
 
+/** Which faults a nemesis brings about. */
+export interface NemesisOptions {
+  /** Only the kinds whose name matches. Absent: all. */
+  readonly only?: RegExp | undefined;
+  /** How much longer every fault lasts, in ms. @default 0 */
+  readonly moreMs?: number | undefined;
+}
+
 /** One thing that goes wrong: begins, lasts, and is put right. */
 interface Fault {
   readonly name: string;
@@ -24,12 +32,17 @@ export class Nemesis {
   readonly #field: Battlefield;
   readonly #random: Random;
   readonly #log: (line: string) => void;
+  readonly #kinds: readonly Kind[];
+  readonly #moreMs: number;
   readonly #counts = new Map<string, number>();
 
-  constructor(field: Battlefield, random: Random, log: (line: string) => void) {
+  constructor(field: Battlefield, random: Random, log: (line: string) => void, options: NemesisOptions = {}) {
     this.#field = field;
     this.#random = random;
     this.#log = log;
+    const { only } = options;
+    this.#kinds = only === undefined ? kinds : kinds.filter(({ name }) => only.test(name));
+    this.#moreMs = options.moreMs ?? 0;
   }
 
   /** How often each kind of fault was brought about. */
@@ -41,7 +54,7 @@ export class Nemesis {
   async rage(ms: number, isAlone: () => boolean): Promise<void> {
     const endMs = performance.now() + ms;
     for (let round = 0; round === 0 || performance.now() < endMs; round++) {
-      for (const kind of this.#random.shuffled(kinds)) {
+      for (const kind of this.#random.shuffled(this.#kinds)) {
         if (isAlone() || (round > 0 && performance.now() >= endMs)) return;
         await this.#bring(kind);
         await sleep(this.#random.whole(100, 600));
@@ -52,7 +65,8 @@ export class Nemesis {
   async #bring(kind: Kind): Promise<void> {
     const random = this.#random.fork();
     const order = random.shuffled([...this.#field.cluster.members.keys()]);
-    const holdMs = (kind.moreMs ?? 0) + (random.chance(0.15) ? random.whole(3_000, 7_000) : random.whole(200, 1_800));
+    const holdMs =
+      this.#moreMs + (kind.moreMs ?? 0) + (random.chance(0.15) ? random.whole(3_000, 7_000) : random.whole(200, 1_800));
     const aim = random.pick(["any", "leader", "used"] as const);
     const aimedAt = aim === "any" ? undefined : aim === "leader" ? await this.#leader() : this.#used();
     const [first = 0, second = 0] = aimedAt === undefined ? order : [aimedAt, ...order.filter((i) => i !== aimedAt)];
@@ -115,6 +129,7 @@ const kinds: readonly Kind[] = [
   { name: "client's connections reset", make: ({ field }) => field.doors.map((_, i) => broken(field, i)) },
   { name: "two at once", make: (draw) => [one(draw, draw.first), one(draw, draw.second)] },
   { name: "two at once", make: (draw) => [one(draw, draw.first), one(draw, draw.second)] },
+  { name: "two frozen", make: ({ field, first, second }) => [frozen(field, first), frozen(field, second)] },
   // time for every caller to find nobody
   { name: "all killed", moreMs: 1_000, make: ({ field }) => everywhere(field, killed) },
   { name: "all frozen", make: ({ field }) => everywhere(field, frozen) },

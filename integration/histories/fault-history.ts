@@ -23,6 +23,8 @@ export interface CallRecord {
   readonly attempts: number;
   /** How many attempts ended without an answer: each may be applied, or applied once more, at any time. */
   readonly openAttempts: number;
+  /** The cluster that sent the response; absent: there was none. */
+  readonly clusterId?: string | undefined;
   /** What it rejected with: codes of the error and of its attempts. */
   readonly error?: string | undefined;
 }
@@ -181,7 +183,8 @@ export function isWrite({ kind }: CallRecord): boolean {
   return kind !== "read" && kind !== "list";
 }
 
-function removes(action: string): boolean {
+/** Whether an event of this action ends its key. */
+export function removes(action: string): boolean {
   return action === "delete" || action === "compareAndDelete" || action === "expire";
 }
 
