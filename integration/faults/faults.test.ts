@@ -6,12 +6,13 @@ import { Random } from "../../src/test-kit/random.js";
 import { TcpProxy } from "../../src/test-kit/tcp-proxy.js";
 import { until } from "../../src/test-kit/waiting.js";
 import { fastCluster } from "../fast-cluster.js";
+import { timeViolations } from "../histories/call-times.js";
+import { mirrorViolations } from "../histories/epochs.js";
 import {
   isWrite,
   queueViolations,
   registersOf,
   registerViolations,
-  timeViolations,
   watcherViolations,
   writeViolations,
   type FinalNode,
@@ -72,6 +73,7 @@ test(`faults: nothing is lost or doubled in ${String(seconds)} s of faults (${re
       watcherViolations(watcher, beforeEnd),
     );
   }
+  await check("the mirror's updates give what is in etcd at the end", () => mirrorViolations(load.mirror, final));
   await check("the members told the same events, to who asks without the SDK", () => run.observerProblems);
   await check("no call outlived its timeouts by more than a second", () => timeViolations(calls, load.stalls, limits));
   await check("the process under load ended by itself", () =>

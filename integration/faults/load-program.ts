@@ -14,6 +14,7 @@ import {
   type Watcher,
 } from "../../src/core/index.js";
 import type { CallRecord, KeyEvent, LoadRecord, Stall, WatcherRecord } from "../histories/fault-history.js";
+import { recordMirror } from "./load-mirror.js";
 import { Random } from "../../src/test-kit/random.js";
 
 export interface LoadTask extends Pick<ClientOptions, "headerTimeoutMs" | "bodyIdleTimeoutMs" | "watchIdleTimeoutMs"> {
@@ -24,6 +25,8 @@ export interface LoadTask extends Pick<ClientOptions, "headerTimeoutMs" | "bodyI
   readonly afterIndex: number;
   /** What the workers do: calls of every kind on shared keys, or plain sets, each worker of a key of its own. @default "everything" */
   readonly work?: "everything" | "own keys" | undefined;
+  /** Whether watchers read again and go on when they are told that events are gone. @default false: they end */
+  readonly readsAgain?: boolean | undefined;
   /** Whether sets may be sent again after silence. @default false */
   readonly resend?: boolean | undefined;
 }
@@ -52,6 +55,7 @@ const {
   afterIndex,
   work: kindOfWork = "everything",
   resend = false,
+  readsAgain = false,
   ...limits
 } = JSON.parse(process.argv[2] ?? "") as LoadTask;
 const client = new Client({ endpoints, ...limits });
@@ -69,6 +73,8 @@ const watching = [
   watch("impatient", { afterIndex, patience: random.fork() }),
   watch("from now on", { afterIndex: 0 }),
 ];
+const endKey = `${dir}/end`;
+const mirroring = recordMirror(new KeysAPI(client), dir, endKey, ended.signal);
 const working = Array.from({ length: workers }, (_, i) =>
   kindOfWork === "everything" ? work(random.fork()) : overwriteOwn(random.fork(), `${dir}/own/${String(i)}`),
 );
@@ -77,7 +83,6 @@ process.stdin.resume().once("end", () => {
   stopping = true;
 });
 await Promise.all(working);
-const endKey = `${dir}/end`;
 do {
   await sleep(100);
   await run({ kind: "set", key: endKey, value: newValue() });
@@ -86,10 +91,11 @@ const tooLate = setTimeout(() => {
   ended.abort();
 }, watchersEndMs);
 const watchers = await Promise.all(watching);
+const mirror = await mirroring;
 clearTimeout(tooLate);
 endStalls();
 await client.close();
-const record: LoadRecord = { calls, watchers, stalls };
+const record: LoadRecord = { calls, watchers, stalls, mirror, originMs: performance.timeOrigin };
 process.stdout.write(JSON.stringify(record));
 
 async function work(chances: Random): Promise<void> {
@@ -218,8 +224,10 @@ async function watch(
   name: string,
   { afterIndex, patience }: { readonly afterIndex: number; readonly patience?: Random },
 ): Promise<WatcherRecord> {
-  const watcher = new KeysAPI(client).watcher(dir, { recursive: true, afterIndex });
+  const keys = new KeysAPI(client);
+  let watcher = keys.watcher(dir, { recursive: true, afterIndex });
   const events: KeyEvent[] = [];
+  const restarts: { at: number; afterIndex: number }[] = [];
   const errors: Record<string, number> = {};
   while (events.at(-1)?.key !== `${dir}/end` && !ended.signal.aborted) {
     try {
@@ -234,11 +242,25 @@ async function watch(
     } catch (error) {
       const code = isIndexCleared(error) ? "cleared" : error instanceof SdkError ? codesOf(error) : String(error);
       errors[code] = (errors[code] ?? 0) + 1;
-      if (code === "cleared") break;
       await sleep(20);
+      if (code !== "cleared") continue;
+      if (!readsAgain) break;
+      const index = await currentIndex(keys);
+      if (index === undefined) continue;
+      watcher = keys.watcher(dir, { recursive: true, afterIndex: index });
+      restarts.push({ at: events.length, afterIndex: index });
     }
   }
-  return { name, events, errors, fromNowOn: afterIndex === 0 };
+  return { name, events, errors, fromNowOn: afterIndex === 0, restarts };
+}
+
+/** Reads the directory by quorum, as who was told that events are gone must. Resolves to undefined while no endpoint answers. */
+async function currentIndex(keys: KeysAPI): Promise<number | undefined> {
+  const read = keys.get(dir, { quorum: true, recursive: true, signal: ended.signal });
+  return read.then(
+    ({ index }) => index,
+    () => undefined,
+  );
 }
 
 async function nextWithin(watcher: Watcher, ms: number | undefined): Promise<KeysResponse> {

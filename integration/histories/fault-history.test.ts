@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { timeViolations } from "./call-times.js";
 import {
   queueViolations,
   registerViolations,
-  timeViolations,
   watcherViolations,
   writeViolations,
   type CallRecord,

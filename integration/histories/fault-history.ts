@@ -1,3 +1,4 @@
+import type { MirrorRecord } from "./epochs.js";
 import { checkRegister, type Operation, type RegisterCall } from "./linearizability.js";
 
 /** What a fault run recorded of one call. */
@@ -57,6 +58,8 @@ export interface WatcherRecord {
   readonly errors: Readonly<Record<string, number>>;
   /** It began from now on, at some event; all others begin with the first. */
   readonly fromNowOn: boolean;
+  /** Where it read again and went on, after it was told that events are gone: before its event number `at`, from that index. */
+  readonly restarts?: readonly { readonly at: number; readonly afterIndex: number }[] | undefined;
 }
 
 /** What the process under load hands over at its end. */
@@ -64,6 +67,9 @@ export interface LoadRecord {
   readonly calls: readonly CallRecord[];
   readonly watchers: readonly WatcherRecord[];
   readonly stalls: readonly Stall[];
+  readonly mirror: MirrorRecord;
+  /** `performance.timeOrigin` of its clock. */
+  readonly originMs: number;
 }
 
 /** What is wrong with the writes, one line each. `events`: all of them up to the moment of `final`, which a quorum read gave. */
@@ -155,26 +161,6 @@ export function watcherViolations(watcher: WatcherRecord, events: readonly KeyEv
   return [
     `${watcher.name}: differs at event ${String(at)} of ${String(expected.length)}: it told ${here ?? ""}; what happened is ${there ?? ""}`,
   ];
-}
-
-/** Calls that took a second longer than their attempts may take, not counting the time in which the process did not run. */
-export function timeViolations(
-  calls: readonly CallRecord[],
-  stalls: readonly Stall[],
-  limits: { readonly headerTimeoutMs: number; readonly bodyIdleTimeoutMs: number },
-): readonly string[] {
-  return calls.flatMap((call) => {
-    const boundMs = call.attempts * limits.headerTimeoutMs + limits.bodyIdleTimeoutMs;
-    const tookMs = call.endMs - call.startMs;
-    const stalledMs = stalls.reduce(
-      (sum, { startMs, endMs }) => sum + Math.max(0, Math.min(endMs, call.endMs) - Math.max(startMs, call.startMs)),
-      0,
-    );
-    if (tookMs - stalledMs <= boundMs + 1_000) return [];
-    return [
-      `${nameOf(call)} took ${tookMs.toFixed(0)} ms, ${stalledMs.toFixed(0)} of them stalled; ${boundMs.toFixed(0)} ms is the bound (${call.result} ${call.error ?? ""})`,
-    ];
-  });
 }
 
 const afterAllMs = Number.MAX_SAFE_INTEGER;
@@ -291,7 +277,8 @@ function lineOf({ action, key, value, index }: KeyEvent): string {
   return `${action} ${key}=${value} at ${String(index)}`;
 }
 
-function nameOf({ kind, key, value, startMs }: CallRecord): string {
+/** A call, in words. */
+export function nameOf({ kind, key, value, startMs }: CallRecord): string {
   return `${kind} ${key}=${String(value)} at ${startMs.toFixed(0)} ms`;
 }
 

@@ -1,0 +1,196 @@
+import assert from "node:assert/strict";
+import { cpSync, rmSync } from "node:fs";
+import test, { type TestContext } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Cluster } from "../../scripts/servers/etcd.mjs";
+import { Client, KeysAPI } from "../../src/core/index.js";
+import { Random } from "../../src/test-kit/random.js";
+import { TcpProxy } from "../../src/test-kit/tcp-proxy.js";
+import { until } from "../../src/test-kit/waiting.js";
+import { fastCluster } from "../fast-cluster.js";
+import { epochViolations, mirrorViolations, toldViolations, type Epoch } from "../histories/epochs.js";
+import type { LoadRecord } from "../histories/fault-history.js";
+import { restoreFromBackup } from "../start-over.js";
+import {
+  callsLine,
+  checksOf,
+  dir,
+  endOf,
+  errorsIn,
+  filesOf,
+  hasEnded,
+  repeatedBy,
+  seed,
+  startLoad,
+  suiteSeconds,
+} from "./field.js";
+import { Observer } from "./observer.js";
+
+const seconds = suiteSeconds * 0.15;
+/** How many events an epoch has at least. The copy is older than that: an index that goes back shows that events are gone. */
+const leastEvents = 100;
+
+test(`faults: the whole cluster starts over, again and again for ${String(seconds)} s: clients go on with it, and whoever watches is told (${repeatedBy})`, async (t) => {
+  const run = await startOver(t);
+  const { load, epochs, ways } = run;
+  const { calls, watchers, mirror } = load;
+  const last = epochs.at(-1) ?? assert.fail();
+  t.diagnostic(callsLine(calls));
+  t.diagnostic(
+    `started over: ${ways.join(", ")}; events: ${epochs.map(({ events }) => String(events.length)).join(" + ")}`,
+  );
+  t.diagnostic(
+    [...watchers, { ...mirror, name: "mirror" }]
+      .map(({ name, errors }) => `${name}: ${JSON.stringify(errors)}`)
+      .join("; "),
+  );
+  t.diagnostic(`errors: ${errorsIn(calls)}`);
+  const check = checksOf(t, run);
+  await check("writes were acknowledged in every state", () =>
+    epochs.flatMap(({ events }, i) =>
+      events.length < leastEvents ? [`${String(events.length)} in epoch ${String(i + 1)}`] : [],
+    ),
+  );
+  await check("the client has taken over the new id, and every acknowledged write is in the state that had it", () =>
+    epochViolations(calls, epochs),
+  );
+  for (const watcher of watchers) {
+    await check(`the ${watcher.name} watcher was told whenever events were gone, and lost none in silence`, () => [
+      ...toldViolations(watcher, epochs),
+      ...((watcher.errors["cleared"] ?? 0) < ways.length
+        ? ["it was told less often than the cluster started over"]
+        : []),
+    ]);
+  }
+  await check("the mirror was told, read again, and its updates give what is in etcd", () => [
+    ...mirrorViolations(
+      mirror,
+      last.final.filter(({ key }) => key !== `${dir}/gone`),
+    ),
+    ...((mirror.errors["cleared"] ?? 0) < ways.length ? ["it was told less often than the cluster started over"] : []),
+  ]);
+});
+
+interface Run {
+  readonly load: LoadRecord;
+  readonly epochs: readonly Epoch[];
+  /** How the cluster started over, each time. */
+  readonly ways: readonly string[];
+}
+
+type OpenEpoch = Pick<Epoch, "clusterId" | "startMs" | "afterIndex"> & { readonly observers: readonly Observer[] };
+
+async function startOver(t: TestContext): Promise<Run> {
+  const random = new Random(seed);
+  const args: string[] = [];
+  await using cluster = await fastCluster({ args });
+  const doors = await Promise.all(cluster.endpoints.map((url) => TcpProxy.start(url)));
+  t.after(() => Promise.all(doors.map((door) => door.close())));
+  await copyData(cluster);
+
+  const epochs: Epoch[] = [];
+  let current = await openEpoch(t, cluster, doors);
+  const child = startLoad(t, {
+    endpoints: doors.map(({ url }) => url),
+    seed: random.fork().whole(0, 2 ** 31),
+    afterIndex: current.afterIndex,
+    readsAgain: true,
+  });
+  const endMs = performance.now() + seconds * 1_000;
+  const used: string[] = [];
+  while (!hasEnded(child) && (used.length === 0 || performance.now() < endMs)) {
+    for (const way of random.shuffled(Object.keys(ways))) {
+      epochs.push(await closeEpoch(cluster, doors, current));
+      await ways[way]?.(cluster, args);
+      current = await openEpoch(t, cluster, doors);
+      used.push(way);
+    }
+  }
+  // at last, since its members are new processes
+  await restoreFromBackup(t, cluster, async () => {
+    epochs.push(await closeEpoch(cluster, doors, current));
+  });
+  used.push("restored with etcdctl");
+  current = await openEpoch(t, cluster, doors);
+  await eventsOf(current, leastEvents);
+  const { load } = await endOf(child);
+  epochs.push(await closeEpoch(cluster, doors, current));
+  // the clock of the process under load began later
+  const shiftMs = performance.timeOrigin - load.originMs;
+  return {
+    load,
+    epochs: epochs.map((epoch) => ({ ...epoch, startMs: epoch.startMs + shiftMs, endMs: epoch.endMs + shiftMs })),
+    ways: used,
+  };
+}
+
+const ways: Readonly<Record<string, (cluster: Cluster, args: string[]) => Promise<void>>> = {
+  emptied: (cluster) =>
+    restart(cluster, ({ dataDir }) => {
+      rmSync(dataDir, { recursive: true });
+    }),
+  "set up as another cluster": (cluster, args) => {
+    args.push(`--initial-cluster-token=another-${String(args.length)}`);
+    return restart(cluster, ({ dataDir }) => {
+      rmSync(dataDir, { recursive: true });
+    });
+  },
+  "restored from a copy": (cluster) =>
+    restart(cluster, ({ dataDir }) => {
+      rmSync(dataDir, { recursive: true });
+      cpSync(`${dataDir}-copy`, dataDir, { recursive: true });
+    }),
+};
+
+async function restart({ members }: Cluster, change: (member: Cluster["members"][number]) => void): Promise<void> {
+  await Promise.all(members.map((member) => member.kill()));
+  members.forEach(change);
+  await Promise.all(members.map((member) => member.start()));
+}
+
+async function copyData({ members }: Cluster): Promise<void> {
+  await Promise.all(members.map((member) => member.terminate()));
+  for (const { dataDir } of members) cpSync(dataDir, `${dataDir}-copy`, { recursive: true });
+  await Promise.all(members.map((member) => member.start()));
+}
+
+/** Lets clients reach the cluster, one member after the other. */
+async function openEpoch(t: TestContext, cluster: Cluster, doors: readonly TcpProxy[]): Promise<OpenEpoch> {
+  await using client = new Client({ endpoints: cluster.endpoints });
+  const keys = new KeysAPI(client);
+  const { clusterId, index } = await until("the cluster takes a write", () =>
+    keys.set(`${dir}/begin`, "").catch(() => undefined),
+  );
+  const observers = cluster.endpoints.map((url) => new Observer(url, dir, index));
+  t.after(() => Promise.all(observers.map((observer) => observer.close())));
+  const startMs = performance.now();
+  for (const door of doors) {
+    await door.comeBack();
+    await sleep(200);
+  }
+  return { clusterId, startMs, afterIndex: index, observers };
+}
+
+/** Waits for work to be done, cuts the clients off, and tells what happened until then. */
+async function closeEpoch(cluster: Cluster, doors: readonly TcpProxy[], epoch: OpenEpoch): Promise<Epoch> {
+  await eventsOf(epoch, leastEvents);
+  await Promise.all(doors.map((door) => door.leave()));
+  const endMs = performance.now();
+  // what was on its way is applied by then
+  await sleep(300);
+  await using client = new Client({ endpoints: cluster.endpoints });
+  const keys = new KeysAPI(client);
+  const { index, node } = await keys.get(dir, { quorum: true, recursive: true });
+  const final = filesOf(node);
+  await keys.set(`${dir}/gone`, "");
+  const events = await until("an observer has all events", () =>
+    epoch.observers.map((observer) => observer.events).find((each) => each.at(-1)?.key === `${dir}/gone`),
+  );
+  await Promise.all(epoch.observers.map((observer) => observer.close()));
+  const { clusterId, startMs, afterIndex } = epoch;
+  return { clusterId, startMs, endMs, afterIndex, final, events: events.filter((event) => event.index <= index) };
+}
+
+async function eventsOf({ observers }: OpenEpoch, count: number): Promise<void> {
+  await until("there is load", () => observers.some((observer) => observer.events.length >= count));
+}
