@@ -1,14 +1,14 @@
 // node scripts/tasks.mjs NAME: the commands of package.json that run tests. Each installs, builds and finds what it needs.
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { delimiter, dirname, join, relative } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build, capture, checkNodeVersion, installDependencies, npm, projectRoot, run, testFiles } from "./run.mjs";
+import { build, capture, checkNodeVersion, installDependencies, npm, projectRoot, run } from "./run.mjs";
 import { runMain, runTool, say, ScriptError, step } from "./run.mjs";
 import { compose, composeEndpoints, hasDockerEngine } from "./servers/docker.mjs";
 import { startCluster } from "./servers/etcd.mjs";
 import { endpointsFromEnv, endpointState, waitForCluster } from "./servers/probe.mjs";
 import { find, findAll, findNode, testPrograms, versionOf } from "./servers/programs.mjs";
-import { runTests, runTestsOverUndici, runTestsOverV3 } from "./test-run.mjs";
+import { runTests, runTestsOverUndici, runTestsOverV3, testFiles } from "./test-run.mjs";
 
 /** @typedef {{ passed: number, failed: number }} Sum */
 /** @typedef {{ env?: NodeJS.ProcessEnv }} Options */
@@ -167,8 +167,7 @@ async function testLong(name = "") {
   const seconds = process.env[variable] ?? "600";
   const env = { ...neededServers(), ETCD_ENDPOINTS: undefined, [variable]: seconds };
   const options = ["--enable-source-maps", "--test", `--test-timeout=${Number(seconds) * 1_000 + 300_000}`];
-  const top = join(projectRoot, "dist", "integration");
-  const files = testFiles("integration").filter((file) => only.test(relative(top, file).replaceAll("\\", "/")));
+  const files = testFiles("integration", only);
   // one after the other: each loads a cluster of its own
   return run(process.execPath, [...options, "--test-concurrency=1", "--test-reporter=spec", ...files], { env });
 }

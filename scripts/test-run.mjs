@@ -6,6 +6,22 @@ import { pathToFileURL } from "node:url";
 import { projectRoot, run, say } from "./run.mjs";
 
 /**
+ * The compiled test files below a folder of dist, in order.
+ *
+ * @param {"src" | "integration"} folder
+ * @param {RegExp} only of these, by their path below the folder
+ * @returns {string[]}
+ */
+export function testFiles(folder, only) {
+  const top = join(projectRoot, "dist", folder);
+  const names = existsSync(top) ? /** @type {string[]} */ (readdirSync(top, { recursive: true })) : [];
+  return names
+    .filter((name) => name.endsWith(".test.js") && only.test(name.replaceAll("\\", "/")))
+    .sort()
+    .map((name) => join(top, name));
+}
+
+/**
  * Runs the compiled tests below a folder of dist, with progress on stdout. A skipped or todo test counts as failed, and so
  * does a file without a test.
  *
@@ -15,12 +31,7 @@ import { projectRoot, run, say } from "./run.mjs";
  * @returns {Promise<{ passed: number, failed: number }>}
  */
 export async function runTests(folder, { env, only = /^(?!consumers\/)/, nodeArgs = [] } = {}) {
-  const top = join(projectRoot, "dist", folder);
-  const names = existsSync(top) ? /** @type {string[]} */ (readdirSync(top, { recursive: true })) : [];
-  const files = names
-    .filter((name) => name.endsWith(".test.js") && only.test(name.replaceAll("\\", "/")))
-    .sort()
-    .map((name) => join(top, name));
+  const files = testFiles(folder, only);
   if (files.length === 0) {
     say(`no test file in dist/${folder}`);
     return { passed: 0, failed: 1 };
