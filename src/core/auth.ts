@@ -29,10 +29,10 @@ export type PermissionType = (typeof PermissionType)[keyof typeof PermissionType
 /**
  * Switches authentication on and off. Beware: enabling makes a guest role that may read and write all keys; revoke it.
  *
- * Like all auth calls it rejects with `EtcdError` when etcd says no (`status` and `serverMessage`; `isUnauthorized` where
- * root is asked for), `ClusterError` when no endpoint answered, `ResponseError` when the answer is not etcd's, `UsageError`
- * for bad arguments and a closed client, and `signal.reason` when aborted. Changes are sent once: they go on to another
- * endpoint only when they were certainly not applied.
+ * Like all auth calls it rejects with `EtcdError` when etcd says no (`status` and `serverMessage`; `isUnauthorized`
+ * where root is asked for), `ClusterError` when no endpoint responded, `ResponseError` when the response is not etcd's,
+ * `UsageError` for bad arguments and a closed client, and `signal.reason` when aborted. Changes are sent once: they go
+ * on to another endpoint only when they were certainly not applied.
  */
 export class AuthAPI {
   readonly #call: Call;
@@ -58,7 +58,7 @@ export class AuthAPI {
   }
 }
 
-/** Users. Rejects as {@link AuthAPI} does; `isUserNotFound` tells an unknown user. */
+/** Users. Rejects like {@link AuthAPI}; `isUserNotFound` recognizes an unknown user. */
 export class AuthUserAPI {
   readonly #call: Call;
 
@@ -111,7 +111,7 @@ export class AuthUserAPI {
   }
 }
 
-/** Roles. Rejects as {@link AuthAPI} does; `isRoleNotFound` tells an unknown role. */
+/** Roles. Rejects like {@link AuthAPI}; `isRoleNotFound` recognizes an unknown role. */
 export class AuthRoleAPI {
   readonly #call: Call;
 

@@ -83,7 +83,7 @@ export interface WatchCall extends At {
   readonly waitIndex: Uint64;
 }
 
-/** Patterns of a role, as JSON has them; null is what nobody has set. */
+/** Patterns of a role as in JSON; null if none were set. */
 export interface RolePatterns {
   readonly kv: { readonly read: readonly string[] | null; readonly write: readonly string[] | null };
 }
@@ -128,7 +128,7 @@ export interface UpdateMemberCall {
   readonly peerURLs: readonly string[];
 }
 
-/** Adds a user, sets a password, grants and revokes roles: v2 tells these apart by the fields that are there. */
+/** Adds a user, sets a password, grants and revokes roles: in v2 the fields present decide which. */
 export interface PutUserCall {
   readonly kind: "putUser";
   readonly name: string;
@@ -140,7 +140,7 @@ export interface PutUserCall {
   readonly revoke?: readonly string[] | null | undefined;
 }
 
-/** Adds a role, grants and revokes patterns: v2 tells these apart by the fields that are there. */
+/** Adds a role, grants and revokes patterns: in v2 the fields present decide which. */
 export interface PutRoleCall {
   readonly kind: "putRole";
   readonly name: string;

@@ -27,15 +27,15 @@ export interface ClientOptions {
   readonly password?: string | undefined;
   /** Longest wait for one request's headers, in ms, connecting included; each endpoint and each redirect has its own. Long polls ignore it. @default 5000 */
   readonly headerTimeoutMs?: number | undefined;
-  /** Longest silence inside an answer's body, in ms. Long polls ignore it. @default 30000 */
+  /** Longest silence within a response body, in ms. Ignored for long polls. @default 30000 */
   readonly bodyIdleTimeoutMs?: number | undefined;
   /** Longest time from the headers to the end of the body, in ms: ends a body that trickles without end. Long polls ignore it. @default 300000 */
   readonly bodyTimeoutMs?: number | undefined;
   /** Largest body of a response, in bytes. A larger one is cut off, and the call rejects with `ERR_BODY_TOO_LARGE`. @default 134217728 (128 MiB) */
   readonly maxBodyBytes?: number | undefined;
-  /** How long a long poll may be silent before it is asked again, on the next endpoint; in ms. @default Infinity */
+  /** How long a long poll may be silent before it is sent again to the next endpoint, in ms. @default Infinity */
   readonly watchIdleTimeoutMs?: number | undefined;
-  /** What `quorum` of `get` is when it is not said. @default false */
+  /** The value of `quorum` for a `get` that does not specify it. @default false */
   readonly quorumReads?: boolean | undefined;
   /** Redirects followed per attempt. @default 10 */
   readonly maxRedirects?: number | undefined;
@@ -44,10 +44,10 @@ export interface ClientOptions {
   /** Calls at once; others wait their turn. Long polls are not counted. @default 256 */
   readonly maxInFlight?: number | undefined;
   /**
-   * How long calls that no endpoint answers are tried again, with growing pauses, in ms: long enough, they outlast an election
-   * of the cluster leader. For calls that may be sent again: reads; writes without a condition, as long as no earlier sending
-   * may still be applied later; other writes if certainly nothing of them was sent. No attempt begins after that time.
-   * `Infinity`: until it works, or the signal aborts. @default 0, never
+   * How long calls to which no endpoint responds are retried, with growing pauses, in ms: long enough, they outlast an
+   * election of the cluster leader. For calls that may be sent again: reads; writes without a condition, as long as no
+   * earlier sending may still be applied later; other writes if certainly nothing of them was sent. No attempt begins
+   * after that time. `Infinity`: until it works, or the signal aborts. @default 0, never
    */
   readonly retryForMs?: number | undefined;
   /** What TLS connections need. Absent: Node's defaults. */

@@ -93,8 +93,8 @@ export class Client implements Sender, AsyncDisposable {
   }
 
   /**
-   * Sends a request to one endpoint after the other, until one answers with a status below 500. The APIs use it; it also
-   * serves for requests that they lack.
+   * Sends a request to one endpoint after the other, until one responds with a status below 500. The APIs use it; it
+   * also serves for requests that they lack.
    *
    * @throws {ClusterError} no endpoint answered, or one failed in a way after which the request must not be sent again
    * @throws {UsageError} the request cannot be sent as it is, or the client is closed
@@ -121,9 +121,9 @@ export class Client implements Sender, AsyncDisposable {
 
   /**
    * Rereads the endpoints from the cluster's membership. Never trades a list that works for one that does not: unusable
-   * entries are left out, and so are addresses that do not answer as this cluster, unless they were configured; https is not
-   * given up for http; if none of the advertised endpoints answers, the list stays. The configured endpoints stay the last
-   * resort of every call. With `prioritizeLeader`, pins the leader.
+   * entries are left out, and so are addresses that do not respond as this cluster, unless they were configured; https
+   * is not replaced by http; if none of the advertised endpoints responds, the list stays. The configured endpoints
+   * stay the last resort of every call. With `prioritizeLeader`, pins the leader.
    *
    * @throws {ClusterError} `ERR_NO_ENDPOINTS`: the members advertise nothing usable; `ERR_NO_LEADER_ENDPOINT`: the leader
    * is not known; `ERR_CLUSTER_UNAVAILABLE`: no endpoint answered. The list stays
@@ -150,7 +150,7 @@ export class Client implements Sender, AsyncDisposable {
       },
       signal,
     });
-    // setEndpoints() was called meanwhile: its list stays
+    // setEndpoints() was called during the sync: its list stays
     if (next === undefined || this.#configured !== configured) return;
     this.#turnTo(next);
     log.sync(
@@ -190,7 +190,7 @@ export class Client implements Sender, AsyncDisposable {
    * Reads the version of the server. Works without the v2 API and without credentials.
    *
    * @throws {ClusterError} no endpoint answered
-   * @throws {ResponseError} the response is not etcd's. Servers 2.0 answer with text: `ERR_INVALID_JSON`
+   * @throws {ResponseError} the response is not etcd's. etcd 2.0 responds with text: `ERR_INVALID_JSON`
    * Rejects with `signal.reason` when aborted.
    */
   async version(signal?: AbortSignal): Promise<Versions> {
@@ -212,7 +212,7 @@ export class Client implements Sender, AsyncDisposable {
   }
 
   /**
-   * Asks every endpoint for its health, all at once. One that does not answer is one that is not healthy.
+   * Requests the health of every endpoint, all at once. An endpoint that does not respond is not healthy.
    *
    * @throws {UsageError} for bad options, and for a closed client
    * Rejects with `signal.reason` when aborted.

@@ -29,8 +29,8 @@ const defaultEndpoint = "127.0.0.1:2379";
  * - path of the client's certificate: `ETCDCTL_CERT`, `ETCDCTL_CERT_FILE`, `ETCD_TLS_CERT`
  * - path of its key: `ETCDCTL_KEY`, `ETCDCTL_KEY_FILE`, `ETCD_TLS_KEY`
  *
- * `DEBUG=etcd2:client` tells which variables were taken. `ETCD_TLS_INMEMORY=true` says that ETCD_CACERT, ETCD_TLS_CERT and
- * ETCD_TLS_KEY hold PEM in base64 instead of paths.
+ * `DEBUG=etcd2:client` prints which variables were used. `ETCD_TLS_INMEMORY=true` says that ETCD_CACERT, ETCD_TLS_CERT
+ * and ETCD_TLS_KEY hold PEM in base64 instead of paths.
  *
  * @param env default: `process.env`
  * @throws {UsageError} for a bad endpoint or option, and a file that cannot be read

@@ -6,8 +6,8 @@ import type { KeyAddress } from "./wire/keys.js";
 import { indexOf } from "./wire/response.js";
 
 /**
- * How many raft entries a leader keeps for members that lag (a constant of etcd 2.0 to 3.5). A member that lags more gets
- * a snapshot, and then its waiting polls are not told of the events in the snapshot.
+ * How many raft entries a leader keeps for members that lag (a constant of etcd 2.0 to 3.5). A member that lags more
+ * gets a snapshot, and then its waiting polls do not receive the events in the snapshot.
  */
 const keptRaftEntries = 5_000;
 
@@ -28,16 +28,16 @@ interface Unproved {
   /** The response that brought it: its headers are those of the poll's start. */
   readonly head: ResponseHead;
   readonly index: number;
-  /** From which index on skipped events may lie. */
+  /** The lowest index that a skipped event may have. */
   fromIndex: number;
-  /** Whether a snapshot may have come: the events before it are looked up in etcd's history. */
+  /** Whether the member may have got a snapshot: then the events before this one are looked up in etcd's history. */
   suspect: boolean;
 }
 
 /**
- * Finds events that a member skipped because it caught up by a snapshot, without a request where none can be missing. An
- * event far above the start of its poll is held back, and the poll is sent again: etcd's history then has the first event
- * of all, or is cleared. Where events took few indexes but many raft entries lie between, the next poll shows it.
+ * Finds events that a member skipped because it caught up by a snapshot, without a request if none can be missing. An
+ * event far above the start of its poll is held back, and the poll is sent again: etcd's history then has the first
+ * event of all, or is cleared. If events took few indexes but many raft entries lie between, the next poll shows it.
  */
 export class GapCheck {
   readonly #at: KeyAddress;
@@ -65,7 +65,7 @@ export class GapCheck {
   /**
    * Takes events from etcd's history, looked up from {@link lookBackFrom}.
    *
-   * @returns whether that was progress
+   * @returns whether the lookup made progress
    * @throws {EtcdError} `isIndexCleared`: events were skipped
    */
   lookBack(events: readonly KeysResponse[]): boolean {
@@ -75,7 +75,7 @@ export class GapCheck {
       const { modifiedIndex, key } = event.node;
       if (modifiedIndex < unproved.fromIndex) return false;
       if (modifiedIndex >= unproved.index) break;
-      // history tells of events that a live watch is not told of
+      // history contains events that a live watch does not receive
       if (!isForeign(event, this.#at) && !isHiddenBelow(key, watchedKey(this.#at))) throw skipped(unproved);
       unproved.fromIndex = modifiedIndex + 1;
       if (event === events.at(-1)) return true;
@@ -95,14 +95,14 @@ export class GapCheck {
     return true;
   }
 
-  /** History does not reach back to the held events. Gives them if no snapshot can have come, else undefined. */
+  /** For a history that does not reach back to the held events: returns them if no snapshot is possible, else undefined. */
   release(head: ResponseHead): readonly KeysResponse[] | undefined {
     const held = this.#held;
     const isKnown = held !== undefined && raftIndexOf(held.head) !== undefined && raftIndexOf(head) !== undefined;
     return isKnown && !mayHaveSnapshot(held.head, head) ? held.events : undefined;
   }
 
-  /** These events are delivered. */
+  /** Records the events that are delivered. */
   delivered([event]: readonly KeysResponse[], head: ResponseHead, waitIndex: number): void {
     const index = event?.node.modifiedIndex ?? 0;
     const isProved =
@@ -124,7 +124,7 @@ export class GapCheck {
 
 /**
  * Whether the event itself proves that nothing was missed: the file that it changes is all that is watched, and its
- * previous version is older than the index that was asked for.
+ * previous version is older than the requested index.
  */
 function provesNoGap({ node, prevNode }: KeysResponse, at: KeyAddress, waitIndex: number): boolean {
   if (!isComparable(at) || node.dir || prevNode === undefined || prevNode.dir) return false;

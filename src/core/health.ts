@@ -15,7 +15,7 @@ export interface HealthOptions {
 export interface EndpointHealth {
   /** As in `Client.endpoints`. */
   readonly endpoint: string;
-  /** Whether the member behind it can write: it has a leader, and no alarm. False if it does not answer as etcd. */
+  /** Whether the member behind it can write: it has a leader, and no alarm. False if it does not respond as etcd. */
   readonly healthy: boolean;
   /** Why it is not healthy, as the member says it. "" for a healthy one, and for servers before 3.4. */
   readonly reason: string;

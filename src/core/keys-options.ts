@@ -72,7 +72,7 @@ export type UpdateOptions = Pick<
   "prevValue" | "prevIndex" | "ttl" | "dir" | "resend" | "retryForMs" | "signal"
 >;
 
-/** See {@link SetOptions}. `dir` renews the TTL of a directory; servers 3.5 cannot do that, they answer 500, also to `update`. */
+/** See {@link SetOptions}. `dir` renews the TTL of a directory; etcd 3.5 cannot do that and returns 500, also to `update`. */
 export type RefreshOptions = Pick<SetOptions, "prevValue" | "prevIndex" | "dir" | "resend" | "retryForMs" | "signal">;
 
 /** See {@link SetOptions}. `dir` makes a directory in place of a file. */
@@ -99,8 +99,8 @@ export interface WatcherOptions {
   /** Also watch all keys below. Hidden ones (`_name`) show up only while catching up with history. @default false */
   readonly recursive?: boolean | undefined;
   /**
-   * The `clusterId` of the read that `afterIndex` is from: `next` rejects if another cluster answers. Absent: the watcher
-   * takes the id from its first poll.
+   * The `clusterId` of the read that `afterIndex` is from: `next` rejects if another cluster responds. Absent: the
+   * watcher takes the id from its first poll.
    */
   readonly clusterId?: string | undefined;
 }

@@ -5,7 +5,7 @@ import type { KeysAction } from "./types.js";
 /** Executes v2 calls on some store. */
 export interface KeysStore {
   /**
-   * Resolves to what v2 would answer, refusals included.
+   * Resolves to v2's response, including refusals.
    *
    * @throws {EndpointError | ClusterError} when there is no response; its `outcome` says whether the write may have been
    * applied
@@ -57,7 +57,7 @@ export interface Done extends Place {
   readonly prevNode?: AnswerNode | undefined;
 }
 
-/** The store said no. */
+/** The store refused the call. */
 export interface Refused extends Place {
   readonly errorCode: EtcdErrorCode;
   readonly cause?: string | undefined;

@@ -102,7 +102,7 @@ export class KeysAPI {
    * @throws {EtcdError} `isCompareFailed`: the condition does not hold; `isKeyNotFound`: the key must exist and does not
    * @example
    * await keys.set("/color", "red");
-   * // only if nobody has changed it meanwhile
+   * // only if it has not been changed in the meantime
    * await keys.set("/color", "green", { prevIndex: node.modifiedIndex });
    */
   set(key: string, value: string, options: SetOptions & { readonly noValueOnSuccess: true }): Promise<KeysSummary>;
@@ -155,7 +155,7 @@ export class KeysAPI {
   }
 
   /**
-   * Gives a key a new TTL and leaves its value. No watcher is told.
+   * Gives a key a new TTL and keeps its value. Watchers get no event.
    *
    * @param ttl seconds, rounded up to whole ones
    * @throws {EtcdError} `isKeyNotFound`: the key does not exist, or has expired
@@ -246,7 +246,8 @@ export class KeysAPI {
    * errors, events and mirrors. "/" is the key itself, and also stands for whatever is above it: an event says so when a
    * directory there was deleted. Every layer accepts it as its client. Namespaces can be nested.
    *
-   * It is no protection: `..` is refused, but whoever has the client reaches all keys. For that there are roles.
+   * It does not protect other keys: `..` is refused, but code that has the client can reach all keys. Use roles for
+   * that.
    *
    * @throws {UsageError} for a bad key
    * @example

@@ -17,11 +17,11 @@ import {
 /**
  * The cluster's membership.
  *
- * Every call rejects with `EtcdError` when etcd says no (`status` and `serverMessage`; it gives these no number),
- * `ClusterError` when no endpoint answered, `ResponseError` when the answer is not etcd's, `UsageError` for bad arguments
- * and a closed client, and `signal.reason` when aborted. A change is sent once: it goes on to another endpoint only when
- * it was certainly not applied. etcd answers 500 to changes while the other members have been connected for less than
- * 5 s, or while they would endanger the majority.
+ * Every call rejects with `EtcdError` when etcd refuses it (`status` and `serverMessage`; there is no error code),
+ * `ClusterError` when no endpoint responded, `ResponseError` when the response is not etcd's, `UsageError` for bad
+ * arguments and a closed client, and `signal.reason` when aborted. A change is sent once: it fails over to another
+ * endpoint only if it was certainly not applied. etcd returns 500 to changes while the other members have been
+ * connected for less than 5 s, or while they would endanger the majority.
  */
 export class MembersAPI {
   readonly #sender: Sender;
@@ -32,7 +32,7 @@ export class MembersAPI {
     this.#sender = sender;
   }
 
-  /** All members, as the endpoint that answers knows them: it may lag behind. */
+  /** All members as known to the endpoint that responds, which may lag behind. */
   list(signal?: AbortSignal): Promise<readonly Member[]> {
     return this.#call(listMembersSpec, decodeMembers, signal);
   }
@@ -43,7 +43,7 @@ export class MembersAPI {
   }
 
   /**
-   * Announces a member, to be started afterwards. 409 when its URL is in use.
+   * Adds a member, which must be started afterwards. 409 when its URL is in use.
    *
    * @param peerURL scheme, host and port, no path, e.g. "http://10.0.0.9:2380"
    */
@@ -80,7 +80,7 @@ export class MembersAPI {
   }
 }
 
-/** The same rules as Go's client has; a path is refused even if it is only "/". */
+/** Checks by the rules of Go's client; a path is refused even if it is only "/". */
 function peerUrlOf(what: string, input: string): string {
   requireText(what, input);
   const url = input.trim();

@@ -6,7 +6,7 @@ import { filesOf } from "../util/files-of.js";
 /** The files of a subtree at one index. */
 export interface Listing {
   readonly index: number;
-  /** undefined if etcd did not tell. */
+  /** undefined if etcd did not report it. */
   readonly clusterId: string | undefined;
   readonly nodes: Map<string, KeyNode>;
 }

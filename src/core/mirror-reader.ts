@@ -21,7 +21,7 @@ export interface MirrorReaderOptions {
   readonly maxRetryMs: number;
   /** Called with every failure after which it goes on. Must not throw. */
   readonly onError: (error: unknown) => void;
-  /** Whether `onError` reaches the user; if not, a process warning tells when nothing goes on. */
+  /** Whether `onError` reaches the user; if not, a process warning reports when the mirror is stuck. */
   readonly isHeard: boolean;
 }
 

@@ -31,7 +31,7 @@ export interface SrvResolver {
 export interface SrvDiscovererOptions {
   /** Absent: the system's. */
   readonly resolver?: SrvResolver | undefined;
-  /** Keep http targets where there are https ones too. A forged answer could then lead to plain text. @default false */
+  /** Keep http targets where there are https ones too. A forged response could then lead to plain text. @default false */
   readonly allowInsecure?: boolean | undefined;
 }
 

@@ -11,9 +11,9 @@ import {
   storeStatsSpec,
 } from "./wire/stats.js";
 
-/** Which member is asked, and for how long. */
+/** Which member to query, and for how long. */
 export interface StatsOptions {
-  /** One of the client's endpoints: only this one is asked. Absent: any, as for other calls. */
+  /** One of the client's endpoints: only this one is queried. Absent: any, as for other calls. */
   readonly endpoint?: string | URL | undefined;
   /** Ends the call. */
   readonly signal?: AbortSignal | undefined;
@@ -22,9 +22,9 @@ export interface StatsOptions {
 /**
  * The statistics of single members. Every method rejects like this:
  *
- * @throws {ClusterError} the endpoint did not answer
+ * @throws {ClusterError} the endpoint did not respond
  * @throws {ResponseError} the response is not etcd's
- * @throws {UsageError} for bad arguments, for an endpoint that is none of the client's, and for a closed client
+ * @throws {UsageError} for bad arguments, for an endpoint that is not one of the client's, and for a closed client
  * Rejects with `signal.reason` when aborted.
  *
  * @example
@@ -48,7 +48,7 @@ export class StatsAPI {
     return decodeSelfStats(await this.#send(selfStatsSpec, options));
   }
 
-  /** How the cluster leader sees its followers. @throws {EtcdError} status 403: the member that was asked does not lead */
+  /** How the cluster leader sees its followers. @throws {EtcdError} status 403: the queried member does not lead */
   async leader(options: StatsOptions = {}): Promise<LeaderStats> {
     return decodeLeaderStats(await this.#send(leaderStatsSpec, options));
   }

@@ -44,7 +44,7 @@ export class TypedKeys<T> {
     this.#codec = codec;
   }
 
-  /** Reads a file or a directory, as `KeysAPI.get` does: `node.dir` tells which. One bad value rejects the whole read. */
+  /** Reads a file or a directory, as `KeysAPI.get` does: `node.dir` says which. One bad value rejects the whole read. */
   async get(key: string, options?: GetOptions): Promise<TypedRead<T>> {
     const { node, prevNode: _none, ...rest } = await this.keys.get(key, options);
     return { ...rest, node: await typedNode(this.#codec, node) };

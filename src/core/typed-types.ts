@@ -16,7 +16,7 @@ export interface TypedDirectory<T> extends Omit<KeyNode, "value" | "dir" | "node
   readonly nodes: readonly TypedNode<T>[];
 }
 
-/** A file or a directory: `dir` tells which. */
+/** A file or a directory: `dir` says which. */
 export type TypedNode<T> = TypedFile<T> | TypedDirectory<T>;
 
 /** What is left of a file or a directory that was deleted or has expired: no value. */
@@ -39,7 +39,7 @@ export interface TypedWrite<T> extends Omit<KeysResponse, "node" | "prevNode"> {
 /** The actions after which a key is gone. */
 export type RemovingAction = Extract<KeysAction, "delete" | "expire" | "compareAndDelete">;
 
-/** An event of a watcher: `action` tells whether there is a value. */
+/** An event of a watcher: `action` says whether there is a value. */
 export type TypedEvent<T> = Omit<KeysResponse, "action" | "node" | "prevNode"> & {
   /** The node as it was before. Absent for a new key, and where the value that it had cannot be decoded. */
   readonly prevNode?: TypedNode<T>;

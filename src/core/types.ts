@@ -11,7 +11,7 @@ export interface KeyNode {
   readonly dir: boolean;
   /** Children, if the response lists them; in no order unless `sort` was given. etcd leaves out hidden ones (`_name`). */
   readonly nodes: readonly KeyNode[];
-  /** etcd's index when this key was created. `set` on an existing key creates it anew, `update` and compare-and-swap do not. 0 for the root. */
+  /** etcd's index when this key was created. `set` on an existing key creates it again, `update` and compare-and-swap do not. 0 for the root. */
   readonly createdIndex: number;
   /** etcd's index of the last change. 0 for the root. */
   readonly modifiedIndex: number;

@@ -45,7 +45,7 @@ export class Watcher {
   readonly #sender: Sender;
   readonly #at: KeyAddress;
   readonly #recursive: boolean;
-  /** The lowest index that the next event may have; 0 until a server has told where "from now on" begins. */
+  /** The lowest index that the next event may have; 0 until a server has reported where "from now on" begins. */
   #waitIndex: number;
   /** The cluster that is watched; "" until it is known. */
   #clusterId: string;
@@ -206,7 +206,7 @@ export class Watcher {
       throw startedOver(`cluster ${id} answers, not ${this.#clusterId}`, indexOf(head) ?? 0);
   }
 
-  /** A member that lags has a lower index, and so has a store that started over: the cluster as a whole tells which it is. */
+  /** A member that lags has a lower index, and so has a store that started over: a quorum read shows which it is. */
   async #requireSameStore(signal: AbortSignal | undefined): Promise<void> {
     let raw: RawResponse;
     try {

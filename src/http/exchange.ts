@@ -1,6 +1,6 @@
 import type { Call } from "../core/call.js";
 
-/** A request as a plain value: what is asked, whichever endpoint it will go to. */
+/** A request as a plain value, without the endpoint it will be sent to. */
 export interface RequestSpec {
   readonly method: "GET" | "PUT" | "POST" | "DELETE";
   /** Absolute and percent-encoded; an endpoint's base path goes before it. */
@@ -25,7 +25,7 @@ export interface RequestSpec {
    * so undo a newer write: after a header timeout, and after a status of 500 or above other than 502 and 503. @default false
    */
   readonly resend?: boolean | undefined;
-  /** How long it is tried again while no endpoint answers, in ms; see `ClientOptions.retryForMs`. Absent: as long as the client says. */
+  /** How long it is retried while no endpoint responds, in ms. Absent: the client's `retryForMs`. */
   readonly retryForMs?: number | undefined;
   /** One of the client's endpoints, as a URL: it is sent to this one only, and moves no pin. Absent: to one after the other. */
   readonly endpoint?: string | undefined;
@@ -33,9 +33,9 @@ export interface RequestSpec {
   readonly anyStatus?: boolean | undefined;
   /** It holds a `prevValue`. etcd's refusal quotes both that and the stored value, so errors withhold it. */
   readonly comparesValue?: boolean | undefined;
-  /** The answer comes when something happens: no header limit, and a poll that ends early is not a failure (see {@link RawResponse.truncated}). */
+  /** A long poll: it has no header timeout, and one that ends early is not a failure (see {@link RawResponse.truncated}). */
   readonly longPoll?: boolean | undefined;
-  /** A long poll whose answer is the same for all who ask: the client asks once for several callers, if path and query are all that they say. */
+  /** A long poll with the same response for all callers: the client sends it once for several, if it has only path and query. */
   readonly shared?: boolean | undefined;
   /** How long to wait. The client lowers it to its own limits; from the client on, absent means no limit. */
   readonly limits?: RequestLimits | undefined;

@@ -11,7 +11,7 @@ import { changesNothing } from "../util/changes-nothing.js";
 export interface RequestInFlight extends ConnectionHold {
   /** Whether the server may have received it: true once its connection, with TLS its handshake, is established. */
   readonly sent: boolean;
-  /** Whether it uses a connection that an earlier request had used. The server may have closed it meanwhile. */
+  /** Whether it uses a connection of an earlier request, which the server may have closed since. */
   readonly reused: boolean;
   /** Ends the request and closes its connection. */
   cancel(): void;

@@ -18,8 +18,9 @@ export interface RedirectOptions {
 const maxHops = 100;
 
 /**
- * Follows 301, 302, 307 and 308, keeping method and body: etcd itself answers 301 with a relative location to any method.
- * Each hop is one exchange, with limits of its own. Every server on the way refused, so nothing was applied when it fails.
+ * Follows 301, 302, 307 and 308, keeping method and body: etcd itself returns 301 with a relative location to any
+ * method. Each hop is one exchange, with limits of its own. Every server on the way refused, so nothing was applied
+ * when it fails.
  *
  * To an origin that is not an endpoint it follows with a GET without credentials only, unless `check` allows more.
  */
@@ -108,7 +109,7 @@ function withheld(
   return presentsCertificate === true && to.protocol === "https:" ? "the client certificate" : undefined;
 }
 
-/** What became of a redirected request. `status` tells that the endpoint did answer, so something was sent. */
+/** What became of a redirected request. `status` shows that the endpoint did respond, so something was sent. */
 function afterRedirect(asked: URL, status: number, error: EndpointError): EndpointError {
   const message = `${asked.origin} answered ${String(status)}, and then: ${error.message}`;
   return new EndpointError(

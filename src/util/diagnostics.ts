@@ -60,8 +60,8 @@ export interface TermMessage {
 type Tracing<Message extends object> = TracingChannel<unknown, Message>;
 
 /**
- * What the package does, on channels of `node:diagnostics_channel`. Nothing is made, and nothing costs anything, while nobody
- * subscribes. Payloads are plain objects without values, passwords and headers.
+ * What the package does, on channels of `node:diagnostics_channel`. While nobody subscribes, no message is
+ * built. Payloads are plain objects without values, passwords and headers.
  *
  * All but `switch` are tracing channels: `tracingChannel("etcd2:call").subscribe({ start, end, asyncStart, asyncEnd, error })`.
  * The object is the same for all events of one operation, and gets its result before `asyncStart`.

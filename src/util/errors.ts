@@ -25,7 +25,7 @@ export type ClusterErrorCode = "ERR_NO_ENDPOINTS" | "ERR_CLUSTER_UNAVAILABLE" | 
  * - `ERR_HEADER_TIMEOUT`: no response within `headerTimeoutMs`
  * - `ERR_BODY_TIMEOUT`: the body paused for `bodyIdleTimeoutMs`, or took longer than `bodyTimeoutMs`
  * - `ERR_SERVER`: status 5xx
- * - `ERR_CLUSTER_ID`: another cluster answers at this endpoint
+ * - `ERR_CLUSTER_ID`: this endpoint belongs to another cluster
  * - `ERR_BAD_REDIRECT`: a redirect without a usable `Location`, or to an origin that is not allowed
  * - `ERR_TOO_MANY_REDIRECTS`: more redirects than `maxRedirects`
  */

@@ -7,7 +7,7 @@ export interface FanoutOptions<T> {
   readonly unread: () => Unread<T, T>;
 }
 
-/** Hands every item to all its readers, each with a queue of its own: a slow one holds nobody up. */
+/** Hands every item to all its readers, each with its own queue: a slow one does not delay the others. */
 export class Fanout<T> {
   readonly #options: FanoutOptions<T>;
   readonly #queues = new Set<Queue<T>>();

@@ -25,7 +25,7 @@ async function attempt<T>(load: () => Promise<T>): Promise<T> {
   try {
     return await load();
   } catch (error) {
-    // they may have run out meanwhile: Node then reports that the module does not exist
+    // they may have run out in the meantime: Node then reports that the module does not exist
     requireDescriptors();
     throw error;
   }

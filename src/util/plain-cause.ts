@@ -9,7 +9,7 @@ export function plainCause(error: unknown): Error {
   const message = text === "" ? [...new Set(partsOf(error).map((part) => plainCause(part).message))].join(", ") : text;
   const cause: Error & { code?: unknown } = new Error(message);
   cause.name = name;
-  // a stack inside Node's network code helps nobody
+  // a stack inside Node's network code is of no use
   cause.stack = `${name}: ${message}`;
   const code = errorCode(error);
   if (code !== undefined) cause.code = code;

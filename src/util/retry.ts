@@ -56,7 +56,7 @@ export async function retry<T>(attempt: () => T | Promise<T>, options: RetryOpti
   }
 }
 
-/** Up to a tenth longer: not every client that was told "in 1 s" should come back in the same millisecond. */
+/** Up to a tenth longer, so that clients with the same Retry-After do not all return in the same millisecond. */
 function jittered(ms: number): number {
   return ms * (1 + Math.random() / 10);
 }

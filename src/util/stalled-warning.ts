@@ -10,15 +10,15 @@ export interface StalledOptions {
   readonly owner: object;
   /** What gets nowhere: "the registration of /services/a/1". */
   readonly what: string;
-  /** How to be told instead: "pass options.onWarning to handle this". */
+  /** How to handle it instead: "pass options.onWarning to handle this". */
   readonly hint: string;
-  /** Whether somebody listens for failures: then there is never a warning. */
+  /** Whether the user listens for failures: then there is never a warning. */
   readonly isHeard: boolean;
 }
 
 /**
- * Sees to it that "nothing happens and nothing is printed" cannot be: if nobody listens for failures, and a loop has got
- * nowhere for 5 s, it says so by `process.emitWarning` (code `ETCD2_STALLED`), once per owner.
+ * Prevents a program that hangs in silence: if the user does not listen for failures and a loop has had no success for
+ * 5 s, it calls `process.emitWarning` (code `ETCD2_STALLED`), once per owner.
  */
 export class StalledWarning {
   static readonly #warned = new WeakSet<object>();
@@ -38,7 +38,7 @@ export class StalledWarning {
     this.#timer = setTimeout(() => {
       this.#warn();
     }, stalledAfterMs);
-    // a warning is no reason to keep the process alive
+    // a warning must not keep the process alive
     this.#timer.unref();
   }
 

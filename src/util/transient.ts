@@ -1,6 +1,6 @@
 import { hasBrand } from "./brand.js";
 
-/** What a proxy, a gateway or a rate limiter answers for a while. 403 and 404 count where the body is not etcd's. */
+/** Temporary responses of a proxy, gateway or rate limiter. 403 and 404 count if the body is not etcd's. */
 const transientStatuses: ReadonlySet<unknown> = new Set([403, 404, 408, 421, 425, 429]);
 
 /** Whether a response with this status, that is not etcd's own, may be followed by a better one. */

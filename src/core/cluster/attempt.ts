@@ -21,8 +21,8 @@ export interface AttemptOptions {
 }
 
 /**
- * Sends a request to one endpoint. Rejects with an `EndpointError` if that cannot be reached, answers with a status of 500 or
- * above, or belongs to another cluster.
+ * Sends a request to one endpoint. Rejects with an `EndpointError` if it cannot be reached, responds with a status of
+ * 500 or above, or belongs to another cluster.
  */
 export type Attempt = (endpoint: Endpoint, spec: RequestSpec, signal: AbortSignal) => Promise<RawResponse>;
 
@@ -39,7 +39,7 @@ export function attemptsThrough(exchange: Exchange, options: AttemptOptions): At
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof SdkError || error instanceof ForeignPoll || isProgramError(error)) throw error;
-      // a user's own transport may reject with anything, and nobody knows what it had sent by then
+      // a custom transport may reject with anything, and what it had sent by then is unknown
       throw networkError(url, spec, error, true);
     }
   };
@@ -68,7 +68,7 @@ export function attemptsThrough(exchange: Exchange, options: AttemptOptions): At
 
 type AllFields<T> = { readonly [Name in keyof Required<T>]: T[Name] };
 
-/** What the transport gets. Copied field by field: a spread costs more than everything else in a call (measured). */
+/** The spec for the transport. Copied field by field: a spread costs more than everything else in a call (measured). */
 function sentSpec(
   spec: RequestSpec,
   headers: RequestSpec["headers"],
@@ -88,7 +88,7 @@ function from(endpoint: Endpoint, authenticated: boolean, raw: RawResponse): All
   return { status, headers, body, endpoint: endpoint.label, authenticated, maybeApplied, truncated };
 }
 
-/** A user's own transport may resolve to anything, to the `Response` of fetch for example. */
+/** A custom transport may resolve to anything, for example to the `Response` of fetch. */
 function requireRaw(raw: unknown): void {
   const { status, headers, body } = (raw ?? {}) as Partial<RawResponse>;
   if (typeof status === "number" && typeof headers === "object" && typeof body === "string") return;
@@ -111,10 +111,10 @@ function lower(ours: number | undefined, asked: number | undefined): number | un
   return ours === undefined || asked === undefined ? (ours ?? asked) : Math.min(ours, asked);
 }
 
-/** The longest wait for the headers when an endpoint is asked for its cluster's id, in ms. A call waits for this. */
+/** Header timeout of the request for an endpoint's cluster id, in ms. The call waits for that request. */
 const askMs = 1_000;
 
-/** Asks for an endpoint's cluster id by this attempt, which should carry no credentials. "" if it cannot be learned. */
+/** Requests an endpoint's cluster id with this attempt, which should carry no credentials. "" if it cannot be learned. */
 export function askClusterId(attempt: Attempt): ClusterIdentityOptions["ask"] {
   const spec = { ...listMembersSpec, limits: { headersMs: askMs, idleMs: askMs } };
   return (endpoint, signal) => attempt(endpoint, spec, signal).then(clusterIdOf, () => "");

@@ -4,17 +4,17 @@ import { abortable, linkSignal } from "../../util/signals.js";
 import type { Endpoint } from "./endpoint.js";
 
 /**
- * What is known of an endpoint that answered with an id: it belongs to our cluster; it is a stranger, since another endpoint
- * answers as our cluster; or neither can be told, since no other endpoint answers.
+ * What is known of an endpoint that reported an id: it belongs to our cluster; it is a stranger, since another endpoint
+ * reports our cluster's id; or it is undecided, since no other endpoint responds.
  */
 export type Verdict = "ours" | "stranger" | "unclear";
 
 export interface ClusterIdentityOptions {
   /** All endpoints that a call may try now. */
   readonly endpoints: () => readonly Endpoint[];
-  /** Asks an endpoint for its cluster's id. Resolves to "" if it does not answer; must not reject. */
+  /** Requests the cluster id of an endpoint. Resolves to "" if it does not respond; must not reject. */
   readonly ask: (endpoint: Endpoint, signal: AbortSignal) => Promise<string>;
-  /** Ends all that is asked. */
+  /** Aborts these requests. */
   readonly closed: AbortSignal;
 }
 
@@ -23,31 +23,31 @@ const doubtAfterMs = 60_000;
 
 /**
  * The id of the client's cluster (`X-Etcd-Cluster-Id`), learned from the responses. A member that lost its data and was
- * started alone behind its old URL answers with an id of its own: nothing that it says is about our cluster.
+ * started alone behind its old URL reports an id of its own: none of its responses is about our cluster.
  *
- * The id counts that most endpoints answer with. Once they have confirmed it, it stays as long as one of them answers with
- * it: others are strangers. When none does any more, the whole cluster was replaced, and its new id is taken over.
+ * The id reported by most endpoints counts. Once confirmed, it stays as long as one endpoint reports it: the others are
+ * strangers. When none does any more, the whole cluster was replaced, and its new id is adopted.
  */
 export class ClusterIdentity {
   readonly #options: ClusterIdentityOptions;
   readonly #judging = new Map<string, Promise<Verdict>>();
-  /** "" until an endpoint has said it. */
+  /** "" until an endpoint has reported it. */
   #id = "";
-  /** Whether more than half of the endpoints have answered with it. */
+  /** Whether more than half of the endpoints have reported it. */
   #confirmed = false;
-  /** When an id that is not confirmed is to be checked again, on the monotonic clock. */
+  /** When to check an unconfirmed id again, on the monotonic clock. */
   #doubtAtMs = 0;
 
   constructor(options: ClusterIdentityOptions) {
     this.#options = options;
   }
 
-  /** The id of the cluster; "" until an endpoint has said it. */
+  /** The id of the cluster; "" until an endpoint has reported it. */
   get id(): string {
     return this.#id;
   }
 
-  /** Whether only one endpoint may have said the id, so that this one may be the stranger. */
+  /** Whether only one endpoint may have reported the id, so that it may belong to another cluster. */
   get isDoubtful(): boolean {
     return !this.#confirmed && this.#id !== "" && performance.now() >= this.#doubtAtMs;
   }
@@ -73,7 +73,7 @@ export class ClusterIdentity {
     this.#doubtAtMs = 0;
   }
 
-  /** Judges an endpoint that answered with this head by asking the others for their ids. The known id may change. */
+  /** Judges an endpoint that responded with this head by requesting the ids of the others. The known id may change. */
   judge(endpoint: Endpoint, head: ResponseHead, signal: AbortSignal): Promise<Verdict> {
     const id = clusterIdOf(head);
     const name = `${endpoint.href} ${id}`;
@@ -97,7 +97,7 @@ export class ClusterIdentity {
     return this.#verdict(id, votes, majority);
   }
 
-  /** Asks all of them at once. Those that have not answered when `isEnough` says so are not waited for. */
+  /** Requests all ids at once. Does not wait for the rest once `isEnough` returns true. */
   async #askAll(endpoints: readonly Endpoint[], isEnough: (id: string) => boolean): Promise<void> {
     const link = linkSignal(this.#options.closed);
     const asked = endpoints.map(async (endpoint) => {
@@ -126,7 +126,7 @@ export class ClusterIdentity {
   }
 }
 
-/** The id with the most votes; among equals the one that came first. */
+/** The id with the most votes; on a tie the first one. */
 function mostIn(votes: ReadonlyMap<string, number>): { readonly id: string; readonly count: number } {
   let most = { id: "", count: 0 };
   for (const [id, count] of votes) if (count > most.count) most = { id, count };

@@ -10,7 +10,7 @@ export class EndpointSet {
   readonly #configured: readonly Endpoint[];
   #order: readonly Endpoint[] | undefined;
 
-  /** Of duplicates only the first is kept: each server is asked once per call. */
+  /** Keeps only the first of duplicates: each server is tried once per call. */
   constructor(list: readonly Endpoint[], pin = 0, configured: readonly Endpoint[] = []) {
     this.#list = list.filter((endpoint, i) => indexIn(list, endpoint) === i);
     this.#pin = pin;

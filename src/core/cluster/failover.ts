@@ -10,8 +10,9 @@ import { StrangerError } from "./stranger.js";
 export type OnEnd = (endpoint: Endpoint, answered: boolean) => void;
 
 /**
- * Tries each endpoint at most once, one after the other, until one answers. Goes on only if the request may be sent again:
- * see {@link mayGoOn}. A single endpoint is tried twice if the first try met a kept connection that had been closed.
+ * Tries each endpoint at most once, one after the other, until one responds. Goes on only if the request may be sent
+ * again: see {@link mayGoOn}. A single endpoint is tried twice if the first try met a kept connection that had been
+ * closed.
  *
  * @throws {ClusterError} no endpoint answered, or a request that must not be sent again failed
  * Rejects with the signal's reason when aborted.
@@ -41,7 +42,7 @@ export async function tryEndpoints(
         onEnd?.(endpoint, false);
         break;
       }
-      // there is no other endpoint: once more to the same one, on a new connection
+      // no other endpoint: try the same one once more, on a new connection
       if (order.length === 1 && error.keptConnection === true && errors.length === 1) left.push(endpoint);
     }
   }
@@ -60,7 +61,7 @@ export function mayGoOn(spec: RequestSpec, error: EndpointError): boolean {
   return error instanceof StrangerError ? error.proven || error.outcome === "notApplied" : nothingSent(error);
 }
 
-/** Refused, no such name, no TLS: no answer, not even a redirect, and certainly not applied. */
+/** Refused, no such name, no TLS: no response, not even a redirect, and certainly not applied. */
 function nothingSent(error: EndpointError): boolean {
   return error.outcome === "notApplied" && error.status === undefined;
 }

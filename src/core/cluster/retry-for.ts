@@ -9,9 +9,10 @@ const minPauseMs = 50;
 const maxPauseMs = 1_000;
 
 /**
- * Sends a call again, with growing pauses, while no endpoint answers it, as long as the next attempt begins within the time
- * budget. Only if it may be sent again after each of its failures, as failover decides: a read always; a write without a
- * condition unless an earlier sending may still be applied later; a one-shot write only if certainly nothing was sent.
+ * Sends a call again, with growing pauses, while no endpoint responds, as long as the next attempt begins within the
+ * time budget. Only if it may be sent again after each of its failures, as failover decides: a read always; a write
+ * without a condition unless an earlier sending may still be applied later; a one-shot write only if certainly nothing
+ * was sent.
  *
  * @param budgetMs above 0
  */

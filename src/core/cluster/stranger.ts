@@ -80,7 +80,7 @@ export class StrangerError extends EndpointError {
     this.#proven = verdict === "stranger";
   }
 
-  /** Whether another endpoint answered as our cluster meanwhile. */
+  /** Whether another endpoint has responded with our cluster's id in the meantime. */
   get proven(): boolean {
     return this.#proven;
   }

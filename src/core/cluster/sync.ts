@@ -15,9 +15,9 @@ export interface SyncInput {
   readonly clusterId: string;
   readonly current: EndpointSet;
   readonly configured: readonly Endpoint[];
-  /** Asks those endpoints for the leader. Absent: any endpoint is as good as another. */
+  /** Requests the leader from the given endpoints. Absent: any endpoint may be pinned. */
   readonly leader: ((set: EndpointSet) => Promise<AdvertisedMember>) | undefined;
-  /** Asks those endpoints for the members; resolves to the cluster's id. */
+  /** Requests the members from the given endpoints; resolves to the cluster's id. */
   readonly probe: (set: EndpointSet) => Promise<string>;
   readonly signal: AbortSignal | undefined;
 }
@@ -56,9 +56,9 @@ function endpointsOf({ clientURLs }: AdvertisedMember): readonly Endpoint[] {
 }
 
 /**
- * The advertised endpoints that answer as this cluster: what a member calls "localhost" may be another server here, or
- * another cluster's, and whatever answers at a dead address later would get the credentials. A configured endpoint that is
- * silent stays. None is left if not a single one answers.
+ * The advertised endpoints that respond as this cluster: a member's "localhost" may be another server here, or another
+ * cluster's, and a server that appears at a dead address later would get the credentials. A configured endpoint that is
+ * silent stays. Empty if not a single one responds.
  */
 async function answering(
   advertised: readonly Endpoint[],
@@ -88,7 +88,7 @@ async function answering(
   return [];
 }
 
-/** `list` pinned to the leader. If it is empty, or nobody on it answers, the current list pinned instead. */
+/** `list` pinned to the leader. If it is empty or none of it responds, the current list pinned to the leader. */
 async function leaderSet(
   list: readonly Endpoint[],
   ask: NonNullable<SyncInput["leader"]>,
@@ -120,7 +120,7 @@ function pinLeader(set: EndpointSet, leader: AdvertisedMember): EndpointSet {
   return listed === undefined ? set : set.pinnedTo(listed);
 }
 
-/** Whether no endpoint answered, not even with a refusal. */
+/** Whether no endpoint responded, not even with a refusal. */
 function isUnreachable(error: unknown): boolean {
   return (
     error instanceof ClusterError &&
@@ -129,7 +129,7 @@ function isUnreachable(error: unknown): boolean {
   );
 }
 
-/** Only for failures of the lookup itself: an abort or a closed client tells nothing about the leader. */
+/** Only for failures of the lookup itself: an abort or a closed client says nothing about the leader. */
 function asNoLeader(error: unknown): unknown {
   if (error instanceof ClusterError && error.code === "ERR_CLUSTER_UNAVAILABLE")
     return new ClusterError("ERR_NO_LEADER_ENDPOINT", error.errors);

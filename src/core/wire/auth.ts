@@ -31,7 +31,7 @@ export function getUserSpec(user: string): RequestSpec {
   return { method: "GET", path: namedPath("users", user), call: { kind: "getUser", name: user } };
 }
 
-/** One request for adding, granting, revoking and a new password: the server tells them apart by what is there. */
+/** One request for adding, granting, revoking and a new password: the fields present decide which. */
 export function putUserSpec(user: string, { password, grant, revoke }: UserChange): RequestSpec {
   const body = (shown: string | undefined): string =>
     JSON.stringify({

@@ -1,7 +1,7 @@
 import type { RawResponse, RequestSpec } from "../../http/exchange.js";
 import { malformed, requireObject, requireStatus, textField } from "./response.js";
 
-/** Sent to single endpoints. A member that is not healthy answers 503, which is a response like any other here. */
+/** Sent to single endpoints. A member that is not healthy returns 503, which is a response like any other here. */
 export const healthSpec: RequestSpec = { method: "GET", path: "/health", call: { kind: "health" }, anyStatus: true };
 
 /** What a member says about itself; `reason` since etcd 3.4. */

@@ -1,7 +1,7 @@
 // What error messages add to the words of the server.
 import type { RawResponse, RequestSpec } from "../../http/exchange.js";
 
-/** What was asked of which endpoint, such as "get /k at http://127.0.0.1:2379"; undefined if it was not about a key. */
+/** The call and its endpoint, such as "get /k at http://127.0.0.1:2379"; undefined if it was not about a key. */
 export function requestOf({ endpoint }: RawResponse, { call }: RequestSpec): string | undefined {
   return endpoint === undefined || call === undefined || !("key" in call)
     ? undefined
@@ -22,7 +22,7 @@ export function refusalHint(
   return undefined;
 }
 
-/** etcd answers the same in all these cases. */
+/** etcd's response is the same in all these cases. */
 function credentialsHint(authenticated: boolean | undefined): string | undefined {
   if (authenticated === undefined) return undefined;
   return authenticated
@@ -30,7 +30,7 @@ function credentialsHint(authenticated: boolean | undefined): string | undefined
     : "sent without credentials, as guest: pass username and password to the client";
 }
 
-/** Why an etcd answers 404 to everything below /v2. */
+/** Why an etcd returns 404 for everything below /v2. */
 export function noV2Hint({ endpoint = "" }: RawResponse): string {
   const off =
     "the v2 API is probably not enabled, start etcd with --enable-v2 (off since 3.4, gone in 3.6), or use v3Protocol() of etcd2/v3";

@@ -39,7 +39,7 @@ export function decodeUpdated(raw: RawResponse, spec: RequestSpec): void {
   requireStatus(raw, spec, [204]);
 }
 
-/** 410 says that it was removed before: what was asked for is so. */
+/** 410 means that the member is already removed, as requested. */
 export function decodeRemoved(raw: RawResponse, spec: RequestSpec): void {
   requireStatus(raw, spec, [204, 410]);
 }

@@ -2,7 +2,7 @@ import { EtcdError, EtcdErrorCode } from "../../util/errors.js";
 import type { KeyNode, KeysResponse } from "../types.js";
 import { segmentsOf } from "./paths.js";
 
-/** The keys below which a prefix lies: "/app" for "/v2/keys/app". "" if it is no namespace. */
+/** The keys below which a prefix lies: "/app" for "/v2/keys/app". "" if it is not a namespace. */
 export function namespaceOf(prefix: string): string {
   const [v2, keys, ...below] = segmentsOf(prefix);
   return v2 === "v2" && keys === "keys" ? below.map((segment) => `/${segment}`).join("") : "";
@@ -71,7 +71,7 @@ function nodeInNamespace(root: KeyNode, namespace: string): KeyNode {
   return result;
 }
 
-/** "/" is the namespace itself, and whatever is above it: an event tells that a directory there was deleted. */
+/** "/" is the namespace itself and everything above it: an event may report the deletion of a directory there. */
 function relativeKey(key: string, namespace: string): string {
   return key.startsWith(`${namespace}/`) ? key.slice(namespace.length) : "/";
 }

@@ -5,7 +5,7 @@ import type { RawResponse, RequestSpec } from "../../http/exchange.js";
 import { shorten } from "../../util/shorten.js";
 import { noV2Hint, refusalHint, requestOf } from "./hints.js";
 
-/** The error for a status of 500 or above: the next endpoint may do better. etcd answers 500 to writes that it may still apply. */
+/** The error for a status of 500 or above: the next endpoint may do better. etcd returns 500 to writes that it may still apply. */
 export function serverError(raw: RawResponse, spec: RequestSpec, endpoint: string): EndpointError {
   const body = jsonObject(raw);
   const refusal = body && refusalOf(raw, spec, body);
@@ -32,7 +32,7 @@ export function requireStatus(raw: RawResponse, spec: RequestSpec, statuses: rea
   if (refusal !== undefined) throw refusal;
   if (raw.status === 404 && raw.body.trim() === "404 page not found") {
     const message = `${asked(raw, spec)} was answered 404 "404 page not found": ${noV2Hint(raw)}`;
-    // Go's router says this for paths that nobody serves: nothing was applied here
+    // Go's router returns this for paths without a handler: nothing was applied here
     throw new ResponseError("ERR_STATUS", message, {
       status: raw.status,
       outcome: raw.maybeApplied === true ? outcomeOf(spec) : "notApplied",
@@ -108,7 +108,7 @@ function refusalOf(raw: RawResponse, spec: RequestSpec, body: JsonObject): EtcdE
   });
 }
 
-/** Whether a failed comparison may quote the stored value. With a status of 500 or above the answer is not etcd's, and may hold anything. */
+/** Whether a failed comparison may quote the stored value. With a status of 500 or above the response may not be etcd's, and may contain anything. */
 function quotesValues(raw: RawResponse, spec: RequestSpec): boolean {
   return spec.comparesValue === true || raw.status >= 500;
 }

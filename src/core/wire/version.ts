@@ -4,7 +4,7 @@ import { requireObject, requireStatus, textField } from "./response.js";
 
 export const versionSpec: RequestSpec = { method: "GET", path: "/version", call: { kind: "version" } };
 
-/** Servers 2.0 answer with a sentence in place of JSON, which ends in `ERR_INVALID_JSON`. */
+/** etcd 2.0 responds with a sentence instead of JSON, which rejects with `ERR_INVALID_JSON`. */
 export function decodeVersion(raw: RawResponse): Versions {
   requireStatus(raw, versionSpec, [200]);
   const body = requireObject(raw, versionSpec);

@@ -39,7 +39,7 @@ export function quickReuse<T extends Agent>(agent: T, idleMs: number): T {
   return agent;
 }
 
-/** Closes the idle sockets that an agent, whoever made it, keeps for the origin of a URL. */
+/** Closes the idle sockets that any agent keeps for the origin of a URL. */
 export function dropIdleSockets(agent: Agent, { protocol, hostname, port }: URL): void {
   const address = `${hostOf(hostname)}:${port === "" ? (protocol === "https:" ? "443" : "80") : port}`;
   idleSocketsOf.get(agent)?.drop(address);

@@ -28,7 +28,7 @@ export function skipInterimResponses(socket: Socket): () => void {
   };
 }
 
-/** Where the final response begins; undefined if that cannot be told yet. A `101` is final, and so is what is not HTTP. */
+/** Where the final response begins; undefined if that is not known yet. A `101` is final, and so is anything that is not HTTP. */
 function finalStart(bytes: Buffer): number | undefined {
   for (let at = 0; ;) {
     const line = bytes.toString("latin1", at, at + interim.length + 3);
