@@ -246,8 +246,7 @@ export class KeysAPI {
    * errors, events and mirrors. "/" is the key itself, and also stands for whatever is above it: an event says so when a
    * directory there was deleted. Every layer accepts it as its client. Namespaces can be nested.
    *
-   * It does not protect other keys: `..` is refused, but code that has the client can reach all keys. Use roles for
-   * that.
+   * `..` is refused, but code that has the client reaches all keys: only roles protect them.
    *
    * @throws {UsageError} for a bad key
    * @example

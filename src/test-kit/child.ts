@@ -10,21 +10,21 @@ export interface Ended {
 
 export interface Child {
   readonly process: ChildProcess;
-  /** Resolves when it has ended by itself, and all it wrote is here. */
+  /** Resolves when it has ended by itself and all its output was read. */
   readonly ended: Promise<Ended>;
 }
 
 /** How {@link startChild} runs a program. */
 export interface ChildOptions {
-  /** Added to this process' own. */
+  /** Added to the environment of this process. */
   readonly env?: NodeJS.ProcessEnv;
-  /** For Node, before the program. */
+  /** Arguments for Node, before the program. */
   readonly nodeArgs?: readonly string[];
-  /** How many file descriptors it may have. Absent: as many as this process. */
+  /** The limit of open file descriptors. Absent: that of this process. */
   readonly descriptors?: number;
 }
 
-/** Runs a program beside this file in a Node process of its own; killed when the test ends before it. */
+/** Runs a program from this folder in its own Node process, which is killed if the test ends first. */
 export function startChild(
   t: TestContext,
   program: string,

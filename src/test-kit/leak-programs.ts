@@ -6,7 +6,7 @@ import { KeysAPI } from "../core/keys.js";
 // each runs in a process of its own, against a server in the test's process: program, then the server's URL
 const [, , program = "", url = ""] = process.argv;
 
-/** Many calls under one signal that outlives them: what is left of them? */
+/** Measures what many calls leave behind on one signal that outlives them. */
 async function heap(): Promise<object> {
   const { signal } = new AbortController();
   const warnings: string[] = [];
@@ -34,7 +34,7 @@ function heapUsed(): number {
   return process.memoryUsage().heapUsed;
 }
 
-/** Closes a client that is busy in every way, once stdin ends: nothing but that may be needed for the process to end. */
+/** Closes a client that is busy in every way once stdin ends. The process must then end by itself. */
 async function close(): Promise<object> {
   const client = new Client({ endpoints: [url], headerTimeoutMs: 60_000, maxInFlight: 3 });
   const keys = new KeysAPI(client);
@@ -43,7 +43,7 @@ async function close(): Promise<object> {
     client.autoSync(3_600_000),
     keys.watcher("/watched").next(),
     keys.watcher("/silent").next(),
-    // the first three of these are in flight at last, the others in the queue
+    // the first three of these are in flight in the end, the others in the queue
     ...Array.from({ length: 6 }, () => keys.get("/silent")),
     client.sync(),
   ].map((call) =>

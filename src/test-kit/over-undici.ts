@@ -1,4 +1,4 @@
-// node --import this: every client of the process, and of its child processes, goes over undici instead of got.
+// node --import this: every client of the process and of its child processes uses undici instead of got.
 import { register } from "node:module";
 
 register("./over-undici-hooks.js", import.meta.url);

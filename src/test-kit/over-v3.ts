@@ -1,4 +1,4 @@
 import { register } from "node:module";
 
-// Tests whose clients have no protocol of their own speak v3: for node --import.
+// node --import this: clients of tests that specify no protocol speak v3.
 register("./over-v3-hooks.js", import.meta.url);

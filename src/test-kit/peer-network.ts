@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import net, { type AddressInfo, type Server, type Socket } from "node:net";
 
-/** How a link is cut. `silent`: as with a pulled cable, and what was sent arrives late, after the mending; `reset`: connections are closed, and so are new ones. */
+/** How a link is cut. `silent`: like a pulled cable, and data sent meanwhile arrives after the repair; `reset`: existing and new connections are closed. */
 export type LinkCut = "silent" | "reset";
 
 /**
@@ -14,7 +14,7 @@ export class PeerNetwork implements AsyncDisposable {
   readonly #links = new Set<Link>();
   readonly #cuts = new Map<string, LinkCut>();
 
-  /** The URL under which the others reach that member, a proxy's; the same again when it starts elsewhere. */
+  /** The proxy's URL under which the others reach the member. It stays the same when the member starts elsewhere. */
   advertise = async ({ index, peerUrl }: { readonly index: number; readonly peerUrl: string }): Promise<string> => {
     const known = this.#doors.get(index);
     if (known !== undefined) {
@@ -38,7 +38,7 @@ export class PeerNetwork implements AsyncDisposable {
     this.#apply();
   }
 
-  /** Cuts that member off from all the others; clients still reach it. */
+  /** Cuts a member off from all others; clients still reach it. */
   isolate(member: number, how: LinkCut): void {
     for (const other of this.#doors.keys()) if (other !== member) this.cut(member, other, how);
   }
@@ -53,7 +53,7 @@ export class PeerNetwork implements AsyncDisposable {
     this.#apply();
   }
 
-  /** Mends what `isolate` cut. */
+  /** Repairs what `isolate` cut. */
   join(member: number): void {
     for (const other of this.#doors.keys()) this.#cuts.delete(pairOf(member, other));
     this.#apply();
@@ -88,7 +88,7 @@ export class PeerNetwork implements AsyncDisposable {
     caller.once("close", () => this.#links.delete(link));
   }
 
-  /** A connection may begin with requests that do not say who calls, and be used for raft's messages later. */
+  /** A connection may begin with requests that do not identify the sender, and carry raft's messages later. */
   #callerIn(text: string): number | undefined {
     const url = /^x-peerurls:\s*([^\s,]+)/im.exec(text)?.[1];
     return [...this.#doors].find(([, door]) => door.url === url)?.[0];
@@ -106,7 +106,7 @@ class Link {
   readonly #cutOf: (pair: string) => LinkCut | undefined;
   #pair: string | undefined;
   #head = "";
-  /** What came while the link was cut, in order. */
+  /** Data that arrived while the link was cut, in order. */
   #held: { readonly to: Socket; readonly bytes: Buffer }[] = [];
 
   constructor(

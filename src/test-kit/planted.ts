@@ -16,7 +16,7 @@ import {
   type Answer,
 } from "./scripted-server.js";
 
-/** What no error and no log may show. */
+/** Secrets that no error and no log may contain. */
 export const planted = {
   username: "plantedUsername",
   password: "plantedPassword",
@@ -28,7 +28,7 @@ export const planted = {
 
 const { username, password, value, prevValue, stored, token } = planted;
 
-/** In whatever form they may appear. */
+/** The secrets in every form in which they may appear. */
 export const passwordForms: readonly string[] = [
   password,
   Buffer.from(`${username}:${password}`).toString("base64"),
@@ -36,10 +36,10 @@ export const passwordForms: readonly string[] = [
 ];
 export const secretForms: readonly string[] = [...Object.values(planted), ...passwordForms];
 
-/** A call that fails with an error of that class and code, with secrets in its arguments, and in what the server says. */
+/** A call that fails with an error of the given class and code, with secrets in its arguments and in the response. */
 export interface Failure {
   readonly name: string;
-  /** Class and code; of a ClusterError also those of its first attempt. */
+  /** Class and code; for a ClusterError also those of its first attempt. */
   readonly error: string;
   readonly run: () => Promise<unknown>;
 }
@@ -253,7 +253,7 @@ async function swapWith(endpoint: string): Promise<unknown> {
   return await swap(new KeysAPI(client));
 }
 
-/** Everything that a client logs: the failures, good calls, a watch, a sync that changes the list, an aborted call. */
+/** Does everything that a client logs: failures, good calls, a watch, a sync that changes the list, an aborted call. */
 export async function exercise(): Promise<void> {
   for (const { run } of failures) await run().catch(() => undefined);
   const advertised = [`http://${userinfo}h:1`, "nowhere"];
@@ -274,7 +274,7 @@ export async function exercise(): Promise<void> {
   await client.sync();
   const abort = new AbortController();
   const aborted = keys.get("/silent", { signal: abort.signal }).catch(() => undefined);
-  // the first was the sync's
+  // the first warning was the sync's
   await other.received(2);
   abort.abort(new Error("over"));
   await aborted;

@@ -1,4 +1,4 @@
-/** Repeatable chance: the same seed gives the same numbers, on every machine. Not for secrets. */
+/** Repeatable random numbers: the same seed gives the same numbers on every machine. Not for secrets. */
 export class Random {
   #state: number;
 
@@ -6,7 +6,7 @@ export class Random {
     this.#state = seed >>> 0;
   }
 
-  /** From 0 up to, but not, 1 (mulberry32). */
+  /** A number from 0 (included) to 1 (excluded), by mulberry32. */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0;
     let mixed = this.#state;
@@ -24,7 +24,7 @@ export class Random {
     return this.next() < probability;
   }
 
-  /** One of them; throws when there is none. */
+  /** One of the items; throws if there are none. */
   pick<T extends object | string | number>(from: readonly T[]): T {
     const item = from[this.whole(0, from.length - 1)];
     if (item === undefined) throw new RangeError("nothing to pick from");
@@ -38,7 +38,7 @@ export class Random {
       .map(({ item }) => item);
   }
 
-  /** A generator of its own, which no later call of this one disturbs. */
+  /** A new generator that later calls of this one do not affect. */
   fork(): Random {
     return new Random(this.whole(0, 2 ** 32 - 1));
   }

@@ -8,18 +8,18 @@ import type { ClientOptions } from "../core/client-options.js";
 import { KeysAPI } from "../core/keys.js";
 import { clientOf, ScriptedServer, type Answer, type SeenRequest } from "./scripted-server.js";
 
-/** Servers, and a client that tries them in their order. */
+/** Scripted servers and a client that tries them in order. */
 export interface ScriptedCluster {
   readonly client: Client;
   readonly keys: KeysAPI;
   readonly server: (i: number) => ScriptedServer;
-  /** What the server with that number was asked. */
+  /** The requests that the server with the given number received. */
   readonly seen: (i: number) => readonly SeenRequest[];
-  /** How many requests each server got. */
+  /** How many requests each server received. */
   readonly counts: () => readonly number[];
 }
 
-/** One server per script. All is closed when the test ends. */
+/** Starts one server per script. Everything is closed when the test ends. */
 export async function clusterOf(
   t: TestContext,
   scripts: readonly (readonly Answer[])[],
@@ -41,7 +41,7 @@ export async function clusterOf(
   };
 }
 
-/** What a promise rejects with, which must be of that class. */
+/** The error that a promise rejects with, which must be of the given class. */
 export async function rejection<T extends Error>(
   promise: Promise<unknown>,
   kind: abstract new (...args: never[]) => T,
@@ -51,12 +51,12 @@ export async function rejection<T extends Error>(
   return error;
 }
 
-/** What a promise rejects with, or resolves to. */
+/** The error that a promise rejects with, or the value it resolves to. */
 export function settled(promise: Promise<unknown>): Promise<unknown> {
   return promise.catch((error: unknown) => error);
 }
 
-/** A server that resets each connection as soon as it is there, with what was sent unread. */
+/** A server that resets each connection as soon as it is accepted, without reading from it. */
 export async function resettingServer(
   t: TestContext,
 ): Promise<{ readonly url: string; readonly connections: () => number }> {
@@ -64,7 +64,7 @@ export async function resettingServer(
   const server = net.createServer({ pauseOnConnect: true }, (socket) => {
     connections++;
     socket.on("error", () => undefined);
-    // the next turn, so that the client, in this same process, has seen its connection
+    // in the next turn, so that the client, in the same process, has noticed its connection
     setImmediate(() => socket.resetAndDestroy());
   });
   server.listen(0, "127.0.0.1");
@@ -76,7 +76,7 @@ export async function resettingServer(
   return { url: `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`, connections: () => connections };
 }
 
-/** A promise and what resolves it. */
+/** A promise and the function that resolves it. */
 export function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
   let open = (): void => undefined;
   const opened = new Promise<void>((resolve) => (open = resolve));

@@ -4,7 +4,7 @@ import net, { type AddressInfo, type Socket } from "node:net";
 import { Client } from "../core/client.js";
 import type { ClientOptions } from "../core/client-options.js";
 
-/** A request as the server got it. */
+/** A request as the server received it. */
 export interface SeenRequest {
   readonly method: string;
   /** As it was on the wire: path and query, still encoded. */
@@ -19,10 +19,10 @@ export interface SeenRequest {
   readonly form: readonly string[];
 }
 
-/** What the server does with one request, after it has read it whole. */
+/** How the server handles one request, after reading it completely. */
 export type Answer = (response: ServerResponse, request: SeenRequest, socket: Socket) => unknown;
 
-/** An HTTP server on 127.0.0.1 that answers as told: each request takes the next answer, the last one stays. */
+/** An HTTP server on 127.0.0.1 that follows a script: each request takes the next answer, and the last one repeats. */
 export class ScriptedServer implements AsyncDisposable {
   readonly #server: http.Server;
   readonly #sockets = new Set<Socket>();
@@ -57,7 +57,7 @@ export class ScriptedServer implements AsyncDisposable {
     return `http://127.0.0.1:${String(this.port)}`;
   }
 
-  /** What it was asked so far. */
+  /** The requests received so far. */
   get requests(): readonly SeenRequest[] {
     return [...this.#seen];
   }
@@ -67,12 +67,12 @@ export class ScriptedServer implements AsyncDisposable {
     return this.#sockets.size;
   }
 
-  /** Answers from now on. */
+  /** Replaces the script from now on. */
   script(...answers: readonly Answer[]): void {
     this.#answers = answers;
   }
 
-  /** Resolves once that many requests have come. */
+  /** Resolves once that many requests have arrived. */
   async received(count: number): Promise<void> {
     while (this.#seen.length < count) await new Promise<void>((resolve) => this.#waiting.add(resolve));
   }
@@ -85,7 +85,7 @@ export class ScriptedServer implements AsyncDisposable {
     }
   }
 
-  /** Ends what is open, and refuses from now on. */
+  /** Closes all connections, and refuses new ones. */
   async close(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
     if (!this.#server.listening) return;
@@ -121,7 +121,7 @@ export class ScriptedServer implements AsyncDisposable {
   }
 }
 
-/** A whole answer; objects are sent as JSON. */
+/** A complete response; objects are sent as JSON. */
 export function reply(
   status: number,
   body: object | string = "",
@@ -135,7 +135,7 @@ export function reply(
   };
 }
 
-/** The spec's `ok`. */
+/** The body of the specification's `ok` response. */
 export const okBody = { action: "get", node: { key: "/k", value: "v", modifiedIndex: 7, createdIndex: 7 } } as const;
 
 /** 200 with {@link okBody}. */
@@ -166,7 +166,7 @@ export function raftTimeout(): Answer {
   });
 }
 
-/** Reads the request, then closes the connection without a word. */
+/** Reads the request, then closes the connection without a response. */
 export function closeUnanswered(): Answer {
   return (_response, _request, socket) => socket.end();
 }
@@ -176,12 +176,12 @@ export function resetUnanswered(): Answer {
   return (_response, _request, socket) => socket.resetAndDestroy();
 }
 
-/** Reads the request and never answers. */
+/** Reads the request and never responds. */
 export function silence(): Answer {
   return () => undefined;
 }
 
-/** Good headers, half a body, and the connection is closed. */
+/** Sends good headers and half a body, then closes the connection. */
 export function halfBody(headers: Readonly<Record<string, string>> = {}): Answer {
   return (response, _request, socket) => {
     response.writeHead(200, { "content-type": "application/json", "content-length": "200", ...headers });
@@ -189,7 +189,7 @@ export function halfBody(headers: Readonly<Record<string, string>> = {}): Answer
   };
 }
 
-/** Good headers at once, and never a body: what etcd does to a long poll. */
+/** Sends good headers at once and never a body, as etcd does with a long poll. */
 export function headersOnly(headers: Readonly<Record<string, string>> = {}): Answer {
   return (response) => {
     response.writeHead(200, { "content-type": "application/json", ...headers });
@@ -197,7 +197,7 @@ export function headersOnly(headers: Readonly<Record<string, string>> = {}): Ans
   };
 }
 
-/** A client whose order of endpoints is the one given. */
+/** A client that tries the endpoints in the given order. */
 export function clientOf(
   endpoints: readonly (string | ScriptedServer)[],
   options: Partial<ClientOptions> = {},
@@ -211,7 +211,7 @@ export function clientOf(
 
 let nextReserved = 1;
 
-/** The `waitIndex` of every request so far. */
+/** The `waitIndex` of each request so far. */
 export function waitIndexes(server: ScriptedServer): readonly number[] {
   return server.requests.map(({ target }) => Number(new URLSearchParams(target.split("?")[1]).get("waitIndex") ?? NaN));
 }
@@ -235,7 +235,7 @@ export async function refusedUrl(): Promise<string> {
   }
 }
 
-/** Not events.once: that would reject with the socket's error, such as the reset that an abort may cause. */
+/** Used instead of events.once, which would reject with the socket's error, such as the reset that an abort may cause. */
 function closed(socket: Socket): Promise<void> {
   return new Promise((resolve) =>
     socket.once("close", () => {

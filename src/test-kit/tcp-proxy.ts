@@ -4,12 +4,12 @@ import { Transform } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /**
- * `refuse`: connections are reset, new ones too; `hang`: they stay, and nothing gets through either way; `mute`: what the
- * client sends gets through, and no answer.
+ * `refuse`: existing and new connections are reset; `hang`: they stay open, and nothing gets through in either
+ * direction; `mute`: requests get through, responses do not.
  */
 export type Cut = "refuse" | "hang" | "mute";
 
-/** A TCP proxy on 127.0.0.1 in front of one server, that can be cut. */
+/** A TCP proxy on 127.0.0.1 in front of one server, whose connections can be cut. */
 export class TcpProxy implements AsyncDisposable {
   readonly #server: net.Server;
   readonly #pairs = new Set<readonly [client: Socket, server: Socket, responses: Transform]>();
@@ -63,7 +63,7 @@ export class TcpProxy implements AsyncDisposable {
     return this.#pairs.size;
   }
 
-  /** Delays all responses by this much, in ms; 0 for no more. Requests get through at once. */
+  /** Delays all responses by this time, in ms; 0 ends the delay. Requests are not delayed. */
   slow(ms: number): void {
     this.#slowMs = ms;
   }
@@ -84,13 +84,13 @@ export class TcpProxy implements AsyncDisposable {
     }
   }
 
-  /** What hung stays dead: its connections are closed, new ones get through. */
+  /** Lets new connections through. Connections that hung are closed. */
   heal(): void {
     this.#cut = undefined;
     this.#closeAll();
   }
 
-  /** Nobody listens until `comeBack`: connections are refused by the system, as where a server is down. */
+  /** Stops listening until `comeBack`: the system refuses connections, as if the server were down. */
   async leave(): Promise<void> {
     await this.close();
   }
@@ -98,7 +98,7 @@ export class TcpProxy implements AsyncDisposable {
   async comeBack(): Promise<void> {
     while (!this.#server.listening) {
       this.#server.listen(this.#port, "127.0.0.1");
-      // the port may be somebody's for the moment
+      // the port may be in use for the moment
       await once(this.#server, "listening").catch(() => sleep(50));
     }
   }

@@ -3,7 +3,7 @@ import http from "node:http";
 import net, { type AddressInfo, type Socket } from "node:net";
 import type { TestContext } from "node:test";
 
-/** A proxy that tunnels by CONNECT, and records where to. */
+/** A proxy that tunnels by CONNECT and records the targets. */
 export async function tunnel(t: TestContext): Promise<{ readonly url: string; readonly targets: readonly string[] }> {
   const targets: string[] = [];
   const sockets: Socket[] = [];

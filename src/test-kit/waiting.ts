@@ -2,18 +2,18 @@ import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Sender } from "../http/exchange.js";
 
-/** A signal for what should come soon: a test that waits in vain fails by its name. */
+/** A signal with a generous timeout, so that a wait that never ends fails its own test. */
 export function patience(ms = 15_000): AbortSignal {
   return AbortSignal.timeout(ms);
 }
 
-/** A limit that a test waits out, in ms. Whatever else happens in the test must be done by then, on a machine that stalls too. */
+/** A timeout that a test waits for, in ms. Everything else in the test must finish earlier, even on a machine that stalls. */
 export const limitMs = 3_000;
 
-/** What a machine that stalls may add to a time that a specification names, in ms. */
+/** How much a machine that stalls may exceed a specified time, in ms. */
 export const noiseMs = 4_000;
 
-/** The fact that a test waits for: what `look` gives, once it gives something. Fails after a minute. */
+/** Waits for a fact: resolves to what `look` returns once it is something. Fails after a minute. */
 export async function until<T>(
   what: string,
   look: () => T | undefined | false | Promise<T | undefined | false>,
@@ -27,7 +27,7 @@ export async function until<T>(
   assert.fail(`waited a minute for this: ${what}`);
 }
 
-/** Passes requests on, and tells when the next answer's headers have reached the caller: from then on a watch is in place. */
+/** Passes requests on, and reports when the next response's headers have reached the caller: then a watch is in place. */
 export class HeaderWatch implements Sender {
   readonly #sender: Sender;
   #came: () => void = () => undefined;
@@ -44,7 +44,7 @@ export class HeaderWatch implements Sender {
     return this.#sender.send({ ...spec, onHeaders }, signal);
   };
 
-  /** To be called before the request. */
+  /** Must be called before the request. */
   headers(): Promise<void> {
     return new Promise((resolve) => (this.#came = resolve));
   }

@@ -15,7 +15,7 @@ const register = /^PUT \/v1\/agent\/service\/register/;
 const pass = /^PUT \/v1\/agent\/check\/pass/;
 const health = /^GET \/v1\/health\/service/;
 
-/** The agent on Consul, fake or real: what all agents do, and what only this one does. */
+/** The tests of the agent on a fake or real Consul: those of all agents, and its own. */
 export function consulAgentSuite(suffix: string, start: StartConsulServer): void {
   describe(`consul agent (${suffix})`, { concurrency: 4 }, () => {
     agentSuite(suffix, async (t) => {
@@ -69,7 +69,7 @@ export function consulAgentSuite(suffix: string, start: StartConsulServer): void
       index = "3";
       await agent.register({ id: "b", name: "s", addr: "h", port: 2 });
       assert.deepEqual(told(await eventsUntil(watcher, "b")), ["add b h:2"]);
-      // from here on every answer comes at once, and brings the same index
+      // from here on every response arrives at once, with the same index
       const before = front.requests(health).length;
       await sleep(2_000);
       const asked = front.requests(health).length - before;
@@ -262,8 +262,8 @@ interface AgentsGround {
   readonly client: ConsulClient;
   readonly front: ConsulFront;
   readonly agent: Agent;
-  /** Of another process. */
+  /** An agent of another process. */
   readonly other: Agent;
-  /** What `agent` has told. */
+  /** The warnings of `agent`. */
   readonly warnings: readonly AgentWarning[];
 }

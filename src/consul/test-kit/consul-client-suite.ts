@@ -9,7 +9,7 @@ import { until } from "../../test-kit/waiting.js";
 
 const unknown = "11111111-2222-3333-4444-555555555555" as SessionId;
 
-/** What the client does against a Consul, fake or real: both must be alike in all that it stands on. */
+/** The tests of the client on a fake or real Consul: both must behave alike in everything it relies on. */
 export function consulClientSuite(suffix: string, start: StartConsulServer): void {
   describe(`consul client (${suffix})`, { concurrency: 4 }, () => {
     const check = (title: string, body: (ground: ConsulGround) => Promise<void>): void => {
@@ -84,7 +84,7 @@ export function consulClientSuite(suffix: string, start: StartConsulServer): voi
         () => client.recurse("nope"),
       ])
         await assert.rejects(call(), NotFoundError);
-      // Consul closes the connection while it is still being sent to: on a busy machine its answer may be lost by that
+      // Consul closes the connection during the request: on a busy machine its response may be lost
       await until("the refusal gets through", async () => {
         const refusal: unknown = await client
           .put("large", "x".repeat(512 * 1_024 + 1))
@@ -155,7 +155,7 @@ export function consulClientSuite(suffix: string, start: StartConsulServer): voi
       await until("the lock is free", async () => (await put(client, `acquire=${a}`, "8"))[1] === "true");
       assert.ok(performance.now() - endingMs > 4_500);
       await client.deleteSession(a);
-      // while a lock-delay runs, even an unknown session is told just that
+      // during a lock-delay even an unknown session gets only that as the reason
       assert.deepEqual(await put(client, `acquire=${unknown}`, "9"), [200, "false"]);
       await assert.rejects(client.get("lock"), NotFoundError);
       await until(
@@ -201,7 +201,7 @@ export function consulClientSuite(suffix: string, start: StartConsulServer): voi
         await client.put("other", "v");
         await client.put("watched", "v");
         let raw = await waiting;
-        // a key that is not there may be told of others' changes
+        // a query of a missing key may return on changes of other keys
         while (raw.status === 404) raw = await query.next(undefined);
         assert.equal(raw.status, 200);
         const begunMs = performance.now();

@@ -15,16 +15,16 @@ import { describe, test } from "../../test-kit/register.js";
 import { gate } from "../../test-kit/scripted-cluster.js";
 import { noiseMs, until } from "../../test-kit/waiting.js";
 
-/** The shortest that Consul takes. */
+/** The shortest TTL that Consul accepts. */
 const ttlMs = 10_000;
 const timing = { ttlMs, lockDelayMs: 1_000, cooldownMs: 100, stepDownTimeoutMs: 500, marginMs: 500 } as const;
-/** For elections whose requests are told one by one: none of them is given up, and asked again, by a machine that stalls. */
+/** For tests that count requests: no request times out and is repeated on a machine that stalls. */
 const longTtlMs = 60_000;
 const create = /^PUT \/v1\/session\/create/;
 const renew = /^PUT \/v1\/session\/renew/;
 const acquire = /^PUT .*[?&]acquire=/;
 
-/** What an election does on Consul alone, fake or real; the rest is in the suite of all backends. */
+/** The tests of elections that are specific to a fake or real Consul; the others are in the suite of all backends. */
 export function consulElectionSuite(suffix: string, start: StartConsulServer): void {
   describe(`consul election (${suffix})`, { concurrency: 6 }, () => {
     const check = (title: string, body: (t: TestContext) => Promise<void>): void => {
@@ -191,13 +191,13 @@ export function consulElectionSuite(suffix: string, start: StartConsulServer): v
       );
       const session = await lead(ground);
       const beats: number[] = [];
-      // a renewal that got no answer in time is sent again at once
+      // a renewal without a response in time is sent again at once
       for (let count = 1; beats.length < 2; count++) {
         const { atMs } = await front.received(renew, count);
         if (atMs - (beats.at(-1) ?? -Infinity) > 4_000) beats.push(atMs);
       }
       const afterMs = (beats[1] ?? 0) - (beats[0] ?? 0);
-      // neither after half the TTL that was asked for, nor at the end of the one that was granted
+      // neither after half the requested TTL, nor at the end of the granted one
       assert.ok(afterMs > 30_000 - noiseMs && afterMs < 30_000 + noiseMs, `after ${String(afterMs)} ms`);
       assert.ok(session.isLeader);
     });
@@ -333,7 +333,7 @@ async function lead({ client, defer }: ConsulGround, config: Partial<LeadershipC
   return session;
 }
 
-/** A session of somebody else's, that holds the key once it has acquired it. */
+/** A session of another client, which holds the key once it has acquired it. */
 async function holderOf(
   client: ConsulClient,
   lockDelayMs: number,

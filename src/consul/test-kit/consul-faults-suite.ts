@@ -10,11 +10,11 @@ import { createConsulAgent, type ConsulAgentOptions, type ConsulClient, type Ses
 import { consulFor, type ConsulGround, type StartConsulServer } from "./consul-server.js";
 
 const isUsage = (error: unknown): boolean => error instanceof UsageError && error.code === "ERR_ARGUMENT";
-/** Consul redirects a path with these to another one, or has no way to address them. */
+/** Names that Consul redirects to another path, or cannot address. */
 const oddIds = ["a//b", "/a", "a/./b", "a/../b", "a/.", "a/..", ".", "..", "a//"];
 const register = /^PUT \/v1\/agent\/service\/register/;
 
-/** Faults that were found in the field, on a Consul, fake or real. */
+/** Tests of faults found in the field, on a fake or real Consul. */
 export function consulFaultsSuite(suffix: string, start: StartConsulServer): void {
   describe(`consul: field faults (${suffix})`, { concurrency: 4 }, () => {
     const check = (title: string, body: (ground: AgentsGround) => Promise<void>): void => {

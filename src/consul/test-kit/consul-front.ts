@@ -4,12 +4,12 @@ import type { AddressInfo, Socket } from "node:net";
 
 export interface ConsulRequest {
   readonly method: string;
-  /** As it was on the wire, without the query. */
+  /** The path as sent, still encoded, without the query. */
   readonly path: string;
   readonly query: URLSearchParams;
   readonly headers: http.IncomingHttpHeaders;
   readonly body: Buffer;
-  /** `performance.now()` when it came. */
+  /** `performance.now()` when it arrived. */
   readonly atMs: number;
 }
 
@@ -19,10 +19,10 @@ export interface ConsulReply {
   readonly body: string;
 }
 
-/** Answers a request; the signal aborts when the client has gone. */
+/** Responds to a request; the signal aborts when the client disconnects. */
 export type ConsulHandler = (request: ConsulRequest, signal: AbortSignal) => Promise<ConsulReply>;
 
-/** Hands a request on. */
+/** Passes a request on. */
 export type Answer = (request: ConsulRequest) => Promise<ConsulReply>;
 
 interface Rule {
@@ -62,7 +62,7 @@ export class ConsulFront implements AsyncDisposable {
     return `http://127.0.0.1:${String((this.#server.address() as AddressInfo).port)}`;
   }
 
-  /** Requests that wait for an answer. */
+  /** Requests that wait for a response. */
   get pending(): number {
     return this.#pending;
   }
@@ -81,27 +81,27 @@ export class ConsulFront implements AsyncDisposable {
     }
   }
 
-  /** The next `n` requests that match are answered with a status, and not handed on. Undone by what it returns. */
+  /** Responds to the next `n` matching requests with a status instead of passing them on. Returns a function that undoes it. */
   failNext(status: number, n: number, pattern = /(?:)/, body = "failing"): () => void {
     return this.#add({ pattern, left: n, reply: () => Promise.resolve({ status, body }) });
   }
 
-  /** Requests that match are neither handed on nor answered, until undone by what it returns. */
+  /** Lets matching requests wait without a response. Returns a function that undoes it. */
   hang(pattern: RegExp): () => void {
     return this.#add({ pattern, left: Infinity, reply: () => "hang" });
   }
 
-  /** Changes the answers to requests that match. Undone by what it returns. */
+  /** Changes the responses to matching requests. Returns a function that undoes it. */
   rewrite(pattern: RegExp, change: (reply: ConsulReply) => ConsulReply): () => void {
     return this.intercept(pattern, async (request, answer) => change(await answer(request)));
   }
 
-  /** Takes requests that match, to be handed on or not. Undone by what it returns. */
+  /** Intercepts matching requests, to pass them on or not. Returns a function that undoes it. */
   intercept(pattern: RegExp, reply: (request: ConsulRequest, answer: Answer) => Promise<ConsulReply>): () => void {
     return this.#add({ pattern, left: Infinity, reply });
   }
 
-  /** Ends all connections, and refuses from now on. */
+  /** Closes all connections, and refuses new ones. */
   async close(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
     if (!this.#server.listening) return;
@@ -137,7 +137,7 @@ export class ConsulFront implements AsyncDisposable {
       const { status, headers, body } = await reply;
       response.writeHead(status, headers).end(body);
     } catch {
-      // the client has gone, or the Consul behind us has
+      // the client or the Consul has disconnected
       response.destroy();
     }
   }
@@ -151,7 +151,7 @@ export class ConsulFront implements AsyncDisposable {
   }
 }
 
-/** Hands requests on to a real Consul. */
+/** Passes requests on to a real Consul. */
 export function forwardTo(address: string): ConsulHandler {
   return ({ method, path, query, headers, body }, signal) =>
     new Promise((resolve, reject) => {

@@ -3,18 +3,18 @@ import { createConsulClient, type ConsulClient, type ConsulOptions } from "../in
 import { ConsulFront, forwardTo, type ConsulHandler } from "./consul-front.js";
 import { startFakeConsul, type FakeConsulOptions } from "./fake-consul.js";
 
-/** A Consul, fake or real, that nobody else uses. */
+/** A fake or real Consul that no other test uses. */
 export interface ConsulServer {
   readonly url: string;
-  /** Answers requests in this process. Absent: they go to `url`. */
+  /** Responds to requests in this process. Absent: they go to `url`. */
   readonly handler?: ConsulHandler;
   stop(): Promise<void>;
 }
 
-/** Starts one. Its node is called node1. */
+/** Starts a Consul whose node is called node1. */
 export type StartConsulServer = () => Promise<ConsulServer>;
 
-/** Consuls in this process. */
+/** Starts fake Consuls in this process. */
 export function fakeServers(options: FakeConsulOptions = {}): StartConsulServer {
   return async () => {
     const fake = await startFakeConsul(options);
@@ -26,7 +26,7 @@ export interface ConsulGround {
   readonly front: ConsulFront;
   /** A client that goes through the front. */
   readonly client: ConsulClient;
-  /** One more. */
+  /** Creates another client. */
   readonly connect: (options?: ConsulOptions) => ConsulClient;
   /** Calls at the end of the test, the last one first, before the clients are closed. */
   readonly defer: (end: () => unknown) => void;

@@ -1,12 +1,12 @@
 /** The time of a fake Consul: of its sessions, lock-delays, checks, and the waits of its blocking queries. */
 export interface FakeClock {
-  /** In ms, from any beginning. */
+  /** The current time in ms, from an arbitrary start. */
   now(): number;
-  /** Calls back once, after that many ms. Returns what cancels it. */
+  /** Calls back once, after that many ms. Returns a function that cancels it. */
   after(ms: number, callback: () => void): () => void;
 }
 
-/** The time that it is. */
+/** The real time. */
 export const realClock: FakeClock = {
   now: () => performance.now(),
   after: (ms, callback) => {
@@ -22,7 +22,7 @@ interface Alarm {
   readonly callback: () => void;
 }
 
-/** A time that stands still until a test moves it: nothing expires because a machine stalls. */
+/** A clock that stands still until a test moves it, so that nothing expires because a machine stalls. */
 export class ManualClock implements FakeClock {
   readonly #alarms = new Set<Alarm>();
   #nowMs = 0;
@@ -39,7 +39,7 @@ export class ManualClock implements FakeClock {
     };
   }
 
-  /** Moves the time, and calls back whatever is due, in its order. */
+  /** Moves the time, and makes the due callbacks in order. */
   advance(ms: number): void {
     const untilMs = this.#nowMs + ms;
     for (;;) {

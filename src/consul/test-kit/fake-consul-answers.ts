@@ -1,7 +1,7 @@
 import type { ConsulReply } from "./consul-front.js";
 import type { FakeClock } from "./fake-clock.js";
 
-/** An answer; with an index, it is one that may be waited for. */
+/** A response. If it has an index, the query may block. */
 export interface FakeAnswer extends ConsulReply {
   readonly index?: number;
 }
@@ -18,7 +18,7 @@ export function answered({ status, headers, body, index }: FakeAnswer): ConsulRe
   return { status, headers: { ...headers, ...(index !== undefined && { "x-consul-index": String(index) }) }, body };
 }
 
-/** Consul's one counter, and who waits for it. */
+/** Consul's index and the queries that wait for it. */
 export class ChangeLog {
   readonly #clock: FakeClock;
   readonly #waiting = new Set<() => void>();
@@ -32,10 +32,10 @@ export class ChangeLog {
     return this.#index;
   }
 
-  /** One more change. */
+  /** Records one more change. */
   advance(): number {
     this.#index++;
-    // what waits looks once the change is done
+    // waiting queries look once the change is done
     setImmediate(() => {
       for (const wake of this.#waiting) wake();
     });

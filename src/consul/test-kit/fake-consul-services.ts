@@ -22,7 +22,7 @@ interface FakeService {
   readonly node: FakeNode;
   readonly registration: Registration;
   passing: boolean;
-  /** Cancels what is to happen when the check expires. */
+  /** Cancels the expiry of the check. */
   disarm: () => void;
 }
 
@@ -35,7 +35,7 @@ export class FakeServices {
   readonly #nodes = new Map<string, FakeNode>();
   /** By node and id. */
   readonly #services = new Map<string, FakeService>();
-  /** When something of a service changed last. */
+  /** The index of the last change of each service. */
   readonly #touched = new Map<string, number>();
 
   constructor(log: ChangeLog, clock: FakeClock, node: string, ttlFactor: number) {
@@ -50,7 +50,7 @@ export class FakeServices {
     for (const { disarm } of this.#services.values()) disarm();
   }
 
-  /** Undefined for a path that is unknown. */
+  /** Undefined for an unknown path. */
   answer(request: ConsulRequest): FakeAnswer | undefined {
     const [, call = "", rest = ""] = /^\/v1\/((?:agent|catalog|health)\/[a-z]+)(?:\/(.*))?$/.exec(request.path) ?? [];
     const name = decodeURIComponent(rest);
@@ -104,7 +104,7 @@ export class FakeServices {
   }
 
   #add(node: FakeNode, registration: Registration): void {
-    // whoever watches the service that the id belonged to before is not told, as with a real Consul
+    // as with a real Consul, watches of the id's previous service are not notified
     this.#take(node, registration.ID);
     const service: FakeService = {
       node,

@@ -11,7 +11,7 @@ export interface FakeConsulOptions {
   readonly ttlFactor?: number;
   /** The node's name. @default "node1" */
   readonly node?: string;
-  /** What its time goes by. @default the real time */
+  /** Its clock. @default the real time */
   readonly clock?: FakeClock;
 }
 
@@ -38,7 +38,7 @@ export interface FakeConsul {
   /** The log of requests, and hooks: failNext, hang, rewrite. */
   readonly front: ConsulFront;
   readonly url: string;
-  /** Answers a request without HTTP. */
+  /** Responds to a request without HTTP. */
   readonly handler: ConsulHandler;
   destroySession(id: string): void;
   close(): Promise<void>;
@@ -61,7 +61,7 @@ interface FakeSession {
   readonly ttl: string;
   readonly behavior: string;
   readonly createIndex: number;
-  /** Cancels what is to happen when it expires. */
+  /** Cancels its expiry. */
   disarm: () => void;
 }
 
@@ -70,7 +70,7 @@ const defaultWaitMs = 300_000;
 const maxWaitMs = 600_000;
 const flags = ["cas", "acquire", "release"] as const;
 
-/** Keys and sessions as Consul's own source has them; all indexes come from one counter. */
+/** Keys and sessions that behave as in Consul's source; all indexes come from one counter. */
 class FakeConsulState {
   readonly #clock: FakeClock;
   readonly #log: ChangeLog;
@@ -78,7 +78,7 @@ class FakeConsulState {
   readonly #node: string;
   readonly #services: FakeServices;
   readonly #entries = new Map<string, Entry>();
-  /** When each key was written or removed last. */
+  /** The index of the last write or removal of each key. */
   readonly #touched = new Map<string, number>();
   readonly #sessions = new Map<string, FakeSession>();
   readonly #closedUntilMs = new Map<string, number>();
@@ -176,7 +176,7 @@ class FakeConsulState {
     const entry = this.#entries.get(key);
     const [acquire, release, cas] = [query.get("acquire"), query.get("release"), query.get("cas")];
     if (acquire !== null) {
-      // first of all: while it runs, even a session that is gone is told no more than this
+      // checked first: during a lock-delay even a session that no longer exists gets only this reply
       if (this.#clock.now() < (this.#closedUntilMs.get(key) ?? 0)) return json(false);
       if (!this.#sessions.has(acquire)) return failed(500, `invalid session "${acquire}"`);
       if (entry?.session !== undefined && entry.session !== acquire) return json(false);
