@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { atExit } from "../scripts/run.mjs";
 import { find } from "../scripts/servers/programs.mjs";
 
-/** What there is: a CA, certificates of it (good ones and bad ones), and those of a CA that nobody trusts. */
+/** The available certificates: a CA, good and bad ones issued by it, and those of an untrusted CA. */
 export type CertificateName = "ca" | "foreignCa" | "server" | "expired" | "wrongHost" | "client" | "foreignClient";
 
 /** Certificates in a temporary folder, made by openssl. `dispose` removes them; so does the end of this process. */
@@ -20,11 +20,11 @@ export interface Certificates extends Disposable {
 
 export const passphrase = "open sesame";
 
-/** What the certificate `wrongHost` is for, and nothing else. */
+/** The only name that the certificate `wrongHost` is valid for. */
 export const wrongHostName = "wrong.example";
 
 const localNames = "DNS:localhost,IP:127.0.0.1,IP:0:0:0:0:0:0:0:1";
-/** etcd calls its own client port, with its server certificate. */
+/** etcd connects to its own client port with its server certificate. */
 const serverUse = "serverAuth,clientAuth";
 
 /** Takes about half a second. */

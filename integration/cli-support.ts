@@ -6,7 +6,7 @@ import { projectRoot } from "../scripts/run.mjs";
 /** The compiled command. */
 const cliFile = join(projectRoot, "dist", "src", "cli", "main.js");
 
-/** How a command ended, and what it wrote. */
+/** A command's exit status and output. */
 export interface Ended {
   readonly code: number | null;
   readonly out: string;
@@ -16,7 +16,7 @@ export interface Ended {
 export interface RunOptions {
   /** Written to stdin, which is then closed. @default "" */
   readonly input?: string;
-  /** Added to the environment, of which nothing but PATH and TERM is passed on. */
+  /** Added to the environment, which otherwise contains only PATH and TERM. */
   readonly env?: Readonly<Record<string, string>>;
   readonly nodeArgs?: readonly string[];
 }
@@ -29,7 +29,7 @@ export function etcd2(
   return runProgram(process.execPath, [...nodeArgs, cliFile, ...args], input, env);
 }
 
-/** Runs a line of shell in which `etcd2` is the command. */
+/** Runs a shell command line in which `etcd2` is the command. */
 export function shell(line: string, env: Readonly<Record<string, string>> = {}): Promise<Ended> {
   return runProgram(
     "/bin/bash",
@@ -41,7 +41,7 @@ export function shell(line: string, env: Readonly<Record<string, string>> = {}):
 
 /** A command that runs on a pseudo terminal. */
 export interface OnTerminal {
-  /** All that the terminal has shown so far. */
+  /** Everything that the terminal has shown so far. */
   readonly shown: () => string;
   readonly type: (keys: string) => void;
   readonly ended: Promise<number | null>;

@@ -83,7 +83,7 @@ export function startApiSource(t: TestContext, client: KeysClient, root: string)
   return { ...own, source, warnings };
 }
 
-/** Writes a registry as the API server does. Takes objects in the notation of {@link service} and {@link endpoints}. */
+/** Writes a registry like the API server. Takes objects in the notation of {@link service} and {@link endpoints}. */
 export class RegistryWriter {
   readonly #keys: KeysAPI;
   readonly #root: string;

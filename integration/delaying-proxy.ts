@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import net, { type AddressInfo, type Socket } from "node:net";
 
-/** A TCP proxy on 127.0.0.1 that can delay PUTs, and delivers them even if the client has disconnected meanwhile. */
+/** A TCP proxy on 127.0.0.1 that can delay PUTs, and delivers them even if the client has disconnected by then. */
 export class DelayingProxy implements AsyncDisposable {
   readonly #server: net.Server;
   readonly #sockets = new Set<Socket>();

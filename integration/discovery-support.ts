@@ -74,7 +74,7 @@ export async function nodeOf(keys: KeysAPI, key: string): Promise<KeyNode | unde
   }
 }
 
-/** The next items of a subscription, which stays open. Fails if they do not come in time. */
+/** The next items of a subscription, which stays open. Fails if they do not arrive in time. */
 export async function take<T>(subscription: Subscription<T>, count: number, ms = 30_000): Promise<readonly T[]> {
   const items: T[] = [];
   const iterator = subscription[Symbol.asyncIterator]();

@@ -10,14 +10,14 @@ export function nowMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }
 
-/** One contender, in one process after the other, and everything that it reported. */
+/** One contender, which runs in one process after the other, and everything that it reported. */
 export class Contender {
   readonly name: string;
   frozen = false;
   isCut = false;
   readonly #orders: Orders;
   readonly #proxies: readonly TcpProxy[];
-  /** For each process, what it reported. */
+  /** The reports of each process. */
   readonly #facts: Fact[][] = [];
   readonly #freezes: { readonly fromMs: number; toMs: number }[] = [];
   #process: ChildProcess | undefined;
@@ -29,7 +29,7 @@ export class Contender {
     this.#proxies = proxies;
   }
 
-  /** Whether nothing keeps it from leading. */
+  /** Whether it is able to lead. */
   get well(): boolean {
     return this.#process !== undefined && !this.frozen && !this.isCut;
   }
@@ -37,7 +37,7 @@ export class Contender {
   start(): void {
     const { NODE_TEST_CONTEXT: _context, ...env } = process.env;
     const program = fileURLToPath(new URL("election-program.js", import.meta.url));
-    // outages are what it is there for
+    // outages are expected here: no warnings about them
     const quiet = "--disable-warning=ETCD2_STALLED";
     const child = spawn(process.execPath, [quiet, program, JSON.stringify(this.#orders)], {
       env,
@@ -88,12 +88,12 @@ export class Contender {
     for (const proxy of this.#proxies) proxy.heal();
   }
 
-  /** Makes it give up what it holds. A process that has just been started does not listen yet. */
+  /** Makes it release what it holds. A process that has just been started does not listen yet. */
   abdicate(): void {
     if (this.#facts.at(-1)?.some(({ type }) => type === "ready") === true) this.#process?.kill("SIGUSR2");
   }
 
-  /** Ends its process, which must end well. */
+  /** Ends its process, which must exit without an error. */
   async end(): Promise<void> {
     const child = this.#process;
     if (child === undefined || this.#ended === undefined) return;
@@ -108,7 +108,7 @@ export class Contender {
     assert.ok(code === 0 || unbegun, `${this.name} ended with code ${String(code)}, signal ${String(signal)}`);
   }
 
-  /** When its present process last reported that it leads, and with which token. */
+  /** When its current process last reported that it leads, and with which token. */
   lastLed(): { readonly token: number; readonly atMs: number } | undefined {
     const last = this.#facts.at(-1)?.findLast((fact) => fact.type === "leads");
     return last?.type === "leads" ? last : undefined;

@@ -1,4 +1,4 @@
-// Five contenders in processes of their own, a nemesis that disturbs them and their servers, and a check of what they report.
+// Five contenders, each in its own process, a nemesis that disturbs them and their servers, and a check of their reports.
 import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";
 import type { TestContext } from "node:test";
@@ -12,10 +12,10 @@ import { TokenStore } from "./token-store.js";
 
 /** How long an election is disturbed. `ELECTION_SAFETY_SECONDS` sets it. */
 export const seconds = Number(process.env["ELECTION_SAFETY_SECONDS"] ?? 60);
-/** Repeats the nemesis' choices of an earlier run. `ELECTION_SAFETY_SEED` sets it. */
+/** The seed of the nemesis' choices, to repeat an earlier run. `ELECTION_SAFETY_SEED` sets it. */
 export const seed = Number(process.env["ELECTION_SAFETY_SEED"] ?? randomInt(2 ** 31));
 
-/** What a machine that stalls may add to a succession, in ms. */
+/** How much longer a succession may take on a machine that stalls, in ms. */
 const lateMs = 6_000;
 
 /** The servers of an election, and how they fail. */
@@ -23,20 +23,20 @@ export interface Battlefield {
   readonly backend: "etcd" | "consul";
   readonly endpoints: readonly string[];
   readonly config: LeadershipConfig & { readonly ttlMs: number };
-  /** Contest a lock, or a semaphore, in place of a leadership. */
+  /** Contests a lock or a semaphore instead of a leadership. */
   readonly lock?: {
     /** How many may hold it at a time. */
     readonly limit: number;
   };
-  /** How long it may take, in ms, until somebody leads, once the servers can elect and a contender is well. */
+  /** How long it may take, in ms, until a contender leads once the servers are healthy and a contender is able to lead. */
   readonly successionMs: number;
-  /** Disturbs the servers and counts it. Resolves to what repairs them. */
+  /** Disturbs the servers and counts it. Resolves to a function that repairs them. */
   harm(random: Random, count: (what: string) => void): Promise<() => Promise<void>>;
   /** A run with fewer terms would prove nothing. */
   readonly minTerms: number;
 }
 
-/** Lets the contenders fight, then checks that there never were too many holders. */
+/** Runs the contenders, then checks that there were never too many holders. */
 export async function fight(t: TestContext, field: Battlefield, forSeconds: number = seconds): Promise<void> {
   const limit = field.lock?.limit ?? 1;
   await using store = await TokenStore.start();
@@ -89,7 +89,7 @@ function report(t: TestContext, contenders: readonly Contender[], run: Run, { su
   t.diagnostic(`from a thaw to the abort event of a term that had run out by then, ${summaryOf(moments)}`);
 }
 
-/** A machine that stalls may be late now and then. */
+/** A machine that stalls may be late occasionally. */
 function checkSuccessions(waits: readonly number[], successionMs: number): void {
   const slow = waits.filter((wait) => wait > successionMs);
   assert.ok(
@@ -102,7 +102,7 @@ function checkSuccessions(waits: readonly number[], successionMs: number): void 
 
 /** The nemesis: round after round of faults, their repair, and the wait for a leader. */
 class Run {
-  /** How long it took until somebody else led, in ms. */
+  /** How long it took until another contender led, in ms. */
   readonly waits: number[] = [];
   readonly #contenders: readonly Contender[];
   readonly #field: Battlefield;
@@ -122,7 +122,7 @@ class Run {
 
   async round(): Promise<void> {
     const random = this.#random;
-    // mostly the leader: that is where it hurts
+    // mostly the leader, where a fault matters most
     const leader = this.#leading();
     const victims = leader !== undefined && random.chance(0.8) ? [leader] : [];
     const number = random.whole(1, 2);
@@ -145,14 +145,14 @@ class Run {
     await sleep(random.next() * 1_000);
   }
 
-  /** Waits until a contender that is well reports that it leads. */
+  /** Waits until a contender that is able to lead reports that it leads. */
   async leader(what: string, sinceMs: number = nowMs()): Promise<void> {
     for (;;) {
       const led = this.#contenders.filter(({ well }) => well).flatMap((each) => each.lastLed() ?? []);
       const waitedMs = nowMs() - sinceMs;
       const leader = led.find(({ atMs }) => atMs > sinceMs);
       if (leader !== undefined) {
-        // somebody who leads as before proves nothing
+        // a contender that has led all the time proves nothing
         if (leader.token !== this.#token) this.waits.push(waitedMs);
         this.#token = leader.token;
         return;
@@ -171,7 +171,7 @@ class Run {
       .sort((a, b) => (b.lastLed()?.atMs ?? 0) - (a.lastLed()?.atMs ?? 0))[0];
   }
 
-  /** Disturbs a contender; returns what undoes it. */
+  /** Disturbs a contender. Returns a function that undoes it. */
   #harm(victim: Contender): () => void {
     const fault = this.#random.pick(["kill", "freeze", "freeze", "refuse", "hang", "abdicate"] as const);
     switch (fault) {

@@ -1,4 +1,4 @@
-// A contender in a process of its own, for tests that kill and freeze processes. Each line that it writes is one fact, as
+// A contender in its own process, for tests that kill and freeze processes. Each line that it writes is one fact, as
 // JSON, with the time of the machine's monotonic clock, which all processes share.
 import { once } from "node:events";
 import { writeSync } from "node:fs";
@@ -14,13 +14,13 @@ import {
 import { createLocks, type Locks } from "../src/lock/index.js";
 import type { Fact, FactOf } from "./histories/election-history.js";
 
-/** What the process is to do. */
+/** What the process should do. */
 export interface Orders {
   /** @default "etcd" */
   readonly backend?: "etcd" | "consul";
   readonly endpoints: readonly string[];
   readonly config: LeadershipConfig;
-  /** Contest a lock, or a semaphore, in place of a leadership. */
+  /** Contests a lock or a semaphore instead of a leadership. */
   readonly lock?: { readonly limit: number };
   /** The store that checks fencing tokens. Absent: nothing is written. */
   readonly store?: string;
@@ -32,10 +32,10 @@ interface Backend {
   readonly close: () => Promise<void>;
 }
 
-/** How often a leader looks at its signal, in ms. */
+/** How often a leader checks its signal, in ms. */
 const lookEveryMs = 5;
 const writeEveryMs = 25;
-/** How long a lock is held at most, in ms. */
+/** The longest time that a lock is held, in ms. */
 const maxHoldMs = 400;
 
 const { backend, endpoints, config, lock, store } = JSON.parse(process.argv[2] ?? "") as Orders;
@@ -59,7 +59,7 @@ async function contest(): Promise<void> {
   await session?.close();
 }
 
-/** On Consul it begins with a request, which may fail: the program has to try again. */
+/** On Consul it begins with a request that may fail, so the program has to retry. */
 async function participate(): Promise<LeaderSession | undefined> {
   while (!stop.signal.aborted) {
     try {
@@ -97,7 +97,7 @@ async function hold(limit: number): Promise<void> {
   }
 }
 
-/** Reports as long as it leads, and for a moment longer writes to the store. */
+/** Reports as long as it leads, and writes to the store for a moment longer. */
 async function lead({ signal, fencingToken }: LeaderContext): Promise<void> {
   const token = Number(fencingToken);
   const done = new AbortController();
@@ -112,20 +112,20 @@ async function lead({ signal, fencingToken }: LeaderContext): Promise<void> {
   });
   const writing = write(token, done.signal);
   const looking = setInterval(() => {
-    // the time before the look: at that moment it had not aborted
+    // the time is taken before the check: at that moment the signal had not aborted
     const atMs = nowMs();
     if (!signal.aborted) report({ type: "leads", token, atMs });
   }, lookEveryMs);
   await over;
   clearInterval(looking);
-  // a leader of an election winds down; a lock is somebody else's by now
+  // the leader of an election winds down; a lock already belongs to another holder
   await pause(lock === undefined ? 100 : writeEveryMs);
   done.abort();
   await writing;
   report({ type: "end", token });
 }
 
-/** Deliberately without a look at the leader's signal: the store has to refuse what is too old. */
+/** Deliberately ignores the leader's signal: the store has to refuse old tokens. */
 async function write(token: number, done: AbortSignal): Promise<void> {
   while (!done.aborted) {
     if (store !== undefined) {
@@ -155,7 +155,7 @@ function nowMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }
 
-/** Written at once: what was written before a kill is there after it. */
+/** Writes synchronously, so that everything written before a kill is there after it. */
 function report(fact: FactOf<Fact>): void {
   writeSync(1, `${JSON.stringify({ atMs: nowMs(), ...fact })}\n`);
 }

@@ -3,7 +3,7 @@ import type { DrivenRequest } from "../src/testing/test-kit/replay.js";
 
 const form = "application/x-www-form-urlencoded";
 
-/** Elements of keys: few, so that programs meet each other's keys; hidden ones, and some that encoding has to get right. */
+/** Elements of keys: few, so that requests hit the same keys; some are hidden, some need encoding. */
 const names = ["a", "b", "ab", "c", "_h", "é", "x y", "%", "+", "A", "a-b", "~", "😀", "..."];
 const values = [
   "",
@@ -19,7 +19,7 @@ const values = [
 ];
 const booleans = ["true", "true", "true", "false", "1", "0", "t", "F", "True", "yes", ""];
 
-/** A random request to v2's keys. `index`: about where the store is. */
+/** A random request to v2's keys. `index`: the approximate index of the store. */
 export function randomRequest(random: Random, index: number): DrivenRequest {
   const method = random.pick([
     "PUT",
@@ -149,7 +149,7 @@ function randomFields(random: Random, method: string, index: number): readonly s
   return random.shuffled(fields);
 }
 
-/** As a form has it: sometimes with the bytes in other ways. */
+/** Encodes text for a form, sometimes in an unusual but valid way. */
 function encoded(random: Random, text: string): string {
   const plain = encodeURIComponent(text);
   return random.chance(0.1) ? plain.replaceAll("%20", "+").toLowerCase() : plain;
@@ -157,7 +157,7 @@ function encoded(random: Random, text: string): string {
 
 const json = { "content-type": "application/json" };
 
-/** Requests about members, stats and the like, and paths that are not there: the answers name no member, and change nothing. */
+/** Requests about members, stats and the like, and unknown paths: the responses name no member, and nothing changes. */
 export function* adminRequests(): Generator<DrivenRequest> {
   for (const target of [
     "/",
@@ -202,7 +202,7 @@ export function* adminRequests(): Generator<DrivenRequest> {
     yield { method: "PUT", target: "/v2/members/abc", headers: json, body, fresh: false };
 }
 
-/** A random request about users, roles and rights, or one about keys with credentials. */
+/** A random request about users, roles and rights, or about keys with credentials. */
 export function randomAuthRequest(random: Random): DrivenRequest {
   const user = random.pick(["root", "ann", "bob", "_h"]);
   const role = random.pick(["root", "guest", "r1", "r2"]);

@@ -8,12 +8,12 @@ export async function fastCluster(options: Options = {}): Promise<Cluster> {
   return startCluster({ bin: await findEtcd(), size: 3, heartbeatMs: 20, electionMs: 200, ...options });
 }
 
-/** Three members that hold no election just because a machine stalls: for tests that need none. etcd holds a write for 15 s here while it cannot be agreed on. */
+/** Three members that hold no election merely because a machine stalls. Without a majority, etcd holds a write for 15 s here. */
 export async function calmCluster(options: Options = {}): Promise<Cluster> {
   return fastCluster({ heartbeatMs: 100, electionMs: 5_000, ...options });
 }
 
-/** The statuses in a `ClusterError`, one per attempt; undefined where there was no answer. */
+/** The statuses in a `ClusterError`, one per attempt; undefined if there was no response. */
 export function statusesIn(error: unknown): readonly (number | undefined)[] {
   if (!(error instanceof ClusterError)) return [];
   return error.errors.map((attempt) => (attempt instanceof EndpointError ? attempt.status : undefined));

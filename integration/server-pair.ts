@@ -5,7 +5,7 @@ import type { DrivenAnswer, DrivenPoll, DrivenRequest } from "../src/testing/tes
 
 export type Counters = Readonly<Record<string, number>>;
 
-/** Two servers that are asked the same. */
+/** Two servers that receive the same requests. */
 export class Pair {
   readonly #real: HttpDriver;
   readonly #fake: HttpDriver;
@@ -31,7 +31,7 @@ export class Pair {
     this.#polls.push([new Listening(real), new Listening(fake), request.target]);
   }
 
-  /** Both have told the same to all who watch; these are let go. */
+  /** Waits until both have sent the same events to all watches, and ends these. */
   async settle(): Promise<void> {
     for (const [real, fake, what] of this.#polls) {
       await until(
@@ -44,7 +44,7 @@ export class Pair {
     this.#polls.length = 0;
   }
 
-  /** What each has counted so far: the real one has more of before, when it was asked whether it is well. */
+  /** The counters of each so far. The real one has counted more: the health checks at its start. */
   async counters(): Promise<readonly [real: Counters, fake: Counters]> {
     const request = { method: "GET", target: "/v2/stats/store", headers: {}, body: "", fresh: false };
     const of = async (driver: HttpDriver): Promise<Counters> =>
@@ -72,7 +72,7 @@ export class Pair {
   }
 }
 
-/** A poll, and what has come of it. */
+/** A poll and its outcome. */
 class Listening {
   readonly #poll: DrivenPoll;
   #lines = "";
@@ -97,7 +97,7 @@ class Listening {
   }
 }
 
-/** Without times, ids and the order of what is not sorted. */
+/** Removes times, ids and the order of unsorted lists. */
 function masked({ status, headers = {}, body, error }: DrivenAnswer, inOrder: boolean): object {
   const volatile = new Set(["date", "x-etcd-cluster-id", "x-raft-index", "x-raft-term", "content-length"]);
   const shown = Object.entries(headers).map(([name, value]) => [name, volatile.has(name) ? "any" : value] as const);

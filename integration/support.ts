@@ -4,18 +4,18 @@ import { findEtcd, startCluster, type Cluster } from "../scripts/servers/etcd.mj
 import { endpointsFromEnv } from "../scripts/servers/probe.mjs";
 import { Client, ClusterError, EndpointError, KeysAPI } from "../src/core/index.js";
 
-/** What tests of one file share: a cluster, a client of it, and a directory that no other file uses. */
+/** What the tests of one file share: a cluster, its client, and a directory that no other file uses. */
 export interface SharedCluster {
   readonly endpoints: readonly string[];
   readonly client: Client;
   readonly keys: KeysAPI;
-  /** Removed at the end. */
+  /** The directory, which is removed at the end. */
   readonly dir: string;
 }
 
 /**
  * A cluster for the tests of the calling file, from its first test to its last: the one that `ETCD_ENDPOINTS` names, else a
- * member of its own. To be called once, before any test.
+ * member of its own. Must be called once, before any test.
  */
 export function clusterForTests(file: string): SharedCluster {
   let own: Cluster | undefined;
@@ -60,7 +60,7 @@ export async function ownMember(
   return startCluster({ bin: await findEtcd(), heartbeatMs: 20, electionMs: 200, ...options });
 }
 
-/** Gives a directory a new TTL, where the server can: 3.5 answers 500 "Not a file", and leaves it as it is. */
+/** Gives a directory a new TTL if the server can: 3.5 returns 500 "Not a file" and changes nothing. */
 export async function renewDirectory(keys: KeysAPI, key: string, ttl: number): Promise<void> {
   try {
     await keys.update(key, "", { dir: true, ttl });

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** A store that accepts writes with a fencing token, and refuses those with a lower one than it has seen. */
+/** A store that accepts writes with a fencing token, and refuses tokens lower than the highest it has seen. */
 export class TokenStore implements AsyncDisposable {
   /** The tokens of accepted writes, in order. */
   readonly accepted: number[] = [];

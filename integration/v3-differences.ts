@@ -38,7 +38,7 @@ export const differences: Readonly<Record<string, number>> = {
   "set-form-at-limit": 9,
   // the same text, but not escaped
   "set-invalid-utf8": 9,
-  // Node's server takes a longer request line, too
+  // Node's server accepts a longer request line too
   "set-long-line": 14,
 };
 

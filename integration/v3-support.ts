@@ -11,7 +11,7 @@ export interface V3Ground {
   /** Keys in a namespace that no other test uses. */
   keys(options?: V3Options, client?: Partial<ClientOptions>): KeysAPI;
   client(options?: V3Options, client?: Partial<ClientOptions>): Client;
-  /** A request to the gateway itself, past the SDK. */
+  /** Sends a request directly to the gateway, without the SDK. */
   gateway(path: string, body: unknown): Promise<Record<string, unknown>>;
 }
 

@@ -60,7 +60,7 @@ export function emptyFolder(t: TestContext): string {
   return folder;
 }
 
-/** Resolves to what the program wrote. Rejects, with all that it wrote, unless it ends with 0 within two minutes. */
+/** Resolves to the program's output. Rejects, with the output, unless it exits with 0 within two minutes. */
 export async function run(
   command: string,
   args: readonly string[],
@@ -89,7 +89,7 @@ export function runTool(
   return run(process.execPath, [join(consumers, "node_modules", script), ...args], options);
 }
 
-/** The path that a variable of `npm run test:consumers` holds. */
+/** The path in an environment variable set by `npm run test:consumers`. */
 export function folderOf(variable: string): string {
   const folder = process.env[variable];
   if (folder === undefined) throw new Error(`${variable} is not set: these tests run by npm run test:consumers`);

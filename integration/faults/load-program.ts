@@ -1,4 +1,4 @@
-// The process under load: one client does all that it can do, until stdin ends; then it writes what it recorded to stdout.
+// The process under load: one client makes every kind of call until stdin ends, then writes what it recorded to stdout.
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   Client,
@@ -21,7 +21,7 @@ export interface LoadTask extends Pick<ClientOptions, "headerTimeoutMs" | "bodyI
   readonly endpoints: readonly string[];
   readonly seed: number;
   readonly dir: string;
-  /** Where the events begin. */
+  /** The index at which the events begin. */
   readonly afterIndex: number;
   /** What the workers do: calls of every kind on shared keys, or plain sets, each worker of a key of its own. @default "everything" */
   readonly work?: "everything" | "own keys" | undefined;
@@ -38,7 +38,7 @@ const eraMs = 20_000;
 /** Together with what the calls take, some 35 writes a second: the 1000 events that etcd keeps are enough for half a minute. */
 const longestPauseMs = 450;
 
-/** Longest wait for the watchers to be told of the end, once all is well again. */
+/** Longest wait for the watchers to receive the last event, once the cluster is healthy again. */
 const watchersEndMs = 30_000;
 
 interface Call extends Pick<CallRecord, "kind" | "key" | "value" | "expected" | "expectedIndex"> {
@@ -113,7 +113,7 @@ async function work(chances: Random): Promise<void> {
   }
 }
 
-/** Reads a register, then compares and swaps it, or removes it, or makes it anew; sometimes with what was read some time ago. */
+/** Reads a register, then swaps, removes or creates it by comparison; sometimes with an older read. */
 async function exchange(chances: Random, key: string): Promise<void> {
   const read = await run({ kind: "read", key });
   if (read.result !== "acknowledged") return;
@@ -219,7 +219,7 @@ function codesOf(error: SdkError): string {
   return error instanceof ClusterError ? `${error.code}(${error.errors.map(({ code }) => code).join()})` : error.code;
 }
 
-/** Asks for one event after the other, again after every error, up to the last one. */
+/** Reads one event after the other, up to the last one, and continues after every error. */
 async function watch(
   name: string,
   { afterIndex, patience }: { readonly afterIndex: number; readonly patience?: Random },
@@ -276,7 +276,7 @@ async function nextWithin(watcher: Watcher, ms: number | undefined): Promise<Key
   }
 }
 
-/** Notes when a timer that should run every 20 ms was late. */
+/** Records when a timer that should run every 20 ms was late. */
 function watchStalls(): () => void {
   let lastMs = performance.now();
   const timer = setInterval(() => {

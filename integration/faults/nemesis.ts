@@ -6,9 +6,9 @@ import type { Cut, TcpProxy } from "../../src/test-kit/tcp-proxy.js";
 
 export interface Battlefield {
   readonly cluster: Cluster;
-  /** What the members reach each other through. */
+  /** The network between the members. */
   readonly network: PeerNetwork;
-  /** What the client reaches each member through, in the members' order. */
+  /** The proxies between the client and each member, in the members' order. */
   readonly doors: readonly TcpProxy[];
 }
 
@@ -20,14 +20,14 @@ export interface NemesisOptions {
   readonly moreMs?: number | undefined;
 }
 
-/** One thing that goes wrong: begins, lasts, and is put right. */
+/** One fault: it begins, lasts, and is repaired. */
 interface Fault {
   readonly name: string;
   readonly begin: () => void | Promise<void>;
   readonly end: () => void | Promise<void>;
 }
 
-/** Breaks a cluster in every way that it knows, one after the other, as often as there is time; what, is decided by a seed. */
+/** Causes every kind of fault in a cluster, one after the other, as long as there is time. A seed decides the order. */
 export class Nemesis {
   readonly #field: Battlefield;
   readonly #random: Random;
@@ -45,12 +45,12 @@ export class Nemesis {
     this.#moreMs = options.moreMs ?? 0;
   }
 
-  /** How often each kind of fault was brought about. */
+  /** How often each kind of fault was caused. */
   get counts(): Readonly<Record<string, number>> {
     return Object.fromEntries(this.#counts);
   }
 
-  /** At least every kind once, in a random order; then again, until the time is over. Ends early once there is nobody to plague. */
+  /** Causes every kind at least once, in a random order, then again until the time is over. Ends early once the load has ended. */
   async rage(ms: number, isAlone: () => boolean): Promise<void> {
     const endMs = performance.now() + ms;
     for (let round = 0; round === 0 || performance.now() < endMs; round++) {
@@ -85,7 +85,7 @@ export class Nemesis {
     return leader === -1 ? undefined : leader;
   }
 
-  /** The member that the client has the most connections to: the one that it tries first. */
+  /** The member with the most client connections: the one that the client tries first. */
   #used(): number {
     const connections = this.#field.doors.map((door) => door.connections);
     return connections.indexOf(Math.max(...connections));
@@ -102,7 +102,7 @@ interface Draw {
 
 interface Kind {
   readonly name: string;
-  /** How much longer it lasts than others, in ms. */
+  /** How much longer this fault lasts than others, in ms. */
   readonly moreMs?: number;
   readonly make: (draw: Draw) => readonly Fault[];
 }
@@ -130,7 +130,7 @@ const kinds: readonly Kind[] = [
   { name: "two at once", make: (draw) => [one(draw, draw.first), one(draw, draw.second)] },
   { name: "two at once", make: (draw) => [one(draw, draw.first), one(draw, draw.second)] },
   { name: "two frozen", make: ({ field, first, second }) => [frozen(field, first), frozen(field, second)] },
-  // time for every caller to find nobody
+  // time for every caller to find no server
   { name: "all killed", moreMs: 1_000, make: ({ field }) => everywhere(field, killed) },
   { name: "all frozen", make: ({ field }) => everywhere(field, frozen) },
   { name: "no leader", make: ({ field, random }) => [scattered(field, random.pick(linkCuts))] },
@@ -142,7 +142,7 @@ const kinds: readonly Kind[] = [
 
 type Make = (field: Battlefield, i: number) => Fault;
 
-/** Any fault of one member. */
+/** A random fault of one member. */
 function one({ field, random }: Draw, i: number): Fault {
   const makes: readonly Make[] = [
     killed,
@@ -236,7 +236,7 @@ function shut(field: Battlefield, i: number, how: Cut): Fault {
   };
 }
 
-/** What was under way is lost, what comes next gets through. */
+/** Loses the requests in progress; later ones get through. */
 function broken(field: Battlefield, i: number): Fault {
   const heal = (): void => field.doors[i]?.heal();
   return { name: `client's connections to ${memberOf(field, i).name} reset`, begin: heal, end: heal };

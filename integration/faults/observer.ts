@@ -4,7 +4,7 @@ import type { KeyEvent } from "../histories/fault-history.js";
 
 /**
  * Follows the events below a directory on one member, without the SDK, so that there is something to hold the SDK's
- * watchers against. What it cannot get it asks for again.
+ * watchers against. It repeats what fails.
  */
 export class Observer {
   readonly #url: string;
@@ -26,7 +26,7 @@ export class Observer {
     return [...this.#events];
   }
 
-  /** Why it gave up. */
+  /** Why it failed. */
   get failure(): string | undefined {
     return this.#failure;
   }

@@ -1,19 +1,19 @@
-/** What a leader's process said; `atMs` is the monotonic clock that all processes of a machine share. */
+/** What a leader's process reported; `atMs` is the monotonic clock that all processes of a machine share. */
 export type Fact = {
   readonly atMs: number;
 } & (
   | { readonly type: "ready" }
-  /** The callback begins; its signal begins to be asked. */
+  /** The callback begins, and starts to check its signal. */
   | { readonly type: "begin"; readonly token: number }
-  /** The signal was asked at that time, and had not aborted. */
+  /** The signal was checked at that time, and had not aborted. */
   | { readonly type: "leads"; readonly token: number }
-  /** The signal's event came. */
+  /** The signal's abort event fired. */
   | { readonly type: "abort"; readonly token: number }
   /** The callback is about to return. */
   | { readonly type: "end"; readonly token: number }
 );
 
-/** A fact to be said, with the time added later. */
+/** A fact to report; the time is added later. */
 export type FactOf<F> = F extends { readonly atMs: number } ? Omit<F, "atMs"> & { readonly atMs?: number } : never;
 
 /** One term of one process. */
@@ -21,9 +21,9 @@ export interface TermRecord {
   readonly process: string;
   readonly token: number;
   readonly beginMs: number;
-  /** When its signal was last asked and said that it leads. */
+  /** When its signal was last checked and had not aborted. */
   readonly lastLedMs: number;
-  /** When the signal's event came; absent of a process that was killed before. */
+  /** When the signal's abort event fired; absent if the process was killed before. */
   readonly abortMs: number | undefined;
 }
 
@@ -42,7 +42,7 @@ export function termsOf(process: string, facts: readonly Fact[]): readonly TermR
 }
 
 /**
- * Everything that is wrong with a history, a line each.
+ * All violations in a history, one line each.
  *
  * @param limit how many may lead at a time: 1, or the limit of a semaphore
  */

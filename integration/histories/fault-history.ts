@@ -1,32 +1,32 @@
 import type { MirrorRecord } from "./epochs.js";
 import { checkRegister, type Operation, type RegisterCall } from "./linearizability.js";
 
-/** What a fault run recorded of one call. */
+/** What a fault run recorded about one call. */
 export interface CallRecord {
-  /** `read` by quorum, of a register; `list`: any other read, which tells nothing; `swap` and `remove` compare; `set` may be sent twice. */
+  /** `read`: a quorum read of a register; `list`: any other read, which proves nothing; `swap` and `remove` compare; `set` may be sent twice. */
   readonly kind: "read" | "list" | "set" | "create" | "swap" | "remove" | "createInOrder";
-  /** Of `createInOrder` the directory. */
+  /** For `createInOrder` the directory. */
   readonly key: string;
   readonly startMs: number;
   readonly endMs: number;
-  /** `odd`: it settled with what no call should settle with. */
+  /** `odd`: it settled with something that no call should settle with. */
   readonly result: "acknowledged" | "refused" | "notApplied" | "unknown" | "odd";
-  /** What it wrote, or read; absent: nothing was there, or it was removed. No two calls write the same. */
+  /** The value that it wrote or read. Absent: nothing was there, or it was removed. No two calls write the same value. */
   readonly value?: string | undefined;
-  /** Of `swap` and `remove`: what had to be there, and its `modifiedIndex`. */
+  /** For `swap` and `remove`: the expected value and its `modifiedIndex`. */
   readonly expected?: string | undefined;
   readonly expectedIndex?: number | undefined;
-  /** Of an acknowledged write: its `modifiedIndex`. */
+  /** For an acknowledged write: its `modifiedIndex`. */
   readonly index?: number | undefined;
-  /** Of an acknowledged `createInOrder`: the key that etcd made. */
+  /** For an acknowledged `createInOrder`: the key that etcd created. */
   readonly made?: string | undefined;
-  /** How many endpoints it asked at most. */
+  /** The largest number of endpoints that it may have tried. */
   readonly attempts: number;
-  /** How many attempts ended without an answer: each may be applied, or applied once more, at any time. */
+  /** How many attempts ended without a response: each may be applied, or applied once more, at any time. */
   readonly openAttempts: number;
   /** The cluster that sent the response; absent: there was none. */
   readonly clusterId?: string | undefined;
-  /** What it rejected with: codes of the error and of its attempts. */
+  /** The rejection: codes of the error and of its attempts. */
   readonly error?: string | undefined;
 }
 
@@ -35,7 +35,7 @@ export interface KeyEvent {
   readonly key: string;
   readonly value: string;
   readonly index: number;
-  /** `modifiedIndex` of what was there before. */
+  /** `modifiedIndex` of the previous node. */
   readonly prevIndex?: number | undefined;
 }
 
@@ -45,7 +45,7 @@ export interface FinalNode {
   readonly index: number;
 }
 
-/** A time in which the process did not get to run, as its own timers saw it. */
+/** A time in which the process did not run, according to its own timers. */
 export interface Stall {
   readonly startMs: number;
   readonly endMs: number;
@@ -54,7 +54,7 @@ export interface Stall {
 export interface WatcherRecord {
   readonly name: string;
   readonly events: readonly KeyEvent[];
-  /** What `next` rejected with, and how often. */
+  /** The rejections of `next`, with their counts. */
   readonly errors: Readonly<Record<string, number>>;
   /** It began from now on, at some event; all others begin with the first. */
   readonly fromNowOn: boolean;
@@ -62,7 +62,7 @@ export interface WatcherRecord {
   readonly restarts?: readonly { readonly at: number; readonly afterIndex: number }[] | undefined;
 }
 
-/** What the process under load hands over at its end. */
+/** The result of the process under load. */
 export interface LoadRecord {
   readonly calls: readonly CallRecord[];
   readonly watchers: readonly WatcherRecord[];
@@ -72,7 +72,7 @@ export interface LoadRecord {
   readonly originMs: number;
 }
 
-/** What is wrong with the writes, one line each. `events`: all of them up to the moment of `final`, which a quorum read gave. */
+/** The violations by writes, one line each. `events`: all events up to `final`, the result of a quorum read. */
 export function writeViolations(
   calls: readonly CallRecord[],
   events: readonly KeyEvent[],
@@ -174,7 +174,7 @@ export function removes(action: string): boolean {
   return action === "delete" || action === "compareAndDelete" || action === "expire";
 }
 
-/** How often it may have been applied. */
+/** How often a call may have been applied. */
 function mostOf({ kind, result, openAttempts }: CallRecord): number {
   if (result === "notApplied" || result === "refused") return 0;
   const sure = result === "acknowledged" ? 1 : 0;

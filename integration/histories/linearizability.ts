@@ -1,8 +1,8 @@
-/** What was asked of a register that holds a value, or nothing (undefined), and what was answered. */
+/** An operation on a register that holds a value or nothing (undefined), and its result. */
 export type RegisterCall =
   | { readonly type: "read"; readonly found: string | undefined }
   | { readonly type: "write"; readonly value: string | undefined }
-  /** `swapped: false`: it was refused, since the register held something else. Of an unknown outcome: true. */
+  /** `swapped: false`: it was refused, since the register held something else. True if the outcome is unknown. */
   | {
       readonly type: "swap";
       readonly expected: string | undefined;
@@ -19,17 +19,17 @@ export interface Operation {
 }
 
 export interface Verdict {
-  /** `undecided`: the search was given up after `maxSteps`. */
+  /** `undecided`: the search ended after `maxSteps`. */
   readonly result: "linearizable" | "notLinearizable" | "undecided";
-  /** Where the search came farthest: what the register held, and the calls of which none could come next. */
+  /** The farthest state of the search: the register's value, and the calls of which none could come next. */
   readonly stuck: { readonly held: string | undefined; readonly next: readonly Operation[] } | undefined;
   /** How many states were visited. */
   readonly steps: number;
 }
 
 /**
- * Whether there is an order of the calls that respects real time (who ended before another began comes first) and that
- * one register, doing one call at a time, could have answered so. Exact: Wing and Gong's search, with a memo of the
+ * Whether the calls have an order that respects real time (a call that ended before another began comes first) and in
+ * which one register, executing one call at a time, gives the same results. Exact: Wing and Gong's search, with a memo of the
  * states that led nowhere.
  */
 export function checkRegister(
@@ -58,7 +58,7 @@ export function checkRegister(
   return { result: "notLinearizable", stuck: stuckAt(certain, farthest), steps };
 }
 
-/** Calls done so far: of the certain ones all before `first`, and those of `beyond`; of the optional ones those of `used`. */
+/** The calls executed so far: the certain ones before `first` and in `beyond`, and the optional ones in `used`. */
 interface State {
   readonly held: string | undefined;
   readonly first: number;
@@ -85,7 +85,7 @@ function openCalls(
   return { indexes: indexes.filter((i) => startOf(certain, i) <= untilMs), untilMs };
 }
 
-/** Does what changes nothing as soon as it may be done: putting it off could not help. */
+/** Executes calls that change nothing as soon as possible: postponing them could not help. */
 function settled(certain: readonly Operation[], from: State): State {
   let state = from;
   for (;;) {
@@ -98,7 +98,7 @@ function settled(certain: readonly Operation[], from: State): State {
   }
 }
 
-/** The likely ones last, since the search takes from the end. */
+/** Sorts the likely calls last, since the search takes from the end. */
 function successors(certain: readonly Operation[], optional: readonly Operation[], state: State): readonly State[] {
   const { indexes, untilMs } = openCalls(certain, state);
   const open = indexes.flatMap((i) => certain[i] ?? []);
@@ -110,7 +110,7 @@ function successors(certain: readonly Operation[], optional: readonly Operation[
   for (const { call, i } of waiting) {
     const held = after(call, state.held);
     if (held === refused || held === state.held) continue;
-    // One that nobody takes notice of at once may as well not have happened, or have happened later.
+    // A call whose effect is not seen at once may as well happen later, or never.
     const others = [
       ...open.map((operation) => operation.call),
       ...waiting.filter((other) => other.i !== i).map((other) => other.call),
@@ -126,7 +126,7 @@ function successors(certain: readonly Operation[], optional: readonly Operation[
   return next;
 }
 
-/** Whether a call can be done with `now` and could not with `before`. */
+/** Whether a call is possible with `now` but was not with `before`. */
 function notices(call: RegisterCall, before: string | undefined, now: string | undefined): boolean {
   if (call.type === "write") return false;
   return after(call, now) !== refused && after(call, before) === refused;
@@ -134,7 +134,7 @@ function notices(call: RegisterCall, before: string | undefined, now: string | u
 
 const refused = Symbol("it could not have been answered so");
 
-/** What the register holds after the call, or that the answer does not go with what it held. */
+/** The register's value after the call, or that the result does not fit its value before. */
 function after(call: RegisterCall, held: string | undefined): string | undefined | typeof refused {
   switch (call.type) {
     case "read":
