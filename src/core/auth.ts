@@ -29,10 +29,10 @@ export type PermissionType = (typeof PermissionType)[keyof typeof PermissionType
 /**
  * Switches authentication on and off. Beware: enabling makes a guest role that may read and write all keys; revoke it.
  *
- * Like all auth calls it rejects with `EtcdError` when etcd says no (`status` and `serverMessage`; `isUnauthorized`
- * where root is asked for), `ClusterError` when no endpoint responded, `ResponseError` when the response is not etcd's,
- * `UsageError` for bad arguments and a closed client, and `signal.reason` when aborted. Changes are sent once: they go
- * on to another endpoint only when they were certainly not applied.
+ * Like all auth calls it rejects with `EtcdError` when etcd refuses them (`status` and `serverMessage`;
+ * `isUnauthorized` where root is required), `ClusterError` when no endpoint responded, `ResponseError` when the
+ * response is not etcd's, `UsageError` for bad arguments and a closed client, and `signal.reason` when aborted. Changes
+ * are sent once: they go on to another endpoint only when they were certainly not applied.
  */
 export class AuthAPI {
   readonly #call: Call;
@@ -52,7 +52,7 @@ export class AuthAPI {
     return this.#call(disableSpec, decodeDone, signal);
   }
 
-  /** Whether auth is on; anybody may ask. */
+  /** Whether auth is enabled. Needs no rights. */
   status(signal?: AbortSignal): Promise<boolean> {
     return this.#call(statusSpec, decodeStatus, signal);
   }

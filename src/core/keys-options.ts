@@ -30,7 +30,7 @@ export interface GetOptions {
   readonly sort?: boolean | undefined;
   /** Reads from the majority: never stale, but costs a round of the cluster and needs a leader. @default the client's `quorumReads` */
   readonly quorum?: boolean | undefined;
-  /** How long the call is tried again while no endpoint answers, in ms. @default the client's `retryForMs` */
+  /** How long the call is retried while no endpoint responds, in ms. @default the client's `retryForMs` */
   readonly retryForMs?: number | undefined;
   /** Ends the call. */
   readonly signal?: AbortSignal | undefined;
@@ -57,7 +57,7 @@ export interface SetOptions {
    * without a condition. @default false: such a write rejects with the outcome "unknown"
    */
   readonly resend?: boolean | undefined;
-  /** How long the call is tried again while no endpoint answers, in ms. @default the client's `retryForMs` */
+  /** How long the call is retried while no endpoint responds, in ms. @default the client's `retryForMs` */
   readonly retryForMs?: number | undefined;
   /** Ends the call. */
   readonly signal?: AbortSignal | undefined;
@@ -87,7 +87,7 @@ export interface DeleteOptions {
   readonly recursive?: boolean | undefined;
   /** Deletes an empty directory. @default false */
   readonly dir?: boolean | undefined;
-  /** How long the call is tried again while no endpoint answers, in ms. @default the client's `retryForMs` */
+  /** How long the call is retried while no endpoint responds, in ms. @default the client's `retryForMs` */
   readonly retryForMs?: number | undefined;
   /** Ends the call. */
   readonly signal?: AbortSignal | undefined;

@@ -83,8 +83,8 @@ export interface AnswerNode {
 /** A watch that stands. Its `index` is the store's when the watch began. */
 export interface KeysWatch extends Place {
   /**
-   * The events of the next index, nearly always one. Undefined when the watch ended without: ask again from the same
-   * place.
+   * The events of the next index, nearly always one. Undefined when the watch ended without one: poll again from the
+   * same place.
    */
   next(signal?: AbortSignal): Promise<readonly Done[] | Refused | undefined>;
   /** Ends the watch; idempotent. */

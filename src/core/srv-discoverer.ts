@@ -155,7 +155,7 @@ function isEndpoint(host: string, url: string): boolean {
   }
 }
 
-/** RFC 2782: lowest priority first; among equals at random, more often first the more weight. DNS answers come in no order. */
+/** RFC 2782: lowest priority first; among equals at random, weighted. DNS responses have no order. */
 function inOrder(records: readonly SrvRecord[]): readonly SrvRecord[] {
   return records
     .map((record) => ({ record, lot: -Math.log(1 - Math.random()) / Math.max(record.weight, 1e-3) }))

@@ -14,7 +14,7 @@ function warnings(t: TestContext): Error[] {
   return found;
 }
 
-test("callback: arguments are passed on, and no warning comes of it", (t) => {
+test("callback: arguments are passed on, without a warning", (t) => {
   const found = warnings(t);
   const calls: unknown[] = [];
   const call = safeCallback("options.onError", (...args: [string, number]) => calls.push(args));
@@ -36,7 +36,7 @@ test("callback: what it throws becomes a process warning that names it", async (
   assert.match(String(found[0] && Reflect.get(found[0], "detail")), /callback\.test/);
 });
 
-test("callback: what it rejects with becomes a process warning, too, also by another realm's promise", async (t) => {
+test("callback: a rejection becomes a process warning too, even from another realm's promise", async (t) => {
   const found = warnings(t);
   safeCallback("onChange", () => Promise.reject(new Error("later")))();
   safeCallback("onOther", () => runInNewContext('Promise.reject(new Error("elsewhere"))') as unknown)();

@@ -20,7 +20,7 @@ function subscribed(t: TestContext): string[] {
   return events;
 }
 
-test("diagnostics: nobody subscribes, nothing is published", async () => {
+test("diagnostics: without subscribers nothing is published", async () => {
   assert.equal(isTraced(channel), false);
   const message = newMessage();
   const result = await trace(
@@ -60,7 +60,7 @@ test("diagnostics: an open operation ends by itself, with an error or without", 
   assert.deepEqual(events, ["start", "end", "error", "asyncStart", "asyncEnd"]);
 });
 
-test("diagnostics: a store that is bound to the start is there inside of the operation", async (t) => {
+test("diagnostics: a store bound to the start channel is available inside the operation", async (t) => {
   const storage = new AsyncLocalStorage<string>();
   channel.start.bindStore(storage, ({ key }) => key);
   t.after(() => channel.start.unbindStore(storage));

@@ -102,7 +102,7 @@ export function isTraced<Message extends object>({
 }
 
 /**
- * Runs an operation with its events. Callers on hot paths ask {@link isTraced} first, which saves the closures.
+ * Runs an operation with its events. Callers on hot paths check {@link isTraced} first, which saves the closures.
  *
  * @param result adds to the message what came out
  */

@@ -50,7 +50,7 @@ test("fanout: one reader's abort or close leaves the others", async () => {
   assert.deepEqual(await rest(other), [1, 2]);
 });
 
-test("fanout: a signal that has aborted before gets its reason thrown, and no listener stays", async () => {
+test("fanout: an already aborted signal throws its reason, and no listener stays", async () => {
   const fanout = fanoutOf();
   const reason = new Error("not now");
   await assert.rejects(rest(fanout.read(AbortSignal.abort(reason))), (error) => error === reason);

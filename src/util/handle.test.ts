@@ -9,7 +9,7 @@ import { rejectWhenAborted } from "./signals.js";
 const failure = new Error("broken");
 const isClosed = { name: "UsageError", code: "ERR_CLOSED", message: "the loop is closed" };
 
-/** A loop that does nothing until it is told to end. */
+/** A loop that does nothing until it is aborted. */
 function idle({ signal }: { readonly signal: AbortSignal }): Promise<never> {
   return rejectWhenAborted(signal);
 }
@@ -101,7 +101,7 @@ test("handle: no listener stays on the owner's signal, however it ends", async (
   assert.equal(getEventListeners(signal, "abort").length, 0);
 });
 
-test("handle: a failure of the loop is what ready and closed tell", async () => {
+test("handle: ready and closed report a failure of the loop", async () => {
   const handle = new Handle("the loop", { run: () => Promise.reject(failure) });
   assert.equal(await handle.closed, failure);
   await assert.rejects(handle.ready, (error) => error === failure);
@@ -125,14 +125,14 @@ test("handle: a failure from outside ends the loop; after the end it is ignored"
   assert.equal(handle.signal.reason, failure);
 });
 
-test("handle: a loop that is done ends its handle; ready rejects if it was never reported", async () => {
+test("handle: a loop that returns ends its handle; ready rejects if the loop never reported it", async () => {
   const handle = new Handle("the loop", { run: () => Promise.resolve() });
   assert.equal(await handle.closed, undefined);
   await assert.rejects(handle.ready, isClosed);
   assert.equal(handle.signal.aborted, true);
 });
 
-test("handle: release runs last, whatever ended it, and its failure is told unless the loop failed", async () => {
+test("handle: release runs last, whatever ended it, and its failure is reported unless the loop failed", async () => {
   const bad = new Error("could not clean up");
   const released: boolean[] = [];
   const release = (): Promise<never> => {

@@ -19,8 +19,8 @@ test("log: a channel that was set before debug is loaded keeps that, and loading
   assert.equal(log.http.enabled, false);
 });
 
-test("modules: all are loaded in a way that bundlers and tracers see (FF8)", () => {
-  // the command is a program of its own, which nobody bundles
+test("modules: all are loaded in a way that bundlers and tracers can follow (FF8)", () => {
+  // the command is a separate program that is not bundled
   const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter(
     (file) => file.endsWith(".js") && !/\.test\.js$|test-kit|^cli\b/.test(file),
   );

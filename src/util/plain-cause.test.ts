@@ -49,7 +49,7 @@ test("plain cause: an error of another realm keeps its message and code (FF38)",
   assert.doesNotMatch(JSON.stringify(Object.entries(cause)), /secret/);
 });
 
-test("an AggregateError without a message gets those of its errors, and their code (FF14)", () => {
+test("plain cause: an AggregateError without a message gets those of its errors, and their code (FF14)", () => {
   const refused = (address: string): Error =>
     Object.assign(new Error(`connect ECONNREFUSED ${address}`), { code: "ECONNREFUSED" });
   const several = new AggregateError([refused("::1:9"), refused("127.0.0.1:9")]);
@@ -62,7 +62,7 @@ test("an AggregateError without a message gets those of its errors, and their co
   }
 });
 
-test("an AggregateError with a message keeps it; one that says nothing at all stays empty (FF14)", () => {
+test("plain cause: an AggregateError with a message keeps it; one without any message stays empty (FF14)", () => {
   assert.equal(plainCause(new AggregateError([new Error("a")], "several")).message, "several");
   assert.equal(plainCause(new AggregateError([])).message, "");
 });

@@ -28,7 +28,7 @@ test("queue: items come in order, before and while the reader waits", async () =
   assert.deepEqual(await waiting, { done: false, value: 3 });
 });
 
-test("queue: end lets the reader finish, then it is done for good", async () => {
+test("queue: end lets the reader finish, then it stays done", async () => {
   const queue = queueOf();
   queue.push(1);
   queue.end();
@@ -143,7 +143,7 @@ test("queue: a bad signal is refused", async () => {
   await assert.rejects(queueOf().next("now" as never), { code: "ERR_ARGUMENT" });
 });
 
-test("queue: close waits for release, and closed tells its failure", async () => {
+test("queue: close waits for release, and closed reports its failure", async () => {
   const slow = deferred<undefined>();
   const queue = queueOf({ release: () => slow.promise });
   let closed = false;

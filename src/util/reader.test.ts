@@ -106,7 +106,7 @@ test("reader: numbers that JSON.parse has rounded are refused", () => {
   );
 });
 
-test("reader: times that are none are refused", () => {
+test("reader: invalid times are refused", () => {
   for (const at of ["2026-13-01T00:00:00Z", "2026-01-01", "01 Jan 2026", "2026-01-01T00:00:00", 5]) {
     refused('"at" is not an RFC 3339 time', () => read({ at }).get("at", rfc3339));
   }
@@ -123,7 +123,7 @@ test("reader: a text that is not a JSON object is refused without being quoted",
   assert.equal(JsonReader.of({ a: "b" }, { error }).get("a", text), "b");
 });
 
-test("reader: in any case, the exact name counts first, then the last that matches", () => {
+test("reader: when case is ignored, the exact name wins, then the last that matches", () => {
   const reader = read({ NAME: "1", name: "2", Name: "3", uSer: "4", USER: "5", more: { Deep: "6" } }, true);
   assert.equal(reader.get("name", text), "2");
   assert.equal(reader.get("user", text), "5");
@@ -131,7 +131,7 @@ test("reader: in any case, the exact name counts first, then the last that match
   assert.equal(read({ Name: "x" }).get("name", text), undefined);
 });
 
-test("reader: what was not read can be kept", () => {
+test("reader: fields that were not read can be kept", () => {
   const exact = read({ a: 1, B: [2], c: null });
   exact.get("a", number);
   exact.get("b", number);
@@ -144,7 +144,7 @@ test("reader: what was not read can be kept", () => {
   assert.deepEqual(anyCase.rest(), [["b", 3]]);
 });
 
-test("reader: a room can write readers of its own, and nest them", () => {
+test("reader: callers can write their own readers and nest them", () => {
   const portOrName: Read<string | number> = (value, place) =>
     typeof value === "string" ? text(value, place) : port(value, place);
   const reader = read({ target: "http", targets: { a: [80, "http"] } });

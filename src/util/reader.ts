@@ -146,7 +146,7 @@ export function listOf<T>(read: Read<T>): Read<T[]> {
       : place.refuse("is not an array");
 }
 
-/** An object of which all fields are alike. */
+/** An object whose fields all have the same type. */
 export function recordOf<T>(read: Read<T>): Read<Record<string, T>> {
   return (value, place) =>
     isObject(value)

@@ -8,7 +8,7 @@ import { StalledWarning } from "./stalled-warning.js";
 
 const outage = new ClusterError("ERR_CLUSTER_UNAVAILABLE");
 
-/** Fails so often, then succeeds. */
+/** Fails the given number of times, then succeeds. */
 function attemptsOf(failures: number, error: unknown = outage): { readonly run: () => Promise<string>; count: number } {
   const attempts = {
     count: 0,
@@ -17,7 +17,7 @@ function attemptsOf(failures: number, error: unknown = outage): { readonly run: 
   return attempts;
 }
 
-test("retry: transient failures are tried again, each with a pause that grows, and each is told", async () => {
+test("retry: transient failures are retried with growing pauses, and each is reported", async () => {
   const attempts = attemptsOf(4);
   const told: (readonly [unknown, number])[] = [];
   const beganMs = performance.now();
@@ -41,7 +41,7 @@ test("retry: a success resets the pauses", async () => {
 });
 
 for (const error of [new TypeError("a bug"), new UsageError("ERR_CLOSED", "closed"), "a string"]) {
-  test(`retry: ${String(error)} is rejected with at once (FF19)`, async () => {
+  test(`retry: ${String(error)} rejects at once (FF19)`, async () => {
     const attempts = attemptsOf(1, error);
     await assert.rejects(
       retry(attempts.run, { signal: undefined, backoff: new Backoff(1, 1) }),
@@ -59,7 +59,7 @@ test("retry: an attempt that throws synchronously is an attempt that failed", as
   await assert.rejects(retry(attempt, { signal: undefined, backoff: new Backoff(1, 1) }), (error) => error === failure);
 });
 
-test("retry: the room decides what is transient", async () => {
+test("retry: the caller decides what is transient", async () => {
   const attempts = attemptsOf(2, "weird");
   const isTransient = (error: unknown): boolean => error === "weird";
   assert.equal(await retry(attempts.run, { signal: undefined, backoff: new Backoff(1, 1), isTransient }), "done");
@@ -109,7 +109,7 @@ test("retry: aborted beforehand, nothing is attempted", async () => {
   assert.equal(attempts.count, 0);
 });
 
-test("retry: the stalled warning is told of failures and of the end", async (t) => {
+test("retry: the stalled warning is notified of failures and of the end", async (t) => {
   const stalled = new StalledWarning({ owner: {}, what: "x", hint: "y", isHeard: false });
   const calls: string[] = [];
   t.mock.method(stalled, "failed", () => calls.push("failed"));

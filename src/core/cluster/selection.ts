@@ -1,7 +1,7 @@
 import type { Endpoint } from "./endpoint.js";
 import { EndpointSet } from "./endpoint-set.js";
 
-/** Which endpoint a client asks first. */
+/** Which endpoint a client tries first. */
 export const EndpointSelectionMode = {
   /** Any: the list is shuffled, so that many clients spread over the members. */
   random: "random",
