@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { UsageError } from "../util/errors.js";
 import { log } from "../util/log.js";
 import { plainCause } from "../util/plain-cause.js";
@@ -114,6 +113,8 @@ function pemOf(env: Env, names: readonly string[]): Found | undefined {
     if (!pem.includes("-----BEGIN ")) badArgument(`${name} is not PEM in base64`);
     return { name, value: pem };
   }
+  // not imported, since few need it: see lazy.ts
+  const { readFileSync } = process.getBuiltinModule("node:fs");
   try {
     return { name, value: readFileSync(value, "utf8") };
   } catch (error) {

@@ -1,4 +1,3 @@
-import { isIP } from "node:net";
 import type { ConnectionOptions } from "node:tls";
 import { badArgument, requireBoolean, requireOptions, requireText } from "../util/validate.js";
 
@@ -44,6 +43,8 @@ export function checkedTls(tls: TlsOptions): TlsOptions {
 
 function requireServerName(servername: unknown): void {
   requireText("options.tls.servername", servername);
+  // not imported, since few need it: see lazy.ts
+  const { isIP } = process.getBuiltinModule("node:net");
   if (isIP(servername) === 0) return;
   badArgument(
     `options.tls.servername must be a name, not the IP address "${servername}"; without it the certificate is checked ` +
