@@ -174,7 +174,7 @@ export function requireCall<T extends object>(
   checks: Checks<T>,
   extra: readonly unknown[],
 ): void {
-  if ([options, ...extra].some((each) => typeof each === "function"))
+  if (typeof options === "function" || extra.some((each) => typeof each === "function"))
     badArgument(`${method} takes no callback: it returns a promise`);
   if (extra.length > 0) badArgument(`${method} has too many arguments`);
   requireFields("options", options, checks);

@@ -93,7 +93,7 @@ export class KeysAPI {
   async get(key: string, options: GetOptions = {}, ...extra: readonly never[]): Promise<KeysResponse> {
     requireCall("get", options, getChecks, extra);
     const { recursive, sort, quorum = this.#sender.quorumReads } = options;
-    return this.#call(getSpec(this.#at(key), { recursive, sort, quorum }), options);
+    return await this.#call(getSpec(this.#at(key), { recursive, sort, quorum }), options);
   }
 
   /**
@@ -114,7 +114,7 @@ export class KeysAPI {
     ...extra: readonly never[]
   ): Promise<KeysResponse | KeysSummary> {
     requireCall("set", options, setChecks, extra);
-    if (options.noValueOnSuccess !== true) return this.#call(this.#writeSpec(key, value, options), options);
+    if (options.noValueOnSuccess !== true) return await this.#call(this.#writeSpec(key, value, options), options);
     const spec = this.#writeSpec(key, value, options);
     const raw = await this.#sender.send(withBudget(spec, options), options.signal);
     return this.#decode(() => decodeKeysSummary(raw, spec));
@@ -134,7 +134,7 @@ export class KeysAPI {
     ...extra: readonly never[]
   ): Promise<KeysResponse> {
     requireCall("create", options, createChecks, extra);
-    return this.#call(this.#writeSpec(key, value, { ...options, prevExist: false }), options);
+    return await this.#call(this.#writeSpec(key, value, { ...options, prevExist: false }), options);
   }
 
   /**
@@ -151,7 +151,7 @@ export class KeysAPI {
     ...extra: readonly never[]
   ): Promise<KeysResponse> {
     requireCall("update", options, updateChecks, extra);
-    return this.#call(this.#writeSpec(key, value, { ...options, prevExist: true }), options);
+    return await this.#call(this.#writeSpec(key, value, { ...options, prevExist: true }), options);
   }
 
   /**
@@ -170,7 +170,7 @@ export class KeysAPI {
   ): Promise<KeysResponse> {
     requireCall("refresh", options, refreshChecks, extra);
     requireTtl("ttl", ttl);
-    return this.#call(this.#writeSpec(key, "", { ...options, ttl, refresh: true, prevExist: true }), options);
+    return await this.#call(this.#writeSpec(key, "", { ...options, ttl, refresh: true, prevExist: true }), options);
   }
 
   /**
@@ -189,7 +189,7 @@ export class KeysAPI {
   ): Promise<KeysResponse> {
     requireCall("createInOrder", options, createInOrderChecks, extra);
     requireWrite(value, { dir: options.dir, prevExist: false });
-    return this.#call(createInOrderSpec(this.#at(dir), value, options), options);
+    return await this.#call(createInOrderSpec(this.#at(dir), value, options), options);
   }
 
   /**
@@ -203,7 +203,7 @@ export class KeysAPI {
   async delete(key: string, options: DeleteOptions = {}, ...extra: readonly never[]): Promise<KeysResponse> {
     requireCall("delete", options, deleteChecks, extra);
     requireConditions(options);
-    return this.#call(deleteSpec(this.#at(key), options), options);
+    return await this.#call(deleteSpec(this.#at(key), options), options);
   }
 
   /**

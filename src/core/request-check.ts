@@ -50,7 +50,7 @@ function requireQuery(what: string, query: unknown): void {
 function requireHeaders(what: string, headers: unknown): void {
   if (typeof headers !== "object" || headers === null || Array.isArray(headers))
     badArgument(`${what} must be an object, got ${kindOf(headers)}`);
-  for (const [name, value] of Object.entries<unknown>({ ...headers })) {
+  for (const [name, value] of Object.entries<unknown>(headers as Record<string, unknown>)) {
     if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name)) badArgument(`${what} has a name that HTTP does not allow`);
     if (name !== name.toLowerCase()) badArgument(`${what}: the name "${name}" must be in lower case`);
     if (typeof value !== "string") badArgument(`${what}["${name}"] must be a string, got ${kindOf(value)}`);

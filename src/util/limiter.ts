@@ -21,11 +21,16 @@ export class Limiter {
    * If the signal aborts while the call waits, it rejects at once with the signal's reason, `work` never runs and can be
    * collected. Once `work` runs, it must watch the signal itself.
    */
-  async run<T>(work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-    const limit = this.#limit ?? (await this.#load(signal));
-    // without a file descriptor it cannot be loaded; the work needs one, too, and reports that better
-    if (limit === undefined) return work();
+  run<T>(work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    const limit = this.#limit;
+    if (limit === undefined) return this.#runFirst(work, signal);
     return limit.activeCount < limit.concurrency ? limit(work) : abortable(limit(queued(work, signal)), signal);
+  }
+
+  async #runFirst<T>(work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    const limit = await this.#load(signal);
+    // without a file descriptor it cannot be loaded; the work needs one, too, and reports that better
+    return limit === undefined ? work() : this.run(work, signal);
   }
 
   /** Calls that come while it is loaded go on in their order. */

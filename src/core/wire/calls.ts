@@ -81,7 +81,7 @@ function compare(
 
 /** The key as a call has it: cleaned. Undefined under a prefix that is not below "/v2/keys", which only v2's own paths know. */
 function keyOf({ prefix, key }: KeyAddress): string | undefined {
-  if (prefix === "/v2/keys" && isClean.test(key)) return key;
+  if (prefix === "/v2/keys" && isClean(key)) return key;
   const [v2, keys] = segmentsOf(prefix);
   if (v2 !== "v2" || keys !== "keys") return undefined;
   return (
@@ -92,5 +92,7 @@ function keyOf({ prefix, key }: KeyAddress): string | undefined {
   );
 }
 
-/** Nearly every key is. */
-const isClean = /^(?:\/[^/]+)+$/;
+/** Whether a key has one slash before each segment. Nearly every key does. No regular expression: this is asked for each request. */
+function isClean(key: string): boolean {
+  return key.startsWith("/") && !key.endsWith("/") && !key.includes("//");
+}
