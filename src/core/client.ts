@@ -1,29 +1,25 @@
 import { clientExchange } from "./client-exchange.js";
 import { parseEndpoints, resolveClientOptions, type ClientOptions, type ResolvedOptions } from "./client-options.js";
-import { autoSyncChecks, syncForever, type AutoSyncOptions } from "./cluster/auto-sync.js";
-import { askClusterId, attemptsThrough, type Attempt } from "./cluster/attempt.js";
-import { ClusterIdentity, clusterIdOf } from "./cluster/cluster-identity.js";
+import { requireAutoSync, syncForever, type AutoSyncOptions } from "./cluster/auto-sync.js";
+import { clientAttempts, type Attempts } from "./cluster/attempt.js";
 import type { Endpoint } from "./cluster/endpoint.js";
 import type { EndpointSet } from "./cluster/endpoint-set.js";
-import { tryEndpoints } from "./cluster/failover.js";
-import { EndpointSelectionMode, shuffled } from "./cluster/selection.js";
-import { publishSwitch, traced } from "./cluster/trace-calls.js";
+import { tryEndpoints, type OnEnd } from "./cluster/failover.js";
 import { retryFor } from "./cluster/retry-for.js";
+import { EndpointSelectionMode, shuffled } from "./cluster/selection.js";
 import { isShared, SharedPolls } from "./cluster/shared-polls.js";
-import { syncedEndpoints } from "./cluster/sync.js";
+import { isCallTraced, publishSwitch, traced } from "./cluster/trace-calls.js";
 import type { RawResponse, RequestSpec, Sender } from "../http/exchange.js";
 import { UsageError } from "../util/errors.js";
-import { requireFields } from "../util/fields.js";
 import { healthOf, type EndpointHealth, type HealthOptions } from "./health.js";
+import { endpointsOfMembers } from "./membership.js";
 import { untilReady, type ReadyOptions } from "./ready.js";
 import { Limiter } from "../util/limiter.js";
-import { log } from "../util/log.js";
 import { SharedLinks } from "../util/shared-links.js";
 import { throwIfAborted } from "../util/signals.js";
-import { badArgument, requireMs, requireSignal } from "../util/validate.js";
+import { requireSignal } from "../util/validate.js";
 import { requireRequest } from "./request-check.js";
 import type { Versions } from "./types.js";
-import { decodeLeader, decodeMembers, leaderSpec, listMembersSpec } from "./wire/members.js";
 import { decodeVersion, versionSpec } from "./wire/version.js";
 
 /**
@@ -38,13 +34,14 @@ import { decodeVersion, versionSpec } from "./wire/version.js";
 export class Client implements Sender, AsyncDisposable {
   readonly #options: ResolvedOptions;
   readonly #closeExchange: () => Promise<void>;
-  readonly #attempt: Attempt;
-  readonly #anonymousAttempt: Attempt;
-  readonly #identity: ClusterIdentity;
+  readonly #attempts: Attempts;
   readonly #limiter: Limiter;
   readonly #closed = new AbortController();
   readonly #links = new SharedLinks(this.#closed.signal);
   readonly #polls = new SharedPolls();
+  readonly #movePin: OnEnd = (endpoint, answered, start) => {
+    this.#turnTo(answered ? this.#endpoints.pinnedTo(endpoint) : this.#endpoints.pinnedAfter(endpoint, start));
+  };
   #configured: readonly Endpoint[];
   #endpoints: EndpointSet;
   #closing: Promise<void> | undefined;
@@ -62,13 +59,8 @@ export class Client implements Sender, AsyncDisposable {
     this.#limiter = new Limiter(maxInFlight);
     const { exchange, close } = clientExchange(this.#options, (url) => this.#endpoints.trusts(url));
     this.#closeExchange = close;
-    this.#anonymousAttempt = attemptsThrough(exchange, { ...this.#options, authorization: undefined });
-    this.#identity = new ClusterIdentity({
-      endpoints: () => this.#endpoints.order(),
-      ask: askClusterId(this.#anonymousAttempt),
-      closed: this.#closed.signal,
-    });
-    this.#attempt = attemptsThrough(exchange, { ...this.#options, identity: this.#identity });
+    const order = (): readonly Endpoint[] => this.#endpoints.order();
+    this.#attempts = clientAttempts(exchange, this.#options, order, this.#closed.signal);
   }
 
   /** The default of `quorum` for reads. */
@@ -89,7 +81,7 @@ export class Client implements Sender, AsyncDisposable {
   setEndpoints(endpoints: readonly (string | URL)[]): void {
     this.#configured = parseEndpoints(endpoints);
     this.#turnTo(shuffled(this.#configured));
-    this.#identity.forget();
+    this.#attempts.identity.forget();
   }
 
   /**
@@ -109,11 +101,13 @@ export class Client implements Sender, AsyncDisposable {
     this.#requireOpen();
     // other protocols have the key in the body
     if (this.#options.protocol === undefined) this.#endpoints.requireRequestLine(spec);
+    const { retryForMs = this.#options.retryForMs } = spec;
     const link = this.#links.take(signal);
     try {
-      const { retryForMs = this.#options.retryForMs } = spec;
+      // most calls: nobody follows them, and they are not tried again
+      if (retryForMs === 0 && !isCallTraced(spec)) return await this.#sendOnce(spec, link.signal);
       const once = (): Promise<RawResponse> => this.#sendOnce(spec, link.signal);
-      return await traced(spec, retryForMs === 0 ? once : () => retryFor(retryForMs, spec, link.signal, once));
+      return await traced(spec, () => retryFor(retryForMs, spec, link.signal, once));
     } finally {
       link.release();
     }
@@ -132,34 +126,19 @@ export class Client implements Sender, AsyncDisposable {
    * Rejects with `signal.reason` when aborted.
    */
   async sync(signal?: AbortSignal): Promise<void> {
-    const configured = this.#configured;
-    const raw = await this.send(listMembersSpec, signal);
-    const next = await syncedEndpoints({
-      members: decodeMembers(raw),
-      clusterId: clusterIdOf(raw),
-      current: this.#endpoints,
-      configured,
-      leader:
-        this.#options.selectionMode === EndpointSelectionMode.prioritizeLeader
-          ? async (set) => decodeLeader(await this.#probe(set, leaderSpec, signal))
-          : undefined,
-      probe: async (set) => {
-        const answer = await this.#probe(set, listMembersSpec, signal);
-        decodeMembers(answer);
-        return clusterIdOf(answer);
-      },
-      signal,
-    });
-    // setEndpoints() was called during the sync: its list stays
-    if (next === undefined || this.#configured !== configured) return;
-    this.#turnTo(next);
-    log.sync(
-      "endpoints are now %s",
-      next
-        .order()
-        .map((endpoint) => endpoint.label)
-        .join(" "),
-    );
+    requireSignal("signal", signal);
+    const sync = (ending: AbortSignal): Promise<EndpointSet | undefined> =>
+      endpointsOfMembers({
+        current: () => this.#endpoints,
+        configured: () => this.#configured,
+        pinsLeader: this.#options.selectionMode === EndpointSelectionMode.prioritizeLeader,
+        send: (spec) => this.send(spec, signal),
+        probe: (set, spec) =>
+          this.#limiter.run(() => tryEndpoints(set.order(), spec, this.#attempts.anonymous, ending), ending),
+        signal,
+      });
+    const next = await this.#links.during(signal, sync);
+    if (next !== undefined) this.#turnTo(next);
   }
 
   /**
@@ -173,17 +152,11 @@ export class Client implements Sender, AsyncDisposable {
    * void client.autoSync(60_000, { onError: console.error }).catch(() => undefined);
    */
   async autoSync(intervalMs: number, options: AutoSyncOptions = {}): Promise<never> {
-    requireMs("intervalMs", intervalMs);
-    if (intervalMs === Infinity) badArgument("intervalMs must be finite");
-    requireFields("options", options, autoSyncChecks);
+    requireAutoSync(intervalMs, options);
     throwIfAborted(options.signal);
     this.#requireOpen();
-    const link = this.#links.take(options.signal);
-    try {
-      return await syncForever((signal) => this.sync(signal), intervalMs, options.onError, link.signal);
-    } finally {
-      link.release();
-    }
+    const sync = (signal: AbortSignal): Promise<void> => this.sync(signal);
+    return this.#links.during(options.signal, (signal) => syncForever(sync, intervalMs, options.onError, signal));
   }
 
   /**
@@ -223,8 +196,7 @@ export class Client implements Sender, AsyncDisposable {
 
   /** Ends the calls in flight, which reject with a `UsageError` `ERR_CLOSED`, and closes all connections. Idempotent. */
   close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
+    return (this.#closing ??= this.#close());
   }
 
   /** Same as {@link close}. */
@@ -246,39 +218,23 @@ export class Client implements Sender, AsyncDisposable {
     this.#endpoints = next;
   }
 
+  /** To one endpoint after the other, or only to the one that the request names. */
   #sendOnce(spec: RequestSpec, signal: AbortSignal): Promise<RawResponse> {
-    if (spec.endpoint !== undefined) return this.#sendTo(this.#endpoints.find(spec.endpoint), spec, signal);
-    if (isShared(spec)) {
-      const tryAll = (endpoints: EndpointSet, sent: RequestSpec): Promise<RawResponse> =>
-        this.#tryAll(endpoints, sent, signal);
-      return this.#polls.join(spec, () => this.#endpoints, signal, tryAll);
+    if (spec.endpoint !== undefined) {
+      const only = [this.#endpoints.find(spec.endpoint)];
+      return this.#limiter.run(() => tryEndpoints(only, spec, this.#attempts.known, signal), signal);
     }
+    if (isShared(spec)) {
+      const send = (set: EndpointSet, sent: RequestSpec): Promise<RawResponse> => this.#tryAll(set, sent, signal);
+      return this.#polls.join(spec, () => this.#endpoints, signal, send);
+    }
+    // a poll may wait for days, and takes no slot of the limiter
     if (spec.longPoll === true) return this.#tryAll(this.#endpoints, spec, signal);
     return this.#limiter.run(() => this.#tryAll(this.#endpoints, spec, signal), signal);
   }
 
-  #sendTo(endpoint: Endpoint, spec: RequestSpec, signal: AbortSignal): Promise<RawResponse> {
-    return this.#limiter.run(() => tryEndpoints([endpoint], spec, this.#attempt, signal), signal);
-  }
-
   #tryAll(endpoints: EndpointSet, spec: RequestSpec, signal: AbortSignal): Promise<RawResponse> {
-    const order = endpoints.order();
-    return tryEndpoints(order, spec, this.#attempt, signal, (endpoint, answered) => {
-      this.#turnTo(answered ? this.#endpoints.pinnedTo(endpoint) : this.#endpoints.pinnedAfter(endpoint, order[0]));
-    });
-  }
-
-  /** Sends to a list that is not installed: no pin to move, and no credentials, since these may not be the cluster's servers. */
-  async #probe(endpoints: EndpointSet, spec: RequestSpec, signal: AbortSignal | undefined): Promise<RawResponse> {
-    this.#requireOpen();
-    const link = this.#links.take(signal);
-    const tryAll = (): Promise<RawResponse> =>
-      tryEndpoints(endpoints.order(), spec, this.#anonymousAttempt, link.signal);
-    try {
-      return await this.#limiter.run(tryAll, link.signal);
-    } finally {
-      link.release();
-    }
+    return tryEndpoints(endpoints.order(), spec, this.#attempts.known, signal, this.#movePin);
   }
 }
 

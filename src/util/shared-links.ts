@@ -34,6 +34,16 @@ export class SharedLinks {
     link.hold(parent, this.#end);
     return link;
   }
+
+  /** Runs a call with a signal that follows `parent` and the end, and releases it when the call has settled. */
+  async during<T>(parent: AbortSignal | undefined, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const link = this.take(parent);
+    try {
+      return await call(link.signal);
+    } finally {
+      link.release();
+    }
+  }
 }
 
 class SharedLink implements TakenSignal {

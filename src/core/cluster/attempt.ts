@@ -6,7 +6,7 @@ import { isProgramError } from "../../util/program-error.js";
 import { badArgument } from "../../util/validate.js";
 import { listMembersSpec } from "../wire/members.js";
 import { serverError } from "../wire/response.js";
-import { clusterIdOf, type ClusterIdentity, type ClusterIdentityOptions } from "./cluster-identity.js";
+import { ClusterIdentity, clusterIdOf, type ClusterIdentityOptions } from "./cluster-identity.js";
 import { requestUrl, type Endpoint } from "./endpoint.js";
 import { ForeignPoll, guardedPoll, isWorthChecking, requireOurs } from "./stranger.js";
 
@@ -26,8 +26,34 @@ export interface AttemptOptions {
  */
 export type Attempt = (endpoint: Endpoint, spec: RequestSpec, signal: AbortSignal) => Promise<RawResponse>;
 
+/** How a client sends requests to one endpoint. */
+export interface Attempts {
+  /** With the client's credentials. Responses of another cluster are refused. */
+  readonly known: Attempt;
+  /** Without credentials, to servers that may not be the cluster's. Every response is accepted. */
+  readonly anonymous: Attempt;
+  /** The cluster's id, learned from the responses to `known`. */
+  readonly identity: ClusterIdentity;
+}
+
+/**
+ * The attempts of one client.
+ *
+ * @param closed ends the questions for a cluster id
+ */
+export function clientAttempts(
+  exchange: Exchange,
+  options: Omit<AttemptOptions, "identity">,
+  endpoints: () => readonly Endpoint[],
+  closed: AbortSignal,
+): Attempts {
+  const anonymous = attemptsThrough(exchange, { ...options, authorization: undefined });
+  const identity = new ClusterIdentity({ endpoints, ask: askClusterId(anonymous), closed });
+  return { known: attemptsThrough(exchange, { ...options, identity }), anonymous, identity };
+}
+
 /** Attempts that go through this exchange, with these limits and credentials. */
-export function attemptsThrough(exchange: Exchange, options: AttemptOptions): Attempt {
+function attemptsThrough(exchange: Exchange, options: AttemptOptions): Attempt {
   const { requestLimits, pollLimits, authorization, identity } = options;
 
   const send: Attempt = async (endpoint, spec, signal) => {
@@ -115,7 +141,7 @@ function lower(ours: number | undefined, asked: number | undefined): number | un
 const askMs = 1_000;
 
 /** Requests an endpoint's cluster id with this attempt, which should carry no credentials. "" if it cannot be learned. */
-export function askClusterId(attempt: Attempt): ClusterIdentityOptions["ask"] {
+function askClusterId(attempt: Attempt): ClusterIdentityOptions["ask"] {
   const spec = { ...listMembersSpec, limits: { headersMs: askMs, idleMs: askMs } };
   return (endpoint, signal) => attempt(endpoint, spec, signal).then(clusterIdOf, () => "");
 }

@@ -1,10 +1,10 @@
 import { Backoff } from "../../util/backoff.js";
 import { safeCallback } from "../../util/callback.js";
 import { messageOf } from "../../util/error-like.js";
-import type { Checks } from "../../util/fields.js";
+import { requireFields, type Checks } from "../../util/fields.js";
 import { log } from "../../util/log.js";
 import { sleep } from "../../util/signals.js";
-import { requireFunction, requireSignal } from "../../util/validate.js";
+import { badArgument, requireFunction, requireMs, requireSignal } from "../../util/validate.js";
 
 /** What `Client.autoSync` takes. */
 export interface AutoSyncOptions {
@@ -14,7 +14,14 @@ export interface AutoSyncOptions {
   readonly onError?: ((error: unknown) => void) | undefined;
 }
 
-export const autoSyncChecks: Checks<AutoSyncOptions> = { signal: requireSignal, onError: requireFunction };
+/** Checks the arguments of `Client.autoSync`. @throws {UsageError} */
+export function requireAutoSync(intervalMs: number, options: AutoSyncOptions): void {
+  requireMs("intervalMs", intervalMs);
+  if (intervalMs === Infinity) badArgument("intervalMs must be finite");
+  requireFields("options", options, checks);
+}
+
+const checks: Checks<AutoSyncOptions> = { signal: requireSignal, onError: requireFunction };
 
 /** The first pause after a sync that failed, in ms. It doubles up to the interval. */
 const firstPauseMs = 1_000;

@@ -6,8 +6,11 @@ import type { Attempt } from "./attempt.js";
 import type { Endpoint } from "./endpoint.js";
 import { StrangerError } from "./stranger.js";
 
-/** Told of the endpoint at which a call ends: it answered and is to be pinned, or the next call is to begin after it. */
-export type OnEnd = (endpoint: Endpoint, answered: boolean) => void;
+/**
+ * Told of the endpoint at which a call ends: it answered and is to be pinned, or the next call is to begin after it.
+ * `start` is the endpoint at which the call began.
+ */
+export type OnEnd = (endpoint: Endpoint, answered: boolean, start: Endpoint | undefined) => void;
 
 /**
  * Tries each endpoint at most once, one after the other, until one responds. Goes on only if the request may be sent
@@ -31,7 +34,7 @@ export async function tryEndpoints(
   for (let endpoint = left.shift(); endpoint !== undefined; endpoint = left.shift()) {
     try {
       const raw = await attempt(endpoint, spec, signal);
-      onEnd?.(endpoint, raw.truncated !== true);
+      onEnd?.(endpoint, raw.truncated !== true, order[0]);
       return errors.some(({ outcome }) => outcome === "unknown") ? { ...raw, maybeApplied: true } : raw;
     } catch (error) {
       signal.throwIfAborted();
@@ -39,7 +42,7 @@ export async function tryEndpoints(
       log.client("%s", error.message);
       errors.push(error);
       if (!mayGoOn(spec, error)) {
-        onEnd?.(endpoint, false);
+        onEnd?.(endpoint, false, order[0]);
         break;
       }
       // no other endpoint: try the same one once more, on a new connection

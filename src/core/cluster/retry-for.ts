@@ -14,7 +14,7 @@ const maxPauseMs = 1_000;
  * without a condition unless an earlier sending may still be applied later; a one-shot write only if certainly nothing
  * was sent.
  *
- * @param budgetMs above 0
+ * @param budgetMs 0: it is sent only once
  */
 export function retryFor(
   budgetMs: number,
@@ -22,6 +22,7 @@ export function retryFor(
   signal: AbortSignal,
   send: () => Promise<RawResponse>,
 ): Promise<RawResponse> {
+  if (budgetMs === 0) return send();
   return retry(send, {
     signal,
     backoff: new Backoff(minPauseMs, maxPauseMs),

@@ -2,12 +2,15 @@ import type { RawResponse, RequestSpec } from "../../http/exchange.js";
 import { diagnostics, isTraced, trace } from "../../util/diagnostics.js";
 import type { EndpointSet } from "./endpoint-set.js";
 
+/** Whether anybody subscribes to calls like this one. Asked first on the main road: it saves closures and frames. */
+export function isCallTraced({ longPoll }: RequestSpec): boolean {
+  return isTraced(longPoll === true ? diagnostics.watch : diagnostics.call);
+}
+
 /** Sends, and publishes a call, or for a long poll a watch. */
 export function traced(spec: RequestSpec, send: () => Promise<RawResponse>): Promise<RawResponse> {
-  const channel = spec.longPoll === true ? diagnostics.watch : diagnostics.call;
-  if (!isTraced(channel)) return send();
   return trace(
-    channel,
+    spec.longPoll === true ? diagnostics.watch : diagnostics.call,
     { method: spec.method, path: spec.path, kind: spec.call?.kind },
     send,
     (message, { status, endpoint }) => {
