@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import test, { after, before } from "node:test";
+import test, { afterEach, beforeEach } from "node:test";
 import type { Cluster, Member } from "../scripts/servers/etcd.mjs";
 import { Client, isIndexCleared, KeysAPI, Mirror, type KeyNode } from "../src/core/index.js";
 import { PeerNetwork } from "../src/test-kit/peer-network.js";
@@ -16,7 +16,8 @@ let client: Client;
 let others: KeysAPI;
 let othersClient: Client;
 
-before(async () => {
+// A cluster of its own for each test: for 30 s after a member has sent a snapshot it compacts nothing.
+beforeEach(async () => {
   network = new PeerNetwork();
   cluster = await fastCluster({ args: ["--snapshot-count=20"], advertisePeerUrl: network.advertise });
   const leader = await cluster.leader();
@@ -26,7 +27,7 @@ before(async () => {
   others = new KeysAPI(othersClient);
 });
 
-after(async () => {
+afterEach(async () => {
   await Promise.all([client.close(), othersClient.close()]);
   await cluster.stop();
   await network.close();
@@ -37,7 +38,8 @@ after(async () => {
  */
 async function whileIsolated(work: () => Promise<void>): Promise<void> {
   const index = cluster.members.indexOf(lagging);
-  network.isolate(index, "silent");
+  // silence would keep what the leader has sent so far, and deliver it afterwards: perhaps all of it
+  network.isolate(index, "reset");
   await work();
   const { index: reached } = await others.get("/", { quorum: true });
   network.join(index);
