@@ -144,3 +144,23 @@ for (const [how, startOver] of Object.entries(ways)) {
     assert.ok(tookMs < soonMs + noiseMs, `${String(tookMs)} ms`);
   });
 }
+
+test("started over: a watcher whose calls each wait only half a second is told, too (FF2)", async (t) => {
+  const own = await ownMember();
+  t.after(() => own.stop());
+  const [member] = own.members;
+  assert.ok(member !== undefined);
+  const client = new Client({ endpoints: [member.url] });
+  t.after(() => client.close());
+  const keys = new KeysAPI(client);
+  for (let i = 0; i < 50; i++) await keys.set("/elsewhere", String(i));
+  const { index } = await keys.set("/d", "old");
+  const watcher = keys.watcher("/d", { afterIndex: index });
+  await member.kill();
+  rmSync(member.dataDir, { recursive: true });
+  await member.start();
+  await until("the watcher is told", async () => {
+    const error: unknown = await watcher.next(AbortSignal.timeout(500)).catch((reason: unknown) => reason);
+    return isIndexCleared(error);
+  });
+});

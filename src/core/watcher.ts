@@ -53,6 +53,8 @@ export class Watcher {
   #unread: readonly KeysResponse[] = [];
   readonly #gaps: GapCheck;
   #pending = false;
+  /** Since when every poll has reached a member behind the watcher's index, on the monotonic clock. It outlives aborted calls. */
+  #behindSinceMs: number | undefined;
 
   /** For `KeysAPI.watcher`, which checks the arguments. */
   constructor(sender: Sender, at: KeyAddress, { afterIndex, recursive, clusterId }: WatcherFields) {
@@ -91,6 +93,8 @@ export class Watcher {
     // all in one function: a pending call of another one costs half a kilobyte for each watcher
     try {
       for (;;) {
+        // calls that are aborted sooner than a poll leaves such a member would never find out that the store started over
+        if (performance.now() - (this.#behindSinceMs ?? Infinity) >= 2 * behindMs) await this.#requireSameStore(signal);
         const sentMs = performance.now();
         const waitIndex = this.#gaps.lookBackFrom ?? this.#waitIndex;
         const spec = this.#spec(waitIndex);
@@ -157,7 +161,12 @@ export class Watcher {
     const index = indexOf(head) ?? 0;
     if (fromNow && index > 0) this.#waitIndex = index + 1;
     if (this.#gaps.suspects(head)) throw leftToLookBack;
-    return this.#isBehind(head) ? afterMs(behindMs) : undefined;
+    if (!this.#isBehind(head)) {
+      this.#behindSinceMs = undefined;
+      return undefined;
+    }
+    this.#behindSinceMs ??= performance.now();
+    return afterMs(behindMs);
   }
 
   #receive(raw: RawResponse, spec: RequestSpec, waitIndex: number, lastedMs: number): Received {
@@ -215,9 +224,11 @@ export class Watcher {
       throwIfAborted(signal);
       if (!isTransient(error)) throw error;
       log.watch("%s: no quorum read: %s", this.#at.key, messageOf(error));
+      this.#behindSinceMs = undefined;
       return;
     }
     this.#requireSameCluster(raw);
+    this.#behindSinceMs = undefined;
     const index = indexOf(raw) ?? 0;
     if (index > 0 && index < this.#waitIndex - 1)
       throw startedOver(`the index went back from ${String(this.#waitIndex - 1)} to ${String(index)}`, index);
