@@ -34,6 +34,7 @@ import {
   seed,
   startLoad,
   suiteSeconds,
+  untilEnd,
 } from "./field.js";
 import { Nemesis } from "./nemesis.js";
 import { Observer } from "./observer.js";
@@ -45,7 +46,7 @@ test(`faults: nothing is lost or doubled in ${String(seconds)} s of faults (${re
   const run = await runFaults(t, (line) => said.push(line));
   const { load, events, final } = run;
   const { calls } = load;
-  const beforeEnd = events.slice(0, events.findIndex(({ key }) => key === `${dir}/end`) + 1);
+  const beforeEnd = untilEnd(events);
   for (const line of summaryOf(run)) t.diagnostic(line);
 
   const check = checksOf(t, { said, ...run });

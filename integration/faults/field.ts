@@ -8,7 +8,13 @@ import type { Cluster } from "../../scripts/servers/etcd.mjs";
 import type { KeyNode } from "../../src/core/index.js";
 import { startChild, type Child } from "../../src/test-kit/child.js";
 import { until } from "../../src/test-kit/waiting.js";
-import { isWrite, type CallRecord, type FinalNode, type LoadRecord } from "../histories/fault-history.js";
+import {
+  isWrite,
+  type CallRecord,
+  type FinalNode,
+  type KeyEvent,
+  type LoadRecord,
+} from "../histories/fault-history.js";
 import type { LoadTask } from "./load-program.js";
 
 /** How long the suite loads its clusters, in all its tests together, in s. */
@@ -56,6 +62,11 @@ export function hasEnded({ process: { exitCode, signalCode } }: Child): boolean 
 export function filesOf(node: KeyNode): readonly FinalNode[] {
   if (node.dir) return node.nodes.flatMap(filesOf);
   return [{ key: node.key, value: node.value, index: node.modifiedIndex }];
+}
+
+/** The events up to the last write of the load: all that its watchers are to have seen. */
+export function untilEnd(events: readonly KeyEvent[]): readonly KeyEvent[] {
+  return events.slice(0, events.findIndex(({ key }) => key === `${dir}/end`) + 1);
 }
 
 /** What gives a test its checks: one subtest each, which fails with the first violations and keeps the history in a file. */

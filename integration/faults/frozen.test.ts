@@ -27,6 +27,7 @@ import {
   seed,
   startLoad,
   suiteSeconds,
+  untilEnd,
 } from "./field.js";
 import { Nemesis } from "./nemesis.js";
 import { Observer } from "./observer.js";
@@ -52,7 +53,7 @@ test(`faults: members freeze under a client that overwrites its own keys for ${S
   await check("no acknowledged write is lost, and none was applied more often than it was sent", () =>
     writeViolations(calls, events, final),
   );
-  const beforeEnd = events.slice(0, events.findIndex(({ key }) => key === `${dir}/end`) + 1);
+  const beforeEnd = untilEnd(events);
   for (const watcher of load.watchers) {
     await check(`the ${watcher.name} watcher saw every event once, in order`, () =>
       watcherViolations(watcher, beforeEnd),
@@ -93,16 +94,13 @@ async function freezeMembers(t: TestContext): Promise<Run> {
     await sleep(6_000);
     const { load } = await endOf(child);
     const final = await keys.get(dir, { quorum: true, recursive: true });
+    const files = filesOf(final.node);
+    const last = Math.max(...files.map((file) => file.index));
     const events = await until("an observer has all events", () =>
-      observers.map((observer) => observer.events).find((each) => (each.at(-1)?.index ?? 0) >= lastIndexOf(final.node)),
+      observers.map((observer) => observer.events).find((each) => (each.at(-1)?.index ?? 0) >= last),
     );
-    return { load, events, final: filesOf(final.node), faults: nemesis.counts };
+    return { load, events, final: files, faults: nemesis.counts };
   } finally {
     await Promise.all([...observers, ...doors].map((each) => each.close()));
   }
-}
-
-/** The index of the last change below a node. */
-function lastIndexOf(node: Parameters<typeof filesOf>[0]): number {
-  return Math.max(0, ...filesOf(node).map(({ index }) => index));
 }

@@ -31,6 +31,7 @@ import {
   seed,
   startLoad,
   suiteSeconds,
+  untilEnd,
 } from "./field.js";
 import { Observer } from "./observer.js";
 
@@ -57,7 +58,7 @@ test(`faults: a stranger stands in for a member, again and again for ${String(se
     queueViolations(calls, final),
   );
   await check("registers are linearizable: no read came from the stranger", () => registerViolations(calls, final));
-  const beforeEnd = events.slice(0, events.findIndex(({ key }) => key === `${dir}/end`) + 1);
+  const beforeEnd = untilEnd(events);
   for (const watcher of load.watchers) {
     await check(`the ${watcher.name} watcher saw every event of the cluster once, in order, and no other`, () =>
       watcherViolations(watcher, beforeEnd),
