@@ -2,6 +2,7 @@ import { brandError } from "../util/brand.js";
 import { asErrorLike } from "../util/error-like.js";
 import { SdkError, UsageError } from "../util/errors.js";
 import { plainCause } from "../util/plain-cause.js";
+import { isProgramError } from "../util/program-error.js";
 
 /**
  * - `ERR_LOST`: the backend reports that the lock, or the session it belongs to, is no longer ours
@@ -36,17 +37,8 @@ export function isLost(error: unknown): error is ElectionError {
 
 /** Whether trying again is pointless: bad arguments, a closed client, an error of the program. */
 export function isFinal(error: unknown): boolean {
-  return error instanceof UsageError || programErrors.has(asErrorLike(error)?.name ?? "");
+  return error instanceof UsageError || isProgramError(error);
 }
-
-const programErrors: ReadonlySet<string> = new Set([
-  "TypeError",
-  "ReferenceError",
-  "RangeError",
-  "SyntaxError",
-  "EvalError",
-  "URIError",
-]);
 
 /** What an attempt to take a lock ends with, if somebody else has it and nobody wants to wait. Never reaches a user. */
 export class TakenError extends Error {
