@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import {
   DecodeError,
@@ -10,6 +11,7 @@ import {
   type TypedEvent,
   type TypedMirrorUpdate,
 } from "../src/core/index.js";
+import { deferred } from "../src/util/deferred.js";
 import { patience } from "../src/test-kit/waiting.js";
 import { clusterForTests } from "./support.js";
 
@@ -104,14 +106,6 @@ test("typed keys: a mirror keeps the last good value of a key whose new value is
   const reported: unknown[] = [];
   const mirror = colors.mirror("/", { onError: (error) => reported.push(error) });
 
-  const show = ({ kind, changes, errors }: TypedMirrorUpdate<Color>): string =>
-    [
-      `${kind}:`,
-      ...changes.map(
-        ({ type, node, prevNode }) => `${type} ${node.key} ${prevNode?.value.hex ?? "-"}>${node.value.hex}`,
-      ),
-      ...errors.map(({ key }) => `bad ${key}`),
-    ].join(" ");
   assert.equal(show(await mirror.next(patience())), "list: set /a ->#f00 bad /never-good");
   assert.deepEqual([mirror.size, mirror.get("/a"), mirror.get("/never-good")], [1, red, undefined]);
 
@@ -134,3 +128,88 @@ test("typed keys: a mirror keeps the last good value of a key whose new value is
   assert.equal(show(await mirror.next(patience())), "event: remove /a ->#00f");
   assert.equal(mirror.nodes.size, 0);
 });
+
+test("typed keys: a mirror is read like a map once it is ready", async () => {
+  const { keys, dir } = cluster;
+  const colors = keys.namespace(`${dir}/map`).withCodec(jsonCodec(Color));
+  await colors.set("/warm/red", red);
+  await colors.set("/cold/blue", blue);
+  await colors.set("/cold/a/green", green);
+  await colors.keys.set("/cold/bad", secret);
+  const mirror = colors.mirror("/");
+  assert.deepEqual([mirror.size, mirror.index, mirror.has("/warm/red")], [0, 0, false]);
+  await mirror.ready;
+  assert.deepEqual(
+    [mirror.size, mirror.has("/warm/red"), mirror.has("/cold/bad"), mirror.has("/cold")],
+    [3, true, false, false],
+  );
+  assert.deepEqual(
+    mirror.list("/cold").map(({ key, value }) => [key, value]),
+    [
+      ["/cold/a/green", green],
+      ["/cold/blue", blue],
+    ],
+  );
+  assert.deepEqual([...mirror.keys()].sort(), ["/cold/a/green", "/cold/blue", "/warm/red"]);
+  assert.deepEqual(new Set([...mirror.values()].map(({ value }) => value.hex)), new Set(["#f00", "#0f0", "#00f"]));
+  assert.deepEqual(new Map(mirror), mirror.nodes);
+  assert.deepEqual([mirror.get("warm/red"), mirror.has("warm/red")], [red, true]);
+  // what ready took in is the first update of all the same
+  assert.match(show(await mirror.next(patience())), /^list: set .* set .* set .* bad \/cold\/bad$/);
+});
+
+test("typed keys: after waitFor a mirror has the write, whatever the codec takes, and next still delivers it", async () => {
+  const { keys, dir } = cluster;
+  const codec = jsonCodec(Color);
+  const slow = { ...codec, decode: (text: string) => sleep(20).then(() => codec.decode(text)) };
+  const colors = keys.namespace(`${dir}/awaited`).withCodec(slow);
+  const mirror = colors.mirror("/");
+
+  // without a loop: what comes meanwhile is one update
+  await mirror.waitFor((await colors.set("/a", red)).index, patience());
+  assert.deepEqual(mirror.get("/a"), red);
+  await mirror.waitFor((await colors.keys.set("/b", secret)).index, patience());
+  assert.equal(mirror.has("/b"), false);
+  await mirror.waitFor((await colors.set("/b", blue)).index, patience());
+  const { index } = await colors.keys.set("/a", secret);
+  await mirror.waitFor(index, patience());
+  assert.deepEqual([mirror.get("/a"), mirror.get("/b")], [red, blue]);
+  assert.ok(mirror.index >= index);
+  assert.equal(show(await mirror.next(patience())), "list: set /a ->#f00 set /b ->#00f bad /a");
+
+  // beside a loop
+  const next = mirror.next(patience());
+  await mirror.waitFor((await colors.set("/a", green)).index, patience());
+  assert.deepEqual(mirror.get("/a"), green);
+  // a machine that stalls makes waitFor read again
+  assert.match(show(await next), /^(event|list): set \/a #f00>#0f0$/);
+});
+
+test("typed keys: a next and a waitFor that are aborted while the codec decodes lose nothing", async () => {
+  const { keys, dir } = cluster;
+  const [reading, gate] = [deferred<undefined>(), deferred<undefined>()];
+  const codec = jsonCodec(Color);
+  const gated = async (text: string): Promise<Color> => {
+    reading.resolve(undefined);
+    await gate.promise;
+    return codec.decode(text);
+  };
+  await keys.withCodec(codec).set(`${dir}/gated/a`, red);
+  const colors = keys.withCodec({ ...codec, decode: gated });
+  const mirror = colors.mirror(`${dir}/gated`);
+  const reason = new Error("no longer needed");
+  const controllers = [new AbortController(), new AbortController()];
+  const calls = [mirror.next(controllers[0]?.signal), mirror.waitFor(0, controllers[1]?.signal)];
+  await reading.promise;
+  for (const controller of controllers) controller.abort(reason);
+  for (const call of calls) await assert.rejects(call, reason);
+  gate.resolve(undefined);
+  assert.equal(show(await mirror.next(patience())), `list: set ${dir}/gated/a ->#f00`);
+});
+
+const show = ({ kind, changes, errors }: TypedMirrorUpdate<Color>): string =>
+  [
+    `${kind}:`,
+    ...changes.map(({ type, node, prevNode }) => `${type} ${node.key} ${prevNode?.value.hex ?? "-"}>${node.value.hex}`),
+    ...errors.map(({ key }) => `bad ${key}`),
+  ].join(" ");

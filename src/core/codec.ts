@@ -57,11 +57,21 @@ export async function encoded<T>(codec: Codec<T>, value: T): Promise<string> {
 }
 
 /** @throws {DecodeError} */
-export async function decoded<T>(codec: Codec<T>, { key, value, modifiedIndex }: KeyNode): Promise<T> {
+export async function decoded<T>(codec: Codec<T>, node: KeyNode): Promise<T> {
+  const result = await tryDecode(codec, node);
+  if (result instanceof DecodeError) throw result;
+  return result.value;
+}
+
+/** The value of a file, or why it cannot be decoded. Never rejects. */
+export async function tryDecode<T>(
+  codec: Codec<T>,
+  { key, value, modifiedIndex }: KeyNode,
+): Promise<{ readonly value: T } | DecodeError> {
   try {
-    return await codec.decode(value);
+    return { value: await codec.decode(value) };
   } catch (error) {
-    throw new DecodeError(key, modifiedIndex, reasonOf(error));
+    return new DecodeError(key, modifiedIndex, reasonOf(error));
   }
 }
 

@@ -21,13 +21,26 @@ export interface MirrorUpdate {
   readonly index: number;
 }
 
+/** {@link MirrorChange}, of files of any type. */
+interface Change<File extends { readonly key: string }> extends Pick<MirrorChange, "type" | "action"> {
+  readonly node: File;
+  readonly prevNode?: File;
+}
+
 /** A file that came or changed. */
-export function setting(node: KeyNode, prevNode: KeyNode | undefined, action: MirrorChange["action"]): MirrorChange {
+export function setting<File extends { readonly key: string }>(
+  node: File,
+  prevNode: File | undefined,
+  action: MirrorChange["action"],
+): Change<File> {
   return { type: "set", node, action, ...(prevNode !== undefined && { prevNode }) };
 }
 
 /** A file that went. */
-export function removal(node: KeyNode, action: MirrorChange["action"]): MirrorChange {
+export function removal<File extends { readonly key: string }>(
+  node: File,
+  action: MirrorChange["action"],
+): Change<File> {
   return { type: "remove", node, action };
 }
 
@@ -47,20 +60,39 @@ export function changesBetween(
 /** Two updates as one, each key at most once: a reader that comes late gets the latest state, not a backlog. */
 export function merged(earlier: MirrorUpdate | undefined, later: MirrorUpdate): MirrorUpdate {
   if (earlier === undefined) return later;
-  const byKey = new Map(earlier.changes.map((change) => [change.node.key, change]));
-  for (const change of later.changes) {
+  const { index } = later;
+  return { kind: mergedKind(earlier, later), changes: mergedChanges(earlier.changes, later.changes), index };
+}
+
+/** A list replaces everything, also with the events after it. */
+export function mergedKind(
+  earlier: Pick<MirrorUpdate, "kind">,
+  later: Pick<MirrorUpdate, "kind">,
+): MirrorUpdate["kind"] {
+  return earlier.kind === "list" ? "list" : later.kind;
+}
+
+/** The changes of two updates, each key at most once. */
+export function mergedChanges<File extends { readonly key: string }>(
+  earlier: readonly Change<File>[],
+  later: readonly Change<File>[],
+): readonly Change<File>[] {
+  const byKey = new Map(earlier.map((change) => [change.node.key, change]));
+  for (const change of later) {
     const { key } = change.node;
     const together = mergedChange(byKey.get(key), change);
     // a key that changed again moves to the end
     byKey.delete(key);
     if (together !== undefined) byKey.set(key, together);
   }
-  const kind = earlier.kind === "list" ? "list" : later.kind;
-  return { kind, changes: [...byKey.values()], index: later.index };
+  return [...byKey.values()];
 }
 
 /** undefined if the file came and went again. */
-function mergedChange(earlier: MirrorChange | undefined, later: MirrorChange): MirrorChange | undefined {
+function mergedChange<File extends { readonly key: string }>(
+  earlier: Change<File> | undefined,
+  later: Change<File>,
+): Change<File> | undefined {
   if (earlier === undefined) return later;
   // as the reader knows it: from before both
   const known = earlier.type === "remove" ? earlier.node : earlier.prevNode;

@@ -62,6 +62,8 @@ test("mirror: it is read like a map, without a copy", async (t) => {
   const keysOf = (nodes: readonly KeyNode[]): readonly string[] => nodes.map(({ key }) => key);
   assert.deepEqual(keysOf(mirror.list("/d/sub")), ["/d/sub/x", "/d/sub/y"]);
   assert.deepEqual(keysOf(mirror.list("/d/sub/")), ["/d/sub/x", "/d/sub/y"]);
+  // as in requests, the slash at the front may be left out
+  assert.deepEqual([mirror.get("d/a")?.value, mirror.has("d/a"), mirror.list("d/sub").length], ["a@4", true, 2]);
   for (const above of ["/d", "/", ""]) {
     assert.deepEqual(keysOf(mirror.list(above)), ["/d/a", "/d/b", "/d/sub/x", "/d/sub/y", "/d/subway"]);
   }

@@ -3,7 +3,6 @@ import { requireBoolean, requireIndex, requireRetryForMs, requireSignal, require
 import { encoded, requireCodec, type Codec } from "./codec.js";
 import type { KeysAPI } from "./keys.js";
 import type { GetOptions, SetOptions, WatcherOptions } from "./keys-options.js";
-import { Mirror } from "./mirror.js";
 import type { MirrorOptions } from "./mirror-options.js";
 import { TypedMirror } from "./typed-mirror.js";
 import { typedFile, typedNode, typedPrevNode, type TypedRead, type TypedWrite } from "./typed-types.js";
@@ -77,7 +76,7 @@ export class TypedKeys<T> {
 
   /** Makes a mirror of the files below a key. Does no I/O. @throws {UsageError} for bad arguments */
   mirror(key: string, options: MirrorOptions = {}): TypedMirror<T> {
-    return new TypedMirror(new Mirror(this.keys, key, options), this.#codec, options);
+    return new TypedMirror(this.keys, key, this.#codec, options);
   }
 
   async #write<Options extends TypedCreateOptions>(

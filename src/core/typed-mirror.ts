@@ -1,8 +1,11 @@
 import { safeCallback } from "../util/callback.js";
-import { UsageError } from "../util/errors.js";
-import { decoded, DecodeError, type Codec } from "./codec.js";
-import type { Mirror } from "./mirror.js";
-import type { MirrorChange, MirrorUpdate } from "./mirror-changes.js";
+import { noop } from "../util/deferred.js";
+import { abortable } from "../util/signals.js";
+import type { KeysAPI } from "./keys.js";
+import { DecodeError, tryDecode, type Codec } from "./codec.js";
+import { mergedChanges, mergedKind, removal, setting, type MirrorChange, type MirrorUpdate } from "./mirror-changes.js";
+import { MirrorCopy } from "./mirror-copy.js";
+import { filesBelow, rooted } from "./mirror-list.js";
 import type { MirrorOptions } from "./mirror-options.js";
 import { typedFile, type TypedFile } from "./typed-types.js";
 
@@ -23,43 +26,93 @@ export interface TypedMirrorUpdate<T> extends Omit<MirrorUpdate, "changes"> {
 }
 
 /**
- * A local copy of the files below a key, with decoded values. Follows them as {@link Mirror} does. A value that cannot be
- * decoded is reported, by the update's `errors` and by `onError`, and the key keeps its last good value. Made by
- * `TypedKeys.mirror`.
+ * A local copy of the files below a key, with decoded values. Follows them as {@link Mirror} does, and is pulled and read
+ * as that is. A value that cannot be decoded is reported, by the update's `errors` and by `onError`, and the key keeps its
+ * last good value. Made by `TypedKeys.mirror`.
+ *
+ * @example
+ * const colors = keys.withCodec(jsonCodec<{ hex: string }>()).mirror("/colors");
+ * await colors.ready;
+ * console.log(colors.get("/colors/red")?.hex);
+ * for await (const { changes, errors } of colors) {
+ *   for (const { type, node } of changes) console.log(type, node.key, node.value.hex);
+ *   for (const { message } of errors) console.error(message);
+ * }
  */
 export class TypedMirror<T> {
-  readonly #mirror: Mirror;
+  readonly #copy: MirrorCopy;
   readonly #codec: Codec<T>;
   readonly #onError: (error: DecodeError) => void;
   readonly #files = new Map<string, TypedFile<T>>();
   #index = 0;
-  #pending = false;
+  /** What `next` has not returned yet. More than one update is merged. */
+  #unread: TypedMirrorUpdate<T> | undefined;
+  /** Settles, and never rejects, when everything that was read so far is decoded. */
+  #decoding: Promise<void> = Promise.resolve();
 
-  /** For `TypedKeys.mirror`. */
-  constructor(mirror: Mirror, codec: Codec<T>, { onError }: Pick<MirrorOptions, "onError">) {
-    this.#mirror = mirror;
+  /** For `TypedKeys.mirror`. @throws {UsageError} for bad arguments */
+  constructor(keys: KeysAPI, key: string, codec: Codec<T>, options: MirrorOptions) {
+    this.#copy = new MirrorCopy(keys, key, options);
     this.#codec = codec;
-    this.#onError = safeCallback("options.onError", onError);
+    this.#onError = safeCallback("options.onError", options.onError);
   }
 
-  /** A snapshot of the files as of the last update, by key, each with its last good value. */
-  get nodes(): ReadonlyMap<string, TypedFile<T>> {
-    return new Map(this.#files);
-  }
-
-  /** How many files there are. */
+  /** How many files there are that have had a good value. */
   get size(): number {
     return this.#files.size;
   }
 
-  /** etcd's index as of the last update; 0 before the first. */
+  /** etcd's index up to which the copy is complete; 0 before the first read. */
   get index(): number {
     return this.#index;
   }
 
-  /** The last good value of a file. Undefined if there is none. */
+  /** A snapshot of the files, by key, each with its last good value. It is a copy, as `Mirror.nodes` is. */
+  get nodes(): ReadonlyMap<string, TypedFile<T>> {
+    return new Map(this.#files);
+  }
+
+  /** Resolves when the subtree has been read and decoded, as `Mirror.ready` does. No value makes it reject. */
+  get ready(): Promise<void> {
+    const ready = this.waitFor(0);
+    // who only looks at the property does not have to handle it
+    ready.catch(noop);
+    return ready;
+  }
+
+  /** The last good value of a file. undefined if there is none. */
   get(key: string): T | undefined {
-    return this.#files.get(key)?.value;
+    return this.#files.get(rooted(key))?.value;
+  }
+
+  /** Whether there is a file with that key that has had a good value. */
+  has(key: string): boolean {
+    return this.#files.has(rooted(key));
+  }
+
+  /** All files below a directory, at any depth, sorted by key, each with its last good value. Empty if there are none. */
+  list(dir: string): readonly TypedFile<T>[] {
+    return filesBelow(this.#files, dir);
+  }
+
+  /** The keys of all files, without a copy. */
+  keys(): IterableIterator<string> {
+    return this.#files.keys();
+  }
+
+  /** All files, each with its last good value, without a copy. */
+  values(): IterableIterator<TypedFile<T>> {
+    return this.#files.values();
+  }
+
+  /** All files with their keys, without a copy. */
+  entries(): IterableIterator<[string, TypedFile<T>]> {
+    return this.#files.entries();
+  }
+
+  /** The same as {@link entries}. */
+  [Symbol.iterator](): IterableIterator<[string, TypedFile<T>]> {
+    return this.entries();
   }
 
   /**
@@ -67,16 +120,12 @@ export class TypedMirror<T> {
    * does, and never because of a value.
    */
   async next(signal?: AbortSignal): Promise<TypedMirrorUpdate<T>> {
-    if (this.#pending) throw new UsageError("ERR_BUSY", "an earlier next() of this mirror is still waiting");
-    this.#pending = true;
-    try {
-      for (;;) {
-        const update = await this.#apply(await this.#mirror.next(signal));
-        if (update.kind === "list" || update.changes.length > 0 || update.errors.length > 0) return update;
-      }
-    } finally {
-      this.#pending = false;
-    }
+    return this.#copy.next(async () => {
+      await abortable(this.#decode(), signal);
+      const update = this.#unread;
+      this.#unread = undefined;
+      return update;
+    }, signal);
   }
 
   /** `next` for ever; ends by throwing what `next` rejects with. */
@@ -89,33 +138,56 @@ export class TypedMirror<T> {
     return this.updates();
   }
 
-  /** Makes the next call read everything again. */
-  resync(): void {
-    this.#mirror.resync();
+  /** Waits until the copy is complete up to an index, and decoded, as `Mirror.waitFor` does. No value makes it reject. */
+  async waitFor(index: number, signal?: AbortSignal): Promise<void> {
+    await this.#copy.waitFor(index, signal);
+    await abortable(this.#decode(), signal);
   }
 
-  async #apply({ kind, index, changes }: MirrorUpdate): Promise<TypedMirrorUpdate<T>> {
+  /** Makes the mirror read everything again: at once if a call is waiting, else with the next one. */
+  resync(): void {
+    this.#copy.resync();
+  }
+
+  /** Takes in what was read. One call after the other, since a codec may be slow. */
+  #decode(): Promise<void> {
+    this.#decoding = this.#decoding.then(async () => {
+      const { index } = this.#copy;
+      const update = this.#copy.take();
+      if (update !== undefined) await this.#apply(update);
+      this.#index = index;
+    });
+    return this.#decoding;
+  }
+
+  async #apply({ kind, index, changes }: MirrorUpdate): Promise<void> {
     const good: TypedMirrorChange<T>[] = [];
     const errors: DecodeError[] = [];
-    for (const change of changes) {
-      const { prevNode: _text, ...rest } = change;
-      const before = this.#files.get(change.node.key);
-      if (change.type === "remove") {
-        this.#files.delete(change.node.key);
-        if (before !== undefined) good.push({ ...rest, node: before });
+    for (const { type, node, action } of changes) {
+      const before = this.#files.get(node.key);
+      if (type === "remove") {
+        this.#files.delete(node.key);
+        if (before !== undefined) good.push(removal(before, action));
         continue;
       }
-      try {
-        const node = typedFile(change.node, await decoded(this.#codec, change.node));
-        this.#files.set(node.key, node);
-        good.push({ ...rest, node, ...(before !== undefined && { prevNode: before }) });
-      } catch (error) {
-        if (!(error instanceof DecodeError)) throw error;
-        errors.push(error);
+      const result = await tryDecode(this.#codec, node);
+      if (result instanceof DecodeError) {
+        errors.push(result);
+        continue;
       }
+      const file = typedFile(node, result.value);
+      this.#files.set(file.key, file);
+      good.push(setting(file, before, action));
     }
-    this.#index = index;
     for (const error of errors) this.#onError(error);
-    return { kind, index, changes: good, errors };
+    if (kind === "event" && good.length === 0 && errors.length === 0) return;
+    const touched = new Set(changes.map(({ node }) => node.key));
+    const earlier = this.#unread;
+    this.#unread = {
+      kind: earlier === undefined ? kind : mergedKind(earlier, { kind }),
+      index,
+      changes: mergedChanges(earlier?.changes ?? [], good),
+      errors: [...(earlier?.errors ?? []).filter(({ key }) => !touched.has(key)), ...errors],
+    };
   }
 }

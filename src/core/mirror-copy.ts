@@ -1,0 +1,183 @@
+import { UsageError } from "../util/errors.js";
+import { Backoff } from "../util/backoff.js";
+import { safeCallback } from "../util/callback.js";
+import { noop } from "../util/deferred.js";
+import { requireFields } from "../util/fields.js";
+import { abortable, linkSignal, throwIfAborted } from "../util/signals.js";
+import { requireIndex, requireSignal } from "../util/validate.js";
+import type { KeysAPI } from "./keys.js";
+import { changesBetween, merged, removal, setting, type MirrorChange, type MirrorUpdate } from "./mirror-changes.js";
+import { filesBelow, type Listing } from "./mirror-list.js";
+import { mirrorChecks, requireKeys, type MirrorOptions } from "./mirror-options.js";
+import { MirrorReader } from "./mirror-reader.js";
+import type { KeyNode, KeysAction, KeysResponse } from "./types.js";
+import { isHiddenBelow } from "./watch-checks.js";
+
+/** How long `waitFor` waits for an event before it reads again, in ms; twice as long each time, up to the second. */
+const rereadMs = 1_000;
+const maxRereadMs = 30_000;
+
+/** The local copy behind a mirror: reads when somebody waits, and keeps what nobody has taken yet. */
+export class MirrorCopy {
+  readonly #key: string;
+  readonly #reader: MirrorReader;
+  #nodes = new Map<string, KeyNode>();
+  #index = 0;
+  /** What `take` has not returned yet. More than one update is merged: it grows no larger than the copy. */
+  #unread: MirrorUpdate | undefined;
+  /** Settles, and never rejects, when the pull is over that some call makes for all. */
+  #pulling: Promise<void> | undefined;
+  /** Ends the wait of that pull. */
+  #interrupt: ((reason: unknown) => void) | undefined;
+  #pending = false;
+
+  /** Does no I/O. @throws {UsageError} for bad arguments */
+  constructor(keys: KeysAPI, key: string, options: MirrorOptions) {
+    requireKeys(keys);
+    requireFields("options", options, mirrorChecks);
+    const { minRetryMs = 100, maxRetryMs = 10_000, onError } = options;
+    // checks the key
+    keys.watcher(key);
+    this.#key = key;
+    this.#reader = new MirrorReader({
+      keys,
+      key,
+      minRetryMs,
+      maxRetryMs: Math.max(minRetryMs, maxRetryMs),
+      onError: safeCallback("options.onError", onError),
+      isHeard: onError !== undefined,
+    });
+  }
+
+  /** The files by key, without a copy. Another map after each list. */
+  get nodes(): ReadonlyMap<string, KeyNode> {
+    return this.#nodes;
+  }
+
+  /** etcd's index up to which the copy is complete; 0 before the first read. */
+  get index(): number {
+    return this.#index;
+  }
+
+  /** What was read since the last call, as one update. undefined if nothing has changed. */
+  take(): MirrorUpdate | undefined {
+    const update = this.#unread;
+    this.#unread = undefined;
+    return update;
+  }
+
+  /**
+   * Waits for what `take` finds. It is called first, and again after everything that was read. One caller at a time.
+   *
+   * @throws as `Mirror.next`
+   */
+  async next<Update>(
+    take: () => Update | undefined | Promise<Update | undefined>,
+    signal: AbortSignal | undefined,
+  ): Promise<Update> {
+    requireSignal("signal", signal);
+    throwIfAborted(signal);
+    if (this.#pending) throw new UsageError("ERR_BUSY", "an earlier next() of this mirror is still waiting");
+    this.#pending = true;
+    try {
+      for (;;) {
+        const update = await take();
+        if (update !== undefined) return update;
+        await this.#advance(signal);
+      }
+    } finally {
+      this.#pending = false;
+    }
+  }
+
+  /** Waits until the copy is complete up to an index; see `Mirror.waitFor`. */
+  async waitFor(index: number, signal?: AbortSignal): Promise<void> {
+    requireIndex("index", index);
+    requireSignal("signal", signal);
+    throwIfAborted(signal);
+    const pauses = new Backoff(rereadMs, maxRereadMs);
+    while (this.#index < index || !this.#reader.isListed) {
+      const timer = setTimeout(() => {
+        if (this.#reader.isWatching) this.resync();
+      }, pauses.next());
+      try {
+        await this.#advance(signal);
+      } finally {
+        clearTimeout(timer);
+      }
+    }
+  }
+
+  /** Makes it read everything again: at once if a call is waiting, else with the next one. */
+  resync(): void {
+    this.#reader.resync();
+    this.#interrupt?.(resynced);
+  }
+
+  /** Takes in one list or event; several calls that wait share the work. */
+  #advance(signal: AbortSignal | undefined): Promise<void> {
+    if (this.#pulling !== undefined) return abortable(this.#pulling, signal);
+    const pull = this.#pull(signal);
+    this.#pulling = pull.then(noop, noop);
+    return pull;
+  }
+
+  async #pull(signal: AbortSignal | undefined): Promise<void> {
+    const link = linkSignal(signal);
+    this.#interrupt = link.abort;
+    try {
+      const read = await this.#reader.next(link.signal);
+      const update = read && ("nodes" in read ? this.#replace(read) : this.#apply(read));
+      if (update !== undefined) this.#unread = merged(this.#unread, update);
+    } catch (error) {
+      throwIfAborted(signal);
+      if (error !== resynced) throw error;
+    } finally {
+      link.unlink();
+      this.#interrupt = undefined;
+      this.#pulling = undefined;
+    }
+  }
+
+  #replace({ index, nodes }: Listing): MirrorUpdate {
+    const changes = changesBetween(this.#nodes, nodes);
+    this.#nodes = nodes;
+    this.#index = index;
+    return { kind: "list", changes, index };
+  }
+
+  /** undefined for events that change no file: a new directory, a hidden name. */
+  #apply(events: readonly KeysResponse[]): MirrorUpdate | undefined {
+    let update: MirrorUpdate | undefined;
+    for (const event of events) {
+      this.#index = event.node.modifiedIndex;
+      const changes = this.#changesOf(event);
+      if (changes.length > 0) update = merged(update, { kind: "event", changes, index: this.#index });
+    }
+    return update;
+  }
+
+  #changesOf({ action, node }: KeysResponse): readonly MirrorChange[] {
+    const removes = removingActions.has(action);
+    // a write to a directory, such as a new TTL, leaves what is below it; one that replaced a file ends that file
+    const ends = removes || (node.dir && this.#nodes.has(node.key));
+    const changes = (ends ? this.#take(node.key) : []).map((file) => removal(file, action));
+    if (removes || node.dir || isHiddenBelow(node.key, this.#key)) return changes;
+    const change = setting(node, this.#nodes.get(node.key), action);
+    this.#nodes.set(node.key, node);
+    return [...changes, change];
+  }
+
+  /** Takes out the file of that key, or all below it: the end of a directory, or of one above ours, is one event under its key. */
+  #take(key: string): readonly KeyNode[] {
+    const file = this.#nodes.get(key);
+    const taken = file !== undefined ? [file] : filesBelow(this.#nodes, key);
+    for (const node of taken) this.#nodes.delete(node.key);
+    return taken;
+  }
+}
+
+const removingActions: ReadonlySet<KeysAction> = new Set(["delete", "expire", "compareAndDelete"]);
+
+/** Why the wait of a pull ended: everything is read again. */
+const resynced = Symbol("resynced");
