@@ -1,3 +1,5 @@
+import type { FakeTimes } from "./fake.js";
+
 /** A request to a worker process, one line of JSON, as are its responses. The worker in Go speaks the same protocol. */
 export type Task = LoadTask | WatchTask | IdleTask | { readonly kind: "stop" } | { readonly kind: "close" };
 
@@ -120,4 +122,5 @@ export interface Results {
   readonly idle: readonly IdleRound[];
   readonly imports: readonly ImportTimes[];
   readonly sizes: readonly Size[];
+  readonly fake: FakeTimes;
 }

@@ -1,6 +1,7 @@
 import { aimsTable } from "./aims.js";
 import { absolute, comparisonTable, concurrencyOf, field, figure, inScenario, kilobytes } from "./comparison.js";
 import { megabytes, ratio, scenarioTitle, sdkShareTable, signalTable, spreadLine, table } from "./comparison.js";
+import { fakeSection } from "./fake.js";
 import { baseline, sdkPairs, subjectGroups, type SubjectName } from "./plan.js";
 import type { Measured, Results, Round } from "./protocol.js";
 
@@ -25,6 +26,7 @@ export function report(results: Results): string {
       ...idleSection(results),
       ...otherNodesSection(results),
       ...startSection(results),
+      ...fakeSection(results.fake),
     ].join("\n\n") + "\n"
   );
 }

@@ -7,6 +7,7 @@ import { findEtcd, startCluster } from "../scripts/servers/etcd.mjs";
 import { findNode, versionOf } from "../scripts/servers/programs.mjs";
 import { projectRoot, runMain, say, ScriptError, step } from "../scripts/run.mjs";
 import { Client, KeysAPI } from "../src/core/index.js";
+import { measureFake } from "./fake.js";
 import { goWorker, type GoWorker } from "./go-worker.js";
 import { benchCache, installPackages, memoryFolder } from "./install.js";
 import { measureIdle, measureImports, measureRounds, measureSizes } from "./measure.js";
@@ -44,12 +45,13 @@ async function bench(): Promise<void> {
     otherNodes.push(await stepOf(`Node ${String(major)}`, () => underNode(major, plan, url, keys)));
   const imports = await stepOf("imports", () => measureImports(plan.importRuns, url));
   const sizes = await stepOf("sizes", measureSizes);
+  const fake = await stepOf("the fake etcd", measureFake);
   const environment = [
     `Node ${process.versions.node}, etcd ${versionOf("etcd", bin) ?? "?"} with its data ${inMemory === undefined ? "on disk" : "in memory"},`,
     "problem" in go ? `no Go (${go.problem}),` : `${go.what},`,
     `${String(availableParallelism())} cores, ${quick ? "one short round: it shows that everything works, not how fast it is" : `${String(plan.matrix.rounds)} rounds`}.`,
   ].join(" ");
-  write({ environment, rounds, otherNodes, idleWatchers: plan.idleWatchers, idle, imports, sizes }, quick);
+  write({ environment, rounds, otherNodes, idleWatchers: plan.idleWatchers, idle, imports, sizes, fake }, quick);
 }
 
 const nodeGroups: readonly (readonly NodeSubjectName[])[] = subjectGroups
