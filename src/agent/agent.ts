@@ -16,6 +16,7 @@ export const operationCode: OperationCodes<Operation, 0 | 1 | 2> = operationCode
 
 /** One change of a service. Frozen. */
 export interface InstanceEvent {
+  /** What happened to the instance. */
   readonly op: Operation;
   /** The instance as it is now; for a delete, as it was last known. */
   readonly instance: Instance;
@@ -45,9 +46,11 @@ export interface ServiceWatcher
   close(): Promise<void>;
   /** Resolves, never rejects, once it has ended: to the backend's error, else to undefined. */
   readonly closed: Promise<unknown>;
+  /** Returns this watcher, for `for await`. */
   [Symbol.asyncIterator](): ServiceWatcher;
 }
 
+/** Options of {@link Service.watch}. */
 export interface WatchOptions {
   /** Ends the watcher when it aborts: iterating throws its reason. */
   readonly signal?: AbortSignal | undefined;
@@ -58,6 +61,7 @@ export const watchChecks: Checks<WatchOptions> = { signal: requireSignal };
 
 /** A snapshot of a service. One without instances is a service, too, and can be watched. Frozen. */
 export interface Service {
+  /** The name that its instances are registered under. */
   readonly name: string;
   /** The instances that carry all tags of the query. */
   readonly instances: readonly Instance[];
@@ -74,19 +78,25 @@ export interface Service {
   watch(options?: WatchOptions): ServiceWatcher;
 }
 
+/** Options of {@link Agent.register}. */
 export interface RegisterOptions {
+  /** Ends the call. */
   readonly signal?: AbortSignal | undefined;
   /** Replace an instance that this agent holds under the same id. @default false */
   readonly replace?: boolean | undefined;
 }
 
+/** Options of {@link Agent.deregister}. */
 export interface DeregisterOptions {
+  /** Ends the call. */
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Options of {@link Agent.service}. */
 export interface QueryOptions {
   /** Only instances that carry all of these. @default [], all instances */
   readonly tags?: readonly string[] | undefined;
+  /** Ends the call. */
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -4,6 +4,7 @@ import type { InstanceEvent } from "./agent.js";
 import { createInstance, type Instance } from "./instance.js";
 import { InstanceSet } from "./instance-set.js";
 
+/** Options of {@link Diff}. */
 export interface DiffOptions {
   /** Report an instance that did not change as an update. @default false */
   readonly emitUnchanged?: boolean | undefined;

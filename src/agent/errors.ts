@@ -22,6 +22,7 @@ export class AgentError extends SdkError {
   static {
     brandError(this, "AgentError");
   }
+  /** What happened. */
   readonly code: AgentErrorCode;
 
   constructor(code: AgentErrorCode, message: string, options?: ErrorOptions) {

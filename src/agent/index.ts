@@ -1,3 +1,10 @@
+/**
+ * Services and their instances, the same for every backend: etcd, Consul, or this process alone.
+ *
+ * Guide: [Services](../../docs/guides/services.md).
+ *
+ * @module etcd2/agent
+ */
 export {
   operationCode,
   type Agent,
@@ -21,3 +28,4 @@ export { AgentError, type AgentErrorCode } from "./errors.js";
 export { createInstance, type Instance, type InstanceData, type NewInstance } from "./instance.js";
 export { createLocalAgent } from "./local-agent.js";
 export { resolveAddresses, type AddressUpdate } from "./resolve-addresses.js";
+export type { OperationCodes } from "../util/operation-codes.js";

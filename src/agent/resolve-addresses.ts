@@ -5,6 +5,7 @@ import { requireMethods } from "./require-methods.js";
 
 /** An address that can be used from now on, or no longer. */
 export interface AddressUpdate {
+  /** Whether the address can be used from now on, or no longer. */
   readonly op: "add" | "delete";
   /** `host:port`, with an IPv6 host in brackets. */
   readonly addr: string;

@@ -1,3 +1,10 @@
+/**
+ * Services and their endpoints from etcd, files and other sources, merged and handed to handlers.
+ *
+ * Guide: [Configuration](../../docs/guides/configuration.md).
+ *
+ * @module etcd2/config
+ */
 export { SourceAPI, type SourceAPIOptions } from "./source-api.js";
 export { jsonCodec, type ApiVersion, type Codec, type TextOrigin } from "./codec.js";
 export { EndpointsConfig } from "./endpoints-config.js";
@@ -30,3 +37,5 @@ export {
   type Warning,
 } from "./types.js";
 export type { ConfigOptions, RegisterHandlerOptions, UpdatesOptions } from "./union-config.js";
+export type { OperationCodes } from "../util/operation-codes.js";
+export type { Reader } from "../util/queue.js";

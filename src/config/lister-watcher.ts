@@ -40,7 +40,9 @@ export interface Listing<T> {
 export type WatchEvent<T> =
   | { readonly type: "ADDED" | "MODIFIED" | "DELETED"; readonly object: T }
   | {
+      /** The stream cannot go on. */
       readonly type: "ERROR";
+      /** Why, as the API reports it. A `code` of 410 means that the version is too old. */
       readonly status: { readonly code?: number; readonly reason?: string; readonly message: string };
     };
 

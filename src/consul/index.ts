@@ -1,3 +1,10 @@
+/**
+ * A Consul client, and the agent, elections and locks on it.
+ *
+ * Guide: [Consul](../../docs/guides/consul.md).
+ *
+ * @module etcd2/consul
+ */
 export { createConsulClient } from "./client.js";
 export { createConsulAgent, type ConsulAgentOptions } from "./consul-agent.js";
 export type { TtlCheck } from "./consul-registration.js";

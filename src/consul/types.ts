@@ -35,7 +35,9 @@ export interface AgentInfo {
 
 /** A node of the catalog. */
 export interface Node {
+  /** Unique in the datacenter. */
   readonly name: string;
+  /** Where the other nodes reach it. */
   readonly address: string;
   /** Its addresses by purpose, such as `lan` and `wan`. */
   readonly taggedAddresses: Readonly<Record<string, string>>;
@@ -43,6 +45,7 @@ export interface Node {
 
 /** A node, and its services by id. */
 export interface NodeInfo {
+  /** The node itself. */
   readonly node: Node;
   /** By id. */
   readonly services: Readonly<Record<string, NodeService>>;
@@ -54,7 +57,9 @@ export interface NodeService {
   readonly id: string;
   /** The name of the service. */
   readonly service: string;
+  /** Free labels; a query can ask for one. */
   readonly tags: readonly string[];
+  /** Where it listens; 0 if it was registered without a port. */
   readonly port: number;
 }
 
@@ -68,10 +73,13 @@ export interface ServiceInstance {
   readonly taggedAddresses: Readonly<Record<string, string>>;
   /** Unique on its node, but not within the datacenter. */
   readonly serviceId: string;
+  /** The name of the service. */
   readonly serviceName: string;
+  /** Free labels; a query can ask for one. */
   readonly serviceTags: readonly string[];
   /** Its own address; "" if it has the node's. */
   readonly serviceAddress: string;
+  /** Where it listens; 0 if it was registered without a port. */
   readonly servicePort: number;
   /** The address to connect to: its own, or else its node's. */
   effectiveAddress(): string;

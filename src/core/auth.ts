@@ -23,7 +23,14 @@ import {
 } from "./wire/auth.js";
 
 /** What a role may do with keys. */
-export const PermissionType = { read: "read", write: "write", readWrite: "readWrite" } as const;
+export const PermissionType = {
+  /** Reads and watches them. */
+  read: "read",
+  /** Writes and deletes them. */
+  write: "write",
+  /** Both. */
+  readWrite: "readWrite",
+} as const;
 export type PermissionType = (typeof PermissionType)[keyof typeof PermissionType];
 
 /**
@@ -75,6 +82,7 @@ export class AuthUserAPI {
     return this.#call(putUserSpec(username, { password }), decodeDone, signal);
   }
 
+  /** Removes a user. 404 for one that does not exist. */
   async remove(username: string, signal?: AbortSignal): Promise<void> {
     requireUser(username);
     return this.#call(removeUserSpec(username), decodeDone, signal);
@@ -126,11 +134,13 @@ export class AuthRoleAPI {
     return this.#call(putRoleSpec(role), decodeDone, signal);
   }
 
+  /** Removes a role. 404 for one that does not exist. */
   async remove(role: string, signal?: AbortSignal): Promise<void> {
     requireName("role", role);
     return this.#call(removeRoleSpec(role), decodeDone, signal);
   }
 
+  /** Reads what a role allows. 404 for one that does not exist. */
   async get(role: string, signal?: AbortSignal): Promise<Role> {
     requireName("role", role);
     return this.#call(getRoleSpec(role), decodeRole, signal);

@@ -29,6 +29,7 @@ export interface Compare {
 
 /** Reads a key, and what is below it. */
 export interface GetCall extends At {
+  /** The name of the call. */
   readonly kind: "get";
   /** Lists all levels, not only the first one. */
   readonly recursive: boolean;
@@ -40,6 +41,7 @@ export interface GetCall extends At {
 
 /** `set` writes whether or not the key exists, `update` only if it does (`prevExist=true` without a comparison). */
 export interface SetCall extends Write {
+  /** The name of the call. */
   readonly kind: "set" | "update";
   /** Gives the key a new TTL, keeps its value and tells no watcher. */
   readonly refresh: boolean;
@@ -47,11 +49,13 @@ export interface SetCall extends Write {
 
 /** `create` writes only if the key does not exist (`prevExist=false`); `createInOrder` makes a key below the directory `key`. */
 export interface CreateCall extends Write {
+  /** The name of the call. */
   readonly kind: "create" | "createInOrder";
 }
 
 /** Writes if the key is as `prevValue` and `prevIndex` say. */
 export interface CompareAndSwapCall extends Write, Compare {
+  /** The name of the call. */
   readonly kind: "compareAndSwap";
   /** Gives the key a new TTL, keeps its value and tells no watcher. */
   readonly refresh: boolean;
@@ -59,6 +63,7 @@ export interface CompareAndSwapCall extends Write, Compare {
 
 /** Deletes a key. */
 export interface DeleteCall extends At {
+  /** The name of the call. */
   readonly kind: "delete";
   /** Deletes a directory with all that is below it. */
   readonly recursive: boolean;
@@ -68,6 +73,7 @@ export interface DeleteCall extends At {
 
 /** Deletes a file if it is as `prevValue` and `prevIndex` say. */
 export interface CompareAndDeleteCall extends At, Compare {
+  /** The name of the call. */
   readonly kind: "compareAndDelete";
 }
 
@@ -76,6 +82,7 @@ export type KeysCall = GetCall | SetCall | CreateCall | CompareAndSwapCall | Del
 
 /** Waits for events of a key. */
 export interface WatchCall extends At {
+  /** The name of the call. */
   readonly kind: "watch";
   /** Watches what is below the key, too. */
   readonly recursive: boolean;
@@ -85,11 +92,18 @@ export interface WatchCall extends At {
 
 /** Patterns of a role as in JSON; null if none were set. */
 export interface RolePatterns {
-  readonly kv: { readonly read: readonly string[] | null; readonly write: readonly string[] | null };
+  /** For the key space; v2 has no others. */
+  readonly kv: {
+    /** Patterns of the keys that may be read. */
+    readonly read: readonly string[] | null;
+    /** Patterns of the keys that may be written. */
+    readonly write: readonly string[] | null;
+  };
 }
 
 /** Calls without a parameter. */
 export interface StatusCall {
+  /** The name of the call. */
   readonly kind:
     | "version"
     | "health"
@@ -107,6 +121,7 @@ export interface StatusCall {
 
 /** Reads or removes one user, role or member. */
 export interface NamedCall {
+  /** The name of the call. */
   readonly kind: "getUser" | "removeUser" | "getRole" | "removeRole" | "removeMember";
   /** The name as the path has it, decoded; of a member, its id in hexadecimal. */
   readonly name: string;
@@ -114,6 +129,7 @@ export interface NamedCall {
 
 /** Adds a member. */
 export interface AddMemberCall {
+  /** The name of the call. */
   readonly kind: "addMember";
   /** Checked URLs of the form `scheme://host:port`, sorted. */
   readonly peerURLs: readonly string[];
@@ -121,6 +137,7 @@ export interface AddMemberCall {
 
 /** Gives a member other peer URLs. */
 export interface UpdateMemberCall {
+  /** The name of the call. */
   readonly kind: "updateMember";
   /** The member's id, in hexadecimal. */
   readonly name: string;
@@ -130,23 +147,31 @@ export interface UpdateMemberCall {
 
 /** Adds a user, sets a password, grants and revokes roles: in v2 the fields present decide which. */
 export interface PutUserCall {
+  /** The name of the call. */
   readonly kind: "putUser";
+  /** The user's name, as the path has it, decoded. */
   readonly name: string;
   /** "" or absent: the password stays. */
   readonly password?: string | undefined;
   /** Roles of a new user; null or absent for one made by its password alone. */
   readonly roles?: readonly string[] | null | undefined;
+  /** Roles to grant to a user who exists. */
   readonly grant?: readonly string[] | null | undefined;
+  /** Roles to revoke from a user who exists. */
   readonly revoke?: readonly string[] | null | undefined;
 }
 
 /** Adds a role, grants and revokes patterns: in v2 the fields present decide which. */
 export interface PutRoleCall {
+  /** The name of the call. */
   readonly kind: "putRole";
+  /** The role's name, as the path has it, decoded. */
   readonly name: string;
   /** Patterns of a new role. */
   readonly permissions?: RolePatterns | undefined;
+  /** Patterns to grant to a role that exists. */
   readonly grant?: RolePatterns | undefined;
+  /** Patterns to revoke from a role that exists. */
   readonly revoke?: RolePatterns | undefined;
 }
 

@@ -16,6 +16,7 @@ import {
   requireText,
 } from "../util/validate.js";
 
+/** Options of a {@link Client}. */
 export interface ClientOptions {
   /** Base URLs of the cluster's servers, http or https, e.g. "http://127.0.0.1:2379"; at least one. */
   readonly endpoints: readonly (string | URL)[];

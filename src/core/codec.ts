@@ -20,6 +20,7 @@ export class DecodeError extends SdkError {
   static {
     brandError(this, "DecodeError");
   }
+  /** What happened: a stored value could not be decoded. */
   readonly code = "ERR_DECODE";
   /** The key of the value. */
   readonly key: string;

@@ -1,3 +1,10 @@
+/**
+ * The client of etcd's v2 API: keys, watching, members, users and roles.
+ *
+ * Guides: [Getting started](../../docs/guides/getting-started.md), [Watching without losing](../../docs/guides/watching.md), [Writes](../../docs/guides/writes.md), [Operating](../../docs/guides/operating.md), [Errors](../../docs/guides/errors.md).
+ *
+ * @module etcd2
+ */
 export { AuthAPI, AuthRoleAPI, AuthUserAPI, PermissionType } from "./auth.js";
 export type {
   AddMemberCall,
@@ -59,7 +66,17 @@ export {
   type ResponseErrorFields,
   type UsageErrorCode,
 } from "../util/errors.js";
-export type { Exchange, RawResponse, RequestLimits, RequestSpec, ResponseHead, Sender } from "../http/exchange.js";
+export type {
+  ConnectionHold,
+  Exchange,
+  Protocol,
+  RawResponse,
+  RequestLimits,
+  RequestSpec,
+  ResponseHead,
+  Sender,
+} from "../http/exchange.js";
+export type { OwnAgents } from "../http/got/own-agents.js";
 export type { TlsOptions } from "../http/tls-options.js";
 export { disableCurlDebug, enableCurlDebug } from "../http/trace.js";
 export { jsonCodec, type SchemaIssue, type SchemaResult, type StandardSchema } from "./json-codec.js";
@@ -123,6 +140,7 @@ export {
   type KeysResponse,
   type KeysSummary,
   type Member,
+  type RaftPosition,
   type Role,
   type User,
   type Versions,

@@ -3,9 +3,13 @@ import { badArgument } from "../util/validate.js";
 
 /** A validator that follows the Standard Schema specification, as those of zod, valibot and ArkType do. Version 1. */
 export interface StandardSchema<Output> {
+  /** The validator itself. */
   readonly "~standard": {
+    /** The version of the specification. */
     readonly version: 1;
+    /** The name of the library that made it. */
     readonly vendor: string;
+    /** Checks a value, and returns it as it is to be used, or what is wrong with it. */
     readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>;
     /** Exists for the compiler only. */
     readonly types?: { readonly input: unknown; readonly output: Output } | undefined;

@@ -11,6 +11,7 @@ import {
   requireTtl,
 } from "../util/validate.js";
 
+/** Options of {@link KeysAPI}. */
 export interface KeysOptions {
   /**
    * The path before all keys. Below "/v2/keys" it is a namespace: keys of requests and of responses are relative to it.
@@ -23,6 +24,7 @@ export interface KeysOptions {
   readonly namespace?: string | undefined;
 }
 
+/** Options of {@link KeysAPI.get}. */
 export interface GetOptions {
   /** Lists the whole tree below a directory, not only its children. @default false */
   readonly recursive?: boolean | undefined;
@@ -36,6 +38,7 @@ export interface GetOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Options of {@link KeysAPI.set}. */
 export interface SetOptions {
   /** Writes only if the key has this value. "" cannot be compared: use `prevIndex`. Files only. */
   readonly prevValue?: string | undefined;
@@ -78,6 +81,7 @@ export type RefreshOptions = Pick<SetOptions, "prevValue" | "prevIndex" | "dir" 
 /** See {@link SetOptions}. `dir` makes a directory in place of a file. */
 export type CreateInOrderOptions = Pick<SetOptions, "ttl" | "dir" | "retryForMs" | "signal">;
 
+/** Options of {@link KeysAPI.delete}. */
 export interface DeleteOptions {
   /** Deletes only if the key has this value; files only. "" cannot be compared: use `prevIndex`. */
   readonly prevValue?: string | undefined;
@@ -93,6 +97,7 @@ export interface DeleteOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Options of {@link KeysAPI.watcher}. */
 export interface WatcherOptions {
   /** Take the events after this index: the `index` of a read, or the `modifiedIndex` of the last event. Absent or 0: from now on. */
   readonly afterIndex?: number | undefined;

@@ -1,6 +1,6 @@
 import type { EtcdErrorCode } from "../util/errors.js";
 import type { AdminCall, KeysCall, WatchCall } from "./call.js";
-import type { KeysAction } from "./types.js";
+import type { KeysAction, RaftPosition } from "./types.js";
 
 /** Executes v2 calls on some store. */
 export interface KeysStore {
@@ -35,7 +35,9 @@ export interface CallContext {
 
 /** A user's name and password. */
 export interface Credentials {
+  /** The user's name. */
   readonly username: string;
+  /** The user's password, in plain text. */
   readonly password: string;
 }
 
@@ -46,12 +48,14 @@ export interface Place {
   /** In hexadecimal, without leading zeros. */
   readonly clusterId: string;
   /** Absent where the store has no such numbers. */
-  readonly raft?: { readonly index: number; readonly term: number } | undefined;
+  readonly raft?: RaftPosition | undefined;
 }
 
 /** A call was executed; also an event of a watch. */
 export interface Done extends Place {
+  /** What was done, in etcd's own word. */
   readonly action: KeysAction;
+  /** The node as it is now. Absent for a write whose response leaves it out. */
   readonly node?: AnswerNode | undefined;
   /** The node as it was before. Absent: there was none, or the call was a read. */
   readonly prevNode?: AnswerNode | undefined;
@@ -59,7 +63,9 @@ export interface Done extends Place {
 
 /** The store refused the call. */
 export interface Refused extends Place {
+  /** etcd's own number for the refusal. */
   readonly errorCode: EtcdErrorCode;
+  /** What the refusal is about, such as the key. Absent: v2's own text for it. */
   readonly cause?: string | undefined;
 }
 
@@ -69,6 +75,7 @@ export interface AnswerNode {
   readonly key?: string | undefined;
   /** Absent for directories, and for what was deleted or has expired. */
   readonly value?: string | undefined;
+  /** True for a directory; absent for a file. */
   readonly dir?: true | undefined;
   /** Children. Absent where there are none, or none are listed. */
   readonly nodes?: readonly AnswerNode[] | undefined;
@@ -76,7 +83,9 @@ export interface AnswerNode {
   readonly expiration?: string | undefined;
   /** Seconds left, rounded up. */
   readonly ttl?: number | undefined;
+  /** The index of the last change. Absent for the root. */
   readonly modifiedIndex?: number | undefined;
+  /** The index at which the key was created. Absent for the root. */
   readonly createdIndex?: number | undefined;
 }
 
@@ -93,6 +102,7 @@ export interface KeysWatch extends Place {
 
 /** What an admin call led to. */
 export interface Administered {
+  /** HTTP status of the response. */
   readonly status: number;
   /** The body. Absent: there is none. */
   readonly json?: unknown;

@@ -2,6 +2,7 @@ import type { KeyNode, KeysAction } from "./types.js";
 
 /** One file of the subtree that came, changed or went. */
 export interface MirrorChange {
+  /** Whether the file is there (new or changed), or gone. */
   readonly type: "set" | "remove";
   /** The file as it is now; of one that went, as it was known last. */
   readonly node: KeyNode;

@@ -16,6 +16,7 @@ export interface Discoverer {
 export interface SrvRecord {
   /** The host. "." means that the service is not available. */
   readonly name: string;
+  /** The port that the service listens on. */
   readonly port: number;
   /** The lowest is preferred. */
   readonly priority: number;
@@ -25,9 +26,11 @@ export interface SrvRecord {
 
 /** Looks up SRV records; the `Resolver` of `node:dns/promises` is one. */
 export interface SrvResolver {
+  /** The SRV records of a name, in any order. Rejects with a code such as `ENOTFOUND` where there are none. */
   resolveSrv(hostname: string): Promise<readonly SrvRecord[]>;
 }
 
+/** Options of {@link SrvDiscoverer}. */
 export interface SrvDiscovererOptions {
   /** Absent: the system's. */
   readonly resolver?: SrvResolver | undefined;

@@ -3,14 +3,19 @@ import type { KeyNode, KeysAction, KeysResponse } from "./types.js";
 
 /** A file with its decoded value. */
 export interface TypedFile<T> extends Omit<KeyNode, "value" | "dir" | "nodes"> {
+  /** False: a file. */
   readonly dir: false;
+  /** The decoded value. */
   readonly value: T;
+  /** Empty: a file has no children. */
   readonly nodes: readonly [];
 }
 
 /** A directory: it has no value. */
 export interface TypedDirectory<T> extends Omit<KeyNode, "value" | "dir" | "nodes"> {
+  /** True: a directory. */
   readonly dir: true;
+  /** Never there: a directory has no value. */
   readonly value?: undefined;
   /** Children, where the response lists them; see `KeyNode.nodes`. */
   readonly nodes: readonly TypedNode<T>[];
@@ -21,16 +26,19 @@ export type TypedNode<T> = TypedFile<T> | TypedDirectory<T>;
 
 /** What is left of a file or a directory that was deleted or has expired: no value. */
 export interface RemovedNode extends Omit<KeyNode, "value" | "nodes"> {
+  /** Never there: the value is gone; that before the change is in `prevNode`. */
   readonly value?: undefined;
 }
 
 /** The response of a read. */
 export interface TypedRead<T> extends Omit<KeysResponse, "node" | "prevNode"> {
+  /** The file, or the directory with what is below it. */
   readonly node: TypedNode<T>;
 }
 
 /** The response of a write: the file with the value that was written. */
 export interface TypedWrite<T> extends Omit<KeysResponse, "node" | "prevNode"> {
+  /** The file as it is now. */
   readonly node: TypedFile<T>;
   /** The node as it was before. Absent for a new key, and where the value that it had cannot be decoded. */
   readonly prevNode?: TypedNode<T>;

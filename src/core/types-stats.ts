@@ -2,6 +2,7 @@
 export interface SelfStats {
   /** The member's id, in hexadecimal. */
   readonly id: string;
+  /** The member's name. */
   readonly name: string;
   /** "StateLeader" or "StateFollower"; servers may know more. */
   readonly state: string;
@@ -29,10 +30,15 @@ export interface LeaderStats {
 export interface FollowerStats {
   /** Round trips of append requests, in ms. */
   readonly latencyMs: {
+    /** Of the last request. */
     readonly current: number;
+    /** The mean. */
     readonly average: number;
+    /** How much they vary. */
     readonly standardDeviation: number;
+    /** The shortest. */
     readonly minimum: number;
+    /** The longest. */
     readonly maximum: number;
   };
   /** Append requests that succeeded. */
@@ -43,12 +49,19 @@ export interface FollowerStats {
 
 /** What a member's store has done since the member started. */
 export interface StoreStats {
+  /** Reads. */
   readonly gets: OperationCounts;
+  /** Sets: writes without a condition. */
   readonly sets: OperationCounts;
+  /** Creates: writes of keys that did not exist. */
   readonly creates: OperationCounts;
+  /** Updates: writes of keys that existed. */
   readonly updates: OperationCounts;
+  /** Deletes without a condition. */
   readonly deletes: OperationCounts;
+  /** Writes with `prevValue` or `prevIndex`. */
   readonly compareAndSwaps: OperationCounts;
+  /** Deletes with `prevValue` or `prevIndex`. */
   readonly compareAndDeletes: OperationCounts;
   /** Keys that have expired. */
   readonly expired: number;
@@ -58,6 +71,8 @@ export interface StoreStats {
 
 /** How often an operation succeeded and failed. */
 export interface OperationCounts {
+  /** How many succeeded. */
   readonly success: number;
+  /** How many failed. */
   readonly fail: number;
 }

@@ -8,6 +8,7 @@ export interface KeyNode {
   readonly key: string;
   /** "" for directories, and for nodes that were just deleted or have expired: their value is in `prevNode`. */
   readonly value: string;
+  /** True for a directory, false for a file. */
   readonly dir: boolean;
   /** Children, if the response lists them; in no order unless `sort` was given. etcd leaves out hidden ones (`_name`). */
   readonly nodes: readonly KeyNode[];
@@ -25,7 +26,9 @@ export interface KeyNode {
 
 /** The result of a keys call, and an event of a watcher. */
 export interface KeysResponse {
+  /** What the server did. */
   readonly action: KeysAction;
+  /** The node that was read or changed, as it is now. */
   readonly node: KeyNode;
   /** The node as it was before. Absent for reads and for new keys. */
   readonly prevNode?: KeyNode;
@@ -54,6 +57,7 @@ export interface Member {
   readonly id: string;
   /** "" until it has started for the first time. */
   readonly name: string;
+  /** The URLs at which the other members reach it. */
   readonly peerURLs: readonly string[];
   /** The URLs that it advertises to clients. Empty until it has started for the first time. */
   readonly clientURLs: readonly string[];
@@ -61,14 +65,26 @@ export interface Member {
 
 /** A user of v2 auth, with the names of the roles granted to it. */
 export interface User {
+  /** The user's name. */
   readonly user: string;
+  /** The names of the roles granted to it. */
   readonly roles: readonly string[];
 }
 
 /** A role of v2 auth: the keys that it may read and write. A final `*` stands for all keys that begin like this. */
 export interface Role {
+  /** The role's name. */
   readonly role: string;
-  readonly permissions: { readonly kv: { readonly read: readonly string[]; readonly write: readonly string[] } };
+  /** What it allows. */
+  readonly permissions: {
+    /** For the key space; v2 has no others. */
+    readonly kv: {
+      /** Patterns of the keys that may be read. */
+      readonly read: readonly string[];
+      /** Patterns of the keys that may be written. */
+      readonly write: readonly string[];
+    };
+  };
 }
 
 /** The versions of a server and its cluster. */

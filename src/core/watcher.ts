@@ -56,7 +56,7 @@ export class Watcher {
   /** Since when every poll has reached a member behind the watcher's index, on the monotonic clock. It outlives aborted calls. */
   #behindSinceMs: number | undefined;
 
-  /** For `KeysAPI.watcher`, which checks the arguments. */
+  /** @internal For `KeysAPI.watcher`, which checks the arguments. */
   constructor(sender: Sender, at: KeyAddress, { afterIndex, recursive, clusterId }: WatcherFields) {
     this.#sender = sender;
     this.#at = at;

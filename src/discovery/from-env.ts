@@ -4,7 +4,8 @@ import { badArgument } from "../util/validate.js";
 import { plainCause } from "../util/plain-cause.js";
 import { DiscoveryError } from "./errors.js";
 
-type Env = Readonly<Record<string, string | undefined>>;
+/** Environment variables, such as `process.env`. */
+export type Env = Readonly<Record<string, string | undefined>>;
 
 /**
  * Makes a client of the etcd that the environment describes, as the Go library does. Endpoints: ETCD_HOSTS, else ETCD_HOST,

@@ -1,9 +1,16 @@
+/**
+ * Services registered in etcd: register, look up, subscribe.
+ *
+ * Guide: [Services](../../docs/guides/services.md).
+ *
+ * @module etcd2/discovery
+ */
 export { get, getForShard, register, subscribe, subscribeDown, subscribeNew } from "./default.js";
 export { createDiscovery, type Discovery, type DiscoveryOptions } from "./discovery.js";
 export { DiscoveryError, type DiscoveryErrorCode } from "./errors.js";
 export { createEtcdAgent, type EtcdAgentOptions } from "./etcd-agent.js";
 export { createEtcdDiscoveryAgent, type EtcdDiscoveryAgentOptions } from "./etcd-discovery-agent.js";
-export { client, clientFromEnv, clientOptionsFromEnv, kapi } from "./from-env.js";
+export { client, clientFromEnv, clientOptionsFromEnv, kapi, type Env } from "./from-env.js";
 export {
   createHost,
   decodeHost,

@@ -2,6 +2,7 @@ import type { Call } from "../core/call.js";
 
 /** A request as a plain value, without the endpoint it will be sent to. */
 export interface RequestSpec {
+  /** The HTTP method. */
   readonly method: "GET" | "PUT" | "POST" | "DELETE";
   /** Absolute and percent-encoded; an endpoint's base path goes before it. */
   readonly path: string;
@@ -9,6 +10,7 @@ export interface RequestSpec {
   readonly query?: string | undefined;
   /** Names in lower case. The client adds `authorization` where it may be sent. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** The body as text. Absent: there is none. */
   readonly body?: string | undefined;
   /** A body that need not be text, in place of `body`. */
   readonly bytes?: Uint8Array | undefined;
@@ -55,7 +57,9 @@ export interface RequestSpec {
 
 /** Whether a request under way keeps the process alive, which it does at first. */
 export interface ConnectionHold {
+  /** It keeps the process alive. */
   ref(): void;
+  /** The process may end before it does. */
   unref(): void;
 }
 
@@ -73,6 +77,7 @@ export interface RequestLimits {
 
 /** Status and headers of a response. */
 export interface ResponseHead {
+  /** HTTP status. */
   readonly status: number;
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string | undefined>>;

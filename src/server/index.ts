@@ -1,2 +1,9 @@
+/**
+ * etcd's v2 HTTP API in front of any store.
+ *
+ * Guide: [Leaving v2](../../docs/guides/leaving-v2.md).
+ *
+ * @module etcd2/server
+ */
 export { clientStore } from "./client-store.js";
 export { createV2Server, type ListenOptions, type V2Server, type V2ServerOptions } from "./v2-server.js";

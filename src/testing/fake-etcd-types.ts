@@ -59,6 +59,7 @@ export interface FakeEtcd extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** Options of {@link FakeEtcd.untilWatched}. */
 export interface WatchedOptions {
   /** @default 1 */
   readonly count?: number | undefined;
@@ -66,6 +67,7 @@ export interface WatchedOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Options of {@link FakeEtcd.fail}. */
 export interface FailOptions {
   /** How many requests the fault meets; `Infinity`: all until it is healed. @default 1 */
   readonly times?: number | undefined;

@@ -11,9 +11,11 @@ import type { Reachable } from "./transport.js";
 
 /** A member of a fake etcd, and what can be done to it. */
 export interface FakeMember {
+  /** The member's name, as the membership lists it. */
   readonly name: string;
   /** In hexadecimal. */
   readonly id: string;
+  /** Base URL for clients. */
   readonly endpoint: string;
   /** Whether it leads the cluster. */
   readonly isLeader: boolean;
@@ -23,6 +25,7 @@ export interface FakeMember {
   start(): Promise<void>;
   /** Stops it as SIGSTOP would: it takes requests, and answers none before `thaw()`. */
   freeze(): void;
+  /** Lets a frozen member go on, as SIGCONT would. Idempotent. */
   thaw(): void;
   /**
    * Cuts it off from the other members, not from clients.

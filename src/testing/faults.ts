@@ -28,7 +28,7 @@ export type Fault =
   | { readonly kind: "blackHole"; readonly applied?: boolean | undefined }
   /** The headers, or the body after them, come so much later. */
   | { readonly kind: "slowHeaders" | "slowBody"; readonly ms: number }
-  /** Status, headers and the first `bytes` of the body, then a reset. Of a watch: the headers alone. @default 0 bytes */
+  /** Status, headers and the first `bytes` of the body, then a reset; without `bytes`, none of the body. Of a watch: the headers alone. */
   | { readonly kind: "cutBody"; readonly bytes?: number | undefined }
   /** Status and headers as they should be, and no body. */
   | { readonly kind: "emptyBody" }
@@ -42,7 +42,7 @@ export type Fault =
     }
   /** 500 with error code 300; the write is applied afterwards if `applied` is true. */
   | { readonly kind: "raftError"; readonly cause?: string | undefined; readonly applied?: boolean | undefined }
-  /** A redirect. A location that is an endpoint of the fake stands for the same path there; absent: there is no such header. */
+  /** A redirect. A `location` that is an endpoint of the fake stands for the same path there; absent: there is no such header. */
   | { readonly kind: "redirect"; readonly status: 301 | 302 | 307 | 308; readonly location?: string | undefined }
   /** 200 with a body that no etcd sends. */
   | { readonly kind: "garbage"; readonly what: Garbage }

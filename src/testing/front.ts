@@ -13,6 +13,7 @@ import { Gate } from "./gate.js";
 export interface SeenRequest {
   /** The name of the member that was asked. */
   readonly member: string;
+  /** The HTTP method. */
   readonly method: string;
   /** Decoded, without the query. */
   readonly path: string;

@@ -2,6 +2,7 @@ import { channel, tracingChannel, type Channel, type TracingChannel } from "node
 
 /** A call of a client, and a long poll of a watcher: from `Client.send` to its end, whatever attempts that takes. */
 export interface CallMessage {
+  /** The HTTP method. */
   readonly method: string;
   /** Without query and endpoint. */
   readonly path: string;
@@ -35,7 +36,9 @@ export interface ListMessage {
 
 /** The client turned to another endpoint: calls go there first from now on. */
 export interface SwitchMessage {
+  /** The endpoint that calls went to first until now. */
   readonly from: string;
+  /** The endpoint that calls go to first from now on. */
   readonly to: string;
 }
 
@@ -51,7 +54,9 @@ export interface HeartbeatMessage {
 
 /** A term of a leader, or the time that a lock is held: from the moment it is won until it is over. */
 export interface TermMessage {
+  /** The key of the election or the lock. */
   readonly key: string;
+  /** Grows with each term. */
   readonly fencingToken: string;
   /** At the end: why it ended, if not as it should. */
   error?: unknown;

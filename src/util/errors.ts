@@ -2,7 +2,6 @@ import { brandError } from "./brand.js";
 import { asErrorLike } from "./error-like.js";
 import { EtcdErrorCode } from "./etcd-error-code.js";
 import { shorten } from "./shorten.js";
-
 export { EtcdErrorCode };
 
 /** What is known of a write that failed: `notApplied` is certain; `unknown`: it may have been applied, or may be yet. */
@@ -52,6 +51,7 @@ export abstract class SdkError extends Error {
   static {
     brandError(this, "SdkError");
   }
+  /** What happened: `ERR_...`; one type per class lists them. */
   abstract readonly code: string;
 
   /** For JSON loggers: name, code, message and the fields of the error. Never a credential or a stored value. */
@@ -69,6 +69,7 @@ export class UsageError extends SdkError {
   static {
     brandError(this, "UsageError");
   }
+  /** What happened. */
   readonly code: UsageErrorCode;
 
   constructor(code: UsageErrorCode, message: string, options?: ErrorOptions) {
@@ -77,6 +78,7 @@ export class UsageError extends SdkError {
   }
 }
 
+/** The fields of an {@link EtcdError}. */
 export interface EtcdErrorFields {
   /** HTTP status of the response. */
   readonly status: number;
@@ -103,6 +105,7 @@ export class EtcdError extends SdkError implements EtcdErrorFields {
   static {
     brandError(this, "EtcdError");
   }
+  /** What happened: etcd refused. `errorCode` says why. */
   readonly code = "ERR_ETCD";
   readonly status: number;
   readonly errorCode: number;
@@ -137,6 +140,7 @@ export class EtcdError extends SdkError implements EtcdErrorFields {
 /** How much of a server's message, and of its cause, a message repeats, in characters. */
 const maxQuoted = 300;
 
+/** The fields of an {@link EndpointError}. */
 export interface EndpointErrorFields {
   /** The endpoint that the request was sent to. */
   readonly endpoint: string;
@@ -159,6 +163,7 @@ export class EndpointError extends SdkError implements EndpointErrorFields {
   static {
     brandError(this, "EndpointError");
   }
+  /** What happened. */
   readonly code: EndpointErrorCode;
   readonly endpoint: string;
   readonly outcome: Outcome;
@@ -194,6 +199,7 @@ export class ClusterError extends SdkError {
   static {
     brandError(this, "ClusterError");
   }
+  /** What happened. */
   readonly code: ClusterErrorCode;
   /** One error for each attempt, in order. A write that must not be sent twice may have made only one. `cause` is the first. */
   readonly errors: readonly SdkError[];
@@ -210,6 +216,7 @@ export class ClusterError extends SdkError {
   }
 }
 
+/** The fields of a {@link ResponseError}. */
 export interface ResponseErrorFields {
   /** HTTP status of the response. */
   readonly status: number;
@@ -224,6 +231,7 @@ export class ResponseError extends SdkError implements ResponseErrorFields {
   static {
     brandError(this, "ResponseError");
   }
+  /** What happened. */
   readonly code: ResponseErrorCode;
   readonly status: number;
   readonly outcome: Outcome;
@@ -238,7 +246,6 @@ export class ResponseError extends SdkError implements ResponseErrorFields {
   }
 }
 
-/** The error numbers of etcd's v2 API, as servers 2.0 to 3.5 send them. */
 /** Whether the key, or a directory above it, does not exist (100). Like every guard, looks inside a {@link ClusterError}, too. */
 export function isKeyNotFound(error: unknown): boolean {
   return hasErrorCode(error, EtcdErrorCode.keyNotFound);

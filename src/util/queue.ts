@@ -32,6 +32,7 @@ export interface Reader<Out> extends AsyncIterableIterator<Out, undefined, Abort
   close(): Promise<void>;
   /** Resolves, never rejects, once it has ended: to the producer's error, else to undefined. */
   readonly closed: Promise<unknown>;
+  /** Returns this reader, for `for await`. */
   [Symbol.asyncIterator](): Reader<Out>;
 }
 
