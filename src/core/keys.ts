@@ -27,11 +27,12 @@ import {
   type UpdateOptions,
   type WatcherOptions,
 } from "./keys-options.js";
+import { decodeLargeKeys, isLarge } from "./large-response.js";
 import type { KeysResponse, KeysSummary } from "./types.js";
 import { TypedKeys } from "./typed-keys.js";
 import { Watcher } from "./watcher.js";
 import { createInOrderSpec, deleteSpec, getSpec, setSpec, type KeyAddress } from "./wire/keys.js";
-import { errorInNamespace, inNamespace, namespaceOf } from "./wire/namespace.js";
+import { namespaceOf, withRelativeErrors } from "./wire/namespace.js";
 import { cleanKey } from "./wire/paths.js";
 import { decodeKeys, decodeKeysSummary } from "./wire/keys-response.js";
 
@@ -117,7 +118,7 @@ export class KeysAPI {
     if (options.noValueOnSuccess !== true) return await this.#call(this.#writeSpec(key, value, options), options);
     const spec = this.#writeSpec(key, value, options);
     const raw = await this.#sender.send(withBudget(spec, options), options.signal);
-    return this.#decode(() => decodeKeysSummary(raw, spec));
+    return withRelativeErrors(this.#namespace, () => decodeKeysSummary(raw, spec));
   }
 
   /**
@@ -279,15 +280,8 @@ export class KeysAPI {
 
   async #call(spec: RequestSpec, options: CallOptions): Promise<KeysResponse> {
     const raw = await this.#sender.send(withBudget(spec, options), options.signal);
-    return this.#decode(() => inNamespace(decodeKeys(raw, spec), this.#namespace));
-  }
-
-  #decode<T>(decode: () => T): T {
-    try {
-      return decode();
-    } catch (error) {
-      throw errorInNamespace(error, this.#namespace);
-    }
+    if (isLarge(raw)) return await decodeLargeKeys(raw, spec, this.#namespace, options.signal);
+    return withRelativeErrors(this.#namespace, () => decodeKeys(raw, spec, this.#namespace));
   }
 
   #at(key: string): KeyAddress {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { Exchange } from "../http/exchange.js";
+import type { Exchange, Sender } from "../http/exchange.js";
 import { clusterOf, rejection, settled } from "../test-kit/scripted-cluster.js";
 import {
   clientOf,
@@ -44,6 +44,63 @@ for (const prefix of ["/v2/keys", "/v2/keys/app"]) {
     assert.deepEqual([depth, at.value], [levels, "v"]);
   });
 }
+
+/** The response to a get of a directory with so many keys, of which the last has that value. */
+function wideTree(dir: string, count: number, last: unknown): Answer {
+  const nodes = Array.from({ length: count }, (_, i) => ({
+    key: `${dir}/${String(i)}`,
+    value: i === count - 1 ? last : "v".repeat(50),
+    modifiedIndex: i + 1,
+    createdIndex: 1,
+  }));
+  const half = { key: dir, dir: true, modifiedIndex: 1, createdIndex: 1 };
+  return reply(200, { action: "get", node: { ...half, nodes }, prevNode: { ...half, nodes } }, headers);
+}
+
+for (const count of [100, 50_000]) {
+  test(`unusual values: ${count.toLocaleString("en")} nodes are read whole and in order (FF41)`, async (t) => {
+    const { client } = await clusterOf(t, [[wideTree("/app/d", count, "end")]]);
+    const response = await new KeysAPI(client, { prefix: "/v2/keys/app" }).get("/d", { recursive: true });
+    for (const tree of [response.node, response.prevNode]) {
+      const nodes = tree?.nodes ?? [];
+      assert.equal(tree?.key, "/d");
+      assert.deepEqual(
+        nodes.map(({ key }) => key),
+        nodes.map((_, i) => `/d/${String(i)}`),
+      );
+      assert.equal(nodes.length, count);
+      assert.deepEqual(nodes.at(-1), {
+        ...nodes[0],
+        key: `/d/${String(count - 1)}`,
+        value: "end",
+        modifiedIndex: count,
+      });
+    }
+  });
+
+  test(`unusual values: a bad one among ${count.toLocaleString("en")} nodes is a ResponseError (FF41)`, async (t) => {
+    const { keys } = await clusterOf(t, [[wideTree("/d", count, 5)]]);
+    const { code, message } = await rejection(keys.get("/d"), ResponseError);
+    assert.equal(code, "ERR_INVALID_JSON");
+    assert.match(message, /"value" is not a string$/);
+  });
+}
+
+test("unusual values: an abort while a large response is decoded rejects with its reason (FF41)", async (t) => {
+  const [abort, reason] = [new AbortController(), new Error("enough")];
+  const { client } = await clusterOf(t, [[wideTree("/d", 50_000, "end")]]);
+  // aborts once the response is there
+  const sender: Sender = {
+    send: async (spec, signal) => {
+      const raw = await client.send(spec, signal);
+      setImmediate(() => {
+        abort.abort(reason);
+      });
+      return raw;
+    },
+  };
+  await assert.rejects(new KeysAPI(sender).get("/d", { signal: abort.signal }), (error) => error === reason);
+});
 
 test("unusual values: a bad node at any depth is a ResponseError (FF41)", async (t) => {
   for (const nodes of [[5], [{ key: "/d/a", dir: true, nodes: [{ key: "/d/a/b", value: 5 }] }], [null], ["x"]]) {

@@ -1,5 +1,6 @@
 import type { RawResponse, RequestSpec } from "../../http/exchange.js";
-import type { KeyNode, KeysAction, KeysResponse, KeysSummary, RaftPosition } from "../types.js";
+import type { KeysAction, KeysResponse, KeysSummary, RaftPosition } from "../types.js";
+import { KeyTree } from "./key-tree.js";
 import {
   header,
   indexIn,
@@ -13,17 +14,42 @@ import {
   type JsonObject,
 } from "./response.js";
 
-/** Decodes the response to a keys call. */
-export function decodeKeys(raw: RawResponse, spec: RequestSpec): KeysResponse {
+/** Decodes the response to a keys call. Keys are relative to the namespace; "" for none. */
+export function decodeKeys(raw: RawResponse, spec: RequestSpec, namespace = ""): KeysResponse {
+  const tree = new KeyTree(raw, spec, namespace);
+  const response = responseOf(raw, spec, tree);
+  tree.decode(Infinity);
+  return response;
+}
+
+/** A response that is decoded piece by piece. It may be used when all of it is decoded. */
+export interface KeysInPieces {
+  readonly response: KeysResponse;
+  /**
+   * Decodes up to that many more nodes.
+   *
+   * @returns whether there is more
+   */
+  readonly decode: (count: number) => boolean;
+}
+
+/** The same as {@link decodeKeys} in pieces: a hundred thousand nodes at once would hold up everything else. */
+export function decodeKeysInPieces(raw: RawResponse, spec: RequestSpec, namespace: string): KeysInPieces {
+  const tree = new KeyTree(raw, spec, namespace);
+  return { response: responseOf(raw, spec, tree), decode: (count) => tree.decode(count) };
+}
+
+/** The response, in which the nodes below `node` and `prevNode` are left to the tree. */
+function responseOf(raw: RawResponse, spec: RequestSpec, tree: KeyTree): KeysResponse {
   const body = keysBody(raw, spec);
   const { node, prevNode } = body;
   if (!isObject(node)) throw malformed(raw, spec, 'the response has no "node" object');
   if (!isObject(prevNode ?? {})) throw malformed(raw, spec, '"prevNode" is not an object');
   const { action, index, clusterId, raft } = summaryOf(raw, spec, body);
-  const read = treeOf(raw, spec, node);
+  const read = tree.node(node);
   // written out: on Node 20 spreading into a literal costs more than reading the JSON
   const response = isObject(prevNode)
-    ? { action, node: read, prevNode: treeOf(raw, spec, prevNode), index, clusterId }
+    ? { action, node: read, prevNode: tree.node(prevNode), index, clusterId }
     : { action, node: read, index, clusterId };
   return raft === undefined ? response : Object.assign(response, { raft });
 }
@@ -73,71 +99,6 @@ function raftOf(raw: RawResponse): RaftPosition | undefined {
   if (raw.headers["x-raft-index"] === undefined) return undefined;
   const [index, term] = [indexIn(raw, "x-raft-index"), indexIn(raw, "x-raft-term")];
   return index === undefined || term === undefined || index === 0 ? undefined : { index, term };
-}
-
-/** Children that are to be decoded, and where they go. */
-interface Undecoded {
-  readonly children: readonly unknown[];
-  readonly into: KeyNode[];
-}
-
-/** Decodes a node with everything below it. Not recursive: one key of 4 kB can be 1,600 levels deep. */
-function treeOf(raw: RawResponse, spec: RequestSpec, body: JsonObject): KeyNode {
-  const undecoded: Undecoded[] = [];
-  const root = nodeOf(raw, spec, body, undecoded);
-  for (let next = undecoded.pop(); next !== undefined; next = undecoded.pop()) {
-    for (const child of next.children) {
-      if (!isObject(child)) throw malformed(raw, spec, "a node is not an object");
-      next.into.push(nodeOf(raw, spec, child, undecoded));
-    }
-  }
-  return root;
-}
-
-/** Decodes one node. Its children are put down in `undecoded`. */
-function nodeOf(raw: RawResponse, spec: RequestSpec, body: JsonObject, undecoded: Undecoded[]): KeyNode {
-  const { dir, nodes, expiration, ttl } = body;
-  if (typeof (dir ?? false) !== "boolean") throw malformed(raw, spec, '"dir" is not true or false');
-  if (!Array.isArray(nodes ?? [])) throw malformed(raw, spec, '"nodes" is not an array');
-  const children: KeyNode[] = [];
-  if (Array.isArray(nodes) && nodes.length > 0) undecoded.push({ children: nodes, into: children });
-  const node = {
-    // only the root has none
-    key: textField(raw, spec, body, "key") || "/",
-    value: textField(raw, spec, body, "value"),
-    dir: dir === true,
-    nodes: children,
-    createdIndex: integer(raw, spec, "createdIndex", body["createdIndex"] ?? 0, 0),
-    modifiedIndex: integer(raw, spec, "modifiedIndex", body["modifiedIndex"] ?? 0, 0),
-  };
-  if ((expiration ?? ttl ?? undefined) === undefined) return node;
-  return {
-    ...node,
-    ...((expiration ?? undefined) !== undefined && expirationOf(raw, spec, expiration)),
-    ...((ttl ?? undefined) !== undefined && { ttl: integer(raw, spec, "ttl", ttl, -Number.MAX_SAFE_INTEGER) }),
-  };
-}
-
-function expirationOf(
-  raw: RawResponse,
-  spec: RequestSpec,
-  text: unknown,
-): Pick<Required<KeyNode>, "expiration" | "expirationText"> {
-  if (typeof text !== "string" || !rfc3339.test(text))
-    throw malformed(raw, spec, '"expiration" is not an RFC 3339 time');
-  const expiration = new Date(text);
-  if (Number.isNaN(expiration.getTime())) throw malformed(raw, spec, '"expiration" is not an RFC 3339 time');
-  return { expiration, expirationText: text };
-}
-
-const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/;
-
-/** etcd's numbers have 64 bits: one that a double cannot hold was rounded by JSON.parse, and is refused. */
-function integer(raw: RawResponse, spec: RequestSpec, name: string, value: unknown, min: number): number {
-  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < min) {
-    throw malformed(raw, spec, `"${name}" is not a whole number that JavaScript can hold exactly`);
-  }
-  return value;
 }
 
 function headerIndex(raw: RawResponse, spec: RequestSpec): number {

@@ -39,6 +39,15 @@ export function errorInNamespace(error: unknown, namespace: string): unknown {
   });
 }
 
+/** Returns what `decode` does; what it throws names keys as {@link errorInNamespace} does. */
+export function withRelativeErrors<T>(namespace: string, decode: () => T): T {
+  try {
+    return decode();
+  } catch (error) {
+    throw errorInNamespace(error, namespace);
+  }
+}
+
 /** "get /tenant/a at http://..." as "get /a at http://...". */
 function relativeRequest(request: string, namespace: string): string {
   const verb = request.slice(0, request.indexOf(" ") + 1);
@@ -72,6 +81,6 @@ function nodeInNamespace(root: KeyNode, namespace: string): KeyNode {
 }
 
 /** "/" is the namespace itself and everything above it: an event may report the deletion of a directory there. */
-function relativeKey(key: string, namespace: string): string {
+export function relativeKey(key: string, namespace: string): string {
   return key.startsWith(`${namespace}/`) ? key.slice(namespace.length) : "/";
 }

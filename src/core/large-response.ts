@@ -1,0 +1,44 @@
+import type { RawResponse, RequestSpec } from "../http/exchange.js";
+import { throwIfAborted } from "../util/signals.js";
+import { inSlices, nextTurn } from "../util/slices.js";
+import type { KeysResponse } from "./types.js";
+import { decodeKeysInPieces } from "./wire/keys-response.js";
+import { errorInNamespace } from "./wire/namespace.js";
+
+/** From this length on, in characters, a response is decoded in slices: some 10,000 nodes, which take about 10 ms. */
+const largeLength = 2 ** 20;
+
+/** How many nodes are decoded between two looks at the clock: less than 1 ms. */
+const nodesAtOnce = 2_000;
+
+/** Whether a response is so large that decoding it at once would hold up the event loop. */
+export function isLarge({ body }: RawResponse): boolean {
+  return body.length >= largeLength;
+}
+
+/**
+ * Decodes a large response in slices. The event loop stands still for no longer than `JSON.parse` itself, which cannot be
+ * divided.
+ *
+ * @throws {EtcdError | ResponseError} as `decodeKeys` does, with keys relative to the namespace
+ * Rejects with `signal.reason` when aborted.
+ */
+export async function decodeLargeKeys(
+  raw: RawResponse,
+  spec: RequestSpec,
+  namespace: string,
+  signal: AbortSignal | undefined,
+): Promise<KeysResponse> {
+  // the transport has just joined the parts of the body, which takes a while, too
+  await nextTurn();
+  throwIfAborted(signal);
+  try {
+    const { response, decode } = decodeKeysInPieces(raw, spec, namespace);
+    await nextTurn();
+    throwIfAborted(signal);
+    await inSlices(() => decode(nodesAtOnce), signal);
+    return response;
+  } catch (error) {
+    throw errorInNamespace(error, namespace);
+  }
+}
