@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
-import { clientFromEnv, clientOptionsFromEnv, type Env } from "./from-env.js";
+import { clientFromEnv, clientOptionsFromEnv } from "./from-env.js";
+import type { Env } from "../util/env.js";
 import { log } from "../util/log.js";
 import { UsageError } from "../util/errors.js";
 
@@ -71,7 +72,10 @@ test("clientFromEnv: TLS files of etcdctl 3 and 2, which make endpoints without 
     clientOptionsFromEnv({ ETCD_ENDPOINTS, ETCDCTL_CA_FILE: ca, ETCDCTL_CERT_FILE: cert, ETCDCTL_KEY_FILE: key }),
     expected,
   );
-  assert.throws(() => clientOptionsFromEnv({ ETCDCTL_CERT: cert }), { code: "ERR_ARGUMENT", message: /needs a key/ });
+  assert.throws(() => clientOptionsFromEnv({ ETCDCTL_CERT: cert }), {
+    code: "ERR_ARGUMENT",
+    message: /^ETCDCTL_CERT is set, and none of ETCDCTL_KEY, .* is$/,
+  });
   assert.throws(() => clientOptionsFromEnv({ ETCDCTL_CACERT: join(folder, "none") }), {
     code: "ERR_ARGUMENT",
     message: "the file named by ETCDCTL_CACERT cannot be read",
@@ -82,6 +86,7 @@ test("clientFromEnv: creates a client; a bad variable is a UsageError", async ()
   await using client = clientFromEnv({ ETCD_ENDPOINTS: "http://a:1" });
   assert.deepEqual(client.endpoints, ["http://a:1"]);
   assert.throws(() => clientFromEnv({ ETCD_ENDPOINTS: "ftp://a" }), UsageError);
+  assert.throws(() => clientFromEnv(null as never), { code: "ERR_ARGUMENT", message: /process\.env/ });
   assert.throws(() => clientFromEnv({ ETCD_ENDPOINTS: " , " }), { message: "ETCD_ENDPOINTS contains no endpoint" });
 });
 

@@ -41,6 +41,7 @@ export type {
   SwitchMessage,
   TermMessage,
 } from "../util/diagnostics.js";
+export type { Env } from "../util/env.js";
 export { EndpointSelectionMode } from "./cluster/selection.js";
 export {
   ClusterError,
@@ -104,7 +105,7 @@ export type {
   Place,
   Refused,
 } from "./keys-store.js";
-export { clientFromEnv, clientOptionsFromEnv, type Env } from "./from-env.js";
+export { clientFromEnv, clientOptionsFromEnv } from "./from-env.js";
 export type { EndpointHealth, HealthOptions } from "./health.js";
 export type { ReadyOptions } from "./ready.js";
 export { StatsAPI, type StatsOptions } from "./stats.js";

@@ -67,5 +67,7 @@ test("environment: contradictions are an ERR_CONFIG error", () => {
     { ETCD_HOSTS: " , " },
     { ETCD_HOST: "ftp://a:1" },
   ];
+  assert.throws(() => clientFromEnv({ ETCD_HOSTS: " , " }), { message: "ETCD_HOSTS contains no endpoint" });
+  assert.throws(() => clientFromEnv(null as never), { code: "ERR_ARGUMENT", message: /process\.env/ });
   for (const env of bad) assert.throws(() => clientFromEnv(env), { code: "ERR_CONFIG" }, JSON.stringify(env));
 });

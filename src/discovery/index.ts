@@ -10,7 +10,8 @@ export { createDiscovery, type Discovery, type DiscoveryOptions } from "./discov
 export { DiscoveryError, type DiscoveryErrorCode } from "./errors.js";
 export { createEtcdAgent, type EtcdAgentOptions } from "./etcd-agent.js";
 export { createEtcdDiscoveryAgent, type EtcdDiscoveryAgentOptions } from "./etcd-discovery-agent.js";
-export { client, clientFromEnv, clientOptionsFromEnv, kapi, type Env } from "./from-env.js";
+export type { Env } from "../util/env.js";
+export { client, clientFromEnv, clientOptionsFromEnv, kapi } from "./from-env.js";
 export {
   createHost,
   decodeHost,
