@@ -3,10 +3,12 @@ import { subscribe, tracingChannel, unsubscribe } from "node:diagnostics_channel
 import test, { type TestContext } from "node:test";
 import { inspect } from "node:util";
 import { KeysAPI, Mirror, type SwitchMessage, type TermMessage } from "../src/core/index.js";
-import { createDiscovery } from "../src/discovery/index.js";
+import { EndpointsConfig, ServiceConfig, SourceAPI, type ListerWatcher } from "../src/config/index.js";
+import { createDiscovery, createEtcdAgent } from "../src/discovery/index.js";
 import { createEtcdCandidate } from "../src/election/index.js";
 import { clientOf, refusedUrl } from "../src/test-kit/scripted-server.js";
 import { patience, until } from "../src/test-kit/waiting.js";
+import { RegistryWriter, startApiSource, startEtcdSource } from "./config-support.js";
 import { clusterForTests } from "./support.js";
 
 const cluster = clusterForTests("diagnostics");
@@ -79,6 +81,54 @@ test("diagnostics: calls, attempts, switches, watches and lists are published, w
     const shown = inspect(message, { depth: 9, showHidden: true }) + JSON.stringify(message);
     assert.ok(!shown.includes(secret) && !shown.includes(btoa(`root:${secret}`)), shown);
   }
+});
+
+test("diagnostics: what discovery and config sources read is published, the first time and again", async (t) => {
+  const { keys, dir, client } = cluster;
+  const lists = ended(t, "list");
+  const shown = (): readonly string[] =>
+    lists.map(({ key, again, index }) => `${String(key).replace(dir, "")} ${String(again)} ${typeof index}`);
+
+  await using subscription = createDiscovery({ client: keys.namespace(dir) }).subscribe("web");
+  await subscription.ready;
+  const agent = createEtcdAgent({ client, prefix: `${dir}/disco` });
+  t.after(() => agent.close());
+  await (await agent.service("web")).watch().next(patience());
+  const { source: etcdSource } = startEtcdSource(t, client, `${dir}/registry`, { resyncMs: 200 });
+  await etcdSource.synced;
+  const write = new RegistryWriter(keys, `${dir}/api`);
+  await write.spec("default/web:80");
+  const { source, services } = startApiSource(t, client, `${dir}/api`);
+  await source.synced;
+  // one event ends a directory: the source has to list again
+  await keys.delete(`${dir}/api/specs`, { recursive: true });
+  await services.until([]);
+  const expected = [
+    ...["/services/web", "/disco/web", "/registry", "endpoints", "services"].map((key) => `${key} false number`),
+    "/registry true number",
+    "services true number",
+  ];
+  await until("the lists", () => expected.every((line) => shown().includes(line)));
+});
+
+test("diagnostics: a list that fails publishes its error", async (t) => {
+  const lists = ended(t, "list");
+  const failed = new Error("refused");
+  const fails: ListerWatcher<never> = { list: () => Promise.reject(failed), watch: () => assert.fail() };
+  const [services, endpoints] = [new ServiceConfig(), new EndpointsConfig()];
+  await using _source = new SourceAPI({
+    services: fails,
+    endpoints: fails,
+    periodMs: 1_000,
+    serviceSink: services.channel("api"),
+    endpointsSink: endpoints.channel("api"),
+    onWarning: () => undefined,
+  });
+  await until("two lists", () => lists.length >= 2);
+  assert.deepEqual(lists.slice(0, 2), [
+    { key: "services", again: false, error: failed },
+    { key: "endpoints", again: false, error: failed },
+  ]);
 });
 
 test("diagnostics: a call that fails publishes its error", async (t) => {

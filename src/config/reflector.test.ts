@@ -13,6 +13,7 @@ async function sentBy(...steps: readonly Step<Service>[]): Promise<readonly stri
   const sent: string[] = [];
   const ending = new AbortController();
   const reflector = new Reflector<Service>({
+    name: "services",
     source,
     periodMs: 5,
     reconnectMs: 5,

@@ -1,5 +1,6 @@
 import { Backoff } from "../util/backoff.js";
 import { noop } from "../util/deferred.js";
+import { diagnostics, trace } from "../util/diagnostics.js";
 import { asErrorLike } from "../util/error-like.js";
 import { ClusterError } from "../util/errors.js";
 import { abortable, sleep } from "../util/signals.js";
@@ -11,6 +12,8 @@ import { keyOf, type Named } from "./union.js";
 
 /** How to follow the objects of one kind. */
 export interface ReflectorOptions<T> {
+  /** What is followed: "services" or "endpoints". */
+  readonly name: string;
   /** What to follow. */
   readonly source: ListerWatcher<T>;
   /** Called with what is new; it is not waited for. */
@@ -89,9 +92,19 @@ export class Reflector<T extends Named> {
 
   /** Takes in a list, and sends it if it is the first, or differs from what is known. Resolves to false for one that is too old. */
   async #list(signal: AbortSignal): Promise<boolean> {
-    const { items, resourceVersion } = await abortable(
-      this.#call(() => this.#options.source.list({ signal })),
-      signal,
+    const { name, source } = this.#options;
+    const { items, resourceVersion } = await trace(
+      diagnostics.list,
+      { key: name, again: this.#hasListed },
+      () =>
+        abortable(
+          this.#call(() => source.list({ signal })),
+          signal,
+        ),
+      (message, listing) => {
+        const index = numberOf(listing.resourceVersion);
+        if (index > 0) message.index = index;
+      },
     );
     if (numberOf(resourceVersion) < this.#known && ++this.#olderLists < maxOlderLists) return false;
     const differs = !this.#hasListed || !sameItems(items, [...this.#items.values()]);

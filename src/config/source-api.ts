@@ -115,6 +115,7 @@ export class SourceAPI implements AsyncDisposable {
     });
     let isFirst = true;
     const reflector = new Reflector<T>({
+      name: what,
       source,
       periodMs,
       reconnectMs,

@@ -22,13 +22,17 @@ export interface AttemptMessage extends CallMessage {
   endpoint: string;
 }
 
-/** A mirror, or a config source, reads everything: the first time, and whenever it cannot go on from events. */
+/**
+ * A mirror, or a config source on an API, reads everything: the first time, and whenever it cannot go on from events. What
+ * is built on mirrors counts: subscriptions and agents of the discovery, and config sources on etcd. While a mirror tries
+ * again after failures, it is one list.
+ */
 export interface ListMessage {
-  /** The key that is followed; of a config source, its name. */
+  /** The key that is followed; "services" or "endpoints" for a config source on an API. */
   readonly key: string;
   /** Whether it had been read before. */
   readonly again: boolean;
-  /** At the end: etcd's index that was read. */
+  /** At the end: etcd's index that was read; of an API, its version. Absent for a version that is not a number. */
   index?: number;
   /** At the end: why it rejected. */
   error?: unknown;
