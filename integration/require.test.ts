@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import test from "node:test";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
+import { gzipSync } from "node:zlib";
 import { projectRoot } from "../scripts/run.mjs";
 import { clusterForTests } from "./support.js";
 
@@ -82,11 +83,34 @@ test("every published subpath exports the same names as its source, and all subp
   assert.equal(await script("module", program), "true\ntrue\ntrue\n");
 });
 
+test("etcd2 loads nothing of etcd2/testing, whose code and types are at most 60 kB of the packed package (X51)", () => {
+  const lib = join(projectRoot, "dist", "lib");
+  const loaded = filesLoadedBy(join(lib, "core", "index.js"));
+  assert.ok(loaded.size > 1);
+  const ofTheFake = /the fake etcd is closed|Access-Control-Allow-Methods/;
+  assert.match(readFileSync(join(lib, "testing", "index.js"), "utf8"), ofTheFake);
+  for (const file of loaded) assert.doesNotMatch(readFileSync(file, "utf8"), ofTheFake, file);
+  const types = join(projectRoot, "dist", "src", "testing");
+  const declarations = readdirSync(types).filter((name) => name.endsWith(".d.ts") && !name.endsWith(".test.d.ts"));
+  const files = [join(lib, "testing", "index.js"), ...declarations.map((name) => join(types, name))];
+  const packed = gzipSync(Buffer.concat(files.map((file) => readFileSync(file)))).length;
+  assert.ok(packed > 10_000 && packed <= 60_000, `${String(packed)} bytes`);
+});
+
 test("with --enable-source-maps, stack traces show the sources", async () => {
   const program =
     'import { Client } from "etcd2"; try { new Client({ endpoints: ["x"] }); } catch ({ stack }) { console.log(stack); }';
   assert.match(await script("module", program, ["--enable-source-maps"]), /[\\/]src[\\/]util[\\/]validate\.ts:\d+/);
 });
+
+/** A bundled file, and everything of the package that it imports, now or later. */
+function filesLoadedBy(file: string, found = new Set<string>()): ReadonlySet<string> {
+  if (found.has(file)) return found;
+  found.add(file);
+  for (const [, path = ""] of readFileSync(file, "utf8").matchAll(/(?:from|import\(|import) ?["'](\.[^"']*)["']/g))
+    filesLoadedBy(join(dirname(file), path), found);
+  return found;
+}
 
 /** Runs a program in the package's own folder, where the package can import itself. Resolves to its stdout. */
 async function script(type: "module" | "commonjs", program: string, nodeArgs: readonly string[] = []): Promise<string> {

@@ -6,8 +6,15 @@ import { projectIn, run, runTool } from "./support.js";
 const cluster = clusterForTests("consumers-runners");
 const env = (): NodeJS.ProcessEnv => ({ ENDPOINT: cluster.endpoints[0] });
 
-/** The same cases in every runner: `fake` turns its fake timers on and off. */
-const cases = (fake: { readonly on: string; readonly off: string }): string => `
+/** A runner's fake timers: program text that turns them on, off, and moves them by some ms. */
+interface FakeTimers {
+  readonly on: string;
+  readonly off: string;
+  readonly tick: (ms: string) => string;
+}
+
+/** The same cases in every runner. */
+const cases = (fake: FakeTimers): string => `
   test("sets, gets and watches", async () => {
     const client = new Client({ endpoints: [process.env.ENDPOINT] });
     const keys = new KeysAPI(client);
@@ -52,14 +59,46 @@ const cases = (fake: { readonly on: string; readonly off: string }): string => `
     await client.close();
     ${fake.off}
   });
+
+  test("a fake etcd without a clock keeps to real time, and one with globalClock() follows the fake timers (X15)", async () => {
+    ${fake.on}
+    const over = (etcd) => new Client({ endpoints: etcd.endpoints, transport: etcd.transport });
+    const real = createFakeEtcd();
+    const mocked = createFakeEtcd({ clock: globalClock() });
+    const clients = [over(real), over(mocked)];
+    const keysOf = clients.map((client) => new KeysAPI(client));
+    for (const keys of keysOf) await keys.set("/a", "1", { ttl: 5 });
+    const watched = mocked.untilWatched("/a");
+    const event = keysOf[1].watcher("/a").next();
+    await watched;
+    ${fake.tick("4_999")}
+    expect(mocked.dump()["/a"]).toBe("1");
+    ${fake.tick("501")}
+    expect((await event).action).toBe("expire");
+    expect(real.dump()["/a"]).toBe("1");
+    for (const client of clients) await client.close();
+    for (const etcd of [real, mocked]) await etcd.close();
+    ${fake.off}
+  });
 `;
 
 const imports =
-  'import { Client, KeysAPI, isKeyNotFound } from "etcd2";\nimport { undiciExchange } from "etcd2/undici";\n';
-const jestTimers = {
+  'import { Client, KeysAPI, isKeyNotFound } from "etcd2";\nimport { undiciExchange } from "etcd2/undici";\nimport { createFakeEtcd, globalClock } from "etcd2/testing";\n';
+const jestTimers: FakeTimers = {
   // Node's own parts of a request stay real
   on: 'jest.useFakeTimers({ doNotFake: ["nextTick", "setImmediate", "queueMicrotask"] });',
   off: "jest.useRealTimers();",
+  tick: (ms) => `jest.advanceTimersByTime(${ms});`,
+};
+const vitestTimers: FakeTimers = {
+  on: "vi.useFakeTimers();",
+  off: "vi.useRealTimers();",
+  tick: (ms) => `vi.advanceTimersByTime(${ms});`,
+};
+const nodeTimers: FakeTimers = {
+  on: 'mock.timers.enable({ apis: ["setTimeout", "Date"] });',
+  off: "mock.timers.reset();",
+  tick: (ms) => `mock.timers.tick(${ms});`,
 };
 
 const jest = (folder: string, nodeArgs: readonly string[] = []): ReturnType<typeof run> =>
@@ -82,7 +121,7 @@ test("Jest 30, CommonJS by babel, with transformIgnorePatterns: [] (FF8, FF38)",
     "app.test.js": imports + cases(jestTimers),
   });
   const { stderr } = await jest(folder);
-  assert.match(stderr, /Tests: +5 passed, 5 total/);
+  assert.match(stderr, /Tests: +6 passed, 6 total/);
   assert.doesNotMatch(stderr, /open handle|did not exit/);
 });
 
@@ -109,7 +148,7 @@ test("Jest 30 with ts-jest, CommonJS", async (t) => {
     "app.test.ts": imports + cases(jestTimers).replaceAll("(error) =>", "(error: any) =>"),
   });
   const { stderr } = await jest(folder);
-  assert.match(stderr, /Tests: +5 passed, 5 total/);
+  assert.match(stderr, /Tests: +6 passed, 6 total/);
   assert.doesNotMatch(stderr, /open handle|did not exit/);
 });
 
@@ -120,7 +159,7 @@ test("Jest 30 with ES modules", async (t) => {
     "app.test.js": `import { jest } from "@jest/globals";\n${imports}${cases(jestTimers)}`,
   });
   const { stderr } = await jest(folder, ["--experimental-vm-modules"]);
-  assert.match(stderr, /Tests: +5 passed, 5 total/);
+  assert.match(stderr, /Tests: +6 passed, 6 total/);
   assert.doesNotMatch(stderr, /open handle|did not exit/);
 });
 
@@ -128,7 +167,7 @@ for (const pool of ["threads", "forks", "vmThreads"]) {
   test(`Vitest 4, pool ${pool}`, async (t) => {
     const folder = projectIn(t, {
       "package.json": '{ "type": "module" }',
-      "app.test.js": `import { expect, test, vi } from "vitest";\n${imports}${cases({ on: "vi.useFakeTimers();", off: "vi.useRealTimers();" })}`,
+      "app.test.js": `import { expect, test, vi } from "vitest";\n${imports}${cases(vitestTimers)}`,
     });
     const { stdout } = await runTool(
       "vitest/vitest.mjs",
@@ -138,7 +177,7 @@ for (const pool of ["threads", "forks", "vmThreads"]) {
         env: { ...env(), CI: "1", NO_COLOR: "1" },
       },
     );
-    assert.match(stdout, /Tests +5 passed \(5\)/);
+    assert.match(stdout, /Tests +6 passed \(6\)/);
   });
 }
 
@@ -149,15 +188,14 @@ test("node:test, with its mock timers", async (t) => {
       toMatch: (pattern) => assert.match(value, pattern),
       rejects: { toThrow: (message) => assert.rejects(value, { message }) },
     });`;
-  const timers = { on: 'mock.timers.enable({ apis: ["setTimeout", "Date"] });', off: "mock.timers.reset();" };
   const folder = projectIn(t, {
-    "app.test.mjs": `import assert from "node:assert/strict";\nimport { mock, test } from "node:test";\n${imports}${expect}${cases(timers)}`,
+    "app.test.mjs": `import assert from "node:assert/strict";\nimport { mock, test } from "node:test";\n${imports}${expect}${cases(nodeTimers)}`,
   });
   const { stdout } = await run(process.execPath, ["--test", "--test-reporter=tap", "app.test.mjs"], {
     cwd: folder,
     env: env(),
   });
-  assert.match(stdout, /^# pass 5$/m);
+  assert.match(stdout, /^# pass 6$/m);
 });
 
 test("two copies of the package know each other's errors", async (t) => {

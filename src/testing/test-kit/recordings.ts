@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { EtcdVersion } from "../../server/messages.js";
+import type { Way } from "./fakes.js";
 
 /** What was asked of a real etcd. */
 export interface RecordedRequest {
@@ -66,6 +67,17 @@ export interface RecordedCase {
   readonly shape?: boolean;
   readonly allHeaders?: boolean;
 }
+
+export const versions: readonly EtcdVersion[] = ["3.3", "3.4", "3.5"];
+
+/** The cases that are replayed to a fake of that version. Those about connections are left out where there are none. */
+export function playedCases(version: EtcdVersion, way: Way): readonly RecordedCase[] {
+  return recordedCases().filter(
+    ({ id, versions: of }) => of.includes(version) && (way === "http" || !aboutConnections.has(id)),
+  );
+}
+
+const aboutConnections: ReadonlySet<string> = new Set(["set-long-line"]);
 
 /** The recordings: what real servers answered, version by version. `about` and its neighbours in the file explain the fields. */
 export function recordedCases(): readonly RecordedCase[] {
