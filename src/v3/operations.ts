@@ -101,7 +101,9 @@ export interface TxnResult {
 
 /** Rejects as `Session.post` does. */
 export async function transact(session: Session, txn: Txn, purpose: RequestPurpose): Promise<TxnResult> {
-  const json = await session.post("/v3/kv/txn", { ...txn }, purpose);
+  // the member answers it by itself only if there is nothing else in it
+  const isCurrent = ![...txn.success, ...(txn.failure ?? [])].every(isSerializable);
+  const json = await session.post("/v3/kv/txn", { ...txn }, { ...purpose, isCurrent });
   return { succeeded: json["succeeded"] === true, header: headerOf(json), responses: objectsOf(json, "responses") };
 }
 
@@ -129,6 +131,10 @@ export function removedBy(response: Json | undefined): readonly KeyValue[] {
 /** A lease's own fields: id and TTL. */
 export function ttlOf(json: Json): number {
   return Number(int64(json, "TTL"));
+}
+
+function isSerializable(op: Op): boolean {
+  return objectOf(op, "request_range")["serializable"] === true;
 }
 
 function partOf(response: Json | undefined, name: string): Json {

@@ -4,9 +4,10 @@ import type { Exchange, Protocol, RawResponse, RequestSpec } from "../http/excha
 import { UsageError } from "../util/errors.js";
 import { adminAnswer, doneAnswer, eventLine, placeHeaders, refusedAnswer, type HttpAnswer } from "../server/answers.js";
 import { abortable, throwIfAborted } from "../util/signals.js";
+import { ClusterView } from "./cluster-view.js";
 import { baseOf } from "./gateway.js";
 import { resolveV3Options, type V3Options } from "./options.js";
-import { V3Store, type ClusterView, type V3Context } from "./store.js";
+import { V3Store, type V3Context } from "./store.js";
 
 /**
  * Lets a client of the v2 API work on etcd's v3 store, by the JSON gateway of etcd 3.4 and later. Everything that stands on
@@ -23,7 +24,7 @@ export function v3Protocol(options?: V3Options): Protocol {
   const resolved = resolveV3Options(options);
   return (exchange) => {
     const stores = new Map<string, V3Store>();
-    const view: ClusterView = { index: 0, clusterId: "" };
+    const view = new ClusterView();
     const storeOf = (url: URL, spec: RequestSpec): V3Store => {
       const base = baseOf(url, spec);
       const name = `${base.url}?${base.query}`;

@@ -1,5 +1,5 @@
 import type { GetCall } from "../core/call.js";
-import type { AnswerNode, Done, Refused } from "../core/keys-store.js";
+import type { AnswerNode, Done, Place, Refused } from "../core/keys-store.js";
 import type { KeyValue } from "./decode.js";
 import { GatewayError, grpcCode } from "./gateway.js";
 import { afterAll, compareBytes, isHiddenBelow, type KeyRange, type Layout } from "./layout.js";
@@ -44,7 +44,7 @@ async function readOnce(session: Session, call: GetCall, note: string): Promise<
   const listed = mayList ? await listing(session, call, below, first, note) : [];
   const place = placeOf(first.header);
   if (listed.length === 0 && key !== "/") {
-    if (file === undefined) return whyMissing(session, key, quorum, note);
+    if (file === undefined) return whyMissing(session, call, place, note);
     return {
       ...place,
       action: "get",
@@ -93,18 +93,17 @@ function isChild(layout: Layout, directory: string, { key }: KeyValue): boolean 
   return !key.slice(layout.marker(directory).length).includes("/");
 }
 
-async function whyMissing(session: Session, key: string, quorum: boolean, note: string): Promise<Refused | Done> {
+/** Why a read found nothing. @param missedAt where that read was */
+async function whyMissing(
+  session: Session,
+  { key, quorum }: GetCall,
+  missedAt: Place,
+  note: string,
+): Promise<Refused> {
   const { ops, decode } = situationReads(session, key, !quorum);
   const result = await transact(session, { success: ops }, { readOnly: true, note });
-  const place = placeOf(result.header);
-  const situation = decode(result.responses);
-  return (
-    whyUnreachable(place, key, situation) ??
-    // it was made between the two requests
-    (situation.file === undefined
-      ? refused(place, "keyNotFound", key)
-      : { ...place, action: "get", node: fileNode(key, situation.file) })
-  );
+  // made between the two requests: whoever watches from the index of this response must be told of it
+  return whyUnreachable(placeOf(result.header), key, decode(result.responses)) ?? refused(missedAt, "keyNotFound", key);
 }
 
 /** A directory while it is put together: keys come in the order of their bytes, in which a marker precedes what is below it. */

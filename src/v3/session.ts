@@ -1,4 +1,5 @@
 import type { RequestLimits } from "../http/exchange.js";
+import type { ClusterView } from "./cluster-view.js";
 import { headerOf, type Header, type Json } from "./decode.js";
 import type { Gateway } from "./gateway.js";
 import type { Layout } from "./layout.js";
@@ -15,6 +16,8 @@ export interface RequestPurpose {
   readonly maskedBody?: string | undefined;
   /** Ends this request alone. */
   readonly signal?: AbortSignal;
+  /** Whether its response knows every write that was acknowledged before it was sent. @default false */
+  readonly isCurrent?: boolean;
 }
 
 export interface SessionFields {
@@ -25,8 +28,8 @@ export interface SessionFields {
   readonly signal: AbortSignal | undefined;
   /** For the whole call. Absent: none, as for a stream. */
   readonly limits: RequestLimits | undefined;
-  /** Called with the header of every response. */
-  readonly onHeader: (header: Header) => void;
+  /** Takes note of the header of every response. */
+  readonly view: ClusterView;
 }
 
 /** One call at one endpoint: as whom, and in which time. */
@@ -36,9 +39,9 @@ export class Session {
   readonly identity: Identity;
   readonly gateway: Gateway;
   readonly signal: AbortSignal | undefined;
+  readonly view: ClusterView;
   readonly #limits: RequestLimits | undefined;
   readonly #startMs = performance.now();
-  readonly #onHeader: (header: Header) => void;
 
   constructor(fields: SessionFields) {
     ({
@@ -47,13 +50,17 @@ export class Session {
       identity: this.identity,
       gateway: this.gateway,
       signal: this.signal,
+      view: this.view,
     } = fields);
     this.#limits = fields.limits;
-    this.#onHeader = fields.onHeader;
   }
 
   /** Sends a request. It gets what is left of the time for the whole call. Rejects as `Gateway.post` does. */
-  async post(path: string, body: Json, { readOnly, note, maskedBody, signal }: RequestPurpose): Promise<Json> {
+  async post(path: string, body: Json, purpose: RequestPurpose): Promise<Json> {
+    const { readOnly, note, maskedBody, signal, isCurrent = false } = purpose;
+    const see = isCurrent ? this.view.expectCurrent() : (header: Header): void => {
+          this.view.see(header);
+        };
     const both = signal === undefined ? this.signal : AbortSignal.any([signal, ...(this.signal ? [this.signal] : [])]);
     const { token } = this.identity;
     const json = await this.gateway.post(path, body, {
@@ -64,13 +71,8 @@ export class Session {
       maskedBody,
       limits: this.#limitsNow(),
     });
-    if (json["header"] !== undefined) this.seen(headerOf(json));
+    if (json["header"] !== undefined) see(headerOf(json));
     return json;
-  }
-
-  /** Takes note of the header of a response. */
-  seen(header: Header): void {
-    this.#onHeader(header);
   }
 
   #limitsNow(): RequestLimits | undefined {

@@ -3,7 +3,7 @@ import type { Administered, CallContext, Done, KeysStore, KeysWatch, Refused } f
 import type { Exchange, RequestLimits } from "../http/exchange.js";
 import { EndpointError, ResponseError } from "../util/errors.js";
 import { administer } from "./admin.js";
-import type { Header } from "./decode.js";
+import type { ClusterView } from "./cluster-view.js";
 import { deleteKey } from "./deletes.js";
 import { Gateway, GatewayError, grpcCode, type EndpointBase } from "./gateway.js";
 import { createInOrder } from "./in-order.js";
@@ -23,13 +23,6 @@ import { write } from "./writes.js";
 /** A call's context, and how long it may take. */
 export interface V3Context extends CallContext {
   readonly limits?: RequestLimits | undefined;
-}
-
-/** What all endpoints of a client know of the cluster. */
-export interface ClusterView {
-  /** The highest index that any response has told. */
-  index: number;
-  clusterId: string;
 }
 
 /** The v2 store that one endpoint's v3 store is used as. */
@@ -64,7 +57,6 @@ export class V3Store implements KeysStore {
         user: context.credentials?.username ?? "",
         signal: context.signal,
         idleMs: context.limits?.idleMs ?? Infinity,
-        seen: () => this.#view.index,
       }),
     );
   }
@@ -93,16 +85,8 @@ export class V3Store implements KeysStore {
       identity,
       signal,
       limits,
-      onHeader: (header) => {
-        this.#see(header);
-      },
+      view: this.#view,
     });
-  }
-
-  #see({ clusterId, revision }: Header): void {
-    // a cluster that was set up anew begins to count anew
-    if (clusterId !== this.#view.clusterId) Object.assign(this.#view, { clusterId, index: revision });
-    else if (revision > this.#view.index) this.#view.index = revision;
   }
 
   /** Runs a call as its user: once more with a new token if the server refuses the one that is known, or the rights it was narrowed to. */

@@ -2,12 +2,12 @@ import type { WatchCall } from "../core/call.js";
 import type { Done, KeysWatch, Place, Refused } from "../core/keys-store.js";
 import { EndpointError } from "../util/errors.js";
 import { abortable, onAbort } from "../util/signals.js";
-import { GatewayError, grpcCode } from "./gateway.js";
+import { GatewayError } from "./gateway.js";
 import { isHiddenBelow, type KeyRange } from "./layout.js";
 import { nowhere, placeOf, refused } from "./nodes.js";
-import { read, transact } from "./operations.js";
 import type { ResolvedV3Options } from "./options.js";
 import type { Session } from "./session.js";
+import { indexOfMember, isCompacted, latestIndex, positionOf, type MemberPosition } from "./watch-position.js";
 import { WatchStream } from "./watch-stream.js";
 
 /** A poll of one endpoint. */
@@ -19,12 +19,11 @@ export interface Poll {
   readonly signal: AbortSignal | undefined;
   /** Longest silence before the poll counts as stuck, in ms. */
   readonly idleMs: number;
-  /** The highest index that any response of the cluster has told. */
-  readonly seen: () => number;
 }
 
 interface Entry {
   readonly stream: WatchStream;
+  readonly member: MemberPosition;
   readers: number;
   /** Runs while nobody reads. */
   timer: NodeJS.Timeout | undefined;
@@ -46,17 +45,19 @@ export class WatchHub {
    * @throws {WatchDeniedError | GatewayError | EndpointError | ResponseError}
    * @throws `signal.reason` when aborted
    */
-  async open(session: Session, { call, user, signal, idleMs, seen }: Poll): Promise<KeysWatch | Refused> {
+  async open(session: Session, { call, user, signal, idleMs }: Poll): Promise<KeysWatch | Refused> {
     const range = rangeOf(session, call);
     const from = startOf(call);
-    const { entry, isNew } = this.#join(session, `${user} ${range.key} ${range.rangeEnd ?? ""}`, range, from, seen());
+    const { entry, isNew } = this.#join(session, `${user} ${range.key} ${range.rangeEnd ?? ""}`, range, from);
     const reader = new Reader(entry, (kept) => {
       this.#leave(entry, kept);
     });
     try {
       const header = await abortable(entry.stream.created, signal);
-      // from now on: after whatever somebody who asks now may know of
-      const index = Math.max(header.revision, seen());
+      const index =
+        from === undefined
+          ? await latestIndex(session, entry, range, signal)
+          : await indexOfMember(session, entry, range, isNew ? 0 : Number(from), signal);
       const place = placeOf({ ...header, revision: index });
       reader.begin(place, from === undefined ? index + 1 : Number(from), accepts(call), idleMs);
       // the server confirms a watch before it looks whether its history is there
@@ -89,7 +90,6 @@ export class WatchHub {
     name: string,
     range: KeyRange,
     from: string | undefined,
-    seen: number,
   ): { readonly entry: Entry; readonly isNew: boolean } {
     let entries = this.#entries.get(name);
     if (entries === undefined) {
@@ -97,32 +97,27 @@ export class WatchHub {
       this.#entries.set(name, entries);
     }
     for (const entry of entries) {
-      // one that does not stand yet, from now on, begins late enough for everybody who asks by then
-      const isStarting = from === undefined && entry.stream.isStarting;
-      if (!isStarting && !entry.stream.reachesBack(from === undefined ? seen + 1 : Number(from))) continue;
+      if (!entry.stream.reachesBack(from === undefined ? Infinity : Number(from))) continue;
       entry.readers++;
       clearTimeout(entry.timer);
       entry.stream.hold(true);
       return { entry, isNew: false };
     }
     const streams = entries;
-    const entry: Entry = {
-      readers: 1,
-      timer: undefined,
-      stream: new WatchStream(session, {
-        range,
-        start: from,
-        startTimeoutMs: this.#options.watchStartTimeoutMs,
-        onOverflow: () => {
-          if (entry.readers === 0) entry.stream.close();
-        },
-        onEnd: () => {
-          clearTimeout(entry.timer);
-          streams.delete(entry);
-          if (streams.size === 0 && this.#entries.get(name) === streams) this.#entries.delete(name);
-        },
-      }),
-    };
+    const stream = new WatchStream(session, {
+      range,
+      start: from,
+      startTimeoutMs: this.#options.watchStartTimeoutMs,
+      onOverflow: () => {
+        if (entry.readers === 0) entry.stream.close();
+      },
+      onEnd: () => {
+        clearTimeout(entry.timer);
+        streams.delete(entry);
+        if (streams.size === 0 && this.#entries.get(name) === streams) this.#entries.delete(name);
+      },
+    });
+    const entry: Entry = { stream, member: positionOf(stream, session), readers: 1, timer: undefined };
     streams.add(entry);
     return { entry, isNew: true };
   }
@@ -210,25 +205,6 @@ class Reader implements Pick<KeysWatch, "next" | "close"> {
     if (this.#hasLeft) return;
     this.#hasLeft = true;
     this.#leave(this.#hasHeard);
-  }
-}
-
-/** Whether the history of a range from a revision on is gone. */
-async function isCompacted(
-  session: Session,
-  { key }: KeyRange,
-  revision: string,
-  signal: AbortSignal | undefined,
-): Promise<boolean> {
-  const look = read({ key }, { keysOnly: true, revision: Number(revision), serializable: true });
-  try {
-    await transact(session, { success: [look] }, { readOnly: true, ...(signal && { signal }) });
-    return false;
-  } catch (error) {
-    if (error instanceof GatewayError && error.code === grpcCode.outOfRange) return true;
-    // who may watch a range may not be allowed to read its first key; the stream tells, only later
-    if (error instanceof GatewayError) return false;
-    throw error;
   }
 }
 

@@ -204,7 +204,7 @@ export class WatchStream {
     if (json === undefined) throw malformed("a line of a watch is not JSON");
     const result = objectOf(json, "result");
     const header = headerOf(result);
-    this.#session.seen(header);
+    this.#session.view.see(header);
     if (result["canceled"] === true) {
       this.#cancel(result, header);
       return;

@@ -1,0 +1,41 @@
+import type { Header } from "./decode.js";
+
+/** A client meets one cluster, and now and then another one in its place. */
+const maxClusters = 8;
+
+/** The highest index that any response of a cluster has told. All endpoints of a client share it. */
+export class ClusterView {
+  readonly #indexes = new Map<string, number>();
+
+  /** 0 if the cluster has told none. */
+  indexOf(clusterId: string): number {
+    return this.#indexes.get(clusterId) ?? 0;
+  }
+
+  /** Takes note of the header of a response. */
+  see({ clusterId, revision }: Header): void {
+    if (revision <= this.indexOf(clusterId)) return;
+    this.#set(clusterId, revision);
+  }
+
+  /**
+   * Call this when a write, or a read that is not serializable, is sent; pass the header of its response to the result.
+   * Such a response knows every write that was acknowledged before. If its revision is lower all the same, the store has
+   * started over, with the same id, and counts anew.
+   */
+  expectCurrent(): (header: Header) => void {
+    const before = new Map(this.#indexes);
+    return (header) => {
+      const known = before.get(header.clusterId) ?? 0;
+      const hasChanged = this.indexOf(header.clusterId) !== known;
+      if (header.revision >= known || hasChanged) this.see(header);
+      else this.#set(header.clusterId, header.revision);
+    };
+  }
+
+  #set(clusterId: string, index: number): void {
+    this.#indexes.set(clusterId, index);
+    const [oldest] = this.#indexes.keys();
+    if (this.#indexes.size > maxClusters && oldest !== undefined) this.#indexes.delete(oldest);
+  }
+}

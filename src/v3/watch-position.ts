@@ -1,0 +1,96 @@
+// Where a poll stands: the index that its headers tell.
+import { noop } from "../util/deferred.js";
+import { abortable } from "../util/signals.js";
+import { GatewayError, grpcCode } from "./gateway.js";
+import type { KeyRange } from "./layout.js";
+import { read, transact } from "./operations.js";
+import type { Session } from "./session.js";
+import type { WatchStream } from "./watch-stream.js";
+
+/** What is known of the member that a stream comes from. */
+export interface MemberPosition {
+  /** The highest revision that it is known to have; 0 until the watch stands. */
+  revision: number;
+  /** Whether it had a lower revision, when the watch stood, than the client knew of its cluster. */
+  beganBehind: boolean;
+  /** Settles when it is known why. */
+  explained: Promise<void> | undefined;
+}
+
+interface StandingStream {
+  readonly stream: WatchStream;
+  readonly member: MemberPosition;
+}
+
+/** Longest wait for a quorum read before a poll, in ms: without a leader there is no answer for 7 s. */
+const explainTimeoutMs = 2_000;
+
+/** Follows a stream until it stands. */
+export function positionOf(stream: WatchStream, { view }: Session): MemberPosition {
+  const position: MemberPosition = { revision: 0, beganBehind: false, explained: undefined };
+  stream.created.then(({ clusterId, revision }) => {
+    position.revision = revision;
+    position.beganBehind = revision < view.indexOf(clusterId);
+  }, noop);
+  return position;
+}
+
+/**
+ * Where a poll "from now on" begins: after whatever somebody who asks now may know of, so that nobody is told of a write
+ * that was acknowledged before. A member that began behind that lags, or its store has started over: a quorum read, one
+ * for each stream, shows which it is. Without a majority nobody can tell.
+ */
+export async function latestIndex(
+  session: Session,
+  { stream, member }: StandingStream,
+  { key }: KeyRange,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  if (member.beganBehind) {
+    const look = { success: [read({ key }, { keysOnly: true })] };
+    const purpose = { readOnly: true, signal: AbortSignal.timeout(explainTimeoutMs) };
+    member.explained ??= transact(session, look, purpose).then(noop, noop);
+    await abortable(member.explained, signal);
+  }
+  const { clusterId } = await stream.created;
+  return Math.max(member.revision, session.view.indexOf(clusterId));
+}
+
+/**
+ * The index that the member of a stream is known to have. A stream of a quiet range does not tell it. If a poll asks for
+ * a later one, the member is asked: the watcher finds out by this that a member lags, or that a store has started over.
+ */
+export async function indexOfMember(
+  session: Session,
+  { stream, member }: StandingStream,
+  { key }: KeyRange,
+  from: number,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  member.revision = Math.max(member.revision, stream.head);
+  if (from - 1 > member.revision) {
+    const look = { success: [read({ key }, { keysOnly: true, serializable: true })] };
+    const { header } = await transact(session, look, { readOnly: true, ...(signal && { signal }) });
+    member.revision = Math.max(member.revision, header.revision);
+  }
+  return member.revision;
+}
+
+/** Whether the history of a range from a revision on is gone. */
+export async function isCompacted(
+  session: Session,
+  { key }: KeyRange,
+  revision: string,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const look = read({ key }, { keysOnly: true, revision: Number(revision), serializable: true });
+  try {
+    await transact(session, { success: [look] }, { readOnly: true, ...(signal && { signal }) });
+    return false;
+  } catch (error) {
+    if (error instanceof GatewayError && error.code === grpcCode.outOfRange) return true;
+    // who may watch a range may not be allowed to read its first key; the stream tells, only later
+    if (error instanceof GatewayError) return false;
+    throw error;
+  }
+}
