@@ -1,6 +1,9 @@
 // Five contenders, each in its own process, a nemesis that disturbs them and their servers, and a check of their reports.
 import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { LeadershipConfig } from "../src/election/index.js";
@@ -60,7 +63,13 @@ export async function fight(t: TestContext, field: Battlefield, forSeconds: numb
   report(t, contenders, run, field);
   const terms = contenders.flatMap((each) => each.terms());
   t.diagnostic(`store: ${String(store.accepted.length)} writes accepted, ${String(store.refused)} refused as too old`);
-  assert.deepEqual(violationsOf(terms, limit), []);
+  const violations = violationsOf(terms, limit);
+  if (violations.length > 0) {
+    const file = join(tmpdir(), `etcd2-safety-${String(seed)}.json`);
+    writeFileSync(file, JSON.stringify({ log: run.log, terms, violations }));
+    t.diagnostic(`the whole history is in ${file}`);
+  }
+  assert.deepEqual(violations, []);
   for (const [i, token] of store.accepted.entries()) {
     assert.ok(token >= (store.accepted[i - 1] ?? 0), "a write of an older leader was accepted");
   }
@@ -104,6 +113,8 @@ function checkSuccessions(waits: readonly number[], successionMs: number): void 
 class Run {
   /** How long it took until another contender led, in ms. */
   readonly waits: number[] = [];
+  /** What was done, and when, by the clock of the facts. */
+  readonly log: { readonly atMs: number; readonly what: string }[] = [];
   readonly #contenders: readonly Contender[];
   readonly #field: Battlefield;
   readonly #random: Random;
@@ -140,7 +151,9 @@ class Run {
     const leftMs = this.#field.config.ttlMs + 1_500 - (nowMs() - begunMs);
     if (this.#contenders.some(({ frozen }) => frozen)) await sleep(Math.max(0, leftMs));
     for (const each of undo) each();
+    this.#note("contenders are well");
     await repair?.();
+    this.#note("servers are well");
     await this.leader("after the repair");
     await sleep(random.next() * 1_000);
   }
@@ -176,32 +189,37 @@ class Run {
     const fault = this.#random.pick(["kill", "freeze", "freeze", "refuse", "hang", "abdicate"] as const);
     switch (fault) {
       case "kill":
-        this.#count("killed");
+        this.#count("killed", victim.name);
         victim.kill();
         return () => {
           victim.start();
         };
       case "freeze":
-        this.#count("frozen");
+        this.#count("frozen", victim.name);
         victim.freeze();
         return () => {
           victim.thaw();
         };
       case "refuse":
       case "hang":
-        this.#count(fault === "refuse" ? "cut off, refused" : "cut off, silent");
+        this.#count(fault === "refuse" ? "cut off, refused" : "cut off, silent", victim.name);
         victim.cut(fault);
         return () => {
           victim.heal();
         };
       case "abdicate":
-        this.#count("made to give up");
+        this.#count("made to give up", victim.name);
         victim.abdicate();
         return () => undefined;
     }
   }
 
-  #count(what: string): void {
+  #note(what: string): void {
+    this.log.push({ atMs: nowMs(), what });
+  }
+
+  #count(what: string, who = ""): void {
+    this.#note(`${what} ${who}`);
     this.#counts.set(what, (this.#counts.get(what) ?? 0) + 1);
   }
 }

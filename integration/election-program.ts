@@ -101,7 +101,10 @@ async function hold(limit: number): Promise<void> {
 async function lead({ signal, fencingToken }: LeaderContext): Promise<void> {
   const token = Number(fencingToken);
   const done = new AbortController();
-  report({ type: "begin", token });
+  // the time is taken before the check, as below; a process that was frozen on the way here holds nothing any more
+  const atMs = nowMs();
+  if (signal.aborted) return;
+  report({ type: "begin", token, atMs });
   const over = new Promise<void>((resolve) => {
     const end = (): void => {
       report({ type: "abort", token });

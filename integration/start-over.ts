@@ -11,6 +11,8 @@ import { findEtcd, findEtcdctl, versionOf } from "../scripts/servers/programs.mj
 import { Client, MembersAPI } from "../src/core/index.js";
 import { until } from "../src/test-kit/waiting.js";
 
+const isOverV3 = process.env["ETCD2_TEST_PROTOCOL"] === "v3";
+
 /** Ends all members, deletes their data and starts them anew, at the same URLs. Their cluster has the same id as before. */
 export async function wipe(cluster: Cluster): Promise<void> {
   await Promise.all(cluster.members.map((member) => member.kill()));
@@ -27,17 +29,47 @@ export async function replaceByStranger(t: TestContext, member: Member): Promise
 }
 
 /**
- * Restores a cluster as etcd's manual says: a backup of one member (`etcdctl backup`) becomes a cluster of one, with an id of
- * its own, and the other members join it with empty data. All at the same URLs. `lose` runs between backup and restore.
+ * Restores a cluster as etcd's manual says, at the same URLs, with a new id. `lose` runs between backup and restore.
+ *
+ * - v2: a backup of one member (`etcdctl backup`) becomes a cluster of one, and the other members join it with empty data
+ * - v3 (`ETCD2_TEST_PROTOCOL`): all members start with one snapshot
  */
-export async function restoreFromBackup(t: TestContext, cluster: Cluster, lose: () => Promise<void>): Promise<void> {
+export function restoreFromBackup(t: TestContext, cluster: Cluster, lose: () => Promise<void>): Promise<void> {
+  return isOverV3 ? restoreSnapshot(t, cluster, lose) : restoreBackup(t, cluster, lose);
+}
+
+async function restoreSnapshot(t: TestContext, cluster: Cluster, lose: () => Promise<void>): Promise<void> {
+  const { members } = cluster;
+  const file = join(await scratchFolder(t), "snapshot");
+  await etcdctl("3", `--endpoints=${members[0]?.url ?? ""}`, "snapshot", "save", file);
+  await lose();
+  await Promise.all(members.map((member) => member.kill()));
+  const token = randomBytes(4).toString("hex");
+  const starting = members.map(async (member) => {
+    const flags = ["--initial-cluster-state=new", `--initial-cluster-token=${token}`];
+    const restored = await memberLike(t, member, flags, members);
+    await etcdctl(
+      "3",
+      "snapshot",
+      "restore",
+      file,
+      `--name=${member.name}`,
+      `--data-dir=${restored.dataDir}`,
+      `--initial-advertise-peer-urls=${member.peerUrl}`,
+      `--initial-cluster=${initialCluster(members)}`,
+      `--initial-cluster-token=${token}`,
+    );
+    await restored.start();
+  });
+  await Promise.all(starting);
+}
+
+async function restoreBackup(t: TestContext, cluster: Cluster, lose: () => Promise<void>): Promise<void> {
   const [first, ...others] = cluster.members;
   if (first === undefined) throw new Error("a cluster without members");
   const folder = await scratchFolder(t);
   const backup = join(folder, "backup");
-  await promisify(execFile)(findEtcdctl(), ["backup", `--data-dir=${first.dataDir}`, `--backup-dir=${backup}`], {
-    env: { ETCDCTL_API: "2" },
-  });
+  await etcdctl("2", "backup", `--data-dir=${first.dataDir}`, `--backup-dir=${backup}`);
   await lose();
   await Promise.all(cluster.members.map((member) => member.kill()));
 
@@ -71,12 +103,12 @@ async function memberLike(
   const args = [
     `--name=${name}`,
     `--data-dir=${join(folder, "data")}`,
-    "--enable-v2=true",
+    `--enable-v2=${String(!isOverV3)}`,
     `--listen-client-urls=${url}`,
     `--advertise-client-urls=${url}`,
     `--listen-peer-urls=${peerUrl}`,
     `--initial-advertise-peer-urls=${peerUrl}`,
-    `--initial-cluster=${peers.map((peer) => `${peer.name}=${peer.peerUrl}`).join(",")}`,
+    `--initial-cluster=${initialCluster(peers)}`,
     `--initial-cluster-token=${randomBytes(4).toString("hex")}`,
     "--heartbeat-interval=100",
     "--election-timeout=1000",
@@ -86,6 +118,14 @@ async function memberLike(
   const member = new Member({ name, url, peerUrl, folder, bin, tls: undefined, flags: () => args });
   t.after(() => member.kill());
   return member;
+}
+
+function initialCluster(peers: readonly Pick<Member, "name" | "peerUrl">[]): string {
+  return peers.map((peer) => `${peer.name}=${peer.peerUrl}`).join(",");
+}
+
+async function etcdctl(api: "2" | "3", ...args: readonly string[]): Promise<void> {
+  await promisify(execFile)(findEtcdctl(), args, { env: { ETCDCTL_API: api } });
 }
 
 async function scratchFolder(t: TestContext): Promise<string> {

@@ -8,7 +8,7 @@ import { compose, composeEndpoints, hasDockerEngine } from "./servers/docker.mjs
 import { startCluster } from "./servers/etcd.mjs";
 import { endpointsFromEnv, endpointState, waitForCluster } from "./servers/probe.mjs";
 import { find, findAll, findNode, testPrograms, versionOf } from "./servers/programs.mjs";
-import { runTests, runTestsOverUndici, runTestsOverV3, testFiles } from "./test-run.mjs";
+import { overV3, runTests, runTestsOverUndici, runTestsOverV3, testFiles } from "./test-run.mjs";
 
 /** @typedef {{ passed: number, failed: number }} Sum */
 /** @typedef {{ env?: NodeJS.ProcessEnv }} Options */
@@ -159,13 +159,20 @@ const longTests = {
   "lock-safety": { only: /^lock-safety\./, seconds: "LOCK_SAFETY_SECONDS" },
 };
 
-async function testLong(name = "") {
+/** `npm run faults` and so on; with `-- --v3` over `v3Protocol()`, on members without the v2 API. */
+async function testLong(name = "", flag = "") {
+  if (flag !== "" && flag !== "--v3") throw new ScriptError(`${name} does not know ${flag}: it takes --v3`);
   const names = Object.keys(longTests).join(", ");
   if (!Object.hasOwn(longTests, name)) throw new ScriptError(`which long test? One of ${names}`);
   const { only, seconds: variable } = longTests[/** @type {keyof typeof longTests} */ (name)];
   await prepare(build);
   const seconds = process.env[variable] ?? "600";
-  const env = { ...neededServers(), ETCD_ENDPOINTS: undefined, [variable]: seconds };
+  const env = {
+    ...neededServers(),
+    ETCD_ENDPOINTS: undefined,
+    [variable]: seconds,
+    ...(flag === "--v3" && overV3.env()),
+  };
   const options = ["--enable-source-maps", "--test", `--test-timeout=${Number(seconds) * 1_000 + 300_000}`];
   const files = testFiles("integration", only);
   // one after the other: each loads a cluster of its own

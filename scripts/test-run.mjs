@@ -55,16 +55,18 @@ export async function runTests(folder, { env, only = /^(?!consumers\/)/, nodeArg
         ...files,
       ],
       {
-        env:
-          nodeArgs.length === 0
-            ? env
-            : { ...env, NODE_OPTIONS: [process.env["NODE_OPTIONS"] ?? "", ...nodeArgs].join(" ").trim() },
+        env: nodeArgs.length === 0 ? env : { ...env, NODE_OPTIONS: nodeOptions(nodeArgs) },
       },
     );
     return count(readFileSync(tapFile, "utf8"), files, code);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
+}
+
+/** @param {readonly string[]} nodeArgs added to those of this process */
+function nodeOptions(nodeArgs) {
+  return [process.env["NODE_OPTIONS"] ?? "", ...nodeArgs].join(" ").trim();
 }
 
 /** What the transports have in common is tested over each: these are the files that go to the network, or to etcd, through the core. Not those of got's own path. */
@@ -77,10 +79,16 @@ const overUndici = {
   },
 };
 
-/** Layers whose integration tests hold over v3 as they are, without a v2 API on the server. */
-const overV3 = {
-  nodeArgs: [`--import=${pathToFileURL(join(projectRoot, "dist", "src", "test-kit", "over-v3.js")).href}`],
-  only: /^(?:lock|discovery-lookup)\.test\.js$/,
+/** Layers whose integration tests hold over v3, without a v2 API on the server. */
+export const overV3 = {
+  only: /^(?:lock|discovery-lookup|watch-started-over)\.test\.js$/,
+  /** For processes in which clients speak v3 unless their options say otherwise; so do those that they start. */
+  env: () => ({
+    NODE_OPTIONS: nodeOptions([
+      `--import=${pathToFileURL(join(projectRoot, "dist", "src", "test-kit", "over-v3.js")).href}`,
+    ]),
+    ETCD2_TEST_PROTOCOL: "v3",
+  }),
 };
 
 /**
@@ -89,7 +97,7 @@ const overV3 = {
  * @param {{ env?: NodeJS.ProcessEnv | undefined }} [options]
  */
 export function runTestsOverV3({ env } = {}) {
-  return runTests("integration", { ...overV3, env: { ...env, ETCD2_TEST_PROTOCOL: "v3" } });
+  return runTests("integration", { only: overV3.only, env: { ...env, ...overV3.env() } });
 }
 
 /**
