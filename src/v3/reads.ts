@@ -94,12 +94,7 @@ function isChild(layout: Layout, directory: string, { key }: KeyValue): boolean 
 }
 
 /** Why a read found nothing. @param missedAt where that read was */
-async function whyMissing(
-  session: Session,
-  { key, quorum }: GetCall,
-  missedAt: Place,
-  note: string,
-): Promise<Refused> {
+async function whyMissing(session: Session, { key, quorum }: GetCall, missedAt: Place, note: string): Promise<Refused> {
   const { ops, decode } = situationReads(session, key, !quorum);
   const result = await transact(session, { success: ops }, { readOnly: true, note });
   // made between the two requests: whoever watches from the index of this response must be told of it

@@ -58,7 +58,9 @@ export class Session {
   /** Sends a request. It gets what is left of the time for the whole call. Rejects as `Gateway.post` does. */
   async post(path: string, body: Json, purpose: RequestPurpose): Promise<Json> {
     const { readOnly, note, maskedBody, signal, isCurrent = false } = purpose;
-    const see = isCurrent ? this.view.expectCurrent() : (header: Header): void => {
+    const see = isCurrent
+      ? this.view.expectCurrent()
+      : (header: Header): void => {
           this.view.see(header);
         };
     const both = signal === undefined ? this.signal : AbortSignal.any([signal, ...(this.signal ? [this.signal] : [])]);
