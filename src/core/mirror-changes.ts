@@ -1,3 +1,4 @@
+import { forEachInSlices } from "../util/slices.js";
 import type { KeyNode, KeysAction } from "./types.js";
 
 /** One file of the subtree that came, changed or went. */
@@ -22,75 +23,92 @@ export interface MirrorUpdate {
   readonly index: number;
 }
 
+/** What has a key. */
+interface Keyed {
+  readonly key: string;
+}
+
 /** {@link MirrorChange}, of files of any type. */
-interface Change<File extends { readonly key: string }> extends Pick<MirrorChange, "type" | "action"> {
+interface Change<File extends Keyed> extends Pick<MirrorChange, "type" | "action"> {
   readonly node: File;
   readonly prevNode?: File;
 }
 
 /** A file that came or changed. */
-export function setting<File extends { readonly key: string }>(
+export function setting<File extends Keyed>(
   node: File,
   prevNode: File | undefined,
   action: MirrorChange["action"],
 ): Change<File> {
-  return { type: "set", node, action, ...(prevNode !== undefined && { prevNode }) };
+  return prevNode === undefined ? { type: "set", node, action } : { type: "set", node, action, prevNode };
 }
 
 /** A file that went. */
-export function removal<File extends { readonly key: string }>(
-  node: File,
-  action: MirrorChange["action"],
-): Change<File> {
+export function removal<File extends Keyed>(node: File, action: MirrorChange["action"]): Change<File> {
   return { type: "remove", node, action };
 }
 
-/** The difference between two states, by key: removals first. */
-export function changesBetween(
+/** The difference between two states, by key: removals first. In slices, since there may be very many files. */
+export async function changesBetween(
   before: ReadonlyMap<string, KeyNode>,
   now: ReadonlyMap<string, KeyNode>,
-): readonly MirrorChange[] {
-  const gone = [...before.values()].filter(({ key }) => !now.has(key));
-  const come = [...now.values()].filter((node) => differs(before.get(node.key), node));
-  return [
-    ...gone.map((node) => removal(node, "list")),
-    ...come.map((node) => setting(node, before.get(node.key), "list")),
-  ];
+): Promise<readonly MirrorChange[]> {
+  const changes: MirrorChange[] = [];
+  await forEachInSlices(before.values(), (node) => {
+    if (!now.has(node.key)) changes.push(removal(node, "list"));
+  });
+  await forEachInSlices(now.values(), (node) => {
+    const known = before.get(node.key);
+    if (differs(known, node)) changes.push(setting(node, known, "list"));
+  });
+  return changes;
 }
 
-/** Two updates as one, each key at most once: a reader that comes late gets the latest state, not a backlog. */
-export function merged(earlier: MirrorUpdate | undefined, later: MirrorUpdate): MirrorUpdate {
-  if (earlier === undefined) return later;
-  const { index } = later;
-  return { kind: mergedKind(earlier, later), changes: mergedChanges(earlier.changes, later.changes), index };
+/** One or more updates of files of any type. */
+export interface Changes<File extends Keyed> extends Omit<MirrorUpdate, "changes"> {
+  readonly changes: readonly Change<File>[];
 }
 
-/** A list replaces everything, also with the events after it. */
-export function mergedKind(
-  earlier: Pick<MirrorUpdate, "kind">,
-  later: Pick<MirrorUpdate, "kind">,
-): MirrorUpdate["kind"] {
-  return earlier.kind === "list" ? "list" : later.kind;
-}
+/**
+ * The updates that nobody has taken yet, as one: each key at most once, so that a reader that comes late gets the latest
+ * state, not a backlog. Each update costs as much as it has changes, however many are there already.
+ */
+export class UnreadChanges<File extends Keyed> {
+  #update: Changes<File> | undefined;
+  /** What the changes of `#update` and of later updates come to; undefined as long as there is only one update. */
+  #byKey: Map<string, Change<File>> | undefined;
 
-/** The changes of two updates, each key at most once. */
-export function mergedChanges<File extends { readonly key: string }>(
-  earlier: readonly Change<File>[],
-  later: readonly Change<File>[],
-): readonly Change<File>[] {
-  const byKey = new Map(earlier.map((change) => [change.node.key, change]));
-  for (const change of later) {
-    const { key } = change.node;
-    const together = mergedChange(byKey.get(key), change);
-    // a key that changed again moves to the end
-    byKey.delete(key);
-    if (together !== undefined) byKey.set(key, together);
+  /** Adds an update. Its changes have different keys. */
+  add(later: Changes<File>): void {
+    const earlier = this.#update;
+    if (earlier === undefined) {
+      this.#update = later;
+      return;
+    }
+    const byKey = (this.#byKey ??= new Map(earlier.changes.map((change) => [change.node.key, change])));
+    // a list replaces everything, also with the events after it
+    this.#update = { ...later, kind: earlier.kind === "list" ? "list" : later.kind };
+    for (const change of later.changes) {
+      const { key } = change.node;
+      const together = mergedChange(byKey.get(key), change);
+      // a key that changed again moves to the end
+      byKey.delete(key);
+      if (together !== undefined) byKey.set(key, together);
+    }
   }
-  return [...byKey.values()];
+
+  /** Takes all of it out, as one update. undefined if there is none, or if all its files came and went again. */
+  take(): Changes<File> | undefined {
+    const [update, byKey] = [this.#update, this.#byKey];
+    this.#update = undefined;
+    this.#byKey = undefined;
+    if (update === undefined || byKey === undefined) return update;
+    return update.kind === "event" && byKey.size === 0 ? undefined : { ...update, changes: [...byKey.values()] };
+  }
 }
 
 /** undefined if the file came and went again. */
-function mergedChange<File extends { readonly key: string }>(
+function mergedChange<File extends Keyed>(
   earlier: Change<File> | undefined,
   later: Change<File>,
 ): Change<File> | undefined {

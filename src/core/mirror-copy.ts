@@ -6,7 +6,14 @@ import { requireFields } from "../util/fields.js";
 import { abortable, linkSignal, throwIfAborted } from "../util/signals.js";
 import { requireIndex, requireSignal } from "../util/validate.js";
 import type { KeysAPI } from "./keys.js";
-import { changesBetween, merged, removal, setting, type MirrorChange, type MirrorUpdate } from "./mirror-changes.js";
+import {
+  changesBetween,
+  removal,
+  setting,
+  UnreadChanges,
+  type MirrorChange,
+  type MirrorUpdate,
+} from "./mirror-changes.js";
 import { filesBelow, type Listing } from "./mirror-list.js";
 import { mirrorChecks, requireKeys, type MirrorOptions } from "./mirror-options.js";
 import { MirrorReader } from "./mirror-reader.js";
@@ -23,8 +30,9 @@ export class MirrorCopy {
   readonly #reader: MirrorReader;
   #nodes = new Map<string, KeyNode>();
   #index = 0;
-  /** What `take` has not returned yet. More than one update is merged: it grows no larger than the copy. */
-  #unread: MirrorUpdate | undefined;
+  #isListed = false;
+  /** What `take` has not returned yet: it grows no larger than the copy. */
+  readonly #unread = new UnreadChanges<KeyNode>();
   /** Settles, and never rejects, when the pull is over that some call makes for all. */
   #pulling: Promise<void> | undefined;
   /** Ends the wait of that pull. */
@@ -61,9 +69,7 @@ export class MirrorCopy {
 
   /** What was read since the last call, as one update. undefined if nothing has changed. */
   take(): MirrorUpdate | undefined {
-    const update = this.#unread;
-    this.#unread = undefined;
-    return update;
+    return this.#unread.take();
   }
 
   /**
@@ -96,7 +102,7 @@ export class MirrorCopy {
     requireSignal("signal", signal);
     throwIfAborted(signal);
     const pauses = new Backoff(rereadMs, maxRereadMs);
-    while (this.#index < index || !this.#reader.isListed) {
+    while (this.#index < index || !this.#isListed) {
       const timer = setTimeout(() => {
         if (this.#reader.isWatching) this.resync();
       }, pauses.next());
@@ -127,8 +133,9 @@ export class MirrorCopy {
     this.#interrupt = link.abort;
     try {
       const read = await this.#reader.next(link.signal);
-      const update = read && ("nodes" in read ? this.#replace(read) : this.#apply(read));
-      if (update !== undefined) this.#unread = merged(this.#unread, update);
+      if (read === undefined) return;
+      if ("nodes" in read) await this.#replace(read);
+      else this.#apply(read);
     } catch (error) {
       throwIfAborted(signal);
       if (error !== resynced) throw error;
@@ -139,22 +146,22 @@ export class MirrorCopy {
     }
   }
 
-  #replace({ index, nodes }: Listing): MirrorUpdate {
-    const changes = changesBetween(this.#nodes, nodes);
+  /** Not ended by a signal: the reader goes on from this list. */
+  async #replace({ index, nodes }: Listing): Promise<void> {
+    const changes = await changesBetween(this.#nodes, nodes);
     this.#nodes = nodes;
     this.#index = index;
-    return { kind: "list", changes, index };
+    this.#isListed = true;
+    this.#unread.add({ kind: "list", changes, index });
   }
 
-  /** undefined for events that change no file: a new directory, a hidden name. */
-  #apply(events: readonly KeysResponse[]): MirrorUpdate | undefined {
-    let update: MirrorUpdate | undefined;
+  /** Events that change no file, such as a new directory or a hidden name, are no update. */
+  #apply(events: readonly KeysResponse[]): void {
     for (const event of events) {
       this.#index = event.node.modifiedIndex;
       const changes = this.#changesOf(event);
-      if (changes.length > 0) update = merged(update, { kind: "event", changes, index: this.#index });
+      if (changes.length > 0) this.#unread.add({ kind: "event", changes, index: this.#index });
     }
-    return update;
   }
 
   #changesOf({ action, node }: KeysResponse): readonly MirrorChange[] {

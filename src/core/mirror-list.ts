@@ -2,6 +2,7 @@ import { EtcdError, isKeyNotFound, ResponseError } from "../util/errors.js";
 import type { KeysAPI } from "./keys.js";
 import type { KeyNode } from "./types.js";
 import { filesOf } from "../util/files-of.js";
+import { forEachInSlices } from "../util/slices.js";
 
 /** The files of a subtree at one index. */
 export interface Listing {
@@ -27,7 +28,9 @@ export async function listFiles(
   try {
     const { node, index, clusterId } = await keys.get(key, { recursive: true, sort: true, quorum, signal });
     requireIndex(key, index);
-    return { index, clusterId, nodes: new Map(filesOf(node).map((file) => [file.key, file])) };
+    const nodes = new Map<string, KeyNode>();
+    await forEachInSlices(filesOf(node), (file) => nodes.set(file.key, file), signal);
+    return { index, clusterId, nodes };
   } catch (error) {
     if (!isKeyNotFound(error) || !(error instanceof EtcdError)) throw error;
     requireIndex(key, error.index);

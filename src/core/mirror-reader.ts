@@ -45,6 +45,7 @@ export class MirrorReader {
   #watchWorked = true;
   /** Whether the next list has to be read by quorum, and may be older than the last: `onError` knows. */
   #startedOver = false;
+  /** Whether the subtree has been read at least once. */
   #isListed = false;
   /** Up to where everything was returned. */
   #index = 0;
@@ -57,11 +58,6 @@ export class MirrorReader {
     this.#listBackoff = new Backoff(minRetryMs, maxRetryMs);
     const hint = "pass options.onError to handle this";
     this.#stalled = new StalledWarning({ owner: keys, what: `the mirror of ${key}`, hint, isHeard });
-  }
-
-  /** Whether the subtree has been read at least once. */
-  get isListed(): boolean {
-    return this.#isListed;
   }
 
   /** Whether `next` waits for an event, or would. */

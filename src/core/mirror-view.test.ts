@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { Mirror } from "./mirror.js";
-import { merged, removal, setting, type MirrorUpdate } from "./mirror-changes.js";
+import { removal, setting, UnreadChanges, type MirrorUpdate } from "./mirror-changes.js";
 import type { KeyNode } from "./types.js";
 import { clusterOf, settled, type ScriptedCluster } from "../test-kit/scripted-cluster.js";
 import { event, headersOnly, reply, waitIndexes, type Answer } from "../test-kit/scripted-server.js";
@@ -212,7 +212,7 @@ test("mirror: merged updates have the same result as the updates one by one", ()
   for (let round = 0; round < 200; round++) {
     const start = new Map<string, KeyNode>([["a", node("a", 0)]]);
     const now = new Map(start);
-    let together: MirrorUpdate | undefined;
+    const unread = new UnreadChanges<KeyNode>();
     for (let index = 1; index < 12; index++) {
       const key = "abcd".charAt(random(4));
       const known = now.get(key);
@@ -222,10 +222,10 @@ test("mirror: merged updates have the same result as the updates one by one", ()
       const change = removes && known !== undefined ? removal(known, "delete") : setting(next, known, "set");
       if (removes) now.delete(key);
       else now.set(key, next);
-      together = merged(together, { kind: "event", changes: [change], index });
+      unread.add({ kind: "event", changes: [change], index });
     }
     const folded = new Map(start);
-    for (const { type, node: file, prevNode } of together?.changes ?? []) {
+    for (const { type, node: file, prevNode } of unread.take()?.changes ?? []) {
       if (type === "remove") assert.equal(folded.get(file.key), file);
       else assert.equal(folded.get(file.key), prevNode);
       if (type === "remove") folded.delete(file.key);
@@ -233,4 +233,27 @@ test("mirror: merged updates have the same result as the updates one by one", ()
     }
     assert.deepEqual([...folded].sort(), [...now].sort());
   }
+});
+
+test("mirror: 50,000 files are read, and the difference to another 50,000 is found", async (t) => {
+  const count = 50_000;
+  const listing = (value: string, index: number): Answer => {
+    const nodes = Array.from({ length: count }, (_, i) => ({
+      key: `/d/${String(i)}`,
+      value: value.repeat(30),
+      modifiedIndex: index,
+      createdIndex: 1,
+    }));
+    const node = { key: "/d", dir: true, modifiedIndex: 1, createdIndex: 1, nodes };
+    return reply(200, { action: "get", node }, { "x-etcd-index": String(index) });
+  };
+  const { keys } = await clusterOf(t, [[listing("a", 5), listing("b", 9)]]);
+  const mirror = new Mirror(keys, "/d");
+  await mirror.ready;
+  mirror.resync();
+  assert.equal((await mirror.next()).changes.length, count);
+  const { kind, changes, index } = await mirror.next();
+  assert.deepEqual([kind, changes.length, index, mirror.size], ["list", count, 9, count]);
+  assert.equal(changes[0]?.prevNode?.value, "a".repeat(30));
+  assert.equal(mirror.get("/d/7")?.value, "b".repeat(30));
 });

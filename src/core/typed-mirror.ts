@@ -1,9 +1,10 @@
 import { safeCallback } from "../util/callback.js";
 import { noop } from "../util/deferred.js";
 import { abortable } from "../util/signals.js";
+import { Slice } from "../util/slices.js";
 import type { KeysAPI } from "./keys.js";
 import { DecodeError, tryDecode, type Codec } from "./codec.js";
-import { mergedChanges, mergedKind, removal, setting, type MirrorChange, type MirrorUpdate } from "./mirror-changes.js";
+import { removal, setting, UnreadChanges, type MirrorChange, type MirrorUpdate } from "./mirror-changes.js";
 import { MirrorCopy } from "./mirror-copy.js";
 import { filesBelow, rooted } from "./mirror-list.js";
 import type { MirrorOptions } from "./mirror-options.js";
@@ -45,8 +46,10 @@ export class TypedMirror<T> {
   readonly #onError: (error: DecodeError) => void;
   readonly #files = new Map<string, TypedFile<T>>();
   #index = 0;
-  /** What `next` has not returned yet. More than one update is merged. */
-  #unread: TypedMirrorUpdate<T> | undefined;
+  /** What `next` has not returned yet. */
+  readonly #unread = new UnreadChanges<TypedFile<T>>();
+  /** The values of `#unread` that cannot be decoded, by key. */
+  readonly #errors = new Map<string, DecodeError>();
   /** Settles, and never rejects, when everything that was read so far is decoded. */
   #decoding: Promise<void> = Promise.resolve();
 
@@ -122,9 +125,7 @@ export class TypedMirror<T> {
   async next(signal?: AbortSignal): Promise<TypedMirrorUpdate<T>> {
     return this.#copy.next(async () => {
       await abortable(this.#decode(), signal);
-      const update = this.#unread;
-      this.#unread = undefined;
-      return update;
+      return this.#take();
     }, signal);
   }
 
@@ -162,9 +163,12 @@ export class TypedMirror<T> {
 
   async #apply({ kind, index, changes }: MirrorUpdate): Promise<void> {
     const good: TypedMirrorChange<T>[] = [];
-    const errors: DecodeError[] = [];
+    const slice = new Slice();
     for (const { type, node, action } of changes) {
+      // a codec that does not wait would hold up everything else until the last file of a large list
+      if (slice.isOver) await slice.next();
       const before = this.#files.get(node.key);
+      this.#errors.delete(node.key);
       if (type === "remove") {
         this.#files.delete(node.key);
         if (before !== undefined) good.push(removal(before, action));
@@ -172,22 +176,23 @@ export class TypedMirror<T> {
       }
       const result = await tryDecode(this.#codec, node);
       if (result instanceof DecodeError) {
-        errors.push(result);
+        this.#errors.set(node.key, result);
+        this.#onError(result);
         continue;
       }
       const file = typedFile(node, result.value);
       this.#files.set(file.key, file);
       good.push(setting(file, before, action));
     }
-    for (const error of errors) this.#onError(error);
-    if (kind === "event" && good.length === 0 && errors.length === 0) return;
-    const touched = new Set(changes.map(({ node }) => node.key));
-    const earlier = this.#unread;
-    this.#unread = {
-      kind: earlier === undefined ? kind : mergedKind(earlier, { kind }),
-      index,
-      changes: mergedChanges(earlier?.changes ?? [], good),
-      errors: [...(earlier?.errors ?? []).filter(({ key }) => !touched.has(key)), ...errors],
-    };
+    if (kind === "list" || good.length > 0) this.#unread.add({ kind, index, changes: good });
+  }
+
+  /** undefined if nothing has changed. */
+  #take(): TypedMirrorUpdate<T> | undefined {
+    const errors = [...this.#errors.values()];
+    const update = this.#unread.take();
+    this.#errors.clear();
+    if (update !== undefined) return { ...update, errors };
+    return errors.length === 0 ? undefined : { kind: "event", index: this.#index, changes: [], errors };
   }
 }

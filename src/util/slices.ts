@@ -9,6 +9,22 @@ const itemsAtOnce = 256;
 /** Kept from the start: a test that mocks the timers would otherwise stop long work. */
 const { setImmediate: onNextTurn } = globalThis;
 
+/** Long work that gives everything else its turn now and then. Made when the work begins. */
+export class Slice {
+  #sinceMs = performance.now();
+
+  /** Whether the work has gone on for so long that it should wait for {@link next}. */
+  get isOver(): boolean {
+    return performance.now() - this.#sinceMs >= sliceMs;
+  }
+
+  /** Gives everything else its turn, and begins the next slice. */
+  async next(): Promise<void> {
+    await nextTurn();
+    this.#sinceMs = performance.now();
+  }
+}
+
 /**
  * Runs long work in slices, so that timers, sockets and other calls have their turn in between.
  *
@@ -16,12 +32,11 @@ const { setImmediate: onNextTurn } = globalThis;
  * Rejects with what `step` throws, and with the signal's reason when it aborts in between.
  */
 export async function inSlices(step: () => boolean, signal?: AbortSignal): Promise<void> {
-  let sinceMs = performance.now();
+  const slice = new Slice();
   while (step()) {
-    if (performance.now() - sinceMs < sliceMs) continue;
-    await nextTurn();
+    if (!slice.isOver) continue;
+    await slice.next();
     throwIfAborted(signal);
-    sinceMs = performance.now();
   }
 }
 
