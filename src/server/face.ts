@@ -128,7 +128,13 @@ async function keysAnswer(
 
 async function machines(store: KeysStore, request: HttpRequest, context: CallContext): Promise<HttpAnswer> {
   if (request.method !== "GET" && request.method !== "HEAD") return wrongMethod("GET,HEAD");
-  const { json } = (await store.administer?.({ kind: "listMembers" }, context)) ?? {};
+  let json: unknown;
+  try {
+    ({ json } = (await store.administer?.({ kind: "listMembers" }, context)) ?? {});
+  } catch (error) {
+    if (!(error instanceof SdkError)) throw error;
+    return answers.messageAnswer(500, "Internal Server Error");
+  }
   const members = jsonField(json, "members");
   const urls = Array.isArray(members) ? members.flatMap((member: unknown) => jsonField(member, "clientURLs")) : [];
   return answers.machinesAnswer(urls.map(String).toSorted());

@@ -8,12 +8,59 @@ const maxFirstLineBytes = 4096;
 /** Longest headers that Go's server reads, in bytes: for `maxHeaderSize` of Node's. */
 export const maxHeaderBytes = 1024 * 1024 + 4096;
 
-/** Reads a request to its end. Of what is longer than a form may be the rest is dropped. */
-export async function readRequest(incoming: IncomingMessage, signal: AbortSignal): Promise<HttpRequest> {
+/** Bytes that may be in memory at once, shared by all requests of a server. */
+export class ByteBudget {
+  #left: number;
+
+  constructor(bytes: number) {
+    this.#left = bytes;
+  }
+
+  /** The part of one request, empty at first. */
+  share(): ByteShare {
+    let taken = 0;
+    return {
+      take: (bytes) => {
+        if (bytes > this.#left) throw new TooManyBytesError();
+        this.#left -= bytes;
+        taken += bytes;
+      },
+      release: () => {
+        this.#left += taken;
+        taken = 0;
+      },
+    };
+  }
+}
+
+/** What one request holds of a {@link ByteBudget}. */
+export interface ByteShare {
+  /** Adds bytes. @throws {TooManyBytesError} all requests together would hold too many */
+  readonly take: (bytes: number) => void;
+  /** Gives all of them back. */
+  readonly release: () => void;
+}
+
+/** The budget is used up. */
+export class TooManyBytesError extends Error {}
+
+/**
+ * Reads a request to its end. Only as much of its body is kept as a form may have; the rest is read and dropped.
+ *
+ * @param share counts what is kept. Absent: nobody counts
+ * @throws {TooManyBytesError} by `share`
+ */
+export async function readRequest(
+  incoming: IncomingMessage,
+  signal: AbortSignal,
+  share?: ByteShare,
+): Promise<HttpRequest> {
   const parts: Buffer[] = [];
   let length = 0;
-  for await (const part of incoming as AsyncIterable<Buffer>) {
+  // not destroyed by leaving the loop: there is a response to send
+  for await (const part of incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     if (length > maxFormBytes) continue;
+    share?.take(part.length);
     parts.push(part);
     length += part.length;
   }
@@ -40,12 +87,17 @@ export function writeHead(response: ServerResponse, answer: HttpAnswer): void {
   response.writeHead(answer.status);
 }
 
-/** Sends an answer: short ones with their length, longer ones and watches in chunks, as Go's server does. */
-export async function writeAnswer(response: ServerResponse, answer: HttpAnswer): Promise<void> {
+/**
+ * Sends an answer: short ones with their length, longer ones and watches in chunks, as Go's server does.
+ *
+ * @param stalledMs closes the connection of a client that reads nothing for so long, in ms. Absent or `Infinity`: never
+ */
+export async function writeAnswer(response: ServerResponse, answer: HttpAnswer, stalledMs = Infinity): Promise<void> {
+  const stalledLimit = stalledMs === Infinity ? 0 : stalledMs;
   if (answer.lines !== undefined) {
     writeHead(response, answer);
     response.flushHeaders();
-    await writeLines(response, answer.lines);
+    await writeLines(response, answer.lines, stalledLimit);
     return;
   }
   const bytes = Buffer.byteLength(answer.body);
@@ -57,18 +109,24 @@ export async function writeAnswer(response: ServerResponse, answer: HttpAnswer):
   if (answer.headers["Connection"] !== "close" && !isBare && bytes <= longestPlain && answer.status !== 204)
     response.setHeader("Content-Length", bytes);
   writeHead(response, answer);
+  response.setTimeout(stalledLimit);
   response.end(answer.body);
 }
 
 /** Go's server buffers so much before it sends an answer in chunks. */
 const longestPlain = 2048;
 
-/** Ends with the lines, or when the client goes away. */
-async function writeLines(response: ServerResponse, lines: AsyncIterable<string>): Promise<void> {
+/** Ends with the lines, or when the client goes away. Only a client that has something to read can stall. */
+async function writeLines(response: ServerResponse, lines: AsyncIterable<string>, stalledLimit: number): Promise<void> {
+  response.setTimeout(0);
   for await (const line of lines) {
     if (response.destroyed) return;
-    if (!response.write(line)) await drained(response);
+    if (response.write(line)) continue;
+    response.setTimeout(stalledLimit);
+    await drained(response);
+    response.setTimeout(0);
   }
+  response.setTimeout(stalledLimit);
   response.end();
 }
 

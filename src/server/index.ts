@@ -6,4 +6,5 @@
  * @module etcd2/server
  */
 export { clientStore } from "./client-store.js";
-export { createV2Server, type ListenOptions, type V2Server, type V2ServerOptions } from "./v2-server.js";
+export { createV2Server, type V2Server } from "./v2-server.js";
+export type { ListenOptions, ListenTls, V2ServerOptions } from "./v2-server-options.js";
