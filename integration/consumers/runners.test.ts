@@ -67,11 +67,11 @@ const cases = (fake: FakeTimers): string => `
     const mocked = createFakeEtcd({ clock: globalClock() });
     const clients = [over(real), over(mocked)];
     const keysOf = clients.map((client) => new KeysAPI(client));
-    for (const keys of keysOf) await keys.set("/a", "1", { ttl: 5 });
+    for (const keys of keysOf) await keys.set("/a", "1", { ttl: 300 });
     const watched = mocked.untilWatched("/a");
     const event = keysOf[1].watcher("/a").next();
     await watched;
-    ${fake.tick("4_999")}
+    ${fake.tick("299_999")}
     expect(mocked.dump()["/a"]).toBe("1");
     ${fake.tick("501")}
     expect((await event).action).toBe("expire");
@@ -81,6 +81,9 @@ const cases = (fake: FakeTimers): string => `
     ${fake.off}
   });
 `;
+
+/** In ms. The first test also compiles got and all that it imports, on a machine that does other things too. */
+const testTimeout = 240_000;
 
 const imports =
   'import { Client, KeysAPI, isKeyNotFound } from "etcd2";\nimport { undiciExchange } from "etcd2/undici";\nimport { createFakeEtcd, globalClock } from "etcd2/testing";\n';
@@ -101,28 +104,82 @@ const nodeTimers: FakeTimers = {
   tick: (ms) => `mock.timers.tick(${ms});`,
 };
 
-const jest = (folder: string, nodeArgs: readonly string[] = []): ReturnType<typeof run> =>
-  runTool("jest/bin/jest.js", ["--detectOpenHandles", "--ci", "--rootDir", folder], {
+/** Jest's configuration for CommonJS: babel compiles the package, and what it imports, too. */
+const byBabel = JSON.stringify({
+  testEnvironment: "node",
+  testTimeout,
+  transformIgnorePatterns: [],
+  transform: {
+    "\\.[cm]?js$": ["babel-jest", { presets: [["@babel/preset-env", { targets: { node: "current" } }]] }],
+  },
+});
+
+/** Runs Jest until it exits, which it only does when nothing keeps the process. */
+const jest = (folder: string, nodeArgs: readonly string[] = [], args: readonly string[] = []): ReturnType<typeof run> =>
+  runTool("jest/bin/jest.js", ["--detectOpenHandles", "--ci", "--rootDir", folder, ...args], {
     cwd: folder,
     env: { ...env(), NODE_OPTIONS: nodeArgs.join(" ") },
   });
 
+/**
+ * The handles that Jest names as open, each by its type and the line that made it.
+ *
+ * Without one that no program can avoid: `http2-wrapper`, which got imports, makes a stream to look at its class, and drops
+ * it. Nothing waits for that stream, but Jest names it unless it has been garbage-collected when the tests end.
+ */
+function openHandles(stderr: string): string[] {
+  const [, report = ""] = stderr.split(/Jest has detected the following \d+ open handles?/);
+  return [...report.matchAll(/^ +● +(\S.*)\n[^●]*?\bat (.+)$/gm)]
+    .map(([, type = "", line = ""]) => `${type} at ${line}`)
+    .filter((each) => !/^JSSTREAM at .*\/http2-wrapper\/source\/utils\/js-stream-socket\.js:\d+:\d+\)$/.test(each));
+}
+
+/** All six cases passed, and nothing of ours stayed open. */
+function assertPassed(stderr: string): void {
+  assert.match(stderr, /Tests: +6 passed, 6 total/);
+  assert.deepEqual(openHandles(stderr), [], stderr);
+}
+
+/** Loaded into Jest's process, it keeps Jest from collecting garbage before it names open handles. */
+const noCollection = `
+  const vm = require("node:vm");
+  const { runInNewContext } = vm;
+  vm.runInNewContext = (code, ...rest) => (code === "gc" ? () => undefined : runInNewContext(code, ...rest));
+`;
+
+test("Jest 30: a handle that a test leaves open is named beside that stream, which alone does not count", async (t) => {
+  const folder = projectIn(t, {
+    "package.json": '{ "type": "module" }',
+    "jest.config.json": JSON.stringify({ testEnvironment: "node", testTimeout, transform: {} }),
+    "no-collection.cjs": noCollection,
+    "app.test.js": `
+      import { Client, KeysAPI } from "etcd2";
+      test("leaves a timer", async () => {
+        setInterval(() => undefined, 60_000);
+        const client = new Client({ endpoints: [process.env.ENDPOINT] });
+        await new KeysAPI(client).get("/");
+        await client.close();
+      });`,
+  });
+  const { stderr } = await jest(
+    folder,
+    ["--experimental-vm-modules", "--require=./no-collection.cjs"],
+    ["--forceExit"],
+  );
+  assert.match(stderr, /JSSTREAM/);
+  const handles = openHandles(stderr);
+  assert.equal(handles.length, 1, stderr);
+  assert.match(handles[0] ?? "", /^Timeout at .*app\.test\.js/);
+});
+
 test("Jest 30, CommonJS by babel, with transformIgnorePatterns: [] (FF8, FF38)", async (t) => {
   const folder = projectIn(t, {
     "package.json": "{}",
-    "jest.config.json": JSON.stringify({
-      testEnvironment: "node",
-      testTimeout: 60_000,
-      transformIgnorePatterns: [],
-      transform: {
-        "\\.[cm]?js$": ["babel-jest", { presets: [["@babel/preset-env", { targets: { node: "current" } }]] }],
-      },
-    }),
+    "jest.config.json": byBabel,
     "app.test.js": imports + cases(jestTimers),
   });
   const { stderr } = await jest(folder);
-  assert.match(stderr, /Tests: +6 passed, 6 total/);
-  assert.doesNotMatch(stderr, /open handle|did not exit/);
+  assertPassed(stderr);
 });
 
 test("Jest 30 with ts-jest, CommonJS", async (t) => {
@@ -130,7 +187,7 @@ test("Jest 30 with ts-jest, CommonJS", async (t) => {
     "package.json": "{}",
     "jest.config.json": JSON.stringify({
       testEnvironment: "node",
-      testTimeout: 60_000,
+      testTimeout,
       transformIgnorePatterns: [],
       transform: { "\\.[jt]s$": ["ts-jest", { diagnostics: false }] },
     }),
@@ -148,19 +205,17 @@ test("Jest 30 with ts-jest, CommonJS", async (t) => {
     "app.test.ts": imports + cases(jestTimers).replaceAll("(error) =>", "(error: any) =>"),
   });
   const { stderr } = await jest(folder);
-  assert.match(stderr, /Tests: +6 passed, 6 total/);
-  assert.doesNotMatch(stderr, /open handle|did not exit/);
+  assertPassed(stderr);
 });
 
 test("Jest 30 with ES modules", async (t) => {
   const folder = projectIn(t, {
     "package.json": '{ "type": "module" }',
-    "jest.config.json": JSON.stringify({ testEnvironment: "node", testTimeout: 60_000, transform: {} }),
+    "jest.config.json": JSON.stringify({ testEnvironment: "node", testTimeout, transform: {} }),
     "app.test.js": `import { jest } from "@jest/globals";\n${imports}${cases(jestTimers)}`,
   });
   const { stderr } = await jest(folder, ["--experimental-vm-modules"]);
-  assert.match(stderr, /Tests: +6 passed, 6 total/);
-  assert.doesNotMatch(stderr, /open handle|did not exit/);
+  assertPassed(stderr);
 });
 
 for (const pool of ["threads", "forks", "vmThreads"]) {
@@ -171,7 +226,7 @@ for (const pool of ["threads", "forks", "vmThreads"]) {
     });
     const { stdout } = await runTool(
       "vitest/vitest.mjs",
-      ["run", "--pool", pool, "--testTimeout", "60000", "--root", folder],
+      ["run", "--pool", pool, "--testTimeout", String(testTimeout), "--root", folder],
       {
         cwd: folder,
         env: { ...env(), CI: "1", NO_COLOR: "1" },

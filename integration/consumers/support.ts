@@ -60,7 +60,7 @@ export function emptyFolder(t: TestContext): string {
   return folder;
 }
 
-/** Resolves to the program's output. Rejects, with the output, unless it exits with 0 within two minutes. */
+/** Resolves to the program's output. Rejects, with the output, unless it exits with 0 within five minutes. */
 export async function run(
   command: string,
   args: readonly string[],
@@ -71,7 +71,7 @@ export async function run(
     execFile(
       command,
       args,
-      { cwd, env: { ...inherited, ...env }, timeout: 120_000, maxBuffer: 2 ** 26 },
+      { cwd, env: { ...inherited, ...env }, timeout: 300_000, maxBuffer: 2 ** 26 },
       (error, stdout, stderr) => {
         if (error === null) resolve({ stdout, stderr });
         else reject(new Error(`${command} ${args.join(" ")}: ${error.message}\n${stdout}\n${stderr}`));
