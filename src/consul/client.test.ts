@@ -7,6 +7,8 @@ import type { Exchange, RequestSpec } from "../http/exchange.js";
 import { ConsulFront, type ConsulReply, type ConsulRequest } from "./test-kit/consul-front.js";
 import { refusedUrl } from "../test-kit/scripted-server.js";
 import {
+  createConsulAgent,
+  createConsulLocks,
   ConsulError,
   createConsulClient,
   NotFoundError,
@@ -549,4 +551,10 @@ test("consul client: close ends the calls in progress, and later calls reject", 
   await client.close();
   await rejected;
   await assert.rejects(client.nodes(), isClosed);
+});
+
+test("consul: what is not a client is refused with an example of one", () => {
+  const message = /^options\.client must be a client, as in createConsulClient\(\)/;
+  for (const create of [createConsulLocks, createConsulAgent])
+    assert.throws(() => create({ client: {} as never }), { code: "ERR_ARGUMENT", message });
 });

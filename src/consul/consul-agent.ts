@@ -20,13 +20,14 @@ import { log } from "../util/log.js";
 import { retry } from "../util/retry.js";
 import { abortable, linkSignal } from "../util/signals.js";
 import { StalledWarning } from "../util/stalled-warning.js";
-import { badArgument, requireFunction, requireMs, requireSender, requireText } from "../util/validate.js";
+import { badArgument, requireFunction, requireMs, requireText } from "../util/validate.js";
 import { BlockingQuery } from "./blocking-query.js";
 import { readServices } from "./catalog.js";
 import { ConsulRegistration, type TtlCheck } from "./consul-registration.js";
 import { RequestError } from "./errors.js";
 import { decode } from "./decode.js";
 import { healthOf, keyOf, readInstances } from "./health.js";
+import { requireConsulClient } from "./options.js";
 import { readOwnAgent, type OwnAgent } from "./own-agent.js";
 import { request, requirePrintable, segment, specOf } from "./request.js";
 import { isConsulTransient } from "./transient.js";
@@ -224,7 +225,7 @@ function requireFiniteMs(what: string, value: unknown): void {
 const ttlCheckChecks: Checks<TtlCheck> = { ttlMs: requireFiniteMs, deregisterAfterMs: requireFiniteMs };
 
 const agentChecks: Checks<ConsulAgentOptions> = {
-  client: requireSender,
+  client: requireConsulClient,
   dc: optional(requireText),
   check: (what, value) => {
     if (value !== false && value !== undefined) requireFields(what, value as TtlCheck, ttlCheckChecks);

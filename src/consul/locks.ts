@@ -1,9 +1,9 @@
 import { createLocksOn, type Locks } from "../election/locks.js";
 import type { Sender } from "../http/exchange.js";
 import { requireFields, type Checks } from "../util/fields.js";
-import { requireSender } from "../util/validate.js";
 import { keyPath } from "./kv.js";
 import { queuedSession } from "./lock-queue.js";
+import { requireConsulClient } from "./options.js";
 import { sessionLocks } from "./session-lock.js";
 import type { ConsulClient } from "./types.js";
 
@@ -42,8 +42,8 @@ export function createConsulLocks(options: ConsulLocksOptions): Locks {
     });
     return {
       ...provider,
-      resolve: (config) => {
-        const leadership = provider.resolve(config);
+      resolve: (config, what) => {
+        const leadership = provider.resolve(config, what);
         // the entries are below it
         keyPath(`${leadership.key}/`);
         return leadership;
@@ -52,4 +52,4 @@ export function createConsulLocks(options: ConsulLocksOptions): Locks {
   });
 }
 
-const checks: Checks<ConsulLocksOptions> = { client: requireSender };
+const checks: Checks<ConsulLocksOptions> = { client: requireConsulClient };

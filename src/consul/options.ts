@@ -1,8 +1,16 @@
 import type { Exchange } from "../http/exchange.js";
 import type { TlsOptions } from "../http/tls-options.js";
 import { safeCallback } from "../util/callback.js";
-import { optional, requireFields, type Checks } from "../util/fields.js";
-import { badArgument, kindOf, requireBoolean, requireFunction, requireMs, requireText } from "../util/validate.js";
+import { optional, requireFields, type Check, type Checks } from "../util/fields.js";
+import {
+  badArgument,
+  kindOf,
+  requireBoolean,
+  requireFunction,
+  requireMs,
+  requireSender,
+  requireText,
+} from "../util/validate.js";
 
 /**
  * Called with what a program's log may want: requests that failed, and what happens in elections. Never with values or
@@ -31,6 +39,11 @@ export interface ConsulOptions {
   /** Replaces the transport, which then has to handle TLS itself. Closed with the client. @default got's */
   readonly transport?: Exchange | undefined;
 }
+
+/** What the layers on Consul take as their client. */
+export const requireConsulClient: Check = (what, client) => {
+  requireSender(what, client, "a client, as in createConsulClient()");
+};
 
 /** Every option, checked and with its default. */
 export interface ResolvedOptions {

@@ -41,8 +41,8 @@ export function sessionLocks(
   return {
     owner: sender,
     isRefusal: isConsulRefusal,
-    resolve: (config) => {
-      const leadership = resolveLeadership(config, limits);
+    resolve: (config, what) => {
+      const leadership = resolveLeadership(config, limits, what);
       keyPath(leadership.key);
       return leadership;
     },

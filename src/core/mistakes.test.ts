@@ -13,6 +13,7 @@ import { settled } from "../test-kit/scripted-cluster.js";
 import { Client } from "./client.js";
 import { KeysAPI } from "./keys.js";
 import { MembersAPI } from "./members.js";
+import { StatsAPI } from "./stats.js";
 
 const url = "http://127.0.0.1:2379";
 const keys = new KeysAPI(new Client({ endpoints: [url] }));
@@ -77,6 +78,21 @@ const early: readonly (readonly [string, () => unknown, RegExp])[] = [
     "options for KeysAPI",
     () => new KeysAPI(wrong({ endpoints: [url] })),
     /sender must be a Client, as in new Client\(/,
+  ],
+  [
+    "a signal in place of options",
+    () => keys.get("/k", wrong(AbortSignal.timeout(1_000))),
+    /options must be an object, as in \{ signal \}, got a signal/,
+  ],
+  [
+    "an endpoint of another cluster for statistics",
+    () => new StatsAPI(new Client({ endpoints: [url] })).self({ endpoint: "http://other:2379" }),
+    /endpoint "http:\/\/other:2379" is not one of this client's endpoints/,
+  ],
+  [
+    "a negative budget",
+    () => keys.get("/k", { retryForMs: -1 }),
+    /retryForMs must be a number of milliseconds from 0 to/,
   ],
   [
     "options as a callback",

@@ -7,7 +7,7 @@ import { isProgramError } from "../util/program-error.js";
 /**
  * - `ERR_LOST`: the backend reports that the lock, or the session it belongs to, is no longer ours
  * - `ERR_EXPIRED`: no heartbeat succeeded in time, so that the lock may be somebody else's by now
- * - `ERR_RESIGNED`: the lock was given up, by `abdicate()` or `close()`
+ * - `ERR_RESIGNED`: it was released on purpose, by `abdicate()`, `release()` or `close()`
  * - `ERR_FINISHED`: the callback has ended, and the term with it
  * - `ERR_TIMEOUT`: the backend took too long
  * - `ERR_DIRECTORY`: the key is a directory of etcd, so that it cannot be a lock
@@ -64,9 +64,9 @@ export function isError(value: unknown): value is Error {
   return asErrorLike(value) !== undefined;
 }
 
-/** Why a term ends that was given up on purpose. */
+/** Why a term ends whose lock was released on purpose. */
 export function resigned(): ElectionError {
-  return new ElectionError("ERR_RESIGNED", "the lock was given up");
+  return new ElectionError("ERR_RESIGNED", "the lock was released");
 }
 
 /** Why a session ends at the server. */

@@ -1,5 +1,4 @@
 import { EtcdError, keysOf, ResponseError, type KeysAPI, type KeysClient, type Sender } from "../core/index.js";
-import type { Check } from "../util/fields.js";
 import { maxTimerMs } from "../util/signals.js";
 import { isTransient } from "../util/transient.js";
 import { keyPath } from "./etcd-entry.js";
@@ -9,18 +8,13 @@ import type { Leadership, LeadershipConfig } from "./lock.js";
 const limits = { minTtlMs: 1, maxTtlMs: maxTimerMs, maxLockDelayMs: maxTimerMs } as const;
 
 /** Checks a config for etcd, and adds the defaults. @throws {UsageError} */
-export function resolveForEtcd(client: KeysClient, config: LeadershipConfig): Leadership {
-  const leadership = resolveLeadership(config, limits);
+export function resolveForEtcd(client: KeysClient, config: LeadershipConfig, what?: string): Leadership {
+  const leadership = resolveLeadership(config, limits, what);
   // checks the key
   keysOf(client).watcher(keyPath(leadership.key));
   // etcd counts whole seconds
   return { ...leadership, ttlMs: Math.ceil(leadership.ttlMs / 1_000) * 1_000 };
 }
-
-/** The option `client` of what is built on etcd. */
-export const requireKeysClient: Check = (_what, client) => {
-  keysOf(client as KeysClient);
-};
 
 /**
  * The keys of a client, for one lock.

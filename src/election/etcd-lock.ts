@@ -3,7 +3,8 @@ import type { KeysAPI, KeysClient } from "../core/index.js";
 import { requireFields, type Checks } from "../util/fields.js";
 import { createCandidate } from "./candidate.js";
 import { entryOf, keyPath, readNode } from "./etcd-entry.js";
-import { isEtcdRefusal, lockKeys, requireKeysClient, resolveForEtcd } from "./etcd-keys.js";
+import { requireKeysClient } from "../util/validate.js";
+import { isEtcdRefusal, lockKeys, resolveForEtcd } from "./etcd-keys.js";
 import { EtcdSession } from "./etcd-session.js";
 import { untilAnswered } from "./lock-contact.js";
 import type { Candidate, LeaderEntry, Leadership, Lock, LockSession } from "./lock.js";
@@ -40,7 +41,7 @@ export function createEtcdCandidate(options: EtcdCandidateOptions): EtcdCandidat
   const candidate = createCandidate({
     owner: client,
     isRefusal: isEtcdRefusal,
-    resolve: (config) => resolveForEtcd(client, config),
+    resolve: (config, what) => resolveForEtcd(client, config, what),
     connect: async (leadership, signal) => {
       const lock = new EtcdLock(client, leadership);
       await untilAnswered({ ...leadership, owner: client, signal }, (each) => lock.entry(each));

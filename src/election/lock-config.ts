@@ -28,9 +28,9 @@ const maxDefaultMarginMs = 1_000;
 const defaultCooldownMs = 1_000;
 const defaultStepDownTimeoutMs = 5_000;
 
-/** Checks a config and adds the defaults. @throws {UsageError} */
-export function resolveLeadership(config: LeadershipConfig, limits: LockLimits): Leadership {
-  requireFields("config", config, checksFor(limits));
+/** Checks a config and adds the defaults. @param what its name in messages @throws {UsageError} */
+export function resolveLeadership(config: LeadershipConfig, limits: LockLimits, what = "config"): Leadership {
+  requireFields(what, config, checksFor(limits));
   const {
     contactInfo,
     dc,
@@ -42,8 +42,8 @@ export function resolveLeadership(config: LeadershipConfig, limits: LockLimits):
     stepDownTimeoutMs = defaultStepDownTimeoutMs,
   } = config;
   const key = config.key.replace(/^\/+/, "");
-  if (key === "") badArgument("config.key must not be empty");
-  requireMsBetween(0, ttlMs / 2)("config.marginMs", marginMs);
+  if (key === "") badArgument(`${what}.key must not be empty`);
+  requireMsBetween(0, ttlMs / 2)(`${what}.marginMs`, marginMs);
   return { key, contactInfo, description, lockDelayMs, ttlMs, marginMs, cooldownMs, stepDownTimeoutMs, dc };
 }
 

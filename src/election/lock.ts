@@ -141,8 +141,8 @@ export interface LockProvider {
   readonly isRefusal: (error: unknown) => boolean;
   /** The client. If an election gets nowhere and nobody listens, there is one process warning for each client. */
   readonly owner: object;
-  /** Checks a config and adds the defaults. @throws {UsageError} */
-  resolve(config: LeadershipConfig): Leadership;
+  /** Checks a config and adds the defaults. @param what its name in messages, default: "config" @throws {UsageError} */
+  resolve(config: LeadershipConfig, what?: string): Leadership;
   /** The lock of a leadership. `participate` rejects with what this rejects with. */
   connect(leadership: Leadership, signal: AbortSignal | undefined): Lock | Promise<Lock>;
 }

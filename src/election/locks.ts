@@ -102,10 +102,12 @@ export interface QueueOptions {
 /** Makes locks on any backend. */
 export function createLocksOn(providerFor: (options: QueueOptions) => LockProvider): Locks {
   const resolve = (key: string, queue: QueueOptions, options: LockOptions = {}): AcquireOptions => {
+    requireKey(key);
     requireFields("options", options, checks);
     const { holder: contactInfo = "", signal, ...rest } = options;
     const provider = providerFor(queue);
-    return { key, provider, config: provider.resolve({ ...rest, key, contactInfo, lockDelayMs: 0 }), signal };
+    const config = provider.resolve({ ...rest, key, contactInfo, lockDelayMs: 0 }, "options");
+    return { key, provider, config, signal };
   };
   // async, so that bad arguments reject
   const acquire = async (key: string, limit: number, options?: LockOptions): Promise<HeldLock> =>
@@ -116,7 +118,7 @@ export function createLocksOn(providerFor: (options: QueueOptions) => LockProvid
     acquire: (key, options) => acquire(key, 1, options),
     tryAcquire: (key, options) => tryAcquire(key, 1, options),
     semaphore: (key, options) => {
-      requireText("key", key);
+      requireKey(key);
       requireFields("options", options, semaphoreChecks);
       const { limit } = options;
       return {
@@ -125,6 +127,11 @@ export function createLocksOn(providerFor: (options: QueueOptions) => LockProvid
       };
     },
   };
+}
+
+function requireKey(key: unknown): void {
+  requireText("key", key);
+  if (/^\/*$/.test(key)) badArgument("key must not be empty");
 }
 
 /** Their ranges depend on the backend. */

@@ -1,8 +1,7 @@
 import { keysOf, Mirror, type KeysClient } from "../core/index.js";
 import { StalledWarning } from "../util/stalled-warning.js";
-import { requireSignal, requireText } from "../util/validate.js";
+import { requireKeysClient, requireSignal, requireText } from "../util/validate.js";
 import { entryOf, keyPath } from "./etcd-entry.js";
-import { requireKeysClient } from "./etcd-keys.js";
 import type { LeaderEntry } from "./lock.js";
 
 /**

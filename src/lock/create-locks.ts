@@ -1,7 +1,8 @@
 import type { KeysClient } from "../core/index.js";
-import { isEtcdRefusal, requireKeysClient, resolveForEtcd } from "../election/etcd-keys.js";
+import { isEtcdRefusal, resolveForEtcd } from "../election/etcd-keys.js";
 import { createLocksOn, type Locks } from "../election/locks.js";
 import { requireFields, type Checks } from "../util/fields.js";
+import { requireKeysClient } from "../util/validate.js";
 import { EtcdQueueLock } from "./etcd-queue-lock.js";
 
 /** Options of {@link createLocks}. */
@@ -31,7 +32,7 @@ export function createLocks(options: LocksOptions): Locks {
   return createLocksOn((queue) => ({
     owner: client,
     isRefusal: isEtcdRefusal,
-    resolve: (config) => resolveForEtcd(client, config),
+    resolve: (config, what) => resolveForEtcd(client, config, what),
     connect: (leadership) => new EtcdQueueLock(client, leadership, queue),
   }));
 }

@@ -1,6 +1,6 @@
 import { nearest } from "./nearest.js";
 import { isObject } from "./reader.js";
-import { badArgument, kindOf } from "./validate.js";
+import { badArgument, isSignal, kindOf } from "./validate.js";
 
 /** Refuses a value by throwing a UsageError that begins with `what`. Gets undefined for a field that is absent. */
 export type Check = (what: string, value: unknown) => void;
@@ -63,6 +63,8 @@ export const anything: Check = () => undefined;
  * objects that have an error class of their own.
  */
 export function unknownField(what: string, given: object, names: readonly string[]): string | undefined {
+  // as some methods take it, such as those of MembersAPI
+  if (names.includes("signal") && isSignal(given)) return `${what} must be an object, as in { signal }, got a signal`;
   for (const name in given) {
     // old libraries add methods to all objects there are
     if (names.includes(name) || name in Object.prototype) continue;

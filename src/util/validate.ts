@@ -42,12 +42,13 @@ export function requireName(what: string, name: unknown): asserts name is string
 }
 
 /** A client, or anything else with a `send` method. */
-export function requireSender(what: string, sender: unknown): void {
-  if (typeof sender !== "object" || sender === null || !("send" in sender) || typeof sender.send !== "function") {
-    badArgument(
-      `${what} must be a Client, as in new Client({ endpoints: [...] }), or have its send method; got ${kindOf(sender)}`,
-    );
-  }
+export function requireSender(
+  what: string,
+  sender: unknown,
+  example = "a Client, as in new Client({ endpoints: [...] })",
+): void {
+  if (typeof sender !== "object" || sender === null || !("send" in sender) || typeof sender.send !== "function")
+    badArgument(`${what} must be ${example}, or have its send method; got ${kindOf(sender)}`);
 }
 
 /** What the layers take as their client: a `Client`, anything else with a `send`, or a `KeysAPI`. */
@@ -62,7 +63,8 @@ export function requireSignal(what: string, value: unknown): asserts value is Ab
   if (value !== undefined && !isSignal(value)) badArgument(`${what} must be an AbortSignal, got ${kindOf(value)}`);
 }
 
-function isSignal(value: unknown): boolean {
+/** Whether this is a signal, of whatever realm or polyfill. */
+export function isSignal(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
   if (!("aborted" in value) || typeof value.aborted !== "boolean") return false;
   if (!("addEventListener" in value) || typeof value.addEventListener !== "function") return false;
@@ -104,7 +106,9 @@ export function requireMs(what: string, value: unknown): asserts value is number
 
 /** A time budget, in ms; 0 for none, `Infinity` for no limit. */
 export function requireRetryForMs(what: string, value: unknown): asserts value is number {
-  if (value !== 0) requireMs(what, value);
+  if (value === 0 || value === Infinity) return;
+  if (typeof value !== "number" || !(value > 0 && value <= maxTimerMs))
+    badArgument(`${what} must be a number of milliseconds from 0 to 2^31-1, or Infinity, got ${show(value)}`);
 }
 
 /** A whole number of at least `min`; `Infinity` for no limit. */

@@ -36,7 +36,7 @@ export class EndpointSet {
   find(url: string): Endpoint {
     const { href } = parseEndpoint(url);
     const found = this.order().find((endpoint) => endpoint.href === href);
-    if (found === undefined) badArgument(`endpoint ${JSON.stringify(href)} is none of this client's endpoints`);
+    if (found === undefined) badArgument(`endpoint ${JSON.stringify(href)} is not one of this client's endpoints`);
     return found;
   }
 

@@ -120,7 +120,8 @@ export class MemoryConnection {
     this.candidate = createCandidate({
       owner: this,
       isRefusal: () => false,
-      resolve: (config) => resolveLeadership(config, { minTtlMs: 50, maxTtlMs: 60_000, maxLockDelayMs: 60_000 }),
+      resolve: (config, what) =>
+        resolveLeadership(config, { minTtlMs: 50, maxTtlMs: 60_000, maxLockDelayMs: 60_000 }, what),
       connect: async (leadership, signal) => {
         const lock = new MemoryLock(this, leadership);
         await untilAnswered({ ...leadership, owner: server, signal }, (each) => lock.entry(each));
