@@ -74,7 +74,8 @@ test(`faults: nothing is lost or doubled in ${String(seconds)} s of faults (${re
       watcherViolations(watcher, beforeEnd),
     );
   }
-  await check("the mirror's updates give what is in etcd at the end", () => mirrorViolations(load.mirror, final));
+  for (const mirror of load.mirrors)
+    await check(`the updates of the ${mirror.name} mirror give what is in etcd`, () => mirrorViolations(mirror, final));
   await check("the members told the same events, to who asks without the SDK", () => run.observerProblems);
   await check("no call outlived its timeouts by more than a second", () => timeViolations(calls, load.stalls, limits));
   await check("the process under load ended by itself", () =>

@@ -13,6 +13,7 @@ import {
   type KeyEvent,
   type LoadRecord,
 } from "../histories/fault-history.js";
+import { mirrorViolations } from "../histories/epochs.js";
 import { undoneViolations } from "../histories/overwrites.js";
 import {
   allWell,
@@ -59,6 +60,8 @@ test(`faults: members freeze under a client that overwrites its own keys for ${S
       watcherViolations(watcher, beforeEnd),
     );
   }
+  for (const mirror of load.mirrors)
+    await check(`the updates of the ${mirror.name} mirror give what is in etcd`, () => mirrorViolations(mirror, final));
 });
 
 interface Run {

@@ -11,10 +11,9 @@ import {
   type ClientOptions,
   type KeysResponse,
   type Sender,
-  type Watcher,
 } from "../../src/core/index.js";
 import type { CallRecord, KeyEvent, LoadRecord, Stall, WatcherRecord } from "../histories/fault-history.js";
-import { recordMirror } from "./load-mirror.js";
+import { nextWithin, recordMirror } from "./load-mirror.js";
 import { Random } from "../../src/test-kit/random.js";
 
 export interface LoadTask extends Pick<ClientOptions, "headerTimeoutMs" | "bodyIdleTimeoutMs" | "watchIdleTimeoutMs"> {
@@ -74,7 +73,11 @@ const watching = [
   watch("from now on", { afterIndex: 0 }),
 ];
 const endKey = `${dir}/end`;
-const mirroring = recordMirror(new KeysAPI(client), dir, endKey, ended.signal);
+const mirrored = { keys: new KeysAPI(client), dir, lastKey: endKey, signal: ended.signal };
+const mirroring = [
+  recordMirror("steady", mirrored),
+  recordMirror("impatient", { ...mirrored, patience: random.fork() }),
+];
 const working = Array.from({ length: workers }, (_, i) =>
   kindOfWork === "everything" ? work(random.fork()) : overwriteOwn(random.fork(), `${dir}/own/${String(i)}`),
 );
@@ -91,11 +94,11 @@ const tooLate = setTimeout(() => {
   ended.abort();
 }, watchersEndMs);
 const watchers = await Promise.all(watching);
-const mirror = await mirroring;
+const mirrors = await Promise.all(mirroring);
 clearTimeout(tooLate);
 endStalls();
 await client.close();
-const record: LoadRecord = { calls, watchers, stalls, mirror, originMs: performance.timeOrigin };
+const record: LoadRecord = { calls, watchers, stalls, mirrors, originMs: performance.timeOrigin };
 process.stdout.write(JSON.stringify(record));
 
 async function work(chances: Random): Promise<void> {
@@ -231,7 +234,7 @@ async function watch(
   const errors: Record<string, number> = {};
   while (events.at(-1)?.key !== `${dir}/end` && !ended.signal.aborted) {
     try {
-      const { action, node, prevNode } = await nextWithin(watcher, patience?.whole(1, 700));
+      const { action, node, prevNode } = await nextWithin(watcher, patience, ended.signal);
       events.push({
         action,
         key: node.key,
@@ -261,19 +264,6 @@ async function currentIndex(keys: KeysAPI): Promise<number | undefined> {
     ({ index }) => index,
     () => undefined,
   );
-}
-
-async function nextWithin(watcher: Watcher, ms: number | undefined): Promise<KeysResponse> {
-  if (ms === undefined) return watcher.next(ended.signal);
-  const abort = new AbortController();
-  const timer = setTimeout(() => {
-    abort.abort("patience ended");
-  }, ms);
-  try {
-    return await watcher.next(abort.signal);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** Records when a timer that should run every 20 ms was late. */

@@ -37,14 +37,14 @@ const raisedBy = 300;
 test(`faults: the whole cluster starts over, again and again for ${String(seconds)} s: clients go on with it, and whoever watches is told (${repeatedBy})`, async (t) => {
   const run = await startOver(t);
   const { load, epochs, ways } = run;
-  const { calls, watchers, mirror } = load;
+  const { calls, watchers, mirrors } = load;
   const last = epochs.at(-1) ?? assert.fail();
   t.diagnostic(callsLine(calls));
   t.diagnostic(
     `started over: ${ways.join(", ")}; events: ${epochs.map(({ events }) => String(events.length)).join(" + ")}`,
   );
   t.diagnostic(
-    [...watchers, { ...mirror, name: "mirror" }]
+    [...watchers, ...mirrors.map((mirror) => ({ ...mirror, name: `${mirror.name} mirror` }))]
       .map(({ name, errors }) => `${name}: ${JSON.stringify(errors)}`)
       .join("; "),
   );
@@ -64,13 +64,13 @@ test(`faults: the whole cluster starts over, again and again for ${String(second
       ...((watcher.errors["cleared"] ?? 0) === 0 ? ["it was never told"] : []),
     ]);
   }
-  await check("the mirror was told, read again, and its updates give what is in etcd", () => [
-    ...mirrorViolations(
-      mirror,
-      last.final.filter(({ key }) => key !== `${dir}/gone`),
-    ),
-    ...((mirror.errors["cleared"] ?? 0) === 0 ? ["it was never told"] : []),
-  ]);
+  const final = last.final.filter(({ key }) => key !== `${dir}/gone`);
+  for (const mirror of mirrors) {
+    await check(`the ${mirror.name} mirror was told, read again, and its updates give what is in etcd`, () => [
+      ...mirrorViolations(mirror, final),
+      ...((mirror.errors["cleared"] ?? 0) === 0 ? ["it was never told"] : []),
+    ]);
+  }
 });
 
 interface Run {

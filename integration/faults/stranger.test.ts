@@ -64,7 +64,8 @@ test(`faults: a stranger stands in for a member, again and again for ${String(se
       watcherViolations(watcher, beforeEnd),
     );
   }
-  await check("the mirror's updates give what is in the cluster", () => mirrorViolations(load.mirror, final));
+  for (const mirror of load.mirrors)
+    await check(`the updates of the ${mirror.name} mirror give what is in etcd`, () => mirrorViolations(mirror, final));
 });
 
 interface Run {

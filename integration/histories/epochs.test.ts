@@ -82,7 +82,7 @@ test("epochs: finds a mirror whose updates do not give what is in etcd", () => {
   });
   const final = [{ key: "/d", value: "2", index: 7 }];
   const folded = (...changes: { key: string; value?: string }[]): readonly string[] =>
-    mirrorViolations({ updates: [{ kind: "list", changes }], errors: {} }, final);
+    mirrorViolations({ updates: [{ kind: "list", changes }] }, final);
   assert.deepEqual(folded(set("/a", "1"), set("/d", "1"), set("/a"), set("/d", "2")), []);
   assert.match(folded(set("/a", "1"), set("/d", "2")).join(), /^\/a is undefined, and by the mirror's updates 1$/);
   assert.match(folded(set("/d", "1")).join(), /^\/d is 2, and by the mirror's updates 1$/);

@@ -24,6 +24,7 @@ export interface Epoch {
 
 /** What a mirror delivered. */
 export interface MirrorRecord {
+  readonly name: string;
   readonly updates: readonly MirrorUpdateRecord[];
   /** What its `onError` was called with, and how often. */
   readonly errors: Readonly<Record<string, number>>;
@@ -87,7 +88,10 @@ export function toldViolations(watcher: WatcherRecord, epochs: readonly Epoch[])
 }
 
 /** Whether applying all updates of a mirror gives what is in etcd at the end; one line for each key that differs. */
-export function mirrorViolations({ updates }: MirrorRecord, final: readonly FinalNode[]): readonly string[] {
+export function mirrorViolations(
+  { updates }: Pick<MirrorRecord, "updates">,
+  final: readonly FinalNode[],
+): readonly string[] {
   const state = new Map<string, string>();
   const problems: string[] = [];
   for (const { key, value } of updates.flatMap(({ changes }) => changes)) {

@@ -67,7 +67,7 @@ export interface LoadRecord {
   readonly calls: readonly CallRecord[];
   readonly watchers: readonly WatcherRecord[];
   readonly stalls: readonly Stall[];
-  readonly mirror: MirrorRecord;
+  readonly mirrors: readonly MirrorRecord[];
   /** `performance.timeOrigin` of its clock. */
   readonly originMs: number;
 }
