@@ -150,7 +150,7 @@ test("diagnostics: heartbeats and terms are published", async (t) => {
   // elections write their keys without a slash at the beginning
   const key = `${dir.slice(1)}/leader`;
   const candidate = createEtcdCandidate({ client: keys });
-  await candidate.run({ key, contactInfo: secret, ttlMs: 2_000, marginMs: 500 }, async (_signal, { fencingToken }) => {
+  await candidate.run({ key, contactInfo: secret, ttlMs: 8_000, marginMs: 500 }, async (_signal, { fencingToken }) => {
     assert.deepEqual(begun, [{ key, fencingToken }]);
     assert.deepEqual(terms, []);
     await until("a heartbeat of the election", () => heartbeats.length > 0);

@@ -7,7 +7,7 @@ import type { LockContender } from "../src/election/test-kit/lock-ground.js";
 import { lockSuite } from "../src/election/test-kit/lock-suite.js";
 import { startChild } from "../src/test-kit/child.js";
 import { TcpProxy } from "../src/test-kit/tcp-proxy.js";
-import { until } from "../src/test-kit/waiting.js";
+import { noiseMs, until } from "../src/test-kit/waiting.js";
 import type { Cluster } from "../scripts/servers/etcd.mjs";
 import { fastCluster } from "./fast-cluster.js";
 import { ownMember } from "./support.js";
@@ -112,7 +112,7 @@ describe("etcd's election alone", { concurrency: false }, () => {
     await candidate.run(
       { ...timing, ttlMs: 30_000, key: "/answer-lost", contactInfo: "" },
       async (_signal, { fencingToken }) => {
-        assert.ok(performance.now() - begunMs < 10_000, "long before the TTL");
+        assert.ok(performance.now() - begunMs < 20_000, "long before the TTL");
         assert.equal(fencingToken, String((await keys().get("/answer-lost")).node.createdIndex));
       },
     );
@@ -199,7 +199,7 @@ describe("etcd's election alone", { concurrency: false }, () => {
     await until("elected", () => elected.length === 1);
     const afterMs = (elected[0] ?? 0) - setMs - ttl * 1_000;
     assert.ok(
-      afterMs >= config.lockDelayMs - 2 && afterMs < config.lockDelayMs + 5_000,
+      afterMs >= config.lockDelayMs - 2 && afterMs < config.lockDelayMs + noiseMs,
       `elected ${String(afterMs)} ms after the expiry`,
     );
     const second = await b.candidate.participate({ ...config, lockDelayMs: 20_000 }, ({ signal }) => {
@@ -287,7 +287,7 @@ describe("etcd's election alone", { concurrency: false }, () => {
     await child.ended;
     await until("another leader", () => electedMs > 0);
     const afterMs = electedMs - killedMs;
-    assert.ok(afterMs <= timing.ttlMs + timing.lockDelayMs + 5_000, `elected ${String(afterMs)} ms after`);
+    assert.ok(afterMs <= timing.ttlMs + timing.lockDelayMs + noiseMs, `elected ${String(afterMs)} ms after`);
     assert.ok(afterMs >= timing.lockDelayMs, `elected ${String(afterMs)} ms after`);
   });
 });

@@ -26,7 +26,7 @@ for (const [name, transport] of [
     }
   };
   heldLockSuite(name, {
-    ttlMs: 4_000,
+    ttlMs: 8_000,
     // etcd looks for expired keys twice a second
     expiryLatenessMs: 500,
     start: async () => {
@@ -115,9 +115,9 @@ describe("locks on etcd alone", { concurrency: true }, () => {
     const client = new Client({ endpoints: cluster.endpoints });
     const locks = createLocks({ client });
     const key = newKey();
-    const lock = await locks.acquire(key, { ttlMs: 3_000 });
+    const lock = await locks.acquire(key, { ttlMs: 30_000 });
     const waiting = assert.rejects(
-      locks.acquire(key, { ttlMs: 3_000 }),
+      locks.acquire(key, { ttlMs: 30_000 }),
       (error) => error instanceof UsageError && error.code === "ERR_CLOSED",
     );
     await client.close();

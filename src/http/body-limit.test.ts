@@ -5,6 +5,7 @@ import test from "node:test";
 import { ClusterError, EndpointError, ResponseError } from "../util/errors.js";
 import { clusterOf, rejection } from "../test-kit/scripted-cluster.js";
 import { ok, type Answer } from "../test-kit/scripted-server.js";
+import { limitMs } from "../test-kit/waiting.js";
 
 /** Sends that many parts of a body, or parts until the connection is closed, and counts the bytes that it was given to write. */
 function streams(
@@ -160,7 +161,7 @@ test("body timeout: a body that trickles forever is cut off, and its slot goes t
 });
 
 test("body timeout: starts with the headers, and does not apply to a watch", async (t) => {
-  const { keys, server } = await clusterOf(t, [[]], { bodyTimeoutMs: 100 });
+  const longer = limitMs + 500;
   const slow =
     (headersAfterMs: number, bodyAfterMs: number): Answer =>
     (response, ...rest) => {
@@ -170,8 +171,10 @@ test("body timeout: starts with the headers, and does not apply to a watch", asy
         setTimeout(() => ok()(Object.assign(response, { writeHead: () => response }), ...rest), bodyAfterMs);
       }, headersAfterMs);
     };
-  server(0).script(slow(300, 0));
-  await keys.get("/k");
-  server(0).script(slow(0, 300));
-  await keys.watcher("/k").next();
+  const options = { bodyTimeoutMs: limitMs, headerTimeoutMs: Infinity };
+  const [read, watched] = [
+    await clusterOf(t, [[slow(longer, 0)]], options),
+    await clusterOf(t, [[slow(0, longer)]], options),
+  ];
+  await Promise.all([read.keys.get("/k"), watched.keys.watcher("/k").next()]);
 });

@@ -3,7 +3,6 @@ import { once } from "node:events";
 import net, { type AddressInfo, type Socket } from "node:net";
 import test, { type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ClientOptions } from "../core/client-options.js";
 import { KeysAPI } from "../core/keys.js";
 import { ClusterError } from "../util/errors.js";
 import { clusterOf, gate, rejection, settled } from "../test-kit/scripted-cluster.js";
@@ -32,11 +31,7 @@ interface Balancer {
 }
 
 /** A server behind a balancer that forgets its connections. */
-async function balancer(
-  t: TestContext,
-  die: (connection: Socket) => void,
-  options: Partial<ClientOptions> = {},
-): Promise<Balancer> {
+async function balancer(t: TestContext, die: (connection: Socket) => void): Promise<Balancer> {
   let [era, connections] = [0, 0];
   const server = await ScriptedServer.start(ok());
   const front = net.createServer((connection) => {
@@ -53,7 +48,7 @@ async function balancer(
   });
   front.listen(0, "127.0.0.1");
   await once(front, "listening");
-  const client = clientOf([`http://127.0.0.1:${String((front.address() as AddressInfo).port)}`], options);
+  const client = clientOf([`http://127.0.0.1:${String((front.address() as AddressInfo).port)}`]);
   t.after(async () => {
     await client.close();
     await server.close();
@@ -103,9 +98,10 @@ for (const [how, die] of Object.entries(deaths)) {
 }
 
 test("kept connections: after one stayed silent, the other idle connections are not used (FF15)", async (t) => {
-  const { keys, keepAndForget } = await balancer(t, () => undefined, { headerTimeoutMs: 2_000 });
+  const { keys, keepAndForget } = await balancer(t, () => undefined);
   await keepAndForget(10);
-  assert.ok((await settled(keys.get("/k"))) instanceof ClusterError);
+  const brief = keys.withLimits(() => ({ headersMs: 1_000, idleMs: Infinity }));
+  assert.ok((await settled(brief.get("/k"))) instanceof ClusterError);
   for (let i = 0; i < 5; i++) await keys.get("/k");
 });
 

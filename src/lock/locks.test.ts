@@ -10,7 +10,7 @@ let client: Client | undefined;
 const keys = (): KeysAPI => new KeysAPI(client ?? assert.fail("the client is there only while tests run"));
 
 heldLockSuite("fake etcd", {
-  ttlMs: 4_000,
+  ttlMs: 8_000,
   expiryLatenessMs: 500,
   start: async () => {
     etcd = await startFakeEtcd();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import test from "node:test";
 import { ClusterError, EndpointError, KeysAPI, ResponseError } from "../core/index.js";
-import { patience, until } from "../test-kit/waiting.js";
+import { limitMs, patience, until } from "../test-kit/waiting.js";
 import type { Garbage } from "./faults.js";
 import { fakeBy, ways } from "./test-kit/fakes.js";
 
@@ -33,7 +33,7 @@ for (const way of ways) {
     await using fake = await fakeBy(way, { members: 3 });
     const { etcd } = fake;
     etcd.load({ "/a": "1" });
-    const client = fake.clientWith({ headerTimeoutMs: 50, endpoints: etcd.endpoints.slice(0, 2) });
+    const client = fake.clientWith({ headerTimeoutMs: limitMs, endpoints: etcd.endpoints.slice(0, 2) });
     etcd.fail({ key: "/a" }, { kind: "blackHole" });
     assert.equal((await new KeysAPI(client).get("/a")).node.value, "1");
     const [first, second] = etcd.requests;

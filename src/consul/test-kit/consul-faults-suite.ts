@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { resolveAddresses, type Agent, type AgentWarning } from "../../agent/index.js";
 import { addresses, batch, eventsUntil, told } from "../../agent/test-kit/agent-ground.js";
 import { describe, test } from "../../test-kit/register.js";
-import { until } from "../../test-kit/waiting.js";
+import { noiseMs, soonOnce, until } from "../../test-kit/waiting.js";
 import { EndpointError, UsageError } from "../../util/errors.js";
 import { createConsulAgent, type ConsulAgentOptions, type ConsulClient, type SessionId } from "../index.js";
 import { consulFor, type ConsulGround, type StartConsulServer } from "./consul-server.js";
@@ -121,11 +121,14 @@ export function consulFaultsSuite(suffix: string, start: StartConsulServer): voi
         "10.0.0.1 false",
         "127.0.0.1 true",
       ]);
-      const begunMs = performance.now();
       await agent.deregister("redis");
-      assert.ok(performance.now() - begunMs < 4_500, "it does not wait for the other one to go");
       assert.deepEqual(told(await batch(watcher)), ["delete redis 127.0.0.1:6379"]);
       assert.deepEqual(await addresses(agent, "redis"), ["10.0.0.1:6379"]);
+      // it does not wait for the other one to go, which would take 5 s
+      await soonOnce(4_500, async () => {
+        await agent.register({ id: "redis", name: "redis", port: 6379 });
+        await agent.deregister("redis");
+      });
     });
 
     check("consul agent: services() leaves out a name that cannot be queried, and warns (FF29)", async (ground) => {
@@ -168,7 +171,7 @@ export function consulFaultsSuite(suffix: string, start: StartConsulServer): voi
       const begunMs = performance.now();
       await agent.register({ id: "x", name: "b", addr: "10.0.0.1", port: 1 }, { replace: true });
       assert.deepEqual(told(await batch(a)), ["delete x 10.0.0.1:1"]);
-      assert.ok(performance.now() - begunMs < 3_000);
+      assert.ok(performance.now() - begunMs < 3_000 + noiseMs);
       assert.deepEqual(told(await batch(b)), ["add x 10.0.0.1:1"]);
     });
 
@@ -181,7 +184,7 @@ export function consulFaultsSuite(suffix: string, start: StartConsulServer): voi
       const begunMs = performance.now();
       await agent.register({ id: "x", name: "b", addr: "10.0.0.1", port: 1 });
       assert.deepEqual(told(await batch(watcher)), ["delete x 10.0.0.1:1"]);
-      assert.ok(performance.now() - begunMs < 3_000);
+      assert.ok(performance.now() - begunMs < 3_000 + noiseMs);
     });
 
     check("consul agent: a move that fails leaves the instance where it was (FF49)", async (ground) => {
@@ -198,7 +201,7 @@ export function consulFaultsSuite(suffix: string, start: StartConsulServer): voi
 
     check("consul agent: two processes with one id: the earlier yields, with a warning (FF25)", async (ground) => {
       const { front, warnings } = ground;
-      const check = { ttlMs: 3_000, deregisterAfterMs: 60_000 };
+      const check = { ttlMs: 10_000, deregisterAfterMs: 60_000 };
       const [old, fresh] = [ground.agent({ check }), ground.agent({ check, onWarning: undefined })];
       const watcher = (await fresh.service("web")).watch();
       assert.deepEqual(await batch(watcher), []);

@@ -216,7 +216,7 @@ test("failover: when the body stalls, the caller's deadline rejects with its err
 });
 
 test("failover: when the body stalls, bodyIdleTimeoutMs closes the socket and S1 responds (A81)", async (t) => {
-  const { keys, server, counts } = await clusterOf(t, [[headersOnly()], [ok()]], { bodyIdleTimeoutMs: 150 });
+  const { keys, server, counts } = await clusterOf(t, [[headersOnly()], [ok()]], { bodyIdleTimeoutMs: limitMs });
   assert.equal((await keys.get("/k")).node.value, "v");
   assert.deepEqual(counts(), [1, 1]);
   await server(0).connectionsDownTo(0);

@@ -11,7 +11,7 @@ import { newKey, participating, Terms, type LockBackend } from "./lock-ground.js
 /** How long a response takes, in ms, where a participation is ended at every moment of acquiring. */
 const slowMs = 120;
 /** Nobody waits this long for an expiry here: a rival that leads earlier did not need one. In ms. */
-const longMs = 20_000;
+const longMs = 60_000;
 
 /** What field tests found in elections, for every backend. `lockSuite` calls it. */
 export function registerFaults(backend: LockBackend): void {

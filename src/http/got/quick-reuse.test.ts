@@ -63,9 +63,10 @@ for (const [how, end] of [
 }
 
 test("quick reuse: an idle connection is closed after the idle time, one in use is not", async (t) => {
-  const slow: Answer = (response, request, socket) => void setTimeout(() => void ok()(response, request, socket), 300);
+  const slow: Answer = (response, request, socket) =>
+    void setTimeout(() => void ok()(response, request, socket), 1_500);
   await using server = await ScriptedServer.start(ok(), slow, ok());
-  const agent = newAgent(t, 100);
+  const agent = newAgent(t, 1_000);
   await ask(agent, server.url);
   assert.equal(
     (await ask(agent, server.url)).reused,

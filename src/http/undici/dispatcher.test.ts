@@ -24,7 +24,6 @@ async function cluster(
   const server = await ScriptedServer.start(ok());
   const client = clientOf([server], {
     transport: undiciExchange({ dispatcher }),
-    headerTimeoutMs: 2_000,
     maxBodyBytes: 1_000,
   });
   t.after(async () => {
@@ -74,7 +73,8 @@ test("dispatcher: a MockAgent answers without a network", async (t) => {
 test("dispatcher: limits, aborts and outcomes work as with the other transports", async (t) => {
   const { server, keys } = await cluster(t, new Agent());
   server.script(silence());
-  assert.equal((await rejection(keys.create("/k", "v"), ClusterError)).outcome, "unknown");
+  const brief = keys.withLimits(() => ({ headersMs: 500, idleMs: Infinity }));
+  assert.equal((await rejection(brief.create("/k", "v"), ClusterError)).outcome, "unknown");
   const abort = new AbortController();
   const pending = keys.get("/k", { signal: abort.signal });
   await server.received(2);

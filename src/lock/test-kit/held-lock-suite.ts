@@ -36,7 +36,7 @@ export interface LocksBackend {
 }
 
 /** Nobody waits this long for an expiry here: whoever gets a lock earlier did not need one. In ms. */
-const longMs = 20_000;
+const longMs = 60_000;
 
 /** What locks and semaphores do on every backend. */
 export function heldLockSuite(name: string, backend: LocksBackend): void {
