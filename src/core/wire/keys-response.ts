@@ -45,13 +45,21 @@ function responseOf(raw: RawResponse, spec: RequestSpec, tree: KeyTree): KeysRes
   const { node, prevNode } = body;
   if (!isObject(node)) throw malformed(raw, spec, 'the response has no "node" object');
   if (!isObject(prevNode ?? {})) throw malformed(raw, spec, '"prevNode" is not an object');
-  const { action, index, clusterId, raft } = summaryOf(raw, spec, body);
+  const action = actionOf(raw, spec, body);
+  const index = headerIndex(raw, spec);
+  const clusterId = header(raw, "x-etcd-cluster-id");
+  const raft = raftOf(raw);
   const read = tree.node(node);
   // written out: on Node 20 spreading into a literal costs more than reading the JSON
-  const response = isObject(prevNode)
-    ? { action, node: read, prevNode: tree.node(prevNode), index, clusterId }
-    : { action, node: read, index, clusterId };
-  return raft === undefined ? response : Object.assign(response, { raft });
+  if (!isObject(prevNode)) {
+    return raft === undefined
+      ? { action, node: read, index, clusterId }
+      : { action, node: read, index, clusterId, raft };
+  }
+  const before = tree.node(prevNode);
+  return raft === undefined
+    ? { action, node: read, prevNode: before, index, clusterId }
+    : { action, node: read, prevNode: before, index, clusterId, raft };
 }
 
 /**
@@ -72,7 +80,10 @@ function eventOf(raw: RawResponse, spec: RequestSpec): KeysResponse {
 
 /** Decodes the response to a write with `noValueOnSuccess`. Servers before 3.1 ignore that and send the node, which is left out here. */
 export function decodeKeysSummary(raw: RawResponse, spec: RequestSpec): KeysSummary {
-  return summaryOf(raw, spec, keysBody(raw, spec));
+  const action = actionOf(raw, spec, keysBody(raw, spec));
+  const raft = raftOf(raw);
+  const summary = { action, index: headerIndex(raw, spec), clusterId: header(raw, "x-etcd-cluster-id") };
+  return raft === undefined ? summary : { ...summary, raft };
 }
 
 function keysBody(raw: RawResponse, spec: RequestSpec): JsonObject {
@@ -82,22 +93,17 @@ function keysBody(raw: RawResponse, spec: RequestSpec): JsonObject {
 
 const successStatuses = [200, 201] as const;
 
-function summaryOf(raw: RawResponse, spec: RequestSpec, body: JsonObject): KeysSummary {
+function actionOf(raw: RawResponse, spec: RequestSpec, body: JsonObject): KeysAction {
   const action = textField(raw, spec, body, "action");
   if (action === "") throw malformed(raw, spec, 'the response has no "action"');
-  const summary = {
-    action: action as KeysAction,
-    index: headerIndex(raw, spec),
-    clusterId: header(raw, "x-etcd-cluster-id"),
-  };
-  const raft = raftOf(raw);
-  return raft === undefined ? summary : { ...summary, raft };
+  return action as KeysAction;
 }
 
 /** Absent if a header is missing or not an index: it is nothing to fail for. */
 function raftOf(raw: RawResponse): RaftPosition | undefined {
   if (raw.headers["x-raft-index"] === undefined) return undefined;
-  const [index, term] = [indexIn(raw, "x-raft-index"), indexIn(raw, "x-raft-term")];
+  const index = indexIn(raw, "x-raft-index");
+  const term = indexIn(raw, "x-raft-term");
   return index === undefined || term === undefined || index === 0 ? undefined : { index, term };
 }
 
