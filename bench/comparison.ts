@@ -1,5 +1,31 @@
-import { baseline, sdkPairs, shareOf, subjectGroups } from "./plan.js";
+import { baseline, protocolGroups, sdkPairs, shareOf, subjectGroups, type SubjectName } from "./plan.js";
 import { withSignal, type Measured, type Round, type Taken } from "./protocol.js";
+
+/** A median, and the bounds between which the true one lies with a probability of 95 %. NaN when there are no values. */
+export interface Estimate {
+  readonly value: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** The median of repeated measurements. The bounds are two of the values: nothing is assumed of how they are distributed. */
+export function estimateOf(values: readonly number[]): Estimate {
+  const sorted = values.filter((value) => !Number.isNaN(value)).toSorted((a, b) => a - b);
+  const half = Math.ceil(0.98 * Math.sqrt(sorted.length));
+  const middle = (sorted.length - 1) / 2;
+  const at = (i: number): number => sorted[Math.max(0, Math.min(sorted.length - 1, i))] ?? NaN;
+  return { value: median(sorted), low: at(Math.floor(middle) - half), high: at(Math.ceil(middle) + half) };
+}
+
+/** A subject's ratio to another one in the same round. NaN where one of the two is missing. */
+export function ratioOf<T extends Taken>(
+  rows: readonly T[],
+  subject: string,
+  base: string,
+  of: (row: T) => number,
+): Estimate {
+  return estimateOf(ratios(rows, subject, base, of));
+}
 
 /** The median over the rounds of a subject's ratio to another one in the same round. NaN where one of the two is missing. */
 export function ratio<T extends Taken>(
@@ -8,7 +34,7 @@ export function ratio<T extends Taken>(
   base: string,
   of: (row: T) => number,
 ): number {
-  return median(ratios(rows, subject, base, of));
+  return ratioOf(rows, subject, base, of).value;
 }
 
 function ratios<T extends Taken>(
@@ -33,10 +59,10 @@ export function inScenario(rounds: readonly Round[], scenario: string): readonly
   return rounds.filter((round) => round.scenario === scenario);
 }
 
-/** Ratio of the SDK's CPU per operation to its bare transport's. Taken from the alternating passes where there were any. */
-export function cpuShare(rounds: readonly Round[], { sdk, bare }: (typeof sdkPairs)[number], scenario: string): number {
+/** Ratio of one subject's CPU per operation to another's. Taken from the alternating passes where there were any. */
+export function cpuShare(rounds: readonly Round[], subject: string, base: string, scenario: string): Estimate {
   const passes = inScenario(rounds, shareOf(scenario));
-  return ratio(passes.length > 0 ? passes : inScenario(rounds, scenario), sdk, bare, field("cpuPerOperation"));
+  return ratioOf(passes.length > 0 ? passes : inScenario(rounds, scenario), subject, base, field("cpuPerOperation"));
 }
 
 /** Reads one figure of a round. */
@@ -104,9 +130,14 @@ export function comparisonTable(
   rounds: readonly Round[],
   scenarios: readonly string[],
   columns: Columns,
-  options: { readonly rss?: boolean; readonly title?: (scenario: string) => string } = {},
+  options: {
+    readonly rss?: boolean;
+    readonly title?: (scenario: string) => string;
+    /** What the ratios are relative to. @default the baseline */
+    readonly base?: SubjectName;
+  } = {},
 ): string {
-  const { rss = false, title = concurrencyOf } = options;
+  const { rss = false, title = concurrencyOf, base = baseline } = options;
   const cells = scenarios.flatMap((scenario) =>
     columns.map(([what, name]) => ({
       head: `${what} ${title(scenario)}`,
@@ -121,7 +152,7 @@ export function comparisonTable(
         scenarios.findLast((scenario) => inScenario(rounds, scenario).some((round) => round.subject === subject)) ?? "";
       return [
         subject,
-        ...cells.map(({ rows, of }) => figure(ratio(rows, subject, baseline, of), 2)),
+        ...cells.map(({ rows, of }) => ratioText(ratioOf(rows, subject, base, of))),
         ...(rss ? [megabytes(absolute(inScenario(rounds, last), subject, field("rss")))] : []),
       ];
     }),
@@ -148,29 +179,25 @@ export function spreadLine(
   ];
 }
 
-/** How far the SDK's CPU per operation is above its bare transport's. */
+/** How far the SDK's CPU per operation is above its bare transport's, and what one signal for all calls adds to that. */
 export function sdkShareTable(rounds: readonly Round[], scenarios: readonly string[]): string {
+  const row = (title: string, subject: string, base: string): readonly string[] => [
+    title,
+    ...scenarios.map((scenario) => {
+      const { value, low, high } = cpuShare(rounds, subject, base, scenario);
+      const isClear = low > 1 === high > 1;
+      return `${isClear ? "" : "≈ "}${percentAbove(value, 0)}`;
+    }),
+  ];
   return table(
     ["", ...scenarios.map(scenarioTitle)],
-    sdkPairs.map((pair) => [
-      pair.sdk,
-      ...scenarios.map((scenario) => percentAbove(cpuShare(rounds, pair, scenario), 0)),
-    ]),
+    sdkPairs.flatMap(({ sdk, bare }) => [row(sdk, sdk, bare), row(`${sdk}: with a signal`, sdk + withSignal, sdk)]),
   );
 }
 
-/** What passing a signal costs, above the same call without one. */
-export function signalTable(rounds: readonly Round[], scenario: string): string {
-  const rows = inScenario(rounds, scenario);
-  return table(
-    ["", "rate", "CPU/op"],
-    sdkPairs.map(({ sdk }) => [
-      sdk,
-      ...(["perSecond", "cpuPerOperation"] as const).map((name) =>
-        percentAbove(ratio(rows, sdk + withSignal, sdk, field(name)), 0),
-      ),
-    ]),
-  );
+/** The name of a figure in a table: "≈" before a ratio that the machine cannot tell from 1. */
+export function ratioText({ value, low, high }: Estimate): string {
+  return `${value !== 1 && low <= 1 && high >= 1 ? "≈ " : ""}${figure(value, 2)}`;
 }
 
 /** Turns "get c=16" into "c=16". */
@@ -178,7 +205,9 @@ export function concurrencyOf(scenario: string): string {
   return scenario.replace(/^\S+ /, "");
 }
 
-function subjectsOf(rounds: readonly Round[]): readonly string[] {
+function subjectsOf(rounds: readonly Round[]): readonly SubjectName[] {
   const measured = new Set(rounds.map(({ subject }) => subject));
-  return subjectGroups.flat().filter((subject) => measured.has(subject));
+  return [...new Set<SubjectName>([...subjectGroups.flat(), ...protocolGroups.flat()])].filter((subject) =>
+    measured.has(subject),
+  );
 }

@@ -1,40 +1,37 @@
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { capture, npm, say, ScriptError } from "../scripts/run.mjs";
 import type { KeysAPI } from "../src/core/index.js";
-import { median } from "./comparison.js";
 import { packagesFolder, type PackagesName } from "./install.js";
-import { canHold, idleKey, listDir, smallKey, takesPart, watchedKey } from "./plan.js";
-import type { Matrix, Scenario, SubjectName } from "./plan.js";
-import { withSignal, type IdleRound, type ImportTimes } from "./protocol.js";
-import type { LoadTask, Measured, Round, Size } from "./protocol.js";
+import { busyDir, canHold, idleKey, largeDir, listDir, sdkPairs, smallKey, takesPart, watchedKey } from "./plan.js";
+import type { Matrix, Plan, Scenario, SubjectName } from "./plan.js";
+import { withSignal, type DecodedBody, type IdleRound, type ImportTimes } from "./protocol.js";
+import type { LoadTask, Round, Size } from "./protocol.js";
 import type { WorkerProcess } from "./worker-process.js";
 
-/** Measures every subject in every scenario, round after round. `keys` writes the events that the watchers wait for. */
+/** Measures every subject in every scenario, round after round. `keysOf` gives what writes the events that a subject waits for. */
 export async function measureRounds(
   groups: readonly (readonly SubjectName[])[],
   start: (name: SubjectName) => WorkerProcess,
   matrix: Matrix,
-  keys: KeysAPI,
+  keysOf: (name: SubjectName) => KeysAPI,
 ): Promise<readonly Round[]> {
   const workers = new Map(groups.flat().map((name) => [name, start(name)]));
   const rounds: Round[] = [];
   try {
-    say("bench: warming up");
-    for (const worker of workers.values()) {
-      for (const kind of ["get", "put"] as const)
-        await worker.load({ kind, key: smallKey, concurrency: 16, ms: matrix.warmUpMs });
-    }
-    for (let round = 0; round < matrix.rounds; round++) {
+    if (matrix.warmUpMs > 0) await warmUp([...workers.values()], matrix.warmUpMs);
+    const endMs = performance.now() + matrix.budgetMs;
+    for (let round = 0; round < matrix.rounds && (round === 0 || performance.now() < endMs); round++) {
+      say(`bench: round ${String(round + 1)} of ${String(matrix.rounds)}`);
       for (const scenario of matrix.scenarios) {
-        say(`bench: round ${String(round + 1)} of ${String(matrix.rounds)}, ${scenario.name}`);
         const { passes = 1 } = scenario;
         for (let pass = round * passes; pass < (round + 1) * passes; pass++) {
           for (const name of order(groups, pass)) {
             const worker = workers.get(name);
             if (worker === undefined || !takesPart(name, scenario)) continue;
-            for (const [subject, measured] of await measure(worker, name, scenario, pass, keys))
+            for (const [subject, measured] of await measure(worker, name, scenario, keysOf(name)))
               rounds.push({ round: pass, scenario: scenario.name, subject, measured });
           }
         }
@@ -46,30 +43,82 @@ export async function measureRounds(
   return rounds;
 }
 
+async function warmUp(workers: readonly WorkerProcess[], ms: number): Promise<void> {
+  say("bench: warming up");
+  for (const worker of workers)
+    for (const kind of ["get", "put"] as const) await worker.load({ kind, key: smallKey, concurrency: 16, ms });
+}
+
 const warmUps = 3;
+/** A watcher that has just begun reads the code it needs, and what was written before. */
+const followWarmUpMs = 400;
+
+type SubjectMeasured = readonly [subject: string, measured: Round["measured"]];
 
 async function measure(
   worker: WorkerProcess,
   name: SubjectName,
   scenario: Scenario,
-  round: number,
   keys: KeysAPI,
-): Promise<readonly (readonly [subject: string, measured: Measured])[]> {
-  const { kind, ms } = scenario;
-  if (kind === "watch") {
+): Promise<readonly SubjectMeasured[]> {
+  const { ms } = scenario;
+  if (scenario.kind === "watch") {
+    const { kind } = scenario;
+    const { watchers, recursive = false } = scenario;
+    const key = recursive ? `${watchedKey}-dir` : watchedKey;
+    const written = recursive ? `${key}/key` : key;
     const write = async (): Promise<number> =>
-      (await keys.set(watchedKey, String(process.hrtime.bigint()))).node.modifiedIndex;
-    const task = { kind, key: watchedKey, afterIndex: await write(), watchers: scenario.watchers, warmUps } as const;
+      (await keys.set(written, String(process.hrtime.bigint()))).node.modifiedIndex;
+    const task = { kind, key, afterIndex: await write(), watchers, warmUps, recursive } as const;
     return [[name, await worker.watch(task, ms, write)]];
   }
-  const { concurrency } = scenario;
-  if (kind !== "signal")
-    return [[name, await worker.load({ kind, key: kind === "list" ? listDir : smallKey, concurrency, ms })]];
-  const task: LoadTask = { kind: "get", key: smallKey, concurrency, ms };
-  const both: [string, Measured][] = [];
-  for (const signal of [round % 2 === 0, round % 2 !== 0])
-    both.push([signal ? name + withSignal : name, await worker.load({ ...task, signal })]);
-  return both;
+  if ("writesPerSecond" in scenario) {
+    const { kind } = scenario;
+    const write = (ended: AbortSignal): Promise<void> => writeSteadily(keys, scenario.writesPerSecond, ended);
+    return [[name, await worker.follow({ kind, key: busyDir }, followWarmUpMs, ms, write)]];
+  }
+  const { kind } = scenario;
+  const key = scenario.kind === "list" ? scenario.dir : smallKey;
+  const task: LoadTask = { kind, key, concurrency: scenario.concurrency, ms };
+  const plain: SubjectMeasured = [name, await worker.load(task)];
+  if (scenario.passes === undefined || !sdkPairs.some(({ sdk }) => sdk === name)) return [plain];
+  return [plain, [name + withSignal, await worker.load({ ...task, signal: true })]];
+}
+
+const writerTickMs = 5;
+
+/** A machine that cannot take as many writes gets fewer: they must not pile up. */
+const mostPending = 256;
+
+/** Writes to many keys of a directory, as many a second as it is told, until the signal aborts. */
+async function writeSteadily(keys: KeysAPI, perSecond: number, ended: AbortSignal): Promise<void> {
+  const startMs = performance.now();
+  const pending = new Set<Promise<unknown>>();
+  for (let written = 0; !ended.aborted;) {
+    for (const due = ((performance.now() - startMs) * perSecond) / 1_000; written < due; written++) {
+      if (pending.size >= mostPending) continue;
+      const write = keys.set(`${busyDir}/${String(written % 500)}`, String(process.hrtime.bigint()));
+      pending.add(write);
+      void write.finally(() => pending.delete(write)).catch(() => undefined);
+    }
+    await sleep(writerTickMs);
+  }
+  await Promise.all(pending);
+}
+
+/** Compares the SDK's decoding with `JSON.parse`, in a process of its own. */
+export async function measureDecoding(
+  start: (name: SubjectName) => WorkerProcess,
+  plan: Plan,
+): Promise<readonly DecodedBody[]> {
+  await using worker = start("etcd2 on undici");
+  const turns = plan.decodeTurns;
+  const small = await worker.decode({ kind: "decode", key: listDir, times: 50, turns: 2 * turns });
+  const large = await worker.decode({ kind: "decode", key: largeDir, times: 1, turns });
+  return [
+    { keys: 1_000, ...small },
+    { keys: plan.largeKeys, ...large },
+  ];
 }
 
 /** A different order in each round, since it must not matter which subject runs after which; a group stays together. */
@@ -150,7 +199,7 @@ export function measureImports(runs: number, url: string): readonly ImportTimes[
         get.push(getMs);
       }
     }
-    return files.map(({ name, load, get }) => ({ name, importMs: median(load), firstGetMs: median(get) }));
+    return files.map(({ name, load, get }) => ({ name, importMs: load, firstGetMs: get }));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -10,7 +10,13 @@ export const subjectGroups = [
   ["Go's client"],
 ] as const;
 
-export type SubjectName = (typeof subjectGroups)[number][number];
+/** The SDK over v2 and over v3, of the same servers. */
+export const protocolGroups = [["etcd2 on got", "etcd2 through v3"]] as const;
+
+/** The subjects that are measured over TLS, and with a busy directory. */
+export const clientGroups = [["etcd2 on got"], ["etcd2 on undici"], ["Go's client"]] as const;
+
+export type SubjectName = (typeof subjectGroups)[number][number] | "etcd2 through v3";
 
 /** The subjects that run in Node. */
 export type NodeSubjectName = Exclude<SubjectName, "Go's client">;
@@ -28,29 +34,43 @@ export const smallKey = "/bench/small";
 export const watchedKey = "/bench/watched";
 export const idleKey = "/bench/idle";
 export const listDir = "/bench/list";
+export const largeDir = "/bench/large";
+export const busyDir = "/bench/busy";
 
-const listedKeys = 1_000;
-
-/** Writes the keys that the subjects read. */
-export async function writeTestData(keys: KeysAPI): Promise<void> {
+/** Writes the keys that the subjects read: 1,000 in a directory, and `many` in another. */
+export async function writeTestData(keys: KeysAPI, many: number): Promise<void> {
   await keys.set(smallKey, "v".repeat(64));
-  for (let i = 0; i < listedKeys; i++) await keys.set(`${listDir}/key-${String(i)}`, "v".repeat(32));
+  await keys.set(`${busyDir}/0`, "0");
+  await writeKeys(keys, listDir, 1_000);
+  await writeKeys(keys, largeDir, many);
+}
+
+async function writeKeys(keys: KeysAPI, dir: string, count: number): Promise<void> {
+  let next = 0;
+  const writer = async (): Promise<void> => {
+    while (next < count) await keys.set(`${dir}/key-${String(next++)}`, "v".repeat(32));
+  };
+  await Promise.all(Array.from({ length: 64 }, writer));
 }
 
 /**
  * One thing to measure of each subject. The report finds the results by `name`. With `passes`, only the SDK and its bare
- * transport are measured, that many times per round; without it every subject is measured once per round.
+ * transport are measured, that many times per round, and the SDK once more with one long-lived signal; without it every subject
+ * is measured once per round.
  */
 export type Scenario = { readonly name: string; readonly ms: number; readonly passes?: number } & (
-  | { readonly kind: "get" | "put" | "list"; readonly concurrency: number }
-  /** GET without and with an `AbortSignal` of the caller, one after the other. */
-  | { readonly kind: "signal"; readonly concurrency: number }
-  | { readonly kind: "watch"; readonly watchers: number }
+  | { readonly kind: "get" | "put" | "ttl" | "connect"; readonly concurrency: number }
+  | { readonly kind: "list"; readonly concurrency: number; readonly dir: string }
+  | { readonly kind: "watch"; readonly watchers: number; readonly recursive?: boolean }
+  /** Following a directory that takes that many writes a second. */
+  | { readonly kind: "follow" | "mirror"; readonly writesPerSecond: number }
 );
 
 /** Scenarios, and how many rounds of them are measured. */
 export interface Matrix {
   readonly rounds: number;
+  /** No further round begins after this time, in ms: on a slow machine there are fewer rounds, not a longer run. */
+  readonly budgetMs: number;
   /** How long GET and PUT each run before measuring starts, in ms: the results show a warm program. */
   readonly warmUpMs: number;
   readonly scenarios: readonly Scenario[];
@@ -59,6 +79,13 @@ export interface Matrix {
 /** Everything that one run of the bench measures. */
 export interface Plan {
   readonly matrix: Matrix;
+  readonly busy: Matrix;
+  readonly large: Matrix;
+  /** How many keys the large directory has, and how often its decoding is compared with `JSON.parse`. */
+  readonly largeKeys: number;
+  readonly decodeTurns: number;
+  readonly tls: Matrix;
+  readonly v3: Matrix;
   /** What is measured under other major versions of Node. */
   readonly otherNodes: { readonly majors: readonly number[]; readonly matrix: Matrix };
   readonly idleWatchers: number;
@@ -67,47 +94,90 @@ export interface Plan {
 }
 
 const concurrencies: readonly number[] = [1, 16, 128];
+const warmUpMs = 800;
 
-/** Takes about twelve minutes. */
+/** The aims of performance are stated for these. */
+const busyScenarios = (ms: number): readonly Scenario[] =>
+  (["follow", "mirror"] as const).map((kind) => ({ name: `busy ${kind}`, kind, writesPerSecond: 2_500, ms }));
+
+const tlsScenarios = (ms: number): readonly Scenario[] => [
+  ...loads("get", [16, 128], ms),
+  ...loads("connect", [16], 2 * ms),
+];
+
+const v3Scenarios = (ms: number): readonly Scenario[] => [
+  ...loads("get", [16], ms),
+  ...loads("put", [16], ms),
+  ...loads("ttl", [16], ms),
+  { name: "watch below, c=1000", kind: "watch", watchers: 1_000, recursive: true, ms },
+];
+
+/** Takes less than eight minutes. */
 export const fullPlan: Plan = {
   matrix: {
     rounds: 7,
-    warmUpMs: 800,
+    budgetMs: 165_000,
+    warmUpMs,
     scenarios: [
-      ...loads("get", concurrencies, 500),
-      ...loads("put", concurrencies, 500),
-      ...shares([16, 128], 150, 6),
-      { name: "signal c=16", kind: "signal", concurrency: 16, ms: 500 },
-      ...loads("list", concurrencies, 300),
-      ...watches(concurrencies, 300),
-      ...watches([1_000], 600),
+      ...loads("get", concurrencies, 250),
+      ...loads("put", concurrencies, 250),
+      ...shares([16, 128], 120, 3),
+      ...lists([1, 16], listDir, 200),
+      ...watches([1, 16, 128], 200),
+      ...watches([1_000], 400),
     ],
   },
+  busy: { rounds: 5, budgetMs: 30_000, warmUpMs, scenarios: busyScenarios(1_000) },
+  large: { rounds: 5, budgetMs: 20_000, warmUpMs: 0, scenarios: lists([1], largeDir, 1) },
+  largeKeys: 100_000,
+  decodeTurns: 11,
+  tls: { rounds: 5, budgetMs: 15_000, warmUpMs: 300, scenarios: tlsScenarios(200) },
+  v3: { rounds: 5, budgetMs: 15_000, warmUpMs: 300, scenarios: v3Scenarios(200) },
   otherNodes: {
-    majors: [22, 24],
-    matrix: { rounds: 3, warmUpMs: 800, scenarios: [...loads("get", [16, 128], 500), ...loads("put", [16, 128], 500)] },
+    majors: [20, 22, 24],
+    matrix: {
+      rounds: 5,
+      budgetMs: 40_000,
+      warmUpMs,
+      scenarios: [...loads("get", [16, 128], 150), ...loads("put", [16, 128], 150), ...shares([16, 128], 100, 3)],
+    },
   },
   idleWatchers: 10_000,
-  idleRounds: 3,
-  importRuns: 21,
+  idleRounds: 1,
+  importRuns: 11,
 };
 
-/** Takes about a minute: enough to see that everything works, and to see a large difference. */
+/** With `--nodes`: the same on every Node, in as many rounds as it takes. Half an hour. */
+export const nodesPlan: Plan = {
+  ...fullPlan,
+  otherNodes: {
+    ...fullPlan.otherNodes,
+    matrix: { ...fullPlan.matrix, rounds: 10, budgetMs: 480_000 },
+  },
+};
+
+/** Takes less than a minute: enough to see that everything works, and to see a large difference. */
 export const quickPlan: Plan = {
   matrix: {
     rounds: 1,
-    warmUpMs: 800,
+    budgetMs: 20_000,
+    warmUpMs: 300,
     scenarios: [
-      ...loads("get", concurrencies, 100),
-      ...loads("put", [16, 128], 100),
-      ...shares([16, 128], 50, 2),
-      { name: "signal c=16", kind: "signal", concurrency: 16, ms: 100 },
-      ...loads("list", [16], 100),
-      ...watches([1, 16], 100),
-      ...watches([1_000], 150),
+      ...loads("get", concurrencies, 60),
+      ...loads("put", [16, 128], 60),
+      ...shares([16, 128], 30, 2),
+      ...lists([16], listDir, 60),
+      ...watches([1, 16], 60),
+      ...watches([1_000], 100),
     ],
   },
-  otherNodes: { majors: [], matrix: { rounds: 0, warmUpMs: 0, scenarios: [] } },
+  busy: { rounds: 1, budgetMs: 5_000, warmUpMs: 0, scenarios: busyScenarios(300) },
+  large: { rounds: 1, budgetMs: 2_000, warmUpMs: 0, scenarios: lists([1], largeDir, 1) },
+  largeKeys: 10_000,
+  decodeTurns: 3,
+  tls: { rounds: 1, budgetMs: 5_000, warmUpMs: 50, scenarios: tlsScenarios(60) },
+  v3: { rounds: 1, budgetMs: 5_000, warmUpMs: 50, scenarios: v3Scenarios(60) },
+  otherNodes: { majors: [], matrix: { rounds: 0, budgetMs: 0, warmUpMs: 0, scenarios: [] } },
   idleWatchers: 1_000,
   idleRounds: 1,
   importRuns: 2,
@@ -123,13 +193,28 @@ export function canHold(watchers: number, subject: SubjectName): boolean {
 
 /** Whether the scenario is measured for the subject. */
 export function takesPart(subject: SubjectName, scenario: Scenario): boolean {
-  if (scenario.kind === "signal") return sdkPairs.some(({ sdk }) => sdk === subject);
   if (scenario.passes !== undefined) return sdkPairs.some(({ sdk, bare }) => subject === sdk || subject === bare);
+  // Go has no mirror
+  if (scenario.kind === "mirror") return subject !== "Go's client";
   return scenario.kind !== "watch" || canHold(scenario.watchers, subject);
 }
 
-function loads(kind: "get" | "put" | "list", each: readonly number[], ms: number): readonly Scenario[] {
+function loads(
+  kind: "get" | "put" | "ttl" | "connect",
+  each: readonly number[],
+  ms: number,
+): readonly (Scenario & { readonly concurrency: number })[] {
   return each.map((concurrency) => ({ name: `${kind} c=${String(concurrency)}`, kind, concurrency, ms }));
+}
+
+function lists(each: readonly number[], dir: string, ms: number): readonly Scenario[] {
+  return each.map((concurrency) => ({
+    name: `${dir === largeDir ? "large list" : "list"} c=${String(concurrency)}`,
+    kind: "list",
+    concurrency,
+    dir,
+    ms,
+  }));
 }
 
 /** The name under which a scenario is repeated with SDK and bare transport only, in short alternating passes: a small difference needs many comparisons. */

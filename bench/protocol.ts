@@ -1,11 +1,13 @@
 import type { FakeTimes } from "./fake.js";
 
 /** A request to a worker process, one line of JSON, as are its responses. The worker in Go speaks the same protocol. */
-export type Task = LoadTask | WatchTask | IdleTask | { readonly kind: "stop" } | { readonly kind: "close" };
+export type Task =
+  LoadTask | WatchTask | FollowTask | DecodeTask | IdleTask | { readonly kind: "mark" | "stop" | "close" };
 
 /** Run `concurrency` operations at a time, without a pause, for `ms`. The response is {@link Measured}. */
 export interface LoadTask {
-  readonly kind: "get" | "put" | "list";
+  /** `ttl` is a PUT with a TTL; `connect` a GET on a new connection of a new client. */
+  readonly kind: "get" | "put" | "ttl" | "list" | "connect";
   readonly key: string;
   readonly concurrency: number;
   readonly ms: number;
@@ -24,6 +26,26 @@ export interface WatchTask {
   readonly afterIndex: number;
   readonly watchers: number;
   readonly warmUps: number;
+  /** Whether they watch everything below the key. */
+  readonly recursive?: boolean;
+}
+
+/**
+ * Follow everything below a key that many writes change. The response is {@link Seen} once the watcher has its first event.
+ * "mark" begins measuring, "stop" ends it; its response is {@link Followed}, where an operation is one event.
+ */
+export interface FollowTask {
+  readonly kind: "follow" | "mirror";
+  readonly key: string;
+}
+
+/** Compare the decoding of a recursive read with `JSON.parse` of the same body. The response is {@link Decoded}. For the SDK only. */
+export interface DecodeTask {
+  readonly kind: "decode";
+  readonly key: string;
+  /** How often each of the two is done in one turn, and how many turns there are. */
+  readonly times: number;
+  readonly turns: number;
 }
 
 /**
@@ -45,6 +67,26 @@ export interface Measured {
   /** User and system time of this process alone. */
   readonly cpuPerOperation: number;
   readonly rss: number;
+}
+
+/** What following a busy directory cost. */
+export interface Followed extends Measured {
+  /** How often etcd's history ran out, so that everything had to be read again. */
+  readonly cleared: number;
+  /** How often a mirror has read everything again. */
+  readonly lists: number;
+}
+
+/** CPU in µs for one body, of each turn, and wall time in ms. */
+export interface Decoded {
+  /** Of `JSON.parse`, decoding UTF-8 included. */
+  readonly parseCpu: readonly number[];
+  /** Of the same and everything that makes a `KeysResponse` of it. */
+  readonly decodeCpu: readonly number[];
+  /** How long `JSON.parse` alone takes. */
+  readonly parseMs: readonly number[];
+  /** The longest time for which the event loop stood still during a read over the network, for each read. */
+  readonly stallMs: readonly number[];
 }
 
 /** One event has arrived at every watcher. */
@@ -81,7 +123,12 @@ export const withSignal = ", with a signal";
 /** One scenario, measured once. */
 export interface Round extends Taken {
   readonly scenario: string;
-  readonly measured: Measured;
+  readonly measured: Measured & Partial<Followed>;
+}
+
+/** The comparison of one body's decoding with `JSON.parse`. */
+export interface DecodedBody extends Decoded {
+  readonly keys: number;
 }
 
 /** Bytes per watcher, and ms for closing all of them. */
@@ -94,8 +141,10 @@ export interface IdleRound extends Taken {
 /** How long a process that has just started takes, in ms above bare Node. */
 export interface ImportTimes {
   readonly name: string;
-  readonly importMs: number;
-  readonly firstGetMs: number;
+  /** Of each run. */
+  readonly importMs: readonly number[];
+  /** Of each run, import included. */
+  readonly firstGetMs: readonly number[];
 }
 
 /** What an install takes on the disk. */
@@ -116,7 +165,10 @@ export interface OtherNodeResults {
 /** Everything that the report shows. */
 export interface Results {
   readonly environment: string;
+  /** The version of Node that most of it was measured on. */
+  readonly node: string;
   readonly rounds: readonly Round[];
+  readonly decoded: readonly DecodedBody[];
   readonly otherNodes: readonly OtherNodeResults[];
   readonly idleWatchers: number;
   readonly idle: readonly IdleRound[];

@@ -1,34 +1,67 @@
 import { aimsTable } from "./aims.js";
-import { absolute, comparisonTable, concurrencyOf, field, figure, inScenario, kilobytes } from "./comparison.js";
-import { megabytes, ratio, scenarioTitle, sdkShareTable, signalTable, spreadLine, table } from "./comparison.js";
+import { absolute, comparisonTable, concurrencyOf, estimateOf, field, figure, inScenario } from "./comparison.js";
+import { kilobytes, megabytes, ratio, ratioOf, ratioText, scenarioTitle } from "./comparison.js";
+import { sdkShareTable, spreadLine, table } from "./comparison.js";
 import { fakeSection } from "./fake.js";
 import { baseline, sdkPairs, subjectGroups, type SubjectName } from "./plan.js";
 import type { Measured, Results, Round } from "./protocol.js";
+import { busySection, largeSection, tlsSection, v3Section } from "./sections.js";
 
 /** All results as Markdown, with charts in Mermaid. */
 export function report(results: Results): string {
+  const { rounds } = results;
   return (
     [
       "# How fast it is",
       `Written by \`npm run bench\`. ${results.environment}`,
-      "Ratios to hand-written `node:http` with a keep-alive agent (1.00) in the same round; medians over the rounds. Every subject runs in its own process. The absolute figures belong to one machine; only the ratios can be compared with other machines. The bare transports do what the SDK cannot do without (a `URL`, timeouts, a signal, `JSON.parse`) and nothing else.",
+      "Ratios to hand-written `node:http` with a keep-alive agent (1.00) in the same round; medians over the rounds. ≈ stands before a ratio that cannot be told from 1: the rounds differ too much (95 % bounds of the median). Every subject runs in its own process. The absolute figures belong to one machine; only the ratios can be compared with other machines. The bare transports do what the SDK cannot do without (a `URL`, timeouts, a signal, `JSON.parse`) and nothing else.",
       "## Aims",
       aimsTable(results),
-      ...loadSection(results.rounds, "get", "GET of a small key", [
+      "## In short",
+      shortTable(results),
+      ...loadSection(rounds, "get", "GET of a small key", [
         ["rate", "get c=16", "perSecond"],
         ["rate", "get c=128", "perSecond"],
         ["CPU per operation (lower is better)", "get c=16", "cpuPerOperation"],
       ]),
-      ...loadSection(results.rounds, "put", "PUT of a small key", [["rate", "put c=16", "perSecond"]]),
-      ...loadSection(results.rounds, "list", "Recursive GET of 1,000 keys"),
-      ...watchSection(results.rounds),
-      ...shareSection(results.rounds),
+      ...loadSection(rounds, "put", "PUT of a small key", [["rate", "put c=16", "perSecond"]]),
+      ...loadSection(rounds, "list", "Recursive GET of 1,000 keys"),
+      ...largeSection(results),
+      ...watchSection(rounds),
+      ...busySection(rounds),
+      ...shareSection(rounds),
       ...idleSection(results),
+      ...tlsSection(rounds),
+      ...v3Section(rounds),
       ...otherNodesSection(results),
       ...startSection(results),
       ...fakeSection(results.fake),
     ].join("\n\n") + "\n"
   );
+}
+
+/** The figures that README.md and the guide on transports show. */
+export function shortTable({ environment, rounds, idle }: Results): string {
+  const subjects = ["etcd2 on got", "etcd2 on undici", "node-etcd 7", "etcdjs 2", "Go's client"] as const;
+  const row = (what: string, better: string, scenario: string, name: keyof Measured): readonly string[] => [
+    what,
+    better,
+    ...subjects.map((subject) => ratioText(ratioOf(inScenario(rounds, scenario), subject, baseline, field(name)))),
+  ];
+  const memory = (subject: SubjectName): string => kilobytes(absolute(idle, subject, (each) => each.rss));
+  const rows = [
+    row("GET, 16 at once", "higher", "get c=16", "perSecond"),
+    row("GET, 128 at once", "higher", "get c=128", "perSecond"),
+    row("PUT, 16 at once", "higher", "put c=16", "perSecond"),
+    row("CPU per GET, 16 at once", "lower", "get c=16", "cpuPerOperation"),
+    row("recursive GET of 1,000 keys", "higher", "list c=16", "perSecond"),
+    row("time from a write to 1,000 watchers of one key", "lower", "watch c=1000", "p50"),
+    [`memory of an idle watcher in kB (node:http: ${memory(baseline)})`, "lower", ...subjects.map(memory)],
+  ];
+  return [
+    `Relative to hand-written \`node:http\`, in the same run. ${environment}`,
+    table(["", "better", ...subjects], rows),
+  ].join("\n\n");
 }
 
 /** A chart of ratios to the baseline. */
@@ -91,12 +124,8 @@ function watchSection(rounds: readonly Round[]): readonly string[] {
 function shareSection(rounds: readonly Round[]): readonly string[] {
   return [
     "## What the SDK adds to its transport",
-    "CPU per operation above the bare transport's, measured in alternating passes: it pays for the checks, the endpoints, and the decoding into typed and checked responses.",
+    'CPU per operation above the bare transport\'s, measured in alternating passes: it pays for the checks, the endpoints, and the decoding into typed and checked responses. "with a signal": what one long-lived `AbortSignal`, passed to each call, adds to that.',
     sdkShareTable(rounds, [...scenariosOf(rounds, "get"), ...scenariosOf(rounds, "put")]),
-    ...scenariosOf(rounds, "signal").flatMap((scenario) => [
-      `What one long-lived \`AbortSignal\`, passed to each call, adds to that (${scenario.replace("signal", "GET")}):`,
-      signalTable(rounds, scenario),
-    ]),
   ];
 }
 
@@ -148,7 +177,11 @@ function startSection({ imports, sizes }: Results): readonly string[] {
     "In a process that has just started, above bare Node:",
     table(
       ["", "import, ms", "import and first GET, ms"],
-      imports.map(({ name, importMs, firstGetMs }) => [name, figure(importMs, 1), figure(firstGetMs, 0)]),
+      imports.map(({ name, importMs, firstGetMs }) => [
+        name,
+        figure(estimateOf(importMs).value, 1),
+        figure(estimateOf(firstGetMs).value, 0),
+      ]),
     ),
     "Installed, dependencies included:",
     table(

@@ -1,9 +1,11 @@
 import http from "node:http";
 import { createRequire } from "node:module";
-import { Client, KeysAPI, type Exchange } from "../src/core/index.js";
+import { Client, isIndexCleared, KeysAPI, Mirror, UsageError } from "../src/core/index.js";
+import type { ClientOptions, Exchange } from "../src/core/index.js";
 import type { RequestSpec } from "../src/http/exchange.js";
 import { gotExchange } from "../src/http/got/got-exchange.js";
 import { undiciExchange } from "../src/http/undici/index.js";
+import { v3Protocol } from "../src/v3/index.js";
 import { packagesFolder } from "./install.js";
 import type { NodeSubjectName } from "./plan.js";
 
@@ -11,18 +13,34 @@ import type { NodeSubjectName } from "./plan.js";
 export interface Subject {
   /** Only the SDK is ever given a signal. */
   get(key: string, signal?: AbortSignal): Promise<unknown>;
-  put(key: string, value: string): Promise<unknown>;
+  /** Only the SDK is ever given a signal. */
+  put(key: string, value: string, signal?: AbortSignal): Promise<unknown>;
   list(dir: string): Promise<unknown>;
   /** Calls back with the value of each event after an index; 0 means from now on. Ends with `close`. */
-  watch(key: string, afterIndex: number, onEvent: (value: string) => void): void;
+  watch(key: string, afterIndex: number, onEvent: (value: string) => void, recursive?: boolean): void;
   close(): unknown;
+  /** Only the SDK writes with a TTL. */
+  ttl?(key: string, value: string): Promise<unknown>;
+  /** Only the SDK follows directories here. Ends with `close`. */
+  follow?(dir: string, how: "follow" | "mirror", on: FollowCallbacks): void;
 }
 
-/** Creates a subject that talks to the etcd at a URL. */
-export const subjects: Readonly<Record<NodeSubjectName, (url: string) => Subject>> = {
+/** What happens while a directory is followed. */
+export interface FollowCallbacks {
+  /** One key was set to this value. */
+  readonly event: (value: string) => void;
+  /** etcd's history ran out. */
+  readonly cleared: () => void;
+  /** A mirror has read everything again. */
+  readonly list: () => void;
+}
+
+/** Creates a subject that talks to the etcd at a URL. `tls` is for https, and for the SDK only. */
+export const subjects: Readonly<Record<NodeSubjectName, (url: string, tls?: ClientOptions["tls"]) => Subject>> = {
   "node:http": nodeHttp,
-  "etcd2 on got": (url) => sdk(url),
-  "etcd2 on undici": (url) => sdk(url, undiciExchange()),
+  "etcd2 on got": (url, tls) => sdk({ endpoints: [url], tls }),
+  "etcd2 on undici": (url, tls) => sdk({ endpoints: [url], transport: undiciExchange({ tls }) }),
+  "etcd2 through v3": (url) => sdk({ endpoints: [url], protocol: v3Protocol() }),
   "got transport, bare": (url) => bare(url, gotExchange()),
   "undici transport, bare": (url) => bare(url, undiciExchange()),
   "node-etcd 7": nodeEtcd,
@@ -39,21 +57,48 @@ const readQuery = "quorum=false&recursive=false&sorted=false";
 const listQuery = "quorum=false&recursive=true&sorted=false";
 
 /** This package. Without `transport` it uses its default. */
-function sdk(url: string, transport?: Exchange): Subject {
-  const client = new Client({ endpoints: [url], transport });
+function sdk(options: ClientOptions): Subject {
+  const client = new Client(options);
   const keys = new KeysAPI(client);
   return {
     get: (key, signal) => (signal === undefined ? keys.get(key) : keys.get(key, { signal })),
-    put: (key, value) => keys.set(key, value),
+    put: (key, value, signal) => (signal === undefined ? keys.set(key, value) : keys.set(key, value, { signal })),
+    ttl: (key, value) => keys.set(key, value, { ttl: 3_600 }),
     list: (dir) => keys.get(dir, { recursive: true }),
-    watch: (key, afterIndex, onEvent) => {
-      const watcher = keys.watcher(key, { afterIndex });
+    watch: (key, afterIndex, onEvent, recursive = false) => {
+      const watcher = keys.watcher(key, { afterIndex, recursive });
       void (async () => {
-        for await (const { node } of watcher.events()) onEvent(node.value);
+        for await (const { node } of watcher) onEvent(node.value);
       })().catch(() => undefined);
+    },
+    follow: (dir, how, on) => {
+      const following = how === "mirror" ? mirror(keys, dir, on) : follow(keys, dir, on);
+      // closing ends it
+      following.catch((error: unknown) => {
+        if (!(error instanceof UsageError)) process.stderr.write(`${String(error)}\n`);
+      });
     },
     close: () => client.close(),
   };
+}
+
+async function follow(keys: KeysAPI, dir: string, on: FollowCallbacks): Promise<never> {
+  for (;;) {
+    const { index } = await keys.get(dir);
+    try {
+      for await (const { node } of keys.watcher(dir, { recursive: true, afterIndex: index })) on.event(node.value);
+    } catch (error) {
+      if (!isIndexCleared(error)) throw error;
+      on.cleared();
+    }
+  }
+}
+
+async function mirror(keys: KeysAPI, dir: string, on: FollowCallbacks): Promise<void> {
+  for await (const { kind, changes } of new Mirror(keys, dir, { onError: on.cleared })) {
+    if (kind === "list") on.list();
+    else for (const { node } of changes) on.event(node.value);
+  }
 }
 
 /** A transport alone: the difference to it is what the SDK adds. It parses JSON as the node:http subject does. */

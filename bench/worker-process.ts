@@ -1,8 +1,22 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createInterface, type Interface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
 import { atExit, ScriptError } from "../scripts/run.mjs";
-import type { Closed, Idle, IdleTask, LoadTask, Measured, Seen, Task, WatchTask } from "./protocol.js";
+import type {
+  Closed,
+  Decoded,
+  DecodeTask,
+  Followed,
+  FollowTask,
+  Idle,
+  IdleTask,
+  LoadTask,
+  Measured,
+  Seen,
+  Task,
+  WatchTask,
+} from "./protocol.js";
 
 /** How long a worker may take to send a line, in ms. */
 const responseTimeoutMs = 60_000;
@@ -46,6 +60,35 @@ export class WorkerProcess implements AsyncDisposable {
     }
     this.#send({ kind: "stop" });
     return this.#receive<Measured>();
+  }
+
+  /** Follows a busy directory: waits until it does, then for `warmUpMs`, and measures for `ms`. `write` writes until it is told to end. */
+  async follow(
+    task: FollowTask,
+    warmUpMs: number,
+    ms: number,
+    write: (ended: AbortSignal) => Promise<void>,
+  ): Promise<Followed> {
+    const end = new AbortController();
+    this.#send(task);
+    const writing = write(end.signal);
+    try {
+      await this.#receive<Seen>();
+      await sleep(warmUpMs);
+      this.#send({ kind: "mark" });
+      await sleep(ms);
+      this.#send({ kind: "stop" });
+      return await this.#receive<Followed>();
+    } finally {
+      end.abort();
+      await writing;
+    }
+  }
+
+  /** Compares decoding with `JSON.parse`. */
+  decode(task: DecodeTask): Promise<Decoded> {
+    this.#send(task);
+    return this.#receive<Decoded>();
   }
 
   /** Opens idle watchers, measures their memory, and closes them. */

@@ -1,9 +1,12 @@
-// One subject in its own process: node --expose-gc worker.js <name> <url>. Tasks arrive as lines on stdin, results leave on stdout.
+// One subject in its own process: node --expose-gc worker.js <name> <url> [CA certificate key: files]. Tasks arrive as lines on stdin, results leave on stdout.
+import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
+import { KeysAPI } from "../src/core/index.js";
 import type { NodeSubjectName } from "./plan.js";
 import { openAtOnce, openPauseMs } from "./protocol.js";
-import type { Closed, Idle, IdleTask, LoadTask, Measured, Seen, Task, WatchTask } from "./protocol.js";
+import type { Closed, Decoded, DecodeTask, Followed, FollowTask, Idle, IdleTask, LoadTask } from "./protocol.js";
+import type { Measured, Seen, Task, WatchTask } from "./protocol.js";
 import { subjects, type Subject } from "./subjects.js";
 
 const value = "v".repeat(64);
@@ -11,7 +14,7 @@ const value = "v".repeat(64);
 const longLived = new AbortController();
 const pollMs = 100;
 
-function send(result: Measured | Seen | Idle | Closed): void {
+function send(result: Measured | Seen | Idle | Closed | Decoded): void {
   process.stdout.write(`${JSON.stringify(result)}\n`);
 }
 
@@ -19,8 +22,10 @@ async function load(subject: Subject, task: LoadTask): Promise<Measured> {
   const signal = task.signal === true ? longLived.signal : undefined;
   const once = {
     get: () => subject.get(task.key, signal),
-    put: () => subject.put(task.key, value),
+    put: () => subject.put(task.key, value, signal),
+    ttl: async () => subject.ttl?.(task.key, value),
     list: () => subject.list(task.key),
+    connect: () => connectOnce(task.key),
   }[task.kind];
   // opens the connections, and runs the code once before it is measured
   await Promise.all(Array.from({ length: task.concurrency }, once));
@@ -37,6 +42,13 @@ async function load(subject: Subject, task: LoadTask): Promise<Measured> {
   };
   await Promise.all(Array.from({ length: task.concurrency }, loop));
   return measure(latencies);
+}
+
+/** A GET on a new connection. */
+async function connectOnce(key: string): Promise<void> {
+  const subject = make(url);
+  await subject.get(key);
+  await subject.close();
 }
 
 /**
@@ -57,7 +69,7 @@ async function watch(subject: Subject, task: WatchTask): Promise<() => Promise<M
     send({ seen });
   };
   for (let i = 1; i <= task.watchers; i++) {
-    subject.watch(task.key, task.afterIndex, onEvent);
+    subject.watch(task.key, task.afterIndex, onEvent, task.recursive);
     if (i % openAtOnce === 0) await sleep(openPauseMs);
   }
   return async () => {
@@ -111,6 +123,84 @@ async function memory(): Promise<NodeJS.MemoryUsage> {
   return process.memoryUsage();
 }
 
+/** Follows a busy directory, and returns the functions that begin and end measuring. */
+function follow(
+  subject: Subject,
+  task: FollowTask,
+): { readonly mark: () => void; readonly end: () => Promise<Followed> } {
+  let [latencies, cleared, lists, seen]: [number[], number, number, number] = [[], 0, 0, 0];
+  let measure = startMeter();
+  subject.follow?.(task.key, task.kind, {
+    event: (written) => {
+      latencies.push(Number(process.hrtime.bigint() - BigInt(written)) / 1_000);
+      if (seen++ === 0) send({ seen });
+    },
+    cleared: () => cleared++,
+    list: () => lists++,
+  });
+  return {
+    mark: () => {
+      [latencies, cleared, lists, measure] = [[], 0, 0, startMeter()];
+    },
+    end: async () => {
+      const followed = { ...measure(latencies), cleared, lists };
+      await subject.close();
+      return followed;
+    },
+  };
+}
+
+/** Compares decoding with `JSON.parse` of the same body, in turns, and reads it over the network. */
+async function decode(subject: Subject, { key, times, turns }: DecodeTask): Promise<Decoded> {
+  const body = Buffer.from(await (await fetch(`${url}/v2/keys${key}?recursive=true`)).arrayBuffer());
+  const headers = { "x-etcd-index": "1", "x-etcd-cluster-id": "1", "x-raft-index": "1", "x-raft-term": "1" };
+  const keys = new KeysAPI({ send: () => Promise.resolve({ status: 200, headers, body: body.toString() }) });
+  const parse = (): unknown => JSON.parse(body.toString());
+  const read = (): Promise<unknown> => keys.get(key, { recursive: true });
+  const results = {
+    parseCpu: [] as number[],
+    decodeCpu: [] as number[],
+    parseMs: [] as number[],
+    stallMs: [] as number[],
+  };
+  for (let turn = -warmUpTurns; turn < turns; turn++) {
+    const both = [
+      [results.parseCpu, parse],
+      [results.decodeCpu, read],
+    ] as const;
+    for (const [into, work] of turn % 2 === 0 ? both : both.toReversed()) {
+      const before = process.cpuUsage();
+      for (let i = 0; i < times; i++) await work();
+      const { user, system } = process.cpuUsage(before);
+      if (turn >= 0) into.push((user + system) / times);
+    }
+    const text = body.toString();
+    const beforeMs = performance.now();
+    JSON.parse(text);
+    if (turn >= 0) results.parseMs.push(performance.now() - beforeMs);
+    const stall = await longestStall(() => subject.list(key));
+    if (turn >= 0) results.stallMs.push(stall);
+  }
+  return results;
+}
+
+const warmUpTurns = 3;
+
+/** The longest time, in ms, between two turns of the event loop while it works. */
+async function longestStall(work: () => Promise<unknown>): Promise<number> {
+  let [longest, lastMs, ended] = [0, performance.now(), false];
+  const turn = (): void => {
+    longest = Math.max(longest, performance.now() - lastMs);
+    lastMs = performance.now();
+    if (!ended) setImmediate(turn);
+  };
+  setImmediate(turn);
+  await work();
+  longest = Math.max(longest, performance.now() - lastMs);
+  ended = true;
+  return longest;
+}
+
 /** Starts measuring this process. The returned function ends it and takes the duration of each operation, in µs. */
 function startMeter(): (latencies: readonly number[]) => Measured {
   const cpu = process.cpuUsage();
@@ -131,12 +221,15 @@ function startMeter(): (latencies: readonly number[]) => Measured {
   };
 }
 
-const [, , name = "", url = ""] = process.argv;
-const make = subjects[name as NodeSubjectName];
+const [, , name = "", url = "", ...pem] = process.argv;
+const [ca, cert, key] = pem.map((file) => readFileSync(file));
+const tls = ca === undefined ? undefined : { ca, cert, key };
+const make = (at: string): Subject => subjects[name as NodeSubjectName](at, tls);
 const steady = make(url);
 
 /** What the next "stop" or "close" does. */
 let end: (() => Promise<Measured | Closed>) | undefined;
+let mark: (() => void) | undefined;
 for await (const line of createInterface({ input: process.stdin })) {
   const task = JSON.parse(line) as Task;
   switch (task.kind) {
@@ -146,13 +239,25 @@ for await (const line of createInterface({ input: process.stdin })) {
     case "idle":
       end = await openIdle(make(url), task, url);
       break;
+    case "follow":
+    case "mirror":
+      ({ mark, end } = follow(make(url), task));
+      break;
+    case "mark":
+      mark?.();
+      break;
+    case "decode":
+      send(await decode(steady, task));
+      break;
     case "stop":
     case "close":
       if (end !== undefined) send(await end());
       break;
     case "get":
     case "put":
+    case "ttl":
     case "list":
+    case "connect":
       send(await load(steady, task));
   }
 }

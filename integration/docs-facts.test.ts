@@ -162,3 +162,13 @@ function plain(text: string): string {
 function stringsOf(union: string): readonly string[] {
   return Array.from(union.matchAll(/"(\w+)"/g), ([, code = ""]) => code);
 }
+
+test("the figures of the README and of the guide on transports are those of the last bench", () => {
+  const read = (path: string): string => readFileSync(join(projectRoot, path), "utf8");
+  const [, results = ""] = /^## In short\n\n([^]*?)\n\n## /m.exec(read("bench/RESULTS.md")) ?? [];
+  assert.match(results, /^\| GET, 16 at once/m);
+  for (const path of ["README.md", "docs/guides/transports.md"]) {
+    const marked = /<!-- figures: written by npm run bench -->\n\n([^]*?)\n\n<!-- end of figures -->/;
+    assert.equal(marked.exec(read(path))?.[1], results, path);
+  }
+});

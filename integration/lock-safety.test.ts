@@ -28,8 +28,7 @@ for (const [what, limit] of [
           // the next one in the queue may be a contender that was disturbed a moment later
           successionMs: 2 * config.ttlMs + 2_000,
           harm: (random, count) => harmMember(cluster, random, count),
-          // on a busy machine, and over v3, a term takes longer
-          minTerms: seconds / 2,
+          minTerms: seconds,
         },
         seconds / 2,
       );

@@ -1,11 +1,14 @@
-// The bench worker for the v2 client in Go: worker <url>. It speaks the protocol of protocol.ts on stdin and stdout.
+// The bench worker for the v2 client in Go: worker <url> [CA certificate key: files]. It speaks the protocol of protocol.ts on stdin and stdout.
 package main
 
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -30,6 +33,7 @@ type task struct {
 	AfterIndex  uint64 `json:"afterIndex"`
 	Watchers    int    `json:"watchers"`
 	WarmUps     int    `json:"warmUps"`
+	Recursive   bool   `json:"recursive"`
 }
 
 // the same values as in protocol.ts and worker.ts
@@ -41,23 +45,44 @@ const (
 
 var keys client.KeysAPI
 
-func main() {
-	// by default Go keeps only two idle connections, and would measure connecting
+func newTransport() *http.Transport {
 	transport := &http.Transport{
-		DialContext:         (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		DialContext: (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		// by default Go keeps only two idle connections, and would measure connecting
 		MaxIdleConnsPerHost: 20000,
 	}
+	if len(os.Args) > 2 {
+		pem, err := os.ReadFile(os.Args[2])
+		check(err)
+		pool := x509.NewCertPool()
+		pool.AppendCertsFromPEM(pem)
+		certificate, err := tls.LoadX509KeyPair(os.Args[3], os.Args[4])
+		check(err)
+		transport.TLSClientConfig = &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{certificate}}
+	}
+	return transport
+}
+
+func newKeys(transport *http.Transport) client.KeysAPI {
 	c, err := client.New(client.Config{Endpoints: []string{os.Args[1]}, Transport: transport})
 	check(err)
-	keys = client.NewKeysAPI(c)
+	return client.NewKeysAPI(c)
+}
+
+func main() {
+	keys = newKeys(newTransport())
 	lines := bufio.NewScanner(os.Stdin)
-	var end func()
+	var end, mark func()
 	for lines.Scan() {
 		var t task
 		check(json.Unmarshal(lines.Bytes(), &t))
 		switch t.Kind {
 		case "watch":
 			end = watch(t)
+		case "follow":
+			mark, end = follow(t)
+		case "mark":
+			mark()
 		case "stop", "close":
 			end()
 		case "idle":
@@ -79,6 +104,10 @@ func load(t task) {
 			_, err = keys.Set(context.Background(), t.Key, value, nil)
 		case "list":
 			_, err = keys.Get(context.Background(), t.Key, &client.GetOptions{Recursive: true})
+		case "connect":
+			transport := newTransport()
+			_, err = newKeys(transport).Get(context.Background(), t.Key, nil)
+			transport.CloseIdleConnections()
 		}
 		check(err)
 	}
@@ -107,7 +136,7 @@ func watch(t task) func() {
 	done := make(chan struct{})
 	var latencies []float64
 	for i := 0; i < t.Watchers; i++ {
-		w := keys.Watcher(t.Key, &client.WatcherOptions{AfterIndex: t.AfterIndex})
+		w := keys.Watcher(t.Key, &client.WatcherOptions{AfterIndex: t.AfterIndex, Recursive: t.Recursive})
 		go func() {
 			for {
 				r, err := w.Next(ctx)
@@ -151,6 +180,59 @@ func watch(t task) func() {
 		<-done
 		meter(latencies)
 	}
+}
+
+func follow(t task) (func(), func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	var lock sync.Mutex
+	var latencies []float64
+	cleared := 0
+	meter := startFollowed()
+	go func() {
+		defer close(done)
+		for first := true; ; {
+			r, err := keys.Get(ctx, t.Key, nil)
+			if err != nil {
+				return
+			}
+			w := keys.Watcher(t.Key, &client.WatcherOptions{AfterIndex: r.Index, Recursive: true})
+			for {
+				r, err := w.Next(ctx)
+				if e, ok := err.(client.Error); ok && e.Code == client.ErrorCodeEventIndexCleared {
+					lock.Lock()
+					cleared++
+					lock.Unlock()
+					break
+				}
+				if err != nil {
+					return
+				}
+				written, err := strconv.ParseInt(r.Node.Value, 10, 64)
+				check(err)
+				lock.Lock()
+				latencies = append(latencies, float64(monotonic()-written)/1000)
+				lock.Unlock()
+				if first {
+					first = false
+					say(map[string]interface{}{"seen": 1})
+				}
+			}
+		}
+	}()
+	mark := func() {
+		lock.Lock()
+		defer lock.Unlock()
+		latencies, cleared, meter = nil, 0, startFollowed()
+	}
+	end := func() {
+		lock.Lock()
+		meter(latencies, cleared)
+		lock.Unlock()
+		cancel()
+		<-done
+	}
+	return mark, end
 }
 
 func idle(t task) func() {
@@ -209,15 +291,25 @@ func watchersAt() int {
 }
 
 func start() func([]float64) {
+	meter := startFollowed()
+	return func(latencies []float64) { meter(latencies, 0) }
+}
+
+func startFollowed() func([]float64, int) {
 	cpu, began := cpuMicros(), time.Now()
-	return func(latencies []float64) {
+	return func(latencies []float64, cleared int) {
 		used, seconds := cpuMicros()-cpu, time.Since(began).Seconds()
 		sort.Float64s(latencies)
 		n := len(latencies)
-		at := func(part float64) float64 { return latencies[min(n-1, int(part*float64(n)))] }
+		at := func(part float64) float64 {
+			if n == 0 {
+				return 0
+			}
+			return latencies[min(n-1, int(part*float64(n)))]
+		}
 		say(map[string]interface{}{
 			"operations": n, "perSecond": float64(n) / seconds, "p50": at(0.5), "p99": at(0.99),
-			"cpuPerOperation": used / float64(n), "rss": rss(),
+			"cpuPerOperation": used / math.Max(1, float64(n)), "rss": rss(), "cleared": cleared, "lists": 0,
 		})
 	}
 }

@@ -1,6 +1,7 @@
 import type { RawResponse, RequestSpec, ResponseHead } from "../../http/exchange.js";
 import { onAbort } from "../../util/signals.js";
 import type { EndpointSet } from "./endpoint-set.js";
+import { withHeadersHook } from "./with-headers-hook.js";
 
 /** Sends one poll to these endpoints. */
 type Send = (endpoints: EndpointSet, spec: RequestSpec) => Promise<RawResponse>;
@@ -73,7 +74,7 @@ export class SharedPolls {
         throw error;
       }
     };
-    const response = send(endpoints, { ...spec, onHeaders }).finally(() => {
+    const response = send(endpoints, withHeadersHook(spec, onHeaders)).finally(() => {
       this.#forget(name, poll);
     });
     const poll: SharedPoll = {

@@ -4,6 +4,7 @@ import { changesNothing } from "../../util/changes-nothing.js";
 import { linkSignal } from "../../util/signals.js";
 import { clusterIdOf, type ClusterIdentity } from "./cluster-identity.js";
 import type { Endpoint } from "./endpoint.js";
+import { withHeadersHook } from "./with-headers-hook.js";
 
 /** Sends a request to one endpoint. */
 type Send = (endpoint: Endpoint, spec: RequestSpec, signal: AbortSignal) => Promise<RawResponse>;
@@ -32,7 +33,7 @@ export async function guardedPoll(
     return until;
   };
   try {
-    return await send(endpoint, { ...spec, onHeaders }, link?.signal ?? signal);
+    return await send(endpoint, withHeadersHook(spec, onHeaders), link?.signal ?? signal);
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof ForeignPoll)) throw error;

@@ -94,17 +94,17 @@ export class GotRequest implements RequestInFlight {
     this.#watch(request);
     const { body, bytes } = this.#spec;
     return new Promise((resolve, reject) => {
-      let responded = false;
-      request.on("response", (head: IncomingMessage) => {
-        responded = true;
+      request.once("response", (head: IncomingMessage) => {
+        request.removeListener("close", onClose);
         resolve(head);
       });
       // stays on for the request's life: an error without a listener would end the process
       request.on("error", reject);
-      request.on("close", () => {
+      request.once("close", onClose);
+      function onClose(): void {
         // neither a response nor an error: a 101 that was not requested
-        if (!responded) reject(Object.assign(new Error("socket hang up"), { code: "ECONNRESET" }));
-      });
+        reject(Object.assign(new Error("socket hang up"), { code: "ECONNRESET" }));
+      }
       request.end(body ?? bytes);
     });
   };
@@ -134,7 +134,7 @@ export class GotRequest implements RequestInFlight {
   #follow(stream: Duplex): void {
     this.#stream = stream;
     // emitted only where got sends the request itself
-    stream.on("request", (request: ClientRequest) => {
+    stream.once("request", (request: ClientRequest) => {
       this.#watch(request);
     });
     // a request without a body must be ended, too; for GET got does so itself
