@@ -49,7 +49,9 @@ export interface OnTerminal {
 
 /** Starts the command on a pseudo terminal, made by util-linux's `script`. */
 export function onTerminal(args: readonly string[], env: Readonly<Record<string, string>> = {}): OnTerminal {
-  const line = [process.execPath, cliFile, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
+  const words = [process.execPath, cliFile, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`);
+  // without exec, Ctrl-C ends the shell between with 130, whatever the command makes of it
+  const line = `exec ${words.join(" ")}`;
   const child = spawn("script", ["-qec", line, "/dev/null"], { env: { ...baseEnv(), TERM: "xterm", ...env } });
   let shown = "";
   child.stdout.on("data", (chunk: Buffer) => (shown += chunk.toString()));

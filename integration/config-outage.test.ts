@@ -6,8 +6,8 @@ import { Client, isIndexCleared, KeysAPI } from "../src/core/index.js";
 import { startChild } from "../src/test-kit/child.js";
 import { TcpProxy } from "../src/test-kit/tcp-proxy.js";
 import { noiseMs, until } from "../src/test-kit/waiting.js";
-import { clearHistory, RegistryWriter, startApiSource, startEtcdSource } from "./config-support.js";
-import { ownMember } from "./support.js";
+import { RegistryWriter, startApiSource, startEtcdSource } from "./config-support.js";
+import { clearHistory, ownMember, ownMemberWithoutApi } from "./support.js";
 
 const root = "/registry/services";
 
@@ -50,7 +50,7 @@ test("outage: after history was cleared while the watch was cut, exactly the dif
   proxy.cut("refuse");
   await each.write.spec("default/api:90");
   await each.keys.delete(each.write.specKey("default/web"));
-  await clearHistory(each.keys);
+  await clearHistory({ keys: each.keys, endpoints: each.cluster.endpoints });
   await until("a failed watch", () => warnings.length > 0);
   proxy.heal();
   await services.until(["default/api:90"]);
@@ -62,7 +62,7 @@ test("outage: after history was cleared while the watch was cut, exactly the dif
   const calls = [services.calls.length, endpoints.calls.length];
   const warned = warnings.length;
   proxy.cut("refuse");
-  await clearHistory(each.keys);
+  await clearHistory({ keys: each.keys, endpoints: each.cluster.endpoints });
   await until("another failed watch", () => warnings.length > warned);
   proxy.heal();
   await until("cleared history again", () => warnings.slice(warned).some(({ error }) => isIndexCleared(error)));
@@ -82,7 +82,7 @@ test("outage: an object that cannot be decoded any more after the watch was cut 
   await source.synced;
   proxy.cut("refuse");
   await each.keys.set(each.write.specKey("default/web"), "garbage");
-  await clearHistory(each.keys);
+  await clearHistory({ keys: each.keys, endpoints: each.cluster.endpoints });
   await each.write.spec("default/api:90");
   proxy.heal();
   await services.until(["default/api:90", "default/web:80"]);
@@ -128,8 +128,8 @@ for (const end of ["kill", "terminate"] as const) {
 }
 
 test("outage: a refusal by etcd is tried again, since rights may be granted later", async (t) => {
-  // a server without the v2 API refuses everything with 404
-  const without = await ownMember({ enableV2: false });
+  // it refuses everything with 404
+  const without = await ownMemberWithoutApi();
   t.after(() => without.stop());
   const proxy = await TcpProxy.start(without.endpoints[0] ?? "");
   t.after(() => proxy.close());
@@ -151,7 +151,7 @@ test("outage: after history was cleared, the source API delivers the difference 
   proxy.cut("refuse");
   await each.write.spec("default/api:90");
   await each.keys.delete(each.write.specKey("default/web"));
-  await clearHistory(each.keys);
+  await clearHistory({ keys: each.keys, endpoints: each.cluster.endpoints });
   await until("failed watches of both kinds", () => warnings.length >= 2);
   proxy.heal();
   await services.until(["default/api:90"]);

@@ -124,12 +124,6 @@ export class RegistryWriter {
   }
 }
 
-/** More writes than etcd keeps in its history. */
-export async function clearHistory(keys: KeysAPI, dir = ""): Promise<void> {
-  for (let i = 0; i < 11; i++)
-    await Promise.all(Array.from({ length: 100 }, (_, n) => keys.set(`${dir}/elsewhere/${String(n)}`, String(i))));
-}
-
 /** Passes requests on, and lets a test look at them `before` they are sent and `after` the response. */
 export function tapped(
   sender: Sender,

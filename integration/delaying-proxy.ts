@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import net, { type AddressInfo, type Socket } from "node:net";
 
-/** A TCP proxy on 127.0.0.1 that can delay PUTs, and delivers them even if the client has disconnected by then. */
+/** A TCP proxy on 127.0.0.1 that can delay writes, and delivers them even if the client has disconnected by then. */
 export class DelayingProxy implements AsyncDisposable {
   readonly #server: net.Server;
   readonly #sockets = new Set<Socket>();
@@ -26,7 +26,7 @@ export class DelayingProxy implements AsyncDisposable {
       server.pipe(client);
       let last = Promise.resolve();
       client.on("data", (chunk: Buffer) => {
-        const delayMs = chunk.subarray(0, 4).toString() === "PUT " ? this.#delayMs : 0;
+        const delayMs = isWrite(chunk.toString()) ? this.#delayMs : 0;
         if (delayMs > 0) this.#held();
         last = last
           .then(() => new Promise((resolve) => setTimeout(resolve, delayMs)))
@@ -40,8 +40,8 @@ export class DelayingProxy implements AsyncDisposable {
     return `http://127.0.0.1:${String((this.#server.address() as AddressInfo).port)}`;
   }
 
-  /** Delays every PUT from now on. Resolves when the first one has arrived. */
-  delayPuts(ms: number): Promise<void> {
+  /** Delays every write of a key and every refresh from now on. Resolves when the first one has arrived. */
+  delayWrites(ms: number): Promise<void> {
     this.#delayMs = ms;
     return new Promise((resolve) => (this.#held = resolve));
   }
@@ -51,4 +51,10 @@ export class DelayingProxy implements AsyncDisposable {
     for (const socket of this.#sockets) socket.destroy();
     await once(this.#server, "close");
   }
+}
+
+/** Whether this is a PUT of v2, or a put or keepalive of v3. Deletions are none. */
+function isWrite(text: string): boolean {
+  if (text.startsWith("PUT ") || text.startsWith("POST /v3/lease/keepalive")) return true;
+  return text.includes('"request_put"') && !text.includes('"request_delete_range"');
 }

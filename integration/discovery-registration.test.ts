@@ -207,7 +207,7 @@ for (const heartbeat of ["set", "refresh"] as const) {
       { heartbeat, heartbeatMs: 100 },
     );
     await registration.waitRegistration();
-    await proxy.delayPuts(1_000);
+    await proxy.delayWrites(1_000);
     await registration.stop();
     const key = `/services/${registration.host.name}/${registration.uuid}`;
     const end = performance.now() + 1_500;

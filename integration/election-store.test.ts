@@ -14,7 +14,7 @@ import { createLocks } from "../src/lock/index.js";
 import { noiseMs, until } from "../src/test-kit/waiting.js";
 import { untilAborted } from "../src/util/signals.js";
 import { fastCluster } from "./fast-cluster.js";
-import { ownMember } from "./support.js";
+import { isOverV3, ownMember, watchesAt } from "./support.js";
 
 const config = { ttlMs: 3_000, lockDelayMs: 300, cooldownMs: 100, stepDownTimeoutMs: 500 } as const;
 
@@ -148,7 +148,7 @@ class Stranger implements AsyncDisposable {
     const flags = (): readonly string[] => [
       "--name=stranger",
       `--data-dir=${join(folder, "data")}`,
-      "--enable-v2=true",
+      `--enable-v2=${String(!isOverV3)}`,
       `--listen-client-urls=${url}`,
       `--advertise-client-urls=${url}`,
       `--listen-peer-urls=${peerUrl}`,
@@ -176,10 +176,7 @@ class Stranger implements AsyncDisposable {
 
 /** Waits until a member has that many watches: then every waiter has seen that the lock is taken. */
 async function watchers({ url }: Member, count: number): Promise<void> {
-  await until(`${String(count)} watch`, async () => {
-    const stats = (await (await fetch(`${url}/v2/stats/store`)).json()) as { readonly watchers: number };
-    return stats.watchers >= count;
-  });
+  await until(`${String(count)} watch`, async () => (await watchesAt(url)) >= count);
 }
 
 /** While it runs: what etcd writes is small, and complete once it is flushed. */

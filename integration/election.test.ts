@@ -10,7 +10,7 @@ import { TcpProxy } from "../src/test-kit/tcp-proxy.js";
 import { noiseMs, until } from "../src/test-kit/waiting.js";
 import type { Cluster } from "../scripts/servers/etcd.mjs";
 import { fastCluster } from "./fast-cluster.js";
-import { ownMember } from "./support.js";
+import { clearHistory, isOverV3, ownMember, refreshCounter } from "./support.js";
 
 let cluster: Cluster | undefined;
 let client: Client | undefined;
@@ -89,10 +89,9 @@ describe("etcd's election alone", { concurrency: false }, () => {
       { ...timing, ttlMs: 6_000, key: "/refreshed", contactInfo: "" },
       async (signal, { fencingToken }) => {
         const first = (await keys().get("/refreshed")).node;
-        const later = await until("three refreshes", async () => {
-          const { node } = await keys().get("/refreshed");
-          return node.modifiedIndex >= first.modifiedIndex + 3 && node;
-        });
+        const beats = refreshCounter(keys(), "/refreshed");
+        await until("three refreshes", async () => (await beats()) >= 3);
+        const later = (await keys().get("/refreshed")).node;
         assert.equal(String(later.createdIndex), fencingToken);
         assert.equal(later.value, first.value);
         assert.ok(!signal.aborted);
@@ -134,7 +133,8 @@ describe("etcd's election alone", { concurrency: false }, () => {
     });
     await candidate.run({ ...timing, ttlMs: 6_000, key: "/beats-lost", contactInfo: "" }, async (signal) => {
       await until("beats get through for longer than the TTL", () => good >= 4);
-      assert.ok(lost >= 4, `${String(lost)} of ${String(beats)} were lost`);
+      // over v3 a lost one has moved no index, so that the second succeeds, too
+      assert.ok(lost >= (isOverV3 ? 2 : 4), `${String(lost)} of ${String(beats)} were lost`);
       assert.ok(!signal.aborted);
     });
   });
@@ -150,8 +150,8 @@ describe("etcd's election alone", { concurrency: false }, () => {
     await candidate.run(
       { ...timing, ttlMs: 6_000, marginMs: 500, key: "/late-beat", contactInfo: "" },
       async (signal) => {
-        const { modifiedIndex } = (await keys().get("/late-beat")).node;
-        await until("a later beat", async () => (await keys().get("/late-beat")).node.modifiedIndex > modifiedIndex);
+        const later = refreshCounter(keys(), "/late-beat");
+        await until("a later beat", async () => (await later()) > 0);
         await held?.();
         const { ttl } = (await keys().get("/late-beat")).node;
         assert.ok(ttl !== undefined && ttl > 2, `${String(ttl)} s left`);
@@ -224,8 +224,7 @@ describe("etcd's election alone", { concurrency: false }, () => {
     await until("it watches", () => proxy.connections > 1);
     proxy.cut("refuse");
     await keys().delete("/cleared/lock");
-    for (let i = 0; i < 1_100; i += 50)
-      await Promise.all(Array.from({ length: 50 }, () => keys().set("/cleared/other", "x")));
+    await clearHistory({ keys: keys(), endpoints: [endpoint()] }, "/cleared");
     proxy.heal();
     await until("it leads", () => session.isLeader);
   });
@@ -309,13 +308,12 @@ describe("etcd's election on three members", { concurrency: false }, () => {
     pinned.freeze();
     await until("it goes on elsewhere", () => own.endpoints[0] !== pinned.url);
     const again = new KeysAPI(own);
-    const index = async (): Promise<number> => (await again.get("/members", { quorum: true })).node.modifiedIndex;
-    const before = await index();
-    await until("a refresh got through", async () => (await index()) > before);
+    const beats = refreshCounter(again, "/members", { quorum: true });
+    await until("a refresh got through", async () => (await beats()) > 0);
     pinned.thaw();
     await pinned.kill();
-    const later = await index();
-    await until("another refresh got through", async () => (await index()) > later);
+    const later = await beats();
+    await until("another refresh got through", async () => (await beats()) > later);
     assert.equal((await session.currentEntry())?.fencingToken, token);
     assert.ok(session.isLeader);
   });

@@ -1,14 +1,11 @@
 import assert from "node:assert/strict";
-import { execFile, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { execFile } from "node:child_process";
 import test from "node:test";
 import { promisify } from "node:util";
 import { install, packagesFolder } from "../bench/install.js";
-import { projectRoot } from "../scripts/run.mjs";
-import { unpackPackage } from "../scripts/servers/packages.mjs";
 import { find } from "../scripts/servers/programs.mjs";
 import { startFakeEtcd } from "../src/testing/index.js";
+import { findPythonEtcd } from "./python-etcd.js";
 
 // The fake is a server that any v2 client can use. These are clients written by others.
 
@@ -92,8 +89,6 @@ test("node-etcd and etcdjs work against a fake, with the calls of their README f
 });
 
 test("Debian's python3-etcd works against a fake: keys, swaps, queues, watches, members, a lock", async () => {
-  const python = "/usr/bin/python3";
-  assert.ok(existsSync(python), "no /usr/bin/python3: apt-get install python3-etcd");
   await using etcd = await startFakeEtcd();
   const { port } = new URL(etcd.endpoints[0] ?? "");
   const program = `
@@ -127,28 +122,7 @@ except etcd.EtcdKeyNotFound:
     pass
 print("done")
 `;
-  const env = { ...process.env, PYTHONPATH: pythonPath(python) };
+  const { python, env } = findPythonEtcd();
   const { stdout } = await run(python, ["-c", program, port], { env, timeout: 120_000 });
   assert.equal(stdout, "done\n");
 });
-
-/** The folder of its modules: "" if they are installed, else a folder below the cache. Fails if they are not available. */
-function pythonPath(python: string): string {
-  if (canImport(python, "")) return "";
-  const names = ["python3-etcd", "python3-dnspython", "python3-urllib3", "python3-six"];
-  const folder = join(projectRoot, ".cache", "python3-etcd");
-  const path = names.map((name) => join(folder, name, "usr", "lib", "python3", "dist-packages")).join(":");
-  if (canImport(python, path)) return path;
-  for (const name of names) {
-    rmSync(join(folder, name), { recursive: true, force: true });
-    mkdirSync(join(folder, name), { recursive: true });
-    const problem = unpackPackage(name, join(folder, name));
-    assert.equal(problem, undefined, `no ${name}: apt-get install python3-etcd (${String(problem)})`);
-  }
-  return path;
-}
-
-function canImport(python: string, path: string): boolean {
-  const { status } = spawnSync(python, ["-c", "import etcd"], { env: { ...process.env, PYTHONPATH: path } });
-  return status === 0;
-}

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { Client, KeysAPI, type Watcher } from "../src/core/index.js";
 import { patience, until } from "../src/test-kit/waiting.js";
-import { clusterForTests, ownMember } from "./support.js";
+import { clusterForTests, ownMember, watchesAt } from "./support.js";
 
 const cluster = clusterForTests("shared-watch");
 
@@ -30,8 +30,9 @@ test("shared watch: 200 watchers of one key are one long poll at the server, and
     Array.from({ length: 200 }, () => each.watcher("/one", { afterIndex: node.modifiedIndex }).next(patience(60_000))),
   );
   // the server counts a poll shortly after it arrives
-  await until("both polls are there", async () => (await watchersAt(client)) >= 2);
-  assert.equal(await watchersAt(client), 2);
+  const [url = ""] = own.endpoints;
+  await until("both polls are there", async () => (await watchesAt(url)) >= 2);
+  assert.equal(await watchesAt(url), 2);
   const {
     node: { modifiedIndex },
   } = await keys.set("/one", "now");
@@ -57,9 +58,4 @@ async function seenBy(watcher: Watcher, count: number, restless: boolean): Promi
     if (event !== undefined) seen.push(event.node.modifiedIndex);
   }
   return seen;
-}
-
-async function watchersAt(client: Client): Promise<number> {
-  const { body } = await client.send({ method: "GET", path: "/v2/stats/store" });
-  return (JSON.parse(body) as { readonly watchers: number }).watchers;
 }

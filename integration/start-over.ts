@@ -10,8 +10,7 @@ import { Member, type Cluster } from "../scripts/servers/etcd.mjs";
 import { findEtcd, findEtcdctl, versionOf } from "../scripts/servers/programs.mjs";
 import { Client, MembersAPI } from "../src/core/index.js";
 import { until } from "../src/test-kit/waiting.js";
-
-const isOverV3 = process.env["ETCD2_TEST_PROTOCOL"] === "v3";
+import { isOverV3 } from "./support.js";
 
 /** Ends all members, deletes their data and starts them anew, at the same URLs. Their cluster has the same id as before. */
 export async function wipe(cluster: Cluster): Promise<void> {

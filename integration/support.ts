@@ -1,8 +1,20 @@
+import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before } from "node:test";
 import { findEtcd, startCluster, type Cluster } from "../scripts/servers/etcd.mjs";
 import { endpointsFromEnv } from "../scripts/servers/probe.mjs";
-import { Client, ClusterError, EndpointError, KeysAPI } from "../src/core/index.js";
+import {
+  Client,
+  ClusterError,
+  EndpointError,
+  EtcdError,
+  EtcdErrorCode,
+  KeysAPI,
+  type GetOptions,
+} from "../src/core/index.js";
+
+/** Whether the tests run over `v3Protocol()`, on members without the v2 API: their clients then speak v3 by default. */
+export const isOverV3 = process.env["ETCD2_TEST_PROTOCOL"] === "v3";
 
 /** What the tests of one file share: a cluster, its client, and a directory that no other file uses. */
 export interface SharedCluster {
@@ -60,11 +72,63 @@ export async function ownMember(
   return startCluster({ bin: await findEtcd(), heartbeatMs: 20, electionMs: 200, ...options });
 }
 
-/** Gives a directory a new TTL if the server can: 3.5 returns 500 "Not a file" and changes nothing. */
+/**
+ * Makes etcd forget all events up to now: by more writes below `dir` than its history holds, over v3 by a compaction. A client
+ * over v3 that keeps a watch stream still has what that stream has told.
+ */
+export async function clearHistory(
+  { keys, endpoints }: { readonly keys: KeysAPI; readonly endpoints: readonly string[] },
+  dir = "",
+): Promise<void> {
+  const noise = (count: number): Promise<unknown> =>
+    Promise.all(Array.from({ length: count }, (_, i) => keys.set(`${dir}/noise/${String(i % 50)}`, String(i))));
+  for (let i = 0; !isOverV3 && i < 11; i++) await noise(100);
+  if (!isOverV3) return;
+  await noise(2);
+  const { index } = await keys.set(`${dir}/noise/last`, "");
+  const body = JSON.stringify({ revision: String(index) });
+  const { status } = await fetch(`${endpoints[0] ?? ""}/v3/kv/compaction`, { method: "POST", body });
+  assert.equal(status, 200);
+}
+
+/**
+ * Counts the refreshes of a key, as far as reads can tell. To be called often.
+ *
+ * - v2: each takes an index
+ * - v3: it moves no index, but the time that is left grows
+ */
+export function refreshCounter(keys: KeysAPI, key: string, options: GetOptions = {}): () => Promise<number> {
+  let [first, last, rises] = [0, Infinity, 0];
+  return async () => {
+    const { modifiedIndex, ttl = Infinity } = (await keys.get(key, options)).node;
+    first ||= modifiedIndex;
+    if (ttl > last) rises++;
+    last = ttl;
+    return isOverV3 ? rises : modifiedIndex - first;
+  };
+}
+
+/** How many watches a member has: long polls of v2, streams of v3. */
+export async function watchesAt(url: string): Promise<number> {
+  if (isOverV3) {
+    const metrics = await (await fetch(`${url}/metrics`)).text();
+    return Number(/^etcd_debugging_mvcc_watcher_total (\d+)$/m.exec(metrics)?.[1] ?? NaN);
+  }
+  const stats = (await (await fetch(`${url}/v2/stats/store`)).json()) as { readonly watchers: number };
+  return stats.watchers;
+}
+
+/** A member that refuses every call of the keys API: without the v2 API, over v3 without the gateway. */
+export function ownMemberWithoutApi(): Promise<Cluster> {
+  return ownMember({ enableV2: false, args: isOverV3 ? ["--enable-grpc-gateway=false"] : [] });
+}
+
+/** Gives a directory a new TTL if the server can: 3.5 returns 500 "Not a file", v3 refuses, and nothing changes. */
 export async function renewDirectory(keys: KeysAPI, key: string, ttl: number): Promise<void> {
   try {
     await keys.update(key, "", { dir: true, ttl });
   } catch (error) {
+    if (isOverV3 && error instanceof EtcdError && error.errorCode === EtcdErrorCode.invalidField) return;
     if (
       !(error instanceof ClusterError) ||
       !error.errors.every((each) => each instanceof EndpointError && each.errorCode === 300)

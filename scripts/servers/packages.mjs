@@ -37,10 +37,10 @@ export function hasDebianTools() {
 }
 
 /**
- * Downloads a Debian package, whose signature apt checks, and unpacks it into the folder. It works without root and with
- * empty package lists: if the machine's lists do not have the package, apt fetches lists into the folder.
+ * Downloads a Debian package, or several, and unpacks them into the folder. apt checks their signatures. It works without
+ * root and with empty package lists: if the machine's lists do not have the package, apt fetches lists into the folder.
  *
- * @param {string} name
+ * @param {string | readonly string[]} name
  * @param {string} folder
  * @param {{ suite?: string | undefined }} [options] `suite`: a Debian release other than this machine's
  * @returns {string | undefined} why it could not
@@ -49,24 +49,28 @@ export function unpackPackage(name, folder, { suite } = {}) {
   if (!hasDebianTools()) return "no apt-get and dpkg-deb here";
   const apt = (/** @type {readonly string[]} */ ...args) =>
     capture("apt-get", ["-q", "-o", "APT::Sandbox::User=root", ...args], { cwd: folder, timeoutMs: aptTimeoutMs });
-  let download = suite === undefined ? apt("download", name) : undefined;
+  const names = [name].flat();
+  let download = suite === undefined ? apt("download", ...names) : undefined;
   if (download?.ok !== true) {
     const sources = suite === undefined ? [] : sourcesOf(suite, folder);
     if (sources === undefined) return "the apt of this machine names no Debian mirror";
     const view = [...sources, ...privateState(folder)];
     const updated = apt(...view, "update");
     if (!updated.ok) return `apt-get update${suite === undefined ? "" : ` for ${suite}`}: ${updated.reason}`;
-    download = apt(...view, "download", name);
+    download = apt(...view, "download", ...names);
   }
-  const file = readdirSync(folder).find((each) => each.endsWith(".deb"));
-  if (!download.ok || file === undefined)
-    return `apt-get download ${name}: ${download.ok ? "no package came" : download.reason}`;
-  const unpacked = capture("dpkg-deb", ["-x", file, "."], { cwd: folder });
-  return unpacked.ok ? undefined : `dpkg-deb -x ${file}: ${unpacked.reason}`;
+  const files = readdirSync(folder).filter((each) => each.endsWith(".deb"));
+  if (!download.ok || files.length < names.length)
+    return `apt-get download ${names.join(" ")}: ${download.ok ? "a package did not come" : download.reason}`;
+  for (const file of files) {
+    const unpacked = capture("dpkg-deb", ["-x", file, "."], { cwd: folder });
+    if (!unpacked.ok) return `dpkg-deb -x ${file}: ${unpacked.reason}`;
+  }
+  return undefined;
 }
 
 /** Long enough for a slow mirror, short enough where there is no network. */
-const aptTimeoutMs = 120_000;
+const aptTimeoutMs = 240_000;
 
 /**
  * Options that make apt keep its lists, cache and state in our folder, and leave the machine's alone.
@@ -124,11 +128,11 @@ function flags(settings) {
 }
 
 /**
- * Fills a new folder, and moves one file of it into the cache by a rename, since several processes may do so at once.
+ * Fills a new folder, and moves one file or folder of it into the cache by a rename, since several processes may do so at once.
  *
- * @param {string} target where the file is kept
+ * @param {string} target where it is kept
  * @param {{ fill: (folder: string) => string | undefined, file?: string, check: (path: string) => string | undefined }} how
- *   `fill` and `check` return a problem, if any; `file` is where `fill` puts the file
+ *   `fill` and `check` return a problem, if any; `file` is where `fill` puts what is kept
  * @returns {string | undefined} why it could not
  */
 export function keepInCache(target, { fill, file = basename(target), check }) {
@@ -136,9 +140,23 @@ export function keepInCache(target, { fill, file = basename(target), check }) {
   const folder = mkdtempSync(join(dirname(target), "new-"));
   try {
     const problem = fill(folder) ?? check(join(folder, file));
-    if (problem === undefined) renameSync(join(folder, file), target);
+    if (problem === undefined) moveInto(join(folder, file), target, check);
     return problem;
   } finally {
     rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * @param {string} from
+ * @param {string} target
+ * @param {(path: string) => string | undefined} check
+ */
+function moveInto(from, target, check) {
+  try {
+    renameSync(from, target);
+  } catch (error) {
+    // a folder does not replace another: somebody was quicker
+    if (!existsSync(target) || check(target) !== undefined) throw error;
   }
 }

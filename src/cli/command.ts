@@ -1,5 +1,5 @@
 import type { ParseArgsConfig } from "node:util";
-import type { Client } from "../core/index.js";
+import type { Client, Credentials } from "../core/index.js";
 import type { Io } from "./io.js";
 import type { Output } from "./output.js";
 
@@ -9,15 +9,20 @@ export type OptionTable = NonNullable<ParseArgsConfig["options"]>;
 /** What was given on the command line, checked against the table. */
 export type Values = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>;
 
+/** How the command speaks to the servers. */
+export type ProtocolName = "v2" | "v3";
+
 /** One of the commands: `etcd2 NAME ...`. */
 export interface Command {
   /** One line for the list of commands. */
   readonly summary: string;
+  /** The API that is spoken without `--protocol` and `ETCD_PROTOCOL`. @default "v2" */
+  readonly protocol?: ProtocolName;
   /** What follows the name, for people: "[-r] DIR". */
   readonly usage: string;
   /** Its own options, each with a line of help. */
   readonly options: OptionTable;
-  /** A line of help for each of its options. */
+  /** A line of help for each of its options, and for common ones that mean something else here. */
   readonly help: Readonly<Record<string, string>>;
   /** Command lines to learn from; at least one. */
   readonly examples: readonly string[];
@@ -39,6 +44,16 @@ export interface Context {
   readonly out: Output;
   /** Ends when somebody interrupts the command. */
   readonly signal: AbortSignal;
+  /** The API that is spoken. */
+  readonly protocol: ProtocolName;
   /** Makes the client that the common options describe; closed at the end. Asks for the password if need be. */
-  readonly connect: () => Promise<Client>;
+  readonly connect: (options?: ConnectOptions) => Promise<Client>;
+  /** The user that the common options name, with the password; undefined if they name none. Asks for it if need be. */
+  readonly credentials: () => Promise<Credentials | undefined>;
+}
+
+/** How to connect. */
+export interface ConnectOptions {
+  /** Leaves out the user that the common options name. @default false */
+  readonly anonymous?: boolean;
 }

@@ -4,6 +4,7 @@ import { get } from "./commands/get.js";
 import { importCommand } from "./commands/import.js";
 import { ls } from "./commands/ls.js";
 import { rm } from "./commands/rm.js";
+import { serve } from "./commands/serve.js";
 import { set } from "./commands/set.js";
 import { watch } from "./commands/watch.js";
 
@@ -16,4 +17,5 @@ export const commands: ReadonlyMap<string, Command> = new Map([
   ["watch", watch],
   ["export", exportCommand],
   ["import", importCommand],
+  ["serve", serve],
 ]);

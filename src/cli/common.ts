@@ -1,10 +1,9 @@
-import { readFileSync } from "node:fs";
-import { Client, type ClientOptions } from "../core/index.js";
+import { Client, type ClientOptions, type Credentials } from "../core/index.js";
 import { v3Protocol } from "../v3/index.js";
-import type { OptionTable, Values } from "./command.js";
+import type { OptionTable, ProtocolName, Values } from "./command.js";
 import { BadUsage, type Io } from "./io.js";
 import { askPassword } from "./password.js";
-import { numberOf, textOf } from "./values.js";
+import { numberOf, readOption, textOf } from "./values.js";
 
 /** The options that every command has. */
 export const commonOptions = {
@@ -25,7 +24,7 @@ export const commonOptions = {
 /** A line of help for each of them. */
 export const commonHelp: Readonly<Record<keyof typeof commonOptions, string>> = {
   endpoints: "URL,... of the servers (ETCD_ENDPOINTS; http://127.0.0.1:2379)",
-  protocol: "v2 or v3: the API that is spoken (ETCD_PROTOCOL; v2)",
+  protocol: protocolHelp("v2"),
   namespace: "v3: a prefix of all keys, such as /app",
   directories: "v3: kept or implied (kept)",
   user: "NAME for basic auth (ETCD_USER); its password comes from ETCD_PASSWORD, or is asked for",
@@ -38,16 +37,25 @@ export const commonHelp: Readonly<Record<keyof typeof commonOptions, string>> = 
   version: "print the version",
 };
 
-/** Makes the client that the common options and the environment describe. @throws {BadUsage} */
-export async function connect(values: Values, io: Io): Promise<Client> {
-  const { env } = io;
+/** The line of help for `--protocol`. */
+export function protocolHelp(byDefault: ProtocolName): string {
+  return `v2 or v3: the API that the servers are spoken to by (ETCD_PROTOCOL; ${byDefault})`;
+}
+
+/** Makes the client that the common options and the environment describe, with these credentials. @throws {BadUsage} */
+export async function connect(
+  values: Values,
+  { env }: Io,
+  protocol: ProtocolName,
+  credentials: () => Promise<Credentials | undefined>,
+): Promise<Client> {
   const endpoints = (textOf(values, "endpoints") ?? env["ETCD_ENDPOINTS"] ?? "http://127.0.0.1:2379")
     .split(",")
     .map((endpoint) => endpoint.trim())
     .filter((endpoint) => endpoint !== "");
   const options: ClientOptions = {
     endpoints,
-    ...protocolOf(values, env),
+    ...protocolOption(values, protocol),
     ...timeoutOf(values),
     tls: {
       ca: fileOf(values, env, "cacert"),
@@ -57,19 +65,26 @@ export async function connect(values: Values, io: Io): Promise<Client> {
   };
   // checked before anybody has to type a password
   await new Client(options).close();
-  return new Client({ ...options, ...(await credentials(values, io)) });
+  return new Client({ ...options, ...(await credentials()) });
 }
 
-async function credentials(values: Values, io: Io): Promise<Pick<ClientOptions, "username" | "password">> {
+/** The user of the common options and the environment; undefined if they name none. @throws {BadUsage} */
+export async function credentialsOf(values: Values, io: Io): Promise<Credentials | undefined> {
   const username = textOf(values, "user") ?? io.env["ETCD_USER"];
-  if (username === undefined || username === "") return {};
+  if (username === undefined || username === "") return undefined;
   // others on the machine can read a command line
   if (username.includes(":")) throw new BadUsage("--user takes a name only: put the password into ETCD_PASSWORD");
   return { username, password: io.env["ETCD_PASSWORD"] ?? (await askPassword(`password of ${username}: `, io)) };
 }
 
-function protocolOf(values: Values, env: Io["env"]): Pick<ClientOptions, "protocol"> {
-  const protocol = textOf(values, "protocol") ?? env["ETCD_PROTOCOL"] ?? "v2";
+/** The API that the common options and the environment name. @throws {BadUsage} */
+export function protocolOf(values: Values, { env }: Io, byDefault: ProtocolName): ProtocolName {
+  const protocol = textOf(values, "protocol") ?? env["ETCD_PROTOCOL"] ?? byDefault;
+  if (protocol !== "v2" && protocol !== "v3") throw new BadUsage(`--protocol must be v2 or v3, got ${protocol}`);
+  return protocol;
+}
+
+function protocolOption(values: Values, protocol: ProtocolName): Pick<ClientOptions, "protocol"> {
   const namespace = textOf(values, "namespace");
   const directories = textOf(values, "directories");
   if (protocol === "v2") {
@@ -77,7 +92,6 @@ function protocolOf(values: Values, env: Io["env"]): Pick<ClientOptions, "protoc
       throw new BadUsage("--namespace and --directories need --protocol v3");
     return {};
   }
-  if (protocol !== "v3") throw new BadUsage(`--protocol must be v2 or v3, got ${protocol}`);
   if (directories !== undefined && directories !== "kept" && directories !== "implied")
     throw new BadUsage(`--directories must be kept or implied, got ${directories}`);
   return { protocol: v3Protocol({ namespace, directories }) };
@@ -92,10 +106,5 @@ function timeoutOf(values: Values): Pick<ClientOptions, "headerTimeoutMs"> {
 
 function fileOf(values: Values, env: Io["env"], name: "cacert" | "cert" | "key"): string | undefined {
   const path = textOf(values, name) ?? env[`ETCD_${name.toUpperCase()}`];
-  if (path === undefined || path === "") return undefined;
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    throw new BadUsage(`--${name}: ${error instanceof Error ? error.message : "cannot be read"}`);
-  }
+  return path === undefined || path === "" ? undefined : readOption(name, path);
 }

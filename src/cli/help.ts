@@ -1,6 +1,6 @@
 import type { Command, OptionTable } from "./command.js";
 import { commands } from "./commands.js";
-import { commonHelp, commonOptions } from "./common.js";
+import { commonHelp, commonOptions, protocolHelp } from "./common.js";
 
 /** The help of the whole program. */
 export function generalHelp(): string {
@@ -21,7 +21,8 @@ export function generalHelp(): string {
 }
 
 /** The help of one command. */
-export function commandHelp(name: string, { summary, usage, options, help, examples }: Command): string {
+export function commandHelp(name: string, command: Command): string {
+  const { summary, usage, options, help, examples, protocol } = command;
   const own = optionLines(options, help);
   return [
     `Usage: etcd2 [OPTIONS] ${name}${usage === "" ? "" : ` ${usage}`}`,
@@ -30,7 +31,7 @@ export function commandHelp(name: string, { summary, usage, options, help, examp
     ...(own.length === 0 ? [] : ["", "Options:", ...own]),
     "",
     "Options of all commands:",
-    ...optionLines(commonOptions, commonHelp),
+    ...optionLines(commonOptions, { ...commonHelp, ...(protocol && { protocol: protocolHelp(protocol) }), ...help }),
     "",
     examples.length === 1 ? "Example:" : "Examples:",
     ...examples.map((example) => `  ${example}`),

@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import { ClusterError, UsageError, type Client } from "../core/index.js";
 import type { Command, Values } from "./command.js";
 import { commands } from "./commands.js";
-import { commonOptions, connect } from "./common.js";
+import { commonOptions, connect, credentialsOf, protocolOf } from "./common.js";
 import { commandHelp, generalHelp } from "./help.js";
 import { BadUsage, Interrupted, type Io } from "./io.js";
 import { Output } from "./output.js";
@@ -48,6 +48,8 @@ async function dispatch(argv: readonly string[], io: Io): Promise<number> {
 
 async function execute(command: Command, args: readonly string[], values: Values, io: Io): Promise<number> {
   const clients: Client[] = [];
+  const protocol = protocolOf(values, io, command.protocol ?? "v2");
+  const credentials = (): ReturnType<typeof credentialsOf> => credentialsOf(values, io);
   try {
     const code = await command.run({
       args,
@@ -55,8 +57,11 @@ async function execute(command: Command, args: readonly string[], values: Values
       io,
       out: new Output(io, values["json"] === true),
       signal: io.signal,
-      connect: async () => {
-        const client = await connect(values, io);
+      protocol,
+      credentials,
+      connect: async ({ anonymous = false } = {}) => {
+        const nobody = (): Promise<undefined> => Promise.resolve(undefined);
+        const client = await connect(values, io, protocol, anonymous ? nobody : credentials);
         clients.push(client);
         return client;
       },

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import type { Values } from "./command.js";
 import { BadUsage } from "./io.js";
 
@@ -26,4 +27,21 @@ export function countOf(values: Values, name: string): number | undefined {
   if (number !== undefined && !Number.isSafeInteger(number))
     throw new BadUsage(`--${name} must be a whole number, got ${String(number)}`);
   return number;
+}
+
+/** The entries of an option that is a list with commas; undefined if it was not given. */
+export function listOf(values: Values, name: string): readonly string[] | undefined {
+  return textOf(values, name)
+    ?.split(",")
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== "");
+}
+
+/** The text of the file that an option names. @throws {BadUsage} it cannot be read */
+export function readOption(name: string, path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new BadUsage(`--${name}: ${error instanceof Error ? error.message : "cannot be read"}`);
+  }
 }

@@ -1,4 +1,3 @@
-import type { RequestSpec } from "../http/exchange.js";
 import { optional, requireFields, type Checks } from "../util/fields.js";
 import {
   badArgument,
@@ -110,6 +109,9 @@ export interface WatcherOptions {
   readonly clusterId?: string | undefined;
 }
 
+/** What all calls take. */
+export type CallOptions = Pick<GetOptions, "retryForMs" | "signal">;
+
 export const keysChecks: Checks<KeysOptions> = { prefix: optional(requireKey), namespace: optional(requireKey) };
 
 export const getChecks: Checks<GetOptions> = {
@@ -183,11 +185,6 @@ export function requireCall<T extends object>(
     badArgument(`${method} takes no callback: it returns a promise`);
   if (extra.length > 0) badArgument(`${method} has too many arguments`);
   requireFields("options", options, checks);
-}
-
-/** The request of a call that may be tried again for some time. */
-export function withBudget(spec: RequestSpec, { retryForMs }: Pick<GetOptions, "retryForMs">): RequestSpec {
-  return retryForMs === undefined ? spec : { ...spec, retryForMs };
 }
 
 /** Refuses a key with a segment `.` or `..`: etcd would resolve it before it looks, which could lead out of the keys. */

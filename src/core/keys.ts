@@ -1,5 +1,5 @@
 import type { Codec } from "./codec.js";
-import type { RequestLimits, RequestSpec, Sender } from "../http/exchange.js";
+import type { RawResponse, RequestLimits, RequestSpec, Sender } from "../http/exchange.js";
 import { requireFields } from "../util/fields.js";
 import { requireSender, requireTtl } from "../util/validate.js";
 import {
@@ -16,7 +16,7 @@ import {
   setChecks,
   updateChecks,
   watcherChecks,
-  withBudget,
+  type CallOptions,
   type CreateInOrderOptions,
   type CreateOptions,
   type DeleteOptions,
@@ -27,14 +27,15 @@ import {
   type UpdateOptions,
   type WatcherOptions,
 } from "./keys-options.js";
-import { decodeLargeKeys, isLarge } from "./large-response.js";
+import { decodeResponse } from "./large-response.js";
 import type { KeysResponse, KeysSummary } from "./types.js";
+import { checked } from "./request-check.js";
 import { TypedKeys } from "./typed-keys.js";
 import { Watcher } from "./watcher.js";
 import { createInOrderSpec, deleteSpec, getSpec, setSpec, type KeyAddress } from "./wire/keys.js";
 import { namespaceOf, withRelativeErrors } from "./wire/namespace.js";
 import { cleanKey } from "./wire/paths.js";
-import { decodeKeys, decodeKeysSummary } from "./wire/keys-response.js";
+import { decodeKeysSummary } from "./wire/keys-response.js";
 
 /**
  * etcd's keys. A key is a path of text segments. It is sent as it is, never decoded, and may not contain `.` or `..`.
@@ -94,7 +95,8 @@ export class KeysAPI {
   async get(key: string, options: GetOptions = {}, ...extra: readonly never[]): Promise<KeysResponse> {
     requireCall("get", options, getChecks, extra);
     const { recursive, sort, quorum = this.#sender.quorumReads } = options;
-    return await this.#call(getSpec(this.#at(key), { recursive, sort, quorum }), options);
+    const spec = getSpec(this.#at(key), { recursive, sort, quorum });
+    return this.#decode(await this.#send(spec, options), spec, options);
   }
 
   /**
@@ -115,9 +117,9 @@ export class KeysAPI {
     ...extra: readonly never[]
   ): Promise<KeysResponse | KeysSummary> {
     requireCall("set", options, setChecks, extra);
-    if (options.noValueOnSuccess !== true) return await this.#call(this.#writeSpec(key, value, options), options);
     const spec = this.#writeSpec(key, value, options);
-    const raw = await this.#sender.send(withBudget(spec, options), options.signal);
+    const raw = await this.#send(spec, options);
+    if (options.noValueOnSuccess !== true) return this.#decode(raw, spec, options);
     return withRelativeErrors(this.#namespace, () => decodeKeysSummary(raw, spec));
   }
 
@@ -135,7 +137,8 @@ export class KeysAPI {
     ...extra: readonly never[]
   ): Promise<KeysResponse> {
     requireCall("create", options, createChecks, extra);
-    return await this.#call(this.#writeSpec(key, value, { ...options, prevExist: false }), options);
+    const spec = this.#writeSpec(key, value, { ...options, prevExist: false });
+    return this.#decode(await this.#send(spec, options), spec, options);
   }
 
   /**
@@ -152,7 +155,8 @@ export class KeysAPI {
     ...extra: readonly never[]
   ): Promise<KeysResponse> {
     requireCall("update", options, updateChecks, extra);
-    return await this.#call(this.#writeSpec(key, value, { ...options, prevExist: true }), options);
+    const spec = this.#writeSpec(key, value, { ...options, prevExist: true });
+    return this.#decode(await this.#send(spec, options), spec, options);
   }
 
   /**
@@ -171,7 +175,8 @@ export class KeysAPI {
   ): Promise<KeysResponse> {
     requireCall("refresh", options, refreshChecks, extra);
     requireTtl("ttl", ttl);
-    return await this.#call(this.#writeSpec(key, "", { ...options, ttl, refresh: true, prevExist: true }), options);
+    const spec = this.#writeSpec(key, "", { ...options, ttl, refresh: true, prevExist: true });
+    return this.#decode(await this.#send(spec, options), spec, options);
   }
 
   /**
@@ -190,7 +195,8 @@ export class KeysAPI {
   ): Promise<KeysResponse> {
     requireCall("createInOrder", options, createInOrderChecks, extra);
     requireWrite(value, { dir: options.dir, prevExist: false });
-    return await this.#call(createInOrderSpec(this.#at(dir), value, options), options);
+    const spec = createInOrderSpec(this.#at(dir), value, options);
+    return this.#decode(await this.#send(spec, options), spec, options);
   }
 
   /**
@@ -204,7 +210,8 @@ export class KeysAPI {
   async delete(key: string, options: DeleteOptions = {}, ...extra: readonly never[]): Promise<KeysResponse> {
     requireCall("delete", options, deleteChecks, extra);
     requireConditions(options);
-    return await this.#call(deleteSpec(this.#at(key), options), options);
+    const spec = deleteSpec(this.#at(key), options);
+    return this.#decode(await this.#send(spec, options), spec, options);
   }
 
   /**
@@ -278,10 +285,12 @@ export class KeysAPI {
     return setSpec(at, value, options);
   }
 
-  async #call(spec: RequestSpec, options: CallOptions): Promise<KeysResponse> {
-    const raw = await this.#sender.send(withBudget(spec, options), options.signal);
-    if (isLarge(raw)) return await decodeLargeKeys(raw, spec, this.#namespace, options.signal);
-    return withRelativeErrors(this.#namespace, () => decodeKeys(raw, spec, this.#namespace));
+  #send(spec: RequestSpec, { retryForMs, signal }: CallOptions): Promise<RawResponse> {
+    return this.#sender.send(checked(retryForMs === undefined ? spec : { ...spec, retryForMs }), signal);
+  }
+
+  #decode(raw: RawResponse, spec: RequestSpec, { signal }: CallOptions): KeysResponse | Promise<KeysResponse> {
+    return decodeResponse(raw, spec, this.#namespace, signal);
   }
 
   #at(key: string): KeyAddress {
@@ -289,6 +298,3 @@ export class KeysAPI {
     return { prefix: this.#prefix, key, namespace: this.#namespace };
   }
 }
-
-/** What all calls take. */
-type CallOptions = Pick<GetOptions, "retryForMs" | "signal">;

@@ -2,7 +2,7 @@ import type { RawResponse, RequestSpec } from "../http/exchange.js";
 import { throwIfAborted } from "../util/signals.js";
 import { inSlices, nextTurn } from "../util/slices.js";
 import type { KeysResponse } from "./types.js";
-import { decodeKeysInPieces } from "./wire/keys-response.js";
+import { decodeKeys, decodeKeysInPieces } from "./wire/keys-response.js";
 import { errorInNamespace } from "./wire/namespace.js";
 
 /** From this length on, in characters, a response is decoded in slices: some 10,000 nodes, which take about 10 ms. */
@@ -11,19 +11,28 @@ const largeLength = 2 ** 20;
 /** How many nodes are decoded between two looks at the clock: less than 1 ms. */
 const nodesAtOnce = 2_000;
 
-/** Whether a response is so large that decoding it at once would hold up the event loop. */
-export function isLarge({ body }: RawResponse): boolean {
-  return body.length >= largeLength;
-}
-
 /**
- * Decodes a large response in slices. The event loop stands still for no longer than `JSON.parse` itself, which cannot be
- * divided.
+ * Decodes the response to a call, with keys relative to the namespace. A large one is decoded in slices: the event loop
+ * stands still for no longer than `JSON.parse` itself, which cannot be divided.
  *
- * @throws {EtcdError | ResponseError} as `decodeKeys` does, with keys relative to the namespace
+ * @throws {EtcdError | ResponseError} as `decodeKeys` does
  * Rejects with `signal.reason` when aborted.
  */
-export async function decodeLargeKeys(
+export function decodeResponse(
+  raw: RawResponse,
+  spec: RequestSpec,
+  namespace: string,
+  signal: AbortSignal | undefined,
+): KeysResponse | Promise<KeysResponse> {
+  if (raw.body.length >= largeLength) return decodeInSlices(raw, spec, namespace, signal);
+  try {
+    return decodeKeys(raw, spec, namespace);
+  } catch (error) {
+    throw errorInNamespace(error, namespace);
+  }
+}
+
+async function decodeInSlices(
   raw: RawResponse,
   spec: RequestSpec,
   namespace: string,

@@ -1,7 +1,16 @@
-import { isCompareFailed, isKeyNotFound, isNodeExist, SdkError, type KeyNode, type KeysAPI } from "../core/index.js";
+import {
+  EtcdError,
+  EtcdErrorCode,
+  isCompareFailed,
+  isKeyNotFound,
+  isNodeExist,
+  type KeyNode,
+  type KeysAPI,
+} from "../core/index.js";
 import { Backoff } from "../util/backoff.js";
 import { diagnostics, trace } from "../util/diagnostics.js";
 import { sleep } from "../util/signals.js";
+import { isRace, isRenewed, mayBeApplied, outcomeOf, without, type Foreign } from "./owned-key-rules.js";
 
 /** `refresh` renews the TTL and wakes no watcher; `set` writes the value each time. */
 export type KeepAliveMode = "refresh" | "set";
@@ -33,12 +42,6 @@ const editWindowTtls = 4;
 const maxRaces = 5;
 /** How long the directory stays that blocks a create without a response, in seconds. */
 const guardTtl = 600;
-
-/** What another process wrote, and since when it has not been renewed, by our clock. */
-interface Foreign {
-  readonly modifiedIndex: number;
-  readonly sinceMs: number;
-}
 
 /**
  * One key with a TTL that this process writes. Every write has a condition: the first one is a `create`, later ones
@@ -149,10 +152,13 @@ export class OwnedKey {
     try {
       if (this.#mode === "refresh" && present === value) {
         const { node } = await this.#keys.refresh(this.#key, ttl, { prevIndex, signal });
-        this.#own(node);
-        if (node.value === value) return;
-        // servers before 2.3 take the empty value of a refresh for a new one
-        this.#mode = "set";
+        // over v3 a refresh moves no index, so whoever held the key before would still take it for theirs
+        if (this.#last?.modifiedIndex === prevIndex || node.modifiedIndex !== prevIndex) {
+          this.#own(node);
+          if (node.value === value) return;
+          // servers before 2.3 take the empty value of a refresh for a new one
+          this.#mode = "set";
+        }
         prevIndex = node.modifiedIndex;
       }
       this.#own((await this.#keys.set(this.#key, value, { ttl, prevIndex, signal })).node);
@@ -176,15 +182,15 @@ export class OwnedKey {
   async #mayWrite(node: KeyNode | undefined, claim: boolean, signal: AbortSignal): Promise<boolean> {
     if (node === undefined) return true;
     if (node.dir) {
-      // left to block a stuck create; etcd refuses to delete a directory that has children
+      // it blocks a stuck create; etcd refuses to delete a directory that has children
       await this.#keys.delete(this.#key, { dir: true, signal });
       return true;
     }
     const isOwn = this.#isOwn(node);
     if (!claim && !isOwn && !this.#isAbandoned(node) && !this.#isEdit(node)) {
       if (this.#foreign === undefined) this.#options.onConflict("takenOver");
-      if (this.#foreign?.modifiedIndex !== node.modifiedIndex)
-        this.#foreign = { modifiedIndex: node.modifiedIndex, sinceMs: performance.now() };
+      if (this.#foreign === undefined || isRenewed(this.#foreign.node, node))
+        this.#foreign = { node, sinceMs: performance.now() };
       // they compared an index that has passed
       this.#unconfirmed.clear();
       return false;
@@ -204,9 +210,9 @@ export class OwnedKey {
   }
 
   /** While standing by: whether the other process has stopped to renew the key. */
-  #isAbandoned({ modifiedIndex }: KeyNode): boolean {
+  #isAbandoned(node: KeyNode): boolean {
     const foreign = this.#foreign;
-    if (foreign?.modifiedIndex !== modifiedIndex) return false;
+    if (foreign === undefined || isRenewed(foreign.node, node)) return false;
     return performance.now() - foreign.sinceMs >= this.#options.ttl * 1_000;
   }
 
@@ -254,7 +260,7 @@ export class OwnedKey {
   async #blockStuckCreates(signal: AbortSignal): Promise<void> {
     while (this.#stuckCreates.length > 0 && this.#options.removal === "compare") {
       try {
-        await this.#keys.create(this.#key, "", { dir: true, ttl: guardTtl, signal });
+        await this.#block(signal);
         return;
       } catch (error) {
         if (!isNodeExist(error)) throw error;
@@ -268,6 +274,16 @@ export class OwnedKey {
     }
   }
 
+  async #block(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#keys.create(this.#key, "", { dir: true, ttl: guardTtl, signal });
+    } catch (error) {
+      // over v3 directories have no TTL: it stays until the key is registered again
+      if (!(error instanceof EtcdError) || error.errorCode !== EtcdErrorCode.invalidField) throw error;
+      await this.#keys.create(this.#key, "", { dir: true, signal });
+    }
+  }
+
   async #read(signal: AbortSignal): Promise<KeyNode | undefined> {
     try {
       return (await this.#keys.get(this.#key, { quorum: true, signal })).node;
@@ -276,23 +292,4 @@ export class OwnedKey {
       throw error;
     }
   }
-}
-
-/** Whether a write failed since another one came before it. */
-function isRace(error: unknown): boolean {
-  return isCompareFailed(error) || isNodeExist(error) || isKeyNotFound(error);
-}
-
-function outcomeOf(error: unknown): unknown {
-  return error instanceof SdkError && "outcome" in error ? error.outcome : undefined;
-}
-
-/** An aborted request may be applied, too. */
-function mayBeApplied(error: unknown): boolean {
-  return outcomeOf(error) !== "notApplied";
-}
-
-function without(values: readonly string[], value: string): readonly string[] {
-  const at = values.indexOf(value);
-  return at === -1 ? values : values.toSpliced(at, 1);
 }

@@ -268,9 +268,12 @@ function isGood(head: ResponseHead | undefined): boolean {
 /** The encoding of a body that cannot be read therefore. Bodies of redirects and of failing servers are not needed. */
 function foreignEncoding({ status, headers }: ResponseHead): string | undefined {
   if (status >= 500 || (status >= 300 && status < 400)) return undefined;
-  const encodings = `${headers["content-encoding"] ?? ""},${headers["transfer-encoding"] ?? ""}`.toLowerCase();
-  if (encodings === "," || encodings === ",chunked") return undefined;
-  return encodings
+  const transfer = headers["transfer-encoding"] ?? "chunked";
+  const content = headers["content-encoding"];
+  // nearly always
+  if (content === undefined && transfer === "chunked") return undefined;
+  return `${content ?? ""},${transfer}`
+    .toLowerCase()
     .split(",")
     .map((each) => each.trim())
     .find((each) => !["", "identity", "chunked"].includes(each));

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { AsyncLocalStorage } from "node:async_hooks";
 import { getEventListeners } from "node:events";
 import test from "node:test";
+import fc from "fast-check";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { gate, settled } from "../test-kit/scripted-cluster.js";
@@ -45,6 +46,53 @@ test("limiter: a call that throws or rejects frees its slot", async () => {
   );
   assert.equal(await last, "done");
 });
+
+test("limiter: a call that finds a free slot begins at once", async () => {
+  const limiter = new Limiter(3);
+  const { opened, open } = gate();
+  let running = 0;
+  const begin = (): Promise<void> => {
+    running++;
+    return opened;
+  };
+  const all = [limiter.run(begin, never), limiter.run(begin, never)];
+  assert.equal(running, 2);
+  open();
+  await Promise.all(all);
+});
+
+test("limiter: whatever calls come and go, no more than the limit run, they begin in order, and all of them end", async () => {
+  const turns = fc.array(fc.record({ before: fc.nat(2), during: fc.nat(6), fails: fc.boolean() }), { maxLength: 30 });
+  await fc.assert(
+    fc.asyncProperty(fc.integer({ min: 1, max: 4 }), turns, async (max, calls) => {
+      const limiter = new Limiter(max);
+      const begun: number[] = [];
+      let running = 0;
+      const all: Promise<void>[] = [];
+      for (const [i, { before, during, fails }] of calls.entries()) {
+        await ticks(before);
+        const run = limiter.run(async () => {
+          begun.push(i);
+          assert.ok(++running <= max);
+          await ticks(during);
+          running--;
+          if (fails) throw new Error("on purpose");
+        }, never);
+        all.push(
+          run.catch((error: unknown) => {
+            if (error instanceof assert.AssertionError) throw error;
+          }),
+        );
+      }
+      await Promise.all(all);
+      assert.deepEqual(begun, [...calls.keys()]);
+    }),
+  );
+});
+
+async function ticks(count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await new Promise(setImmediate);
+}
 
 test("limiter: without a limit no call waits", async () => {
   const limiter = new Limiter(Infinity);

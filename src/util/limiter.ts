@@ -3,12 +3,16 @@ import { isOutOfDescriptors, lazy } from "./lazy.js";
 import { abortable, onAbort } from "./signals.js";
 
 /**
- * Runs at most so many calls at once; the others wait, in order. This is p-limit, loaded with the first call, as got is:
- * loading it at import would take longer than all of our own code.
+ * Runs at most so many calls at once; the others wait, in order. Those that wait are p-limit's, which is loaded when the
+ * first one has to: a call that finds a free slot only counts.
  */
 export class Limiter {
   readonly #max: number;
   #limit: PLimit.LimitFunction | undefined;
+  /** How many run without p-limit: at most one less than the maximum, since p-limit always has a slot of its own. */
+  #direct = 0;
+  /** How many wait until p-limit is loaded. */
+  #early = 0;
 
   /** @param max at least 1; `Infinity` for no limit */
   constructor(max: number) {
@@ -22,18 +26,48 @@ export class Limiter {
    * collected. Once `work` runs, it must watch the signal itself.
    */
   run<T>(work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    if (this.#early === 0 && this.#hasFree()) return this.#runDirectly(work);
+    // whoever comes while p-limit is loaded stays behind those that wait for it
+    return this.#early > 0 || this.#limit === undefined
+      ? this.#runLater(work, signal)
+      : this.#runIn(this.#limit, work, signal);
+  }
+
+  #hasFree(): boolean {
+    if (this.#direct >= this.#max - 1) return false;
     const limit = this.#limit;
-    if (limit === undefined) return this.#runFirst(work, signal);
+    return limit === undefined || (limit.pendingCount === 0 && limit.activeCount + this.#direct < this.#max);
+  }
+
+  #runIn<T>(limit: PLimit.LimitFunction, work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    limit.concurrency = this.#max - this.#direct;
     return limit.activeCount < limit.concurrency ? limit(work) : abortable(limit(queued(work, signal)), signal);
   }
 
-  async #runFirst<T>(work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-    const limit = await this.#load(signal);
-    // without a file descriptor it cannot be loaded; the work needs one, too, and reports that better
-    return limit === undefined ? work() : this.run(work, signal);
+  async #runDirectly<T>(work: () => Promise<T>): Promise<T> {
+    this.#direct++;
+    try {
+      return await work();
+    } finally {
+      this.#direct--;
+      // a waiting call gets the slot
+      if (this.#limit !== undefined && this.#limit.pendingCount > 0) this.#limit.concurrency = this.#max - this.#direct;
+    }
   }
 
-  /** Calls that come while it is loaded go on in their order. */
+  async #runLater<T>(work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    this.#early++;
+    let limit: PLimit.LimitFunction | undefined;
+    try {
+      limit = await this.#load(signal);
+    } finally {
+      this.#early--;
+    }
+    // without a file descriptor it cannot be loaded; the work needs one, too, and reports that better
+    if (limit === undefined) return work();
+    return this.#hasFree() ? this.#runDirectly(work) : this.#runIn(limit, work, signal);
+  }
+
   async #load(signal: AbortSignal | undefined): Promise<PLimit.LimitFunction | undefined> {
     try {
       const { default: pLimit } = await abortable(load(), signal);

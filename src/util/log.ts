@@ -69,7 +69,7 @@ function channel(name: Name): Channel {
     loadLog().catch(() => undefined);
   };
   return Object.defineProperty(write, "enabled", {
-    get: () => debugger_()?.enabled ?? set ?? false,
+    get: () => (made ?? debugger_())?.enabled ?? set ?? false,
     set: (enabled: boolean) => {
       set = enabled;
       const ready = debugger_();

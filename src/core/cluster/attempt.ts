@@ -74,7 +74,7 @@ function attemptsThrough(exchange: Exchange, options: AttemptOptions): Attempt {
     const raw = await (identity !== undefined && spec.longPoll === true
       ? guardedPoll(send, identity, endpoint, spec, signal)
       : send(endpoint, spec, signal));
-    if (identity !== undefined && (identity.isForeign(raw) || (identity.isDoubtful && isWorthChecking(raw, spec)))) {
+    if (identity !== undefined && (identity.isForeign(raw) || (isWorthChecking(raw, spec) && identity.isDoubtful))) {
       await requireOurs(identity, endpoint, spec, raw, signal);
     }
     if (raw.status >= 500 && spec.anyStatus !== true) throw serverError(raw, spec, endpoint.label);

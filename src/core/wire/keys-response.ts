@@ -51,10 +51,11 @@ function responseOf(raw: RawResponse, spec: RequestSpec, tree: KeyTree): KeysRes
   const raft = raftOf(raw);
   const read = tree.node(node);
   // written out: on Node 20 spreading into a literal costs more than reading the JSON
-  if (!isObject(prevNode))
+  if (!isObject(prevNode)) {
     return raft === undefined
       ? { action, node: read, index, clusterId }
       : { action, node: read, index, clusterId, raft };
+  }
   const before = tree.node(prevNode);
   return raft === undefined
     ? { action, node: read, prevNode: before, index, clusterId }
@@ -79,7 +80,10 @@ function eventOf(raw: RawResponse, spec: RequestSpec): KeysResponse {
 
 /** Decodes the response to a write with `noValueOnSuccess`. Servers before 3.1 ignore that and send the node, which is left out here. */
 export function decodeKeysSummary(raw: RawResponse, spec: RequestSpec): KeysSummary {
-  return summaryOf(raw, spec, keysBody(raw, spec));
+  const action = actionOf(raw, spec, keysBody(raw, spec));
+  const raft = raftOf(raw);
+  const summary = { action, index: headerIndex(raw, spec), clusterId: header(raw, "x-etcd-cluster-id") };
+  return raft === undefined ? summary : { ...summary, raft };
 }
 
 function keysBody(raw: RawResponse, spec: RequestSpec): JsonObject {
@@ -88,14 +92,6 @@ function keysBody(raw: RawResponse, spec: RequestSpec): JsonObject {
 }
 
 const successStatuses = [200, 201] as const;
-
-function summaryOf(raw: RawResponse, spec: RequestSpec, body: JsonObject): KeysSummary {
-  const action = actionOf(raw, spec, body);
-  const index = headerIndex(raw, spec);
-  const clusterId = header(raw, "x-etcd-cluster-id");
-  const raft = raftOf(raw);
-  return raft === undefined ? { action, index, clusterId } : { action, index, clusterId, raft };
-}
 
 function actionOf(raw: RawResponse, spec: RequestSpec, body: JsonObject): KeysAction {
   const action = textField(raw, spec, body, "action");
@@ -106,7 +102,8 @@ function actionOf(raw: RawResponse, spec: RequestSpec, body: JsonObject): KeysAc
 /** Absent if a header is missing or not an index: it is nothing to fail for. */
 function raftOf(raw: RawResponse): RaftPosition | undefined {
   if (raw.headers["x-raft-index"] === undefined) return undefined;
-  const [index, term] = [indexIn(raw, "x-raft-index"), indexIn(raw, "x-raft-term")];
+  const index = indexIn(raw, "x-raft-index");
+  const term = indexIn(raw, "x-raft-term");
   return index === undefined || term === undefined || index === 0 ? undefined : { index, term };
 }
 

@@ -94,17 +94,17 @@ export class GotRequest implements RequestInFlight {
     this.#watch(request);
     const { body, bytes } = this.#spec;
     return new Promise((resolve, reject) => {
-      request.once("response", (head: IncomingMessage) => {
-        request.removeListener("close", onClose);
+      let responded = false;
+      request.on("response", (head: IncomingMessage) => {
+        responded = true;
         resolve(head);
       });
       // stays on for the request's life: an error without a listener would end the process
       request.on("error", reject);
-      request.once("close", onClose);
-      function onClose(): void {
+      request.on("close", () => {
         // neither a response nor an error: a 101 that was not requested
-        reject(Object.assign(new Error("socket hang up"), { code: "ECONNRESET" }));
-      }
+        if (!responded) reject(Object.assign(new Error("socket hang up"), { code: "ECONNRESET" }));
+      });
       request.end(body ?? bytes);
     });
   };
@@ -134,7 +134,7 @@ export class GotRequest implements RequestInFlight {
   #follow(stream: Duplex): void {
     this.#stream = stream;
     // emitted only where got sends the request itself
-    stream.once("request", (request: ClientRequest) => {
+    stream.on("request", (request: ClientRequest) => {
       this.#watch(request);
     });
     // a request without a body must be ended, too; for GET got does so itself

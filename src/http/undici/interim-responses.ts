@@ -30,6 +30,9 @@ export function skipInterimResponses(socket: Socket): () => void {
 
 /** Where the final response begins; undefined if that is not known yet. A `101` is final, and so is anything that is not HTTP. */
 function finalStart(bytes: Buffer): number | undefined {
+  // nearly always: another status than 1xx, seen without making a string
+  const firstDigit = bytes[interim.length - 1];
+  if (firstDigit !== undefined && firstDigit !== interim.charCodeAt(interim.length - 1)) return 0;
   for (let at = 0; ;) {
     const line = bytes.toString("latin1", at, at + interim.length + 3);
     const known = Math.min(line.length, interim.length);

@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { AgentWarning } from "../src/agent/index.js";
+import { createEtcdAgent, type EtcdAgentOptions } from "../src/discovery/index.js";
+import { until } from "../src/test-kit/waiting.js";
+import { onBothGateways } from "./v3-support.js";
+
+onBothGateways((ground) => {
+  test("v3: of two processes with one instance id the later one keeps it, though its refreshes move no index (V77, FF26)", async () => {
+    const namespace = "/two";
+    const warnings: AgentWarning[] = [];
+    const agentOf = (options: Partial<EtcdAgentOptions> = {}): ReturnType<typeof createEtcdAgent> =>
+      createEtcdAgent({ client: ground.client({ namespace }), ttlMs: 3_000, ...options });
+    await using old = agentOf({ onWarning: (warning) => warnings.push(warning) });
+    await using fresh = agentOf({ onWarning: (warning) => warnings.push(warning) });
+    const name = "web";
+    await old.register({ id: "web-1", name, addr: "10.0.0.1", port: 80 });
+    await fresh.register({ id: "web-1", name, addr: "10.0.0.2", port: 80 });
+    await until("the earlier one warns", () => warnings.some(({ code }) => code === "TAKEN_OVER"));
+    const keys = ground.keys({ namespace });
+    const { modifiedIndex } = (await keys.get("/disco/web/web-1")).node;
+    // for longer than it takes to claim a key that nobody renews
+    await sleep(7_000);
+    const { node } = await keys.get("/disco/web/web-1");
+    assert.ok(node.value.includes("10.0.0.2"));
+    assert.equal(node.modifiedIndex, modifiedIndex, "nobody has written the key");
+  });
+
+  test("v3: a process that claims a key with the value that is there writes it, so that the former owner leaves it alone (V77, FF26)", async () => {
+    const namespace = "/same";
+    const agentOf = (): ReturnType<typeof createEtcdAgent> =>
+      createEtcdAgent({ client: ground.client({ namespace }), ttlMs: 60_000 });
+    const [old, fresh] = [agentOf(), agentOf()];
+    const instance = { id: "web-1", name: "web", addr: "10.0.0.1", port: 80 };
+    await old.register(instance);
+    await fresh.register(instance);
+    await old.close();
+    assert.equal((await fresh.service("web")).instances.length, 1);
+    await fresh.close();
+    await assert.rejects(ground.keys({ namespace }).get("/disco/web/web-1"), /100/);
+  });
+});
