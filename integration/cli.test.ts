@@ -11,7 +11,7 @@ import { etcd2, onTerminal, shell, type Ended } from "./cli-support.js";
 import { clusterForTests } from "./support.js";
 
 const shared = clusterForTests("cli");
-const names = ["ls", "get", "set", "rm", "watch", "export", "import", "serve"];
+const names = ["ls", "get", "set", "rm", "watch", "export", "import", "serve", "migrate"];
 
 /** Runs the command against the shared cluster. */
 function onEtcd(args: readonly string[], input?: string): Promise<Ended> {

@@ -42,7 +42,8 @@ const table = [
   ],
   ["cli/*", ["(core|server|v3)/index", "cli/commands/*", "cli/migrate/*"]],
   ["cli/commands/*", ["(core|server|v3)/index", "cli/*"]],
-  ["cli/migrate/*", ["(core|server|v3)/index", "cli/*"]],
+  // It writes v3 keys by the hundred, as v3Protocol lays them out.
+  ["cli/migrate/*", ["(core|server)/index", "v3/*", "cli/*"]],
 ];
 
 /** Packages, and the only files that may import them. Every file may import Node's modules, except in `core/wire/`, which is pure. */

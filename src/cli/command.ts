@@ -1,5 +1,5 @@
 import type { ParseArgsConfig } from "node:util";
-import type { Client, Credentials } from "../core/index.js";
+import type { Client, ClientOptions, Credentials } from "../core/index.js";
 import type { Io } from "./io.js";
 import type { Output } from "./output.js";
 
@@ -56,4 +56,8 @@ export interface Context {
 export interface ConnectOptions {
   /** Leaves out the user that the common options name. @default false */
   readonly anonymous?: boolean;
+  /** Speaks v2's API, or what the command itself says, whatever the common options name. @default false */
+  readonly isPlain?: boolean;
+  /** What goes before the common options. Absent: nothing. */
+  readonly client?: Partial<ClientOptions>;
 }

@@ -7,6 +7,7 @@ import { rm } from "./commands/rm.js";
 import { serve } from "./commands/serve.js";
 import { set } from "./commands/set.js";
 import { watch } from "./commands/watch.js";
+import { migrate } from "./migrate/migrate.js";
 
 /** All commands by name, in the order of the help. A new command is one more row. */
 export const commands: ReadonlyMap<string, Command> = new Map([
@@ -18,4 +19,5 @@ export const commands: ReadonlyMap<string, Command> = new Map([
   ["export", exportCommand],
   ["import", importCommand],
   ["serve", serve],
+  ["migrate", migrate],
 ]);

@@ -42,39 +42,68 @@ export function protocolHelp(byDefault: ProtocolName): string {
   return `v2 or v3: the API that the servers are spoken to by (ETCD_PROTOCOL; ${byDefault})`;
 }
 
-/** Makes the client that the common options and the environment describe, with these credentials. @throws {BadUsage} */
+/**
+ * Makes the client that the common options and the environment describe, with these credentials.
+ *
+ * @param protocol undefined: v2, and the options for v3 are not this client's
+ * @param more goes before the common options
+ * @throws {BadUsage}
+ */
 export async function connect(
   values: Values,
   { env }: Io,
-  protocol: ProtocolName,
+  protocol: ProtocolName | undefined,
   credentials: () => Promise<Credentials | undefined>,
+  more: Partial<ClientOptions>,
 ): Promise<Client> {
-  const endpoints = (textOf(values, "endpoints") ?? env["ETCD_ENDPOINTS"] ?? "http://127.0.0.1:2379")
-    .split(",")
-    .map((endpoint) => endpoint.trim())
-    .filter((endpoint) => endpoint !== "");
   const options: ClientOptions = {
-    endpoints,
-    ...protocolOption(values, protocol),
+    endpoints: endpointsIn(textOf(values, "endpoints") ?? env["ETCD_ENDPOINTS"] ?? "http://127.0.0.1:2379"),
+    ...(protocol !== undefined && protocolOption(values, protocol)),
     ...timeoutOf(values),
     tls: {
       ca: fileOf(values, env, "cacert"),
       cert: fileOf(values, env, "cert"),
       key: fileOf(values, env, "key"),
     },
+    ...more,
   };
   // checked before anybody has to type a password
   await new Client(options).close();
   return new Client({ ...options, ...(await credentials()) });
 }
 
+/** The URLs in a list with commas. */
+export function endpointsIn(text: string): readonly string[] {
+  return text
+    .split(",")
+    .map((endpoint) => endpoint.trim())
+    .filter((endpoint) => endpoint !== "");
+}
+
 /** The user of the common options and the environment; undefined if they name none. @throws {BadUsage} */
-export async function credentialsOf(values: Values, io: Io): Promise<Credentials | undefined> {
-  const username = textOf(values, "user") ?? io.env["ETCD_USER"];
+export function credentialsOf(values: Values, io: Io): Promise<Credentials | undefined> {
+  return userOf("user", textOf(values, "user") ?? io.env["ETCD_USER"], ["ETCD_PASSWORD"], io);
+}
+
+/**
+ * A user with the password of the first of these variables that is set. Asks for it if none is.
+ *
+ * @param option that names the user, without the dashes
+ * @returns undefined without a user
+ * @throws {BadUsage}
+ */
+export async function userOf(
+  option: string,
+  username: string | undefined,
+  variables: readonly [string, ...string[]],
+  io: Io,
+): Promise<Credentials | undefined> {
   if (username === undefined || username === "") return undefined;
+  const [variable] = variables;
   // others on the machine can read a command line
-  if (username.includes(":")) throw new BadUsage("--user takes a name only: put the password into ETCD_PASSWORD");
-  return { username, password: io.env["ETCD_PASSWORD"] ?? (await askPassword(`password of ${username}: `, io)) };
+  if (username.includes(":")) throw new BadUsage(`--${option} takes a name only: put the password into ${variable}`);
+  const known = variables.map((name) => io.env[name]).find((password) => password !== undefined);
+  return { username, password: known ?? (await askPassword(`password of ${username}: `, io, variable)) };
 }
 
 /** The API that the common options and the environment name. @throws {BadUsage} */

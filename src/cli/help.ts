@@ -40,8 +40,9 @@ export function commandHelp(name: string, command: Command): string {
 }
 
 function optionLines(options: OptionTable, help: Readonly<Record<string, string>>): readonly string[] {
-  return Object.entries(options).map(([name, { short }]) => {
-    const names = short === undefined ? `    --${name}` : `-${short}, --${name}`;
-    return `  ${names.padEnd(18)} ${help[name] ?? ""}`;
+  const rows = Object.entries(options).map(([name, { short }]) => {
+    return [short === undefined ? `    --${name}` : `-${short}, --${name}`, help[name] ?? ""] as const;
   });
+  const width = Math.max(18, ...rows.map(([names]) => names.length));
+  return rows.map(([names, text]) => `  ${names.padEnd(width)} ${text}`);
 }

@@ -2,9 +2,14 @@ import { createInterface } from "node:readline";
 import { Writable } from "node:stream";
 import { BadUsage, Interrupted, onceAborted, type Io } from "./io.js";
 
-/** Asks for a password on the terminal, without showing it. @throws {BadUsage} there is no terminal to ask on */
-export async function askPassword(prompt: string, { stdin, stderr, signal }: Io): Promise<string> {
-  if (stdin.isTTY !== true) throw new BadUsage("there is no terminal to ask for the password: set ETCD_PASSWORD");
+/**
+ * Asks for a password on the terminal, without showing it.
+ *
+ * @param variable where the password can be put instead
+ * @throws {BadUsage} there is no terminal to ask on
+ */
+export async function askPassword(prompt: string, { stdin, stderr, signal }: Io, variable: string): Promise<string> {
+  if (stdin.isTTY !== true) throw new BadUsage(`there is no terminal to ask for the password: set ${variable}`);
   const silent = new Writable({
     write: (_chunk, _encoding, done) => {
       done();

@@ -1,10 +1,11 @@
 import { parseArgs } from "node:util";
-import { ClusterError, UsageError, type Client } from "../core/index.js";
+import type { Client } from "../core/index.js";
 import type { Command, Values } from "./command.js";
 import { commands } from "./commands.js";
 import { commonOptions, connect, credentialsOf, protocolOf } from "./common.js";
+import { exitCodeOf } from "./exit-code.js";
 import { commandHelp, generalHelp } from "./help.js";
-import { BadUsage, Interrupted, type Io } from "./io.js";
+import { BadUsage, type Io } from "./io.js";
 import { Output } from "./output.js";
 import { packageVersion } from "./version.js";
 
@@ -59,9 +60,10 @@ async function execute(command: Command, args: readonly string[], values: Values
       signal: io.signal,
       protocol,
       credentials,
-      connect: async ({ anonymous = false } = {}) => {
+      connect: async ({ anonymous = false, isPlain = false, client: more = {} } = {}) => {
         const nobody = (): Promise<undefined> => Promise.resolve(undefined);
-        const client = await connect(values, io, protocol, anonymous ? nobody : credentials);
+        const spoken = isPlain ? undefined : protocol;
+        const client = await connect(values, io, spoken, anonymous ? nobody : credentials, more);
         clients.push(client);
         return client;
       },
@@ -104,11 +106,4 @@ function parse(argv: readonly string[], own: Command["options"]): { values: Valu
 function lineOf(error: unknown): string {
   const text = error instanceof Error ? error.message : "something that is not an error was thrown";
   return text.replace(/\s*[\r\n]+\s*/g, " ");
-}
-
-function exitCodeOf(error: unknown): number {
-  if (error instanceof Interrupted) return error.exitCode;
-  if (error instanceof BadUsage || (error instanceof UsageError && error.code === "ERR_ARGUMENT")) return 2;
-  if (error instanceof ClusterError) return 3;
-  return 1;
 }
