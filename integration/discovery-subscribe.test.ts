@@ -29,6 +29,7 @@ test("subscription: a new host is delivered once, even if it changes later (disc
   assert.deepEqual(host?.toJSON(), a.host.toJSON());
   await using b = discovery.register(service, { ...publicHost, user: "ub" });
   await until("credentials", () => a.ready() && a.credentials().user === "ub");
+  await until("b is written", () => b.ready());
   await putHost(service, "last");
   assert.deepEqual(uuidsOf(await take(subscription, 2)), [b.uuid, "last"]);
 });

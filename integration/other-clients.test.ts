@@ -4,7 +4,8 @@ import test from "node:test";
 import { promisify } from "node:util";
 import { install, packagesFolder } from "../bench/install.js";
 import { find } from "../scripts/servers/programs.mjs";
-import { startFakeEtcd } from "../src/testing/index.js";
+import { patience } from "../src/test-kit/waiting.js";
+import { startFakeEtcd, type FakeEtcd } from "../src/testing/index.js";
 import { findPythonEtcd } from "./python-etcd.js";
 
 // The fake is a server that any v2 client can use. These are clients written by others.
@@ -68,7 +69,6 @@ test("node-etcd and etcdjs work against a fake, with the calls of their README f
       assert.equal((await call(etcd, "create", "q", "x")).action, "create");
       assert.equal((await call(etcd, "mkdir", "dir")).node.dir, true);
       const changed = new Promise((resolve) => etcd.watcher("a", null, { recursive: true }).once("set", resolve));
-      setTimeout(() => etcd.set("a", "3", () => undefined), 200);
       assert.equal((await changed).node.value, "3");
       assert.equal((await call(etcd, "del", "a")).action, "delete");
       await assert.rejects(call(etcd, "get", "a"), { errorCode: 100 });
@@ -76,7 +76,6 @@ test("node-etcd and etcdjs work against a fake, with the calls of their README f
       assert.equal((await call(store, "set", "hello", "world")).node.value, "world");
       assert.equal((await call(store, "get", "hello")).node.value, "world");
       const next = call(store, "wait", "hello");
-      setTimeout(() => store.set("hello", "again", () => undefined), 200);
       assert.equal((await next).node.value, "again");
       assert.equal((await call(store, "del", "hello")).action, "delete");
       console.log("done");
@@ -84,7 +83,11 @@ test("node-etcd and etcdjs work against a fake, with the calls of their README f
     })();
   `;
   const args = ["-e", program, packagesFolder("node-etcd"), packagesFolder("etcdjs"), endpoint];
-  const { stdout } = await run(process.execPath, args, { timeout: 120_000 });
+  const [{ stdout }] = await Promise.all([
+    run(process.execPath, args, { timeout: 120_000 }),
+    writeOnceWatched(etcd, { "/a": "3" }),
+    writeOnceWatched(etcd, { "/hello": "again" }),
+  ]);
   assert.match(stdout, /done/);
 });
 
@@ -92,7 +95,7 @@ test("Debian's python3-etcd works against a fake: keys, swaps, queues, watches, 
   await using etcd = await startFakeEtcd();
   const { port } = new URL(etcd.endpoints[0] ?? "");
   const program = `
-import etcd, sys, threading, time
+import etcd, sys
 client = etcd.Client(host="127.0.0.1", port=int(sys.argv[1]), allow_reconnect=True)
 assert client.write("/a", "1").value == "1"
 assert client.read("/a").value == "1"
@@ -107,7 +110,6 @@ assert made.key.startswith("/q/0000")
 client.write("/t", "1", ttl=100)
 client.refresh("/t", ttl=200)
 assert client.read("/t").ttl > 100
-threading.Timer(0.3, lambda: etcd.Client(host="127.0.0.1", port=int(sys.argv[1])).write("/a", "4")).start()
 assert client.watch("/a").value == "4"
 assert len(client.machines) == 1 and len(client.members) == 1 and client.leader["name"] == "m1"
 lock = etcd.Lock(client, "it")
@@ -123,6 +125,15 @@ except etcd.EtcdKeyNotFound:
 print("done")
 `;
   const { python, env } = findPythonEtcd();
-  const { stdout } = await run(python, ["-c", program, port], { env, timeout: 120_000 });
+  const [{ stdout }] = await Promise.all([
+    run(python, ["-c", program, port], { env, timeout: 120_000 }),
+    writeOnceWatched(etcd, { "/a": "4" }),
+  ]);
   assert.equal(stdout, "done\n");
 });
+
+/** Writes the key as somebody else would, once the other client watches it. */
+async function writeOnceWatched(etcd: FakeEtcd, keys: Readonly<Record<string, string>>): Promise<void> {
+  for (const key of Object.keys(keys)) await etcd.untilWatched(key, { signal: patience(120_000) });
+  etcd.load(keys);
+}

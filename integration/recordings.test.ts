@@ -1,4 +1,4 @@
-import test from "node:test";
+import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { findEtcd, startCluster, type Cluster } from "../scripts/servers/etcd.mjs";
 import { versionOf } from "../scripts/servers/programs.mjs";
@@ -17,39 +17,44 @@ const cases = recordedCases().filter((recorded) => recorded.versions.includes(ve
 const needsFresh = ({ id, group, members, enableV2 }: RecordedCase): boolean =>
   members !== undefined || enableV2 === false || group === "auth" || id === "first-index";
 
-test(`recordings: etcd ${version} responds as recorded, case by case on a store that is cleared in between`, async () => {
-  await using cluster = await startCluster({ bin });
-  const driver = new RealDriver(cluster);
-  try {
-    for (const recorded of cases.filter((each) => !needsFresh(each))) {
-      await clean(driver);
-      await replay(recorded, version, driver);
+// side by side: much of both is waiting for TTLs and for members
+describe("recordings on a real etcd", { concurrency: true }, () => {
+  test(`recordings: etcd ${version} responds as recorded, case by case on a store that is cleared in between`, async () => {
+    await using cluster = await startCluster({ bin });
+    const driver = new RealDriver(cluster);
+    try {
+      for (const recorded of cases.filter((each) => !needsFresh(each))) {
+        await clean(driver);
+        await replay(recorded, version, driver);
+      }
+    } finally {
+      driver.close();
     }
-  } finally {
-    driver.close();
-  }
-});
+  });
 
-test(
-  `recordings: etcd ${version} responds as recorded, each case on a fresh cluster`,
-  { concurrency: 4 },
-  async (t) => {
-    const played = cases.filter(needsFresh).map((recorded) =>
-      t.test(recorded.id, async () => {
-        const timing = recorded.group === "no leader" ? { heartbeatMs: 20, electionMs: 200 } : {};
-        const options = { bin, size: recorded.members ?? 1, enableV2: recorded.enableV2 ?? true };
-        await using cluster = await startCluster({ ...options, ...timing });
-        const driver = new RealDriver(cluster);
-        try {
-          await replay(recorded, version, driver);
-        } finally {
-          driver.close();
-        }
-      }),
-    );
-    await Promise.all(played);
-  },
-);
+  test(
+    `recordings: etcd ${version} responds as recorded, each case on a fresh cluster`,
+    { concurrency: 6 },
+    async (t) => {
+      const played = cases.filter(needsFresh).map((recorded) =>
+        t.test(recorded.id, async () => {
+          const { members: size = 1, enableV2 = true, group } = recorded;
+          // one member elects itself sooner
+          const timing = size === 1 || group === "no leader" ? { heartbeatMs: 20, electionMs: 200 } : {};
+          const options = { bin, size, enableV2 };
+          await using cluster = await startCluster({ ...options, ...timing });
+          const driver = new RealDriver(cluster);
+          try {
+            await replay(recorded, version, driver);
+          } finally {
+            driver.close();
+          }
+        }),
+      );
+      await Promise.all(played);
+    },
+  );
+});
 
 class RealDriver implements Driver {
   readonly #cluster: Cluster;

@@ -68,7 +68,12 @@ export class Pair {
 
   #compare(fake: DrivenAnswer, real: DrivenAnswer, { target }: DrivenRequest): void {
     const inOrder = /[?&]sorted=(true|True|1|t)(&|$)/.test(target);
-    assert.deepEqual(masked(fake, inOrder), masked(real, inOrder), `last steps:\n${this.#done.slice(-40).join("\n")}`);
+    const either = nearChunks(fake) || nearChunks(real);
+    assert.deepEqual(
+      masked(fake, inOrder, either),
+      masked(real, inOrder, either),
+      `last steps:\n${this.#done.slice(-40).join("\n")}`,
+    );
   }
 }
 
@@ -97,10 +102,21 @@ class Listening {
   }
 }
 
-/** Removes times, ids and the order of unsorted lists. */
-function masked({ status, headers = {}, body, error }: DrivenAnswer, inOrder: boolean): object {
+/**
+ * Whether a body is only a little shorter than those that Go sends in chunks, of more than 2,048 bytes. A real etcd's
+ * expirations have more digits than the fake's, so that one of the two bodies may be above the limit, and the other below.
+ */
+function nearChunks({ headers = {} }: DrivenAnswer): boolean {
+  return Number(headers["content-length"]) > 1_700;
+}
+
+/** Removes times, ids and the order of unsorted lists; with `eitherFraming` also whether the body came in chunks. */
+function masked({ status, headers = {}, body, error }: DrivenAnswer, inOrder: boolean, eitherFraming = false): object {
   const volatile = new Set(["date", "x-etcd-cluster-id", "x-raft-index", "x-raft-term", "content-length"]);
-  const shown = Object.entries(headers).map(([name, value]) => [name, volatile.has(name) ? "any" : value] as const);
+  const framing = new Set(["content-length", "transfer-encoding"]);
+  const shown = Object.entries(headers)
+    .filter(([name]) => !(eitherFraming && framing.has(name)))
+    .map(([name, value]) => [name, volatile.has(name) ? "any" : value] as const);
   return { status, headers: Object.fromEntries(shown), body: maskedBody(body ?? "", inOrder), error };
 }
 

@@ -1,6 +1,6 @@
 // The recordings of real v2 servers, played to `etcd2/server` in front of an etcd that has no v2 API.
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startCluster } from "../scripts/servers/etcd.mjs";
 import { find } from "../scripts/servers/programs.mjs";
@@ -32,32 +32,34 @@ const cases = recordedCases().filter(
     !(id in notPlayed),
 );
 
-/** Cases are played side by side on so many clusters: the index is that of a whole store, and some wait for seconds. */
+/** Cases are played side by side on this many clusters: the index is that of a whole store, and some wait for seconds. */
 const lanes = 3;
 
-for (const program of ["etcd", "etcd-3.5"] as const) {
-  test(`v3: recorded v2 cases through etcd2/server on ${program} without v2 are alike but for the printed differences (V1, V2, V92)`, async (t) => {
-    const found = new Map<string, string>();
-    const left = [...cases];
-    const play = async (): Promise<void> => {
-      const timing = { heartbeatMs: 20, electionMs: 200 };
-      await using cluster = await startCluster({ bin: find(program), enableV2: false, ...timing });
-      for (let recorded = left.shift(); recorded !== undefined; recorded = left.shift()) {
-        const strictly = await outcome(recorded, cluster.endpoints);
-        if (strictly === undefined) continue;
-        const loosely = await outcome(withoutCreatedIndex(recorded), cluster.endpoints);
-        found.set(recorded.id, loosely === undefined ? "createdIndex" : "differs");
-        if (differences[recorded.id] === undefined) t.diagnostic(`${recorded.id}: ${loosely ?? strictly}`);
-      }
-    };
-    await Promise.all(Array.from({ length: lanes }, play));
-    const listed = Object.entries(differences).map(
-      ([id, number]) => [id, number === 1 ? "createdIndex" : "differs"] as const,
-    );
-    assert.deepEqual(Object.fromEntries([...found].sort()), Object.fromEntries(listed.toSorted()));
-    t.diagnostic(`${String(cases.length - found.size)} of ${String(cases.length)} cases are alike`);
-  });
-}
+describe("recordings over v3", { concurrency: true }, () => {
+  for (const program of ["etcd", "etcd-3.5"] as const) {
+    test(`v3: recorded v2 cases through etcd2/server on ${program} without v2 are alike but for the printed differences (V1, V2, V92)`, async (t) => {
+      const found = new Map<string, string>();
+      const left = [...cases];
+      const play = async (): Promise<void> => {
+        const timing = { heartbeatMs: 20, electionMs: 200 };
+        await using cluster = await startCluster({ bin: find(program), enableV2: false, ...timing });
+        for (let recorded = left.shift(); recorded !== undefined; recorded = left.shift()) {
+          const strictly = await outcome(recorded, cluster.endpoints);
+          if (strictly === undefined) continue;
+          const loosely = await outcome(withoutCreatedIndex(recorded), cluster.endpoints);
+          found.set(recorded.id, loosely === undefined ? "createdIndex" : "differs");
+          if (differences[recorded.id] === undefined) t.diagnostic(`${recorded.id}: ${loosely ?? strictly}`);
+        }
+      };
+      await Promise.all(Array.from({ length: lanes }, play));
+      const listed = Object.entries(differences).map(
+        ([id, number]) => [id, number === 1 ? "createdIndex" : "differs"] as const,
+      );
+      assert.deepEqual(Object.fromEntries([...found].sort()), Object.fromEntries(listed.toSorted()));
+      t.diagnostic(`${String(cases.length - found.size)} of ${String(cases.length)} cases are alike`);
+    });
+  }
+});
 
 /** Undefined if the case is as recorded, else what is not. */
 async function outcome(recorded: RecordedCase, endpoints: readonly string[]): Promise<string | undefined> {

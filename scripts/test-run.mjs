@@ -45,8 +45,8 @@ export async function runTests(folder, { env, only = /^(?!consumers\/)/, nodeArg
         "--enable-source-maps",
         "--test",
         "--test-timeout=600000",
-        // at least two: tests mostly wait for sockets and members
-        `--test-concurrency=${Math.max(2, availableParallelism() - 1)}`,
+        // more files at once than two cores could run: tests mostly wait, for sockets, members and timeouts
+        `--test-concurrency=${Math.max(4, availableParallelism() - 1)}`,
         "--test-reporter=spec",
         "--test-reporter-destination=stdout",
         "--test-reporter=tap",

@@ -15,6 +15,8 @@ import {
   type Answer,
 } from "../test-kit/scripted-server.js";
 import { patience } from "../test-kit/waiting.js";
+import type { FakeKeys } from "../testing/index.js";
+import { fakeBy, type FakeWithClient } from "../testing/test-kit/fakes.js";
 
 interface File {
   readonly key: string;
@@ -39,25 +41,8 @@ function list(index: number, ...nodes: readonly File[]): Answer {
   );
 }
 
-function missing(index: number): Answer {
-  return reply(404, { errorCode: 100, message: "Key not found", cause: "/d", index }, headers(index));
-}
-
 function event(action: string, node: object, prevNode?: object): Answer {
   return reply(200, { action, node, prevNode }, headers(1));
-}
-
-function directory(key: string, modifiedIndex: number): object {
-  return { key, dir: true, createdIndex: 1, modifiedIndex };
-}
-
-function cleared(index: number): Answer {
-  return reply(400, {
-    errorCode: 401,
-    message: "The event in requested index is outdated and cleared",
-    cause: "history",
-    index,
-  });
 }
 
 interface Ground extends ScriptedCluster {
@@ -67,14 +52,10 @@ interface Ground extends ScriptedCluster {
 }
 
 /** A mirror of /d on one server with the given script, which is silent afterwards. */
-async function ground(
-  t: TestContext,
-  script: readonly Answer[],
-  { key = "/d", ...options }: MirrorOptions & { readonly key?: string } = {},
-): Promise<Ground> {
+async function ground(t: TestContext, script: readonly Answer[], options: MirrorOptions = {}): Promise<Ground> {
   const cluster = await clusterOf(t, [[...script, headersOnly()]]);
   const errors: unknown[] = [];
-  const mirror = new Mirror(cluster.keys, key, {
+  const mirror = new Mirror(cluster.keys, "/d", {
     minRetryMs: 1,
     maxRetryMs: 5,
     onError: (error) => errors.push(error),
@@ -83,12 +64,35 @@ async function ground(
   return { ...cluster, mirror, errors, next: () => mirror.next(patience()) };
 }
 
-/** `kind@index: +key=value -key`, with `~` for a key that was already known. */
-function show({ kind, index, changes }: MirrorUpdate): string {
+interface FakeGround extends Pick<FakeWithClient, "etcd" | "keys"> {
+  readonly mirror: Mirror;
+  readonly errors: readonly unknown[];
+  readonly next: () => Promise<MirrorUpdate>;
+  /** The index before the mirror's first read. */
+  readonly base: number;
+  /** The indexes of its polls, counted from `base`. */
+  readonly polled: () => readonly number[];
+}
+
+/** A mirror of /d in a fake etcd that holds `files`. */
+async function onFake(t: TestContext, files: FakeKeys, key = "/d"): Promise<FakeGround> {
+  const fake = await fakeBy("http", { keys: files });
+  t.after(() => fake[Symbol.asyncDispose]());
+  const { etcd, keys } = fake;
+  const errors: unknown[] = [];
+  const mirror = new Mirror(keys, key, { minRetryMs: 1, maxRetryMs: 5, onError: (error) => errors.push(error) });
+  const base = etcd.index;
+  const polled = (): readonly number[] =>
+    etcd.requests.filter(({ query }) => query["wait"] === "true").map(({ query }) => Number(query["waitIndex"]) - base);
+  return { etcd, keys, mirror, errors, next: () => mirror.next(patience()), base, polled };
+}
+
+/** `kind@index: +key=value -key`, with `~` for a key that was already known. The index is counted from `base`. */
+function show({ kind, index, changes }: MirrorUpdate, base = 0): string {
   const shown = changes.map(({ type, node, prevNode }) =>
     type === "remove" ? `-${node.key}` : `${prevNode === undefined ? "+" : "~"}${node.key}=${node.value}`,
   );
-  return [`${kind}@${String(index)}:`, ...shown].join(" ");
+  return [`${kind}@${String(index - base)}:`, ...shown].join(" ");
 }
 
 function held({ nodes }: Mirror): string {
@@ -96,48 +100,44 @@ function held({ nodes }: Mirror): string {
 }
 
 test("mirror: it reads the subtree, then watches from the index of that read", async (t) => {
-  const { mirror, next, seen, server } = await ground(t, [
-    list(9, file("/d/a", "1", 4), file("/d/b", "2", 5)),
-    event("create", file("/d/c", "3", 12)),
-    event("compareAndSwap", file("/d/a", "4", 13, 4), file("/d/a", "1", 4)),
-    event("delete", file("/d/b", "", 14, 5), file("/d/b", "2", 5)),
-  ]);
+  const { etcd, keys, mirror, next, base, polled } = await onFake(t, { "/d/a": "1", "/d/b": "2" });
   assert.equal(mirror.index, 0);
   assert.equal(held(mirror), "");
-  const updates = [await next(), await next(), await next(), await next()];
-  assert.deepEqual(updates.map(show), [
-    "list@9: +/d/a=1 +/d/b=2",
-    "event@12: +/d/c=3",
-    "event@13: ~/d/a=4",
-    "event@14: -/d/b",
-  ]);
+  const first = await next();
+  await keys.create("/d/c", "3");
+  await keys.set("/d/a", "4", { prevValue: "1" });
+  await keys.delete("/d/b");
+  const updates = [first, await next(), await next(), await next()];
+  assert.deepEqual(
+    updates.map((update) => show(update, base)),
+    ["list@0: +/d/a=1 +/d/b=2", "event@1: +/d/c=3", "event@2: ~/d/a=4", "event@3: -/d/b"],
+  );
   assert.deepEqual(
     updates.map(({ changes }) => changes.map(({ action }) => action).join()),
     ["list,list", "create", "compareAndSwap", "delete"],
   );
   assert.equal(updates[3]?.changes[0]?.node.value, "2", "what went is told as it was");
   assert.equal(held(mirror), "/d/a=4 /d/c=3");
-  assert.equal(mirror.index, 14);
-  assert.deepEqual(seen(0)[0]?.query, ["quorum=false", "recursive=true", "sorted=true"]);
-  assert.deepEqual(waitIndexes(server(0)).slice(1), [10, 13, 14]);
+  assert.equal(mirror.index, base + 3);
+  assert.deepEqual(etcd.requests[0]?.query, { quorum: "false", recursive: "true", sorted: "true" });
+  assert.deepEqual(polled(), [1, 2, 3]);
 });
 
 test("mirror: a key that does not exist is an empty subtree, watched from the index of the error", async (t) => {
-  const { next, server } = await ground(t, [missing(20), event("set", file("/d/a", "1", 22))]);
-  assert.deepEqual([show(await next()), show(await next())], ["list@20:", "event@22: +/d/a=1"]);
-  assert.deepEqual(waitIndexes(server(0)).slice(1), [21]);
+  const { etcd, next, base, polled } = await onFake(t, { "/other": "1" });
+  assert.equal(show(await next(), base), "list@0:");
+  etcd.load({ "/elsewhere": "1", "/d/a": "1" });
+  assert.equal(show(await next(), base), "event@2: +/d/a=1");
+  assert.deepEqual(polled(), [1]);
 });
 
 test("mirror: a file is a subtree with one entry", async (t) => {
-  const { next } = await ground(t, [
-    reply(200, { action: "get", node: file("/d", "1", 4) }, headers(4)),
-    event("set", file("/d", "2", 5)),
-    event("expire", file("/d", "", 6, 5), file("/d", "2", 5)),
-  ]);
-  assert.deepEqual(
-    [show(await next()), show(await next()), show(await next())],
-    ["list@4: +/d=1", "event@5: ~/d=2", "event@6: -/d"],
-  );
+  const { etcd, next, base } = await onFake(t, { "/d": "1" });
+  assert.equal(show(await next(), base), "list@0: +/d=1");
+  etcd.load({ "/d": "2" });
+  etcd.expire("/d");
+  assert.equal(show(await next(), base), "event@1: ~/d=2");
+  assert.equal(show(await next(), base), "event@2: -/d");
 });
 
 test("mirror: failures of the read and of the watch are reported and retried from the same index", async (t) => {
@@ -159,43 +159,33 @@ test("mirror: failures of the read and of the watch are reported and retried fro
 });
 
 test("mirror: after cleared history it reads again and delivers only the difference", async (t) => {
-  const { mirror, next, errors, server } = await ground(t, [
-    list(
-      9,
-      file("/d/gone", "1", 4),
-      file("/d/same", "2", 5),
-      file("/d/changed", "3", 6),
-      file("/d/recreated", "4", 7),
-      file("/d/refreshed", "5", 8),
-    ),
-    cleared(2000),
-    list(
-      2001,
-      file("/d/same", "2", 5),
-      file("/d/changed", "33", 1900, 6),
-      file("/d/recreated", "4", 1901),
-      file("/d/refreshed", "5", 1902, 8),
-      file("/d/new", "6", 1903),
-    ),
-    event("set", file("/d/a", "1", 2002)),
-  ]);
+  const names = ["gone", "same", "changed", "recreated", "refreshed"];
+  const files = Object.fromEntries(names.map((name, i) => [`/d/${name}`, String(i + 1)]));
+  const { etcd, keys, mirror, next, errors, polled } = await onFake(t, files);
   await next();
+  etcd.expire("/d/gone");
+  await keys.update("/d/changed", "33");
+  etcd.load({ "/d/recreated": "4" });
+  const refreshed = await keys.refresh("/d/refreshed", 100);
+  etcd.load({ "/d/new": "6" });
+  etcd.clearHistory();
+  const reached = etcd.index;
   const update = await next();
-  assert.equal(show(update), "list@2001: -/d/gone ~/d/changed=33 ~/d/recreated=4 +/d/new=6");
+  assert.equal(show(update, reached), "list@0: -/d/gone ~/d/changed=33 +/d/new=6 ~/d/recreated=4");
   assert.ok(update.changes.every(({ action }) => action === "list"));
-  assert.equal(mirror.nodes.get("/d/refreshed")?.modifiedIndex, 1902);
+  assert.equal(mirror.nodes.get("/d/refreshed")?.modifiedIndex, refreshed.node.modifiedIndex);
   assert.ok(errors.length === 1 && isIndexCleared(errors[0]));
-  assert.equal(show(await next()), "event@2002: +/d/a=1");
-  assert.deepEqual(
-    waitIndexes(server(0)).filter((index) => !Number.isNaN(index)),
-    [10, 2002],
-  );
+  etcd.load({ "/d/a": "1" });
+  assert.equal(show(await next(), reached), "event@1: +/d/a=1");
+  assert.deepEqual(polled(), [1, 6]);
 });
 
 test("mirror: cleared history without a difference is a list without changes", async (t) => {
-  const { next } = await ground(t, [list(9, file("/d/a", "1", 4)), cleared(2000), list(2000, file("/d/a", "1", 4))]);
+  const { etcd, next } = await onFake(t, { "/d/a": "1" });
   await next();
-  assert.equal(show(await next()), "list@2000:");
+  etcd.load({ "/other": "1" });
+  etcd.clearHistory();
+  assert.equal(show(await next(), etcd.index), "list@0:");
 });
 
 test("mirror: a read older than the known state is repeated by quorum", async (t) => {
@@ -227,62 +217,51 @@ test("mirror: a store that went back is accepted if a quorum confirms it", async
 });
 
 test("mirror: the deletion of the directory or of one above it removes all files below", async (t) => {
-  const start = [file("/d/a/1", "1", 4), file("/d/a/2", "2", 5), file("/d/ab", "3", 6)];
   const ends: Readonly<Record<string, string>> = {
-    "/d/a": "-/d/a/1 -/d/a/2",
-    "/d": "-/d/a/1 -/d/a/2 -/d/ab",
-    "/": "-/d/a/1 -/d/a/2 -/d/ab",
+    "/top/d/a": "-/top/d/a/1 -/top/d/a/2",
+    "/top/d": "-/top/d/a/1 -/top/d/a/2 -/top/d/ab",
+    "/top": "-/top/d/a/1 -/top/d/a/2 -/top/d/ab",
   };
   for (const [key, expected] of Object.entries(ends)) {
     for (const action of ["delete", "expire"]) {
-      const { next } = await ground(t, [list(9, ...start), event(action, directory(key, 12))]);
+      const files = { "/top/d/a/1": "1", "/top/d/a/2": "2", "/top/d/ab": "3" };
+      const { etcd, keys, next, base } = await onFake(t, files, "/top/d");
       await next();
-      assert.equal(show(await next()), `event@12: ${expected}`);
+      if (action === "expire") etcd.expire(key);
+      else await keys.delete(key, { recursive: true });
+      const update = await next();
+      assert.equal(show(update, base), `event@1: ${expected}`);
+      assert.equal(update.changes[0]?.action, action);
     }
   }
 });
 
 test("mirror: events that change no visible file are not updates: new directories, their TTL, hidden names, unknown keys", async (t) => {
-  const { mirror, next } = await ground(t, [
-    list(9, file("/d/a/1", "1", 4)),
-    event("set", directory("/d/b", 10)),
-    event("update", directory("/d/a", 11), directory("/d/a", 1)),
-    event("update", directory("/d", 12), directory("/d", 1)),
-    event("set", file("/d/_hidden", "x", 13)),
-    event("set", file("/d/a/_hidden/x", "x", 14)),
-    event("delete", file("/d/_hidden", "", 15)),
-    event("delete", directory("/d/c", 16)),
-    event("set", file("/d/a/1", "2", 17)),
-  ]);
+  const { etcd, keys, mirror, next, base } = await onFake(t, { "/d/a/1": "1" });
   await next();
-  assert.equal(show(await next()), "event@17: ~/d/a/1=2");
+  etcd.load({ "/d/b": { dir: true } });
+  for (const key of ["/d/a", "/d"]) await keys.set(key, "", { dir: true, prevExist: true, ttl: 1_000 });
+  etcd.load({ "/d/_hidden": "x", "/d/a/_hidden/x": "x", "/d/c": { dir: true } });
+  await keys.delete("/d/_hidden");
+  await keys.delete("/d/c", { dir: true });
+  etcd.load({ "/d/a/1": "2" });
+  assert.equal(show(await next(), base), "event@9: ~/d/a/1=2");
   assert.equal(held(mirror), "/d/a/1=2");
 });
 
 test("mirror: if the mirrored directory is hidden itself, only hidden names below it are left out", async (t) => {
-  const { next } = await ground(
-    t,
-    [
-      missing(9),
-      event("set", file("/_d/a", "1", 10)),
-      event("set", file("/_d/_b", "1", 11)),
-      event("set", file("/_d/c", "1", 12)),
-    ],
-    { key: "/_d/" },
-  );
-  assert.deepEqual(
-    [show(await next()), show(await next()), show(await next())],
-    ["list@9:", "event@10: +/_d/a=1", "event@12: +/_d/c=1"],
-  );
+  const { etcd, next, base } = await onFake(t, {}, "/_d/");
+  assert.equal(show(await next(), base), "list@0:");
+  etcd.load({ "/_d/a": "1", "/_d/_b": "1", "/_d/c": "1" });
+  assert.equal(show(await next(), base), "event@1: +/_d/a=1");
+  assert.equal(show(await next(), base), "event@3: +/_d/c=1");
 });
 
 test("mirror: a directory in place of a file removes the file", async (t) => {
-  const { next } = await ground(t, [
-    list(9, file("/d/a", "1", 4)),
-    event("set", directory("/d/a", 10), file("/d/a", "1", 4)),
-  ]);
+  const { etcd, next, base } = await onFake(t, { "/d/a": "1" });
   await next();
-  assert.equal(show(await next()), "event@10: -/d/a");
+  etcd.load({ "/d/a": { dir: true } });
+  assert.equal(show(await next(), base), "event@1: -/d/a");
 });
 
 test("mirror: a final error of the read or the watch rejects, and the next call continues", async (t) => {
@@ -356,28 +335,27 @@ test("mirror: only one call at a time is allowed", async (t) => {
 });
 
 test("mirror: resync() makes the next call read", async (t) => {
-  const { mirror, next } = await ground(t, [list(9, file("/d/a", "1", 4)), list(12, file("/d/b", "1", 11))]);
+  const { etcd, keys, mirror, next, base } = await onFake(t, { "/d/a": "1" });
   await next();
+  await keys.delete("/d/a");
+  etcd.load({ "/d/b": "1" });
   mirror.resync();
-  assert.equal(show(await next()), "list@12: -/d/a +/d/b=1");
+  assert.equal(show(await next(), base), "list@2: -/d/a +/d/b=1");
 });
 
 test("mirror: updates() calls next forever, and nodes is a snapshot", async (t) => {
-  const { mirror } = await ground(t, [
-    list(9, file("/d/a", "1", 4)),
-    event("set", file("/d/b", "1", 10)),
-    event("set", file("/d/c", "1", 11)),
-  ]);
+  const { etcd, mirror, base } = await onFake(t, { "/d/a": "1" });
   const shown: string[] = [];
   const snapshots: number[] = [];
   for await (const update of mirror.updates(patience())) {
-    shown.push(show(update));
+    shown.push(show(update, base));
     const { nodes } = mirror;
     (nodes as Map<string, unknown>).delete("/d/a");
     snapshots.push(nodes.size);
+    if (shown.length === 1) etcd.load({ "/d/b": "1", "/d/c": "1" });
     if (shown.length === 3) break;
   }
-  assert.deepEqual(shown, ["list@9: +/d/a=1", "event@10: +/d/b=1", "event@11: +/d/c=1"]);
+  assert.deepEqual(shown, ["list@0: +/d/a=1", "event@1: +/d/b=1", "event@2: +/d/c=1"]);
   assert.deepEqual(snapshots, [0, 1, 2]);
 });
 
