@@ -8,8 +8,9 @@ import { indexOf } from "../core/wire/response.js";
 import { versionSpec } from "../core/wire/version.js";
 import type { RawResponse, RequestSpec, ResponseHead, Sender } from "../http/exchange.js";
 import { ResponseError, type EtcdErrorCode } from "../util/errors.js";
-import { deferred } from "../util/deferred.js";
+import { deferred, noop } from "../util/deferred.js";
 import { isObject } from "../util/reader.js";
+import { abortable } from "../util/signals.js";
 import { requireSender } from "../util/validate.js";
 
 /**
@@ -155,12 +156,21 @@ async function openWatch(client: Sender, call: WatchCall, context: CallContext):
     if ("errorCode" in refusal) return refusal;
   }
   let next = call.waitIndex;
-  pending.catch(() => undefined);
+  pending.catch(noop);
   return {
     ...placeOf(head),
-    next: async () => {
-      const raw = await (pending ?? poll(next, undefined));
-      pending = undefined;
+    next: async (signal) => {
+      const polling = (pending ??= poll(next, undefined));
+      polling.catch(noop);
+      let raw: RawResponse;
+      try {
+        raw = await abortable(polling, signal);
+        pending = undefined;
+      } catch (error) {
+        // whoever aborts its wait finds the same poll the next time
+        if (signal?.aborted !== true) pending = undefined;
+        throw error;
+      }
       if (raw.truncated === true || raw.body === "") return undefined;
       if (raw.status >= 400) {
         const refusal = decode(raw, { method: "GET", path: prefix });

@@ -1,0 +1,158 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import {
+  ClusterError,
+  EndpointError,
+  EtcdError,
+  isUnauthorized,
+  ResponseError,
+  type KeysAPI,
+  type KeysResponse,
+} from "../core/index.js";
+import { base64 } from "./layout.js";
+import { headerAt, scriptedGateway, type Scripted, type SeenCall } from "./test-kit/scripted-gateway.js";
+
+const formats = ["old", "new"] as const;
+
+const put: Scripted = { header: headerAt(7), succeeded: true, responses: [{ response_put: {} }] };
+const file = { key: base64("/k"), value: base64("v"), create_revision: "3", mod_revision: "5", version: "2" };
+const found = { response_range: { kvs: [file], count: "1" } };
+const none = { response_range: {} };
+
+/** What the gateway says to a call, and what the caller gets. */
+const results: readonly {
+  readonly name: string;
+  readonly call: (keys: KeysAPI) => Promise<KeysResponse>;
+  readonly says: readonly Scripted[];
+  readonly gets: string;
+}[] = [
+  {
+    name: "get",
+    call: (keys) => keys.get("/k"),
+    says: [{ header: headerAt(9), succeeded: true, responses: [found, none] }],
+    gets: "get /k=v 3 5 at 9",
+  },
+  { name: "set", call: (keys) => keys.set("/k", "w"), says: [put], gets: "set /k=w 7 7 at 7" },
+  {
+    name: "set over a file",
+    call: (keys) => keys.set("/k", "w"),
+    says: [{ header: headerAt(7), succeeded: true, responses: [{ response_put: { prev_kv: file } }] }],
+    gets: "set /k=w 3 7 at 7 (v)",
+  },
+  {
+    name: "create of what is there",
+    call: (keys) => keys.create("/k", "w"),
+    says: [{ header: headerAt(9), responses: [found, none] }],
+    gets: "105 /k at 9",
+  },
+  {
+    name: "a comparison",
+    call: (keys) => keys.set("/k", "w", { prevIndex: 4 }),
+    says: [{ header: headerAt(9), responses: [found, none] }],
+    gets: "101 [4 != 5] at 9",
+  },
+  {
+    name: "set below a file",
+    call: (keys) => keys.set("/k/x", "w"),
+    says: [{ header: headerAt(9), responses: [found, none, none, none] }],
+    gets: "104 /k at 9",
+  },
+  {
+    name: "delete",
+    call: (keys) => keys.delete("/k"),
+    says: [{ header: headerAt(9), succeeded: true, responses: [{ response_delete_range: { prev_kvs: [file] } }] }],
+    gets: "delete /k= 3 9 at 9 (v)",
+  },
+  {
+    name: "set with a TTL",
+    call: (keys) => keys.set("/k", "w", { ttl: 1 }),
+    says: [{ header: headerAt(6), ID: "77", TTL: "2" }, put],
+    gets: "set /k=w 7 7 at 7 ttl 2",
+  },
+  {
+    name: "set with a TTL whose lease ran out on the way",
+    call: (keys) => keys.set("/k", "w", { ttl: 1 }),
+    says: [
+      { header: headerAt(6), ID: "77", TTL: "2" },
+      { refusal: 5, words: "etcdserver: requested lease not found" },
+      { header: headerAt(6), ID: "78", TTL: "2" },
+      put,
+    ],
+    gets: "set /k=w 7 7 at 7 ttl 2",
+  },
+];
+
+for (const format of formats) {
+  test(`keys: calls bring v2's results over a scripted gateway, ${format} format (V3)`, async () => {
+    for (const { name, call, says, gets } of results) {
+      const left = [...says];
+      const { keys } = scriptedGateway(() => left.shift() ?? assert.fail(`${name}: one request too many`), { format });
+      assert.equal(await call(keys).then(textOf, errorText), gets, name);
+      assert.deepEqual(left, [], `${name}: all was asked`);
+    }
+  });
+
+  test(`keys: a refusal is told by its code, not by status or words, ${format} format (V3, V20)`, async () => {
+    const authOff: Scripted = { refusal: 9, words: "etcdserver: authentication is not enabled" };
+    const said = (refusal: number) => (call: SeenCall) =>
+      call.path === "/v3/auth/authenticate" ? authOff : { refusal, words: "any words" };
+    const write = async (code: number): Promise<unknown> =>
+      scriptedGateway(said(code), { format })
+        .keys.create("/k", "v")
+        .catch((error: unknown) => error);
+    for (const code of [7, 16]) assert.ok(isUnauthorized(await write(code)), String(code));
+    for (const code of [3, 8]) {
+      const error = await write(code);
+      assert.ok(error instanceof EtcdError);
+      assert.deepEqual([error.errorCode, error.outcome], [210, "notApplied"], String(code));
+      assert.match(error.serverCause, /any words.*--max-request-bytes/);
+    }
+    for (const code of [2, 14]) {
+      const error = await write(code);
+      assert.ok(error instanceof ClusterError);
+      const [first] = error.errors;
+      assert.ok(first instanceof EndpointError);
+      const told = [first.code, first.errorCode, first.serverCause, error.outcome];
+      assert.deepEqual(told, ["ERR_SERVER", 300, "any words", "unknown"], String(code));
+    }
+    for (const code of [5, 9, 11]) {
+      const error = await write(code);
+      assert.ok(error instanceof ResponseError, String(code));
+      assert.deepEqual([error.code, error.outcome], ["ERR_STATUS", "notApplied"]);
+    }
+  });
+
+  test(`keys: without credentials, while authentication is on, a bad request is a missing user, ${format} format (V3)`, async () => {
+    const { keys, calls } = scriptedGateway(
+      ({ path }) => (path === "/v3/auth/authenticate" ? { refusal: 3 } : { refusal: 3, words: "any words" }),
+      { format },
+    );
+    const error: unknown = await keys.get("/k").catch((each: unknown) => each);
+    assert.ok(isUnauthorized(error));
+    assert.deepEqual(
+      calls.map(({ path }) => path),
+      ["/v3/kv/txn", "/v3/auth/authenticate"],
+    );
+  });
+}
+
+test("keys: an index above 2^53 is an error, never rounded (V3)", async () => {
+  const { keys } = scriptedGateway(() => ({
+    header: { ...headerAt(1), revision: "9007199254740993" },
+    succeeded: true,
+    responses: [{ response_put: {} }],
+  }));
+  await assert.rejects(keys.set("/k", "v"), (error) => error instanceof ResponseError && error.outcome === "unknown");
+});
+
+function textOf({ action, node, prevNode, index }: KeysResponse): string {
+  const { key, value, createdIndex, modifiedIndex, ttl } = node;
+  const before = prevNode === undefined ? "" : ` (${prevNode.value})`;
+  const time = ttl === undefined ? "" : ` ttl ${String(ttl)}`;
+  return `${action} ${key}=${value} ${String(createdIndex)} ${String(modifiedIndex)} at ${String(index)}${before}${time}`;
+}
+
+function errorText(error: unknown): string {
+  assert.ok(error instanceof EtcdError, String(error));
+  return `${String(error.errorCode)} ${error.serverCause} at ${String(error.index)}`;
+}
