@@ -8,23 +8,23 @@ import { PeerUrlError, peerUrls } from "./peer-urls.js";
 export interface AdminRefusal {
   readonly status: number;
   readonly message: string;
-  /** The answer does not name the cluster. */
+  /** The response has no `X-Etcd-Cluster-Id`. */
   readonly nameless?: true | undefined;
-  /** Who may not make such a call at all is refused for that (401). Absent: everybody is told. */
+  /** Callers without the rights of root get 401 instead. Absent: every caller gets this refusal. */
   readonly forRootOnly?: true | undefined;
 }
 
-/** The HTTP method is not for that path; `allow` is the header, absent where etcd sends none. */
+/** The path does not have this HTTP method. `allow` is the header; absent where etcd sends none. */
 export interface WrongMethod {
   readonly allow?: string | undefined;
   /** As in {@link AdminRefusal}. */
   readonly forRootOnly?: true | undefined;
 }
 
-/** What a request outside of `/v2/keys` asks for. */
+/** What a request outside of `/v2/keys` means. */
 export type AdminRequest = AdminCall | AdminRefusal | WrongMethod;
 
-/** Reads a request that is neither about keys nor about machines; undefined where etcd has no such path. */
+/** Reads a request that is neither about keys nor about machines. Undefined: etcd has no such path. */
 export function parseAdminRequest(request: HttpRequest, path: string): AdminRequest | undefined {
   const plain = plainPaths[path];
   if (plain !== undefined) return request.method === "GET" ? { kind: plain } : { allow: "GET" };
@@ -122,7 +122,7 @@ function rolesRequest(request: HttpRequest, name: string): AdminRequest {
   });
 }
 
-/** Whether patterns hold any at all. */
+/** Whether there is at least one pattern. */
 export function grants(patterns: RolePatterns | undefined): boolean {
   return patterns !== undefined && (given(patterns.kv.read) || given(patterns.kv.write));
 }

@@ -5,7 +5,7 @@ import { etcdMessages, etcdStatuses, type HttpAnswer, type Malformed } from "./m
 
 export type { HttpAnswer };
 
-/** The answer to a keys request that was executed. */
+/** The response to a keys request that was executed. */
 export function doneAnswer(done: Done, quiet = false): HttpAnswer {
   const created = done.action === "create" || (done.action === "set" && done.prevNode === undefined);
   return {
@@ -15,17 +15,17 @@ export function doneAnswer(done: Done, quiet = false): HttpAnswer {
   };
 }
 
-/** The answer to a keys request that the store refused. */
+/** The response to a keys request that the store refused. */
 export function refusedAnswer(refused: Refused): HttpAnswer {
   return keysError(refused, refused.clusterId, refused.index);
 }
 
-/** The answer to a keys request that could not be read. */
+/** The response to a keys request that could not be read. */
 export function malformedAnswer(malformed: Malformed, clusterId: string): HttpAnswer {
   return keysError(malformed, clusterId, 0);
 }
 
-/** Status and headers of a watch; `lines` are its events, a line each. */
+/** The response to a watch; `lines` are its events, one line each. */
 export function watchAnswer(watch: KeysWatch, lines: AsyncIterable<string>): HttpAnswer {
   return { status: 200, headers: { ...jsonType, ...placeHeaders(watch) }, body: "", lines };
 }
@@ -35,7 +35,7 @@ export function eventLine({ action, node, prevNode }: Pick<Done, "action" | "nod
   return `${goJson({ action, node: node && inOrder(node), prevNode: prevNode && inOrder(prevNode) })}\n`;
 }
 
-/** The answer to a call about anything but keys. */
+/** The response to a call about anything but keys. */
 export function adminAnswer(call: AdminCall, { status, json, clusterId }: Administered): HttpAnswer {
   const headers: Record<string, string> = { ...(call.kind === "health" ? textType : jsonType) };
   if (clusterId !== undefined && !isStatus(call)) headers["X-Etcd-Cluster-Id"] = clusterId;
@@ -44,7 +44,7 @@ export function adminAnswer(call: AdminCall, { status, json, clusterId }: Admini
   return { status, headers, body: goJson(json) + (endsInNewline(call, status) ? "\n" : "") };
 }
 
-/** `{"message": ...}`, as members and auth say no. */
+/** `{"message": ...}`: how the members and auth APIs refuse a request. */
 export function messageAnswer(status: number, message: string, clusterId?: string): HttpAnswer {
   return {
     status,
@@ -53,7 +53,7 @@ export function messageAnswer(status: number, message: string, clusterId?: strin
   };
 }
 
-/** Plain text, as Go's HTTP server says no. */
+/** Plain text: how Go's HTTP server refuses a request. */
 export function textAnswer(status: number, text: string, headers: Readonly<Record<string, string>> = {}): HttpAnswer {
   return { status, headers: { ...headers, ...textType, "X-Content-Type-Options": "nosniff" }, body: `${text}\n` };
 }
@@ -63,7 +63,7 @@ export function machinesAnswer(urls: readonly string[]): HttpAnswer {
   return { status: 200, headers: urls.length === 0 ? {} : textType, body: urls.join(", ") };
 }
 
-/** To the cleaned path; only a GET gets a body. */
+/** A redirect to the cleaned path. Only a GET gets a body. */
 export function movedAnswer(method: string, location: string): HttpAnswer {
   if (method !== "GET" && method !== "HEAD") return { status: 301, headers: { Location: location }, body: "" };
   const body = `<a href="${htmlEscape(location)}">Moved Permanently</a>.\n\n`;
@@ -87,7 +87,7 @@ function keysError({ errorCode, cause }: Malformed | Refused, clusterId: string,
   };
 }
 
-/** The headers that tell where a store stood. */
+/** The headers that tell the store's index and cluster. */
 export function placeHeaders({ index, clusterId, raft }: Place): Record<string, string> {
   return {
     "X-Etcd-Cluster-Id": clusterId,
@@ -96,19 +96,19 @@ export function placeHeaders({ index, clusterId, raft }: Place): Record<string, 
   };
 }
 
-/** The fields in Go's order, whatever order the store has them in. */
+/** The fields in the order in which Go writes them. */
 function inOrder(node: AnswerNode): AnswerNode {
   const { key, value, dir, expiration, ttl, nodes, modifiedIndex, createdIndex } = node;
   return { key, value, dir, expiration, ttl, nodes: nodes?.map(inOrder), modifiedIndex, createdIndex };
 }
 
-/** Go's `Encoder` ends in a newline, its `Marshal` does not; a health that is bad goes out as an error text. */
+/** Go's `Encoder` ends a body with a newline, its `Marshal` does not. Bad health is sent as an error text, which has one. */
 function endsInNewline(call: AdminCall, status: number): boolean {
   if (call.kind === "health") return status !== 200;
   return !isStatus(call) && status < 300;
 }
 
-/** Whether a call asks for the server itself, not for members or auth. */
+/** Whether a call is about the server itself, not about members or auth. */
 function isStatus({ kind }: AdminCall): boolean {
   return kind === "version" || kind === "health" || kind.endsWith("Stats");
 }

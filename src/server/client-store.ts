@@ -14,8 +14,8 @@ import { abortable } from "../util/signals.js";
 import { requireSender } from "../util/validate.js";
 
 /**
- * A store that hands every call to a client, whatever protocol that speaks: with `v3Protocol()` it is v2 on v3. A caller's
- * credentials go along, so the client should have none of its own. Closing the store does not close the client.
+ * A store that sends every call through a client. With a client that has `v3Protocol()`, it is v2 on v3. The credentials of
+ * each caller are passed on, so the client should have none of its own. Closing the store does not close the client.
  *
  * @throws {UsageError} if it is not a client
  */
@@ -36,7 +36,7 @@ export function clientStore(client: Sender): KeysStore {
 
 const prefix = "/v2/keys";
 
-/** Bytes that are not UTF-8 were read as lone surrogates, which cannot be sent on: they become U+FFFD, as etcd tells them. */
+/** Bytes that are not UTF-8 were read as lone surrogates, which cannot be sent. They become U+FFFD, as in etcd's responses. */
 function wellFormed(call: KeysCall): KeysCall {
   const key = call.key.toWellFormed();
   return "value" in call ? { ...call, key, value: call.value.toWellFormed() } : { ...call, key };
@@ -66,7 +66,7 @@ function specOf(call: KeysCall): RequestSpec {
   }
 }
 
-/** The exact index stays in the call; over HTTP it is as exact as a number is. */
+/** For the HTTP form, whose index is a number. The call keeps the exact one. */
 function comparison({
   prevValue,
   prevIndex,
@@ -139,7 +139,7 @@ function withCredentials(spec: RequestSpec, { credentials }: CallContext): Reque
   return { ...spec, headers: { ...spec.headers, authorization: `Basic ${basic}` } };
 }
 
-/** The first event of a watch, and with further calls of `next` those that follow. */
+/** Opens a watch. Each call of `next` is one long poll, from where the last one ended. */
 async function openWatch(client: Sender, call: WatchCall, context: CallContext): Promise<KeysWatch | Refused> {
   const closed = new AbortController();
   const poll = (waitIndex: string, onHeaders: RequestSpec["onHeaders"]): Promise<RawResponse> => {
@@ -194,7 +194,7 @@ function signalsOf({ signal }: CallContext): readonly AbortSignal[] {
   return signal === undefined ? [] : [signal];
 }
 
-/** What a response to a keys request says. */
+/** Decodes a response to a keys request. @throws {ResponseError} it is not one of etcd's */
 function decode(raw: RawResponse, spec: RequestSpec): Done | Refused {
   const body = jsonOf(raw);
   const place = placeOf(raw);
@@ -234,7 +234,7 @@ function placeOf(head: ResponseHead): Place {
   };
 }
 
-/** Undefined for an empty body, and for what is not JSON. */
+/** Undefined if the body is empty or is not JSON. */
 function jsonOf({ body }: RawResponse): unknown {
   try {
     return body === "" ? undefined : JSON.parse(body);

@@ -2,10 +2,10 @@ import type { Credentials } from "../core/keys-store.js";
 import { textOf } from "./go-text.js";
 
 /**
- * The credentials of a request; undefined where it has none.
+ * The credentials of a request. Undefined: it has none.
  *
- * A header of another scheme, or one that cannot be read, becomes credentials that nobody has: etcd refuses it (while auth is on)
- * rather than take the caller for a guest.
+ * A header with another scheme, or one that cannot be read, becomes credentials that no user has. While auth is on, etcd
+ * refuses such a request and does not treat its caller as a guest.
  */
 export function credentialsOf(authorization: string | undefined): Credentials | undefined {
   if (authorization === undefined || authorization === "") return undefined;

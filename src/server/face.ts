@@ -9,17 +9,17 @@ import { cleanPath, EscapeError, escapePath, unescape } from "./go-text.js";
 import { parseKeysRequest } from "./keys-request.js";
 import type { EtcdVersion, HttpAnswer, HttpRequest } from "./messages.js";
 
-/** What a face is like. */
+/** The properties of a face. */
 export interface FaceOptions {
-  /** Which etcd it imitates, where they differ. */
+  /** The version of etcd to imitate, where versions differ. */
   readonly version: EtcdVersion;
-  /** In hexadecimal; for answers to requests that no store sees. */
+  /** In hexadecimal, for responses to requests that do not reach the store. */
   readonly clusterId: string;
-  /** False: as an etcd without `--enable-v2`. @default true */
+  /** False: imitates an etcd without `--enable-v2`. @default true */
   readonly v2?: boolean | undefined;
 }
 
-/** Answers HTTP requests as etcd does. Rejects with `request.signal.reason` when the client goes away. */
+/** Responds to HTTP requests as etcd does. Rejects with `request.signal.reason` when the client goes away. */
 export type Face = (request: HttpRequest) => Promise<HttpAnswer>;
 
 /** Puts v2's HTTP API in front of a store. */
@@ -31,7 +31,7 @@ export function createFace(store: KeysStore, options: FaceOptions): Face {
   };
 }
 
-/** Path and query of a request, decoded as Go's server does. */
+/** Path and query of a request, as Go's server reads them. */
 export interface Target {
   /** Decoded. */
   readonly path: string;
@@ -51,7 +51,7 @@ export function targetOf(target: string): Target {
   return { path: path === "" ? "/" : path, query: mark < 0 ? "" : local.slice(mark + 1) };
 }
 
-/** Go's server says this itself: with no header that etcd adds. */
+/** Sent by Go's server itself, without the headers that etcd adds. */
 const badRequest: HttpAnswer = {
   status: 400,
   headers: { "Content-Type": "text/plain; charset=utf-8", Connection: "close" },
@@ -169,7 +169,7 @@ async function administered(store: KeysStore, call: AdminCall, context: CallCont
   }
 }
 
-/** A call that changes nothing and needs the rights of user root: tells whether the caller has them. */
+/** A call that changes nothing and needs the rights of root. It shows whether the caller has them. */
 const rootOnly: StatusCall = { kind: "listUsers" };
 
 const keysMethods: readonly string[] = ["HEAD", "GET", "PUT", "POST", "DELETE"];
@@ -182,7 +182,7 @@ function wrongMethod(allow: string | undefined, clusterId?: string): HttpAnswer 
   });
 }
 
-/** The events of a watch as lines: one for a poll, all for a stream. Ends the watch, also if nobody iterates. */
+/** The events of a watch as lines: one for a poll, all for a stream. Closes the watch at the end. */
 class WatchLines implements AsyncIterable<string>, AsyncIterator<string, undefined> {
   readonly #watch: KeysWatch;
   readonly #stream: boolean;

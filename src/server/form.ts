@@ -1,17 +1,17 @@
 import { EscapeError, unescape } from "./go-text.js";
 
-/** Names and values as Go's `ParseForm` has them; the first value of a name comes first. */
+/** Names and values as Go's `ParseForm` reads them. The value that counts is the first of a name. */
 export type Form = ReadonlyMap<string, readonly string[]>;
 
-/** What a request says in its query and its form. */
+/** The fields of a request. */
 export interface ParsedForm {
-  /** Both; the form wins over the query. */
+  /** Those of the form, then those of the query. */
   readonly form: Form;
-  /** Why it is malformed, in Go's words. Absent: it is not. */
+  /** Why the request is malformed, in Go's words. Absent: it is well formed. */
   readonly problem?: string | undefined;
 }
 
-/** How a server's Go reads a query: up to etcd 3.3 a raw semicolon separates, since then it is an error. */
+/** How Go reads a raw semicolon in a query: it separates up to etcd 3.3, and is an error in later versions. */
 export type Semicolons = "separate" | "refused";
 
 /** The parts of a request that a form comes from. */
@@ -19,7 +19,7 @@ export interface FormSource {
   readonly method: string;
   /** Without the question mark; one character for each byte. */
   readonly query: string;
-  /** "": the request has none. */
+  /** "": the request has no content type. */
   readonly contentType: string;
   readonly body: Buffer;
 }
@@ -35,7 +35,7 @@ export function parseForm(source: FormSource, semicolons: Semicolons): ParsedFor
   return { form: values, problem: inBody ?? inQuery };
 }
 
-/** Query and form of a request by themselves, for showing them. */
+/** The fields of a query or form, for showing them. */
 export function formFields(latin1: string): Readonly<Record<string, string>> {
   const values = new Map<string, string[]>();
   addPairs(latin1, "separate", values);
@@ -53,7 +53,7 @@ function takesBody(method: string): boolean {
   return method === "PUT" || method === "POST" || method === "PATCH";
 }
 
-/** Adds what the body has, if its type is a form's. Returns what is wrong. */
+/** Adds the fields of the body, if it is a form. Returns the problem, if any. */
 function addBody(source: FormSource, semicolons: Semicolons, values: Map<string, string[]>): string | undefined {
   if (source.contentType === "") return undefined;
   const problem = problemOfType(source.contentType);
@@ -62,7 +62,7 @@ function addBody(source: FormSource, semicolons: Semicolons, values: Map<string,
   return problem ?? addPairs(source.body.toString("latin1"), semicolons, values);
 }
 
-/** Adds the pairs of a query or form. Returns what is wrong, as Go would say it: the first bad escape, or a semicolon. */
+/** Adds the pairs of a query or form. Returns the first problem in Go's words: a bad escape or a semicolon. */
 function addPairs(latin1: string, semicolons: Semicolons, values: Map<string, string[]>): string | undefined {
   let problem: string | undefined;
   for (const pair of latin1.split(semicolons === "separate" ? /[&;]/ : "&")) {
@@ -94,7 +94,7 @@ const token = /[\w!#$%&'*+.^`|~-]+/.source;
 const mediaType = new RegExp(`^(?<type>${token})?(?<slash>/)?(?<subtype>${token})?(?<rest>.*)$`);
 const parameter = new RegExp(`^\\s*;\\s*(?<name>${token})\\s*=\\s*(?:${token}|"(?:[^"\\\\\\r\\n]|\\\\.)*")`);
 
-/** What is wrong with a content type, in the words of Go's `mime.ParseMediaType`. */
+/** The problem of a content type, in the words of Go's `mime.ParseMediaType`. */
 function problemOfType(contentType: string): string | undefined {
   const { type, slash, subtype, rest } = mediaType.exec(mediaTypeOf(contentType))?.groups ?? {};
   if (type === undefined) return "mime: no media type";

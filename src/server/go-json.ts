@@ -1,6 +1,6 @@
 import { textOf } from "./go-text.js";
 
-/** JSON as Go's encoder writes it: `<`, `>`, `&`, U+2028 and U+2029 escaped, what is not UTF-8 as `\ufffd`. What is undefined is left out. */
+/** JSON as Go's encoder writes it: `<`, `>`, `&`, U+2028 and U+2029 are escaped, bytes that are not UTF-8 become `\ufffd`. Fields that are undefined are left out. */
 export function goJson(value: unknown): string {
   if (value === null || value === undefined) return "null";
   if (typeof value === "string") return quoted(value);
@@ -13,9 +13,9 @@ export function goJson(value: unknown): string {
 }
 
 /**
- * The first JSON value of a text, as Go's `Decoder` takes it: what comes after it is ignored.
+ * The first JSON value of a text, as Go's `Decoder` reads it. Text after it is ignored.
  *
- * @throws {SyntaxError} when there is none
+ * @throws {SyntaxError} the text does not begin with a JSON value
  */
 export function firstJson(bytes: Uint8Array): unknown {
   const text = textOf(bytes);
@@ -23,7 +23,7 @@ export function firstJson(bytes: Uint8Array): unknown {
   return JSON.parse(end === undefined ? text : text.slice(0, end)) as unknown;
 }
 
-/** A field of a JSON object; Go takes a name in any case if none fits exactly. Undefined where there is none. */
+/** A field of a JSON object. Like Go, it accepts a name in another case if none matches exactly. Undefined: there is no such field. */
 export function jsonField(value: unknown, name: string): unknown {
   if (typeof value !== "object" || value === null) return undefined;
   const fields = Object.entries(value);
@@ -54,7 +54,7 @@ const shortEscapes: Readonly<Record<string, string>> = {
   "\t": "\\t",
 };
 
-/** Where the object or list that a text begins with ends; undefined where it does not end, or is neither. */
+/** The end of the object or array that a text begins with. Undefined: it begins with neither, or does not end. */
 function endOfValue(text: string): number | undefined {
   if (!/^\s*[[{]/.test(text)) return undefined;
   let depth = 0;

@@ -1,8 +1,8 @@
 import { isUtf8 } from "node:buffer";
 
 /**
- * Text as etcd keeps it: any bytes, nearly always UTF-8. In a string of ours a byte that is no part of a UTF-8 sequence is a
- * lone surrogate, U+DC00 plus the byte: so nothing is lost, and nobody takes it for U+FFFD.
+ * The text of bytes. etcd stores any bytes; nearly always they are UTF-8. A byte that is not part of a UTF-8 sequence becomes
+ * a lone surrogate, U+DC00 plus the byte: nothing is lost, and it differs from a stored U+FFFD.
  */
 export function textOf(bytes: Uint8Array): string {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -19,7 +19,7 @@ export function textOf(bytes: Uint8Array): string {
   return text + buffer.toString("utf8", from);
 }
 
-/** The bytes of a text; the reverse of {@link textOf}. */
+/** The bytes of a text: the reverse of {@link textOf}. */
 function bytesOf(text: string): Buffer {
   if (text.isWellFormed()) return Buffer.from(text);
   return Buffer.concat(
@@ -36,13 +36,13 @@ export function compareText(a: string, b: string): number {
   return plain.test(a) && plain.test(b) ? (a < b ? -1 : 1) : Buffer.compare(bytesOf(a), bytesOf(b));
 }
 
-/** A percent sign that no two hexadecimal digits follow. The message is Go's. */
+/** A percent sign without two hexadecimal digits after it. The message is Go's. */
 export class EscapeError extends Error {}
 
 /**
  * Undoes percent-encoding.
  *
- * @param latin1 one character for each byte, as Node's HTTP parser has it
+ * @param latin1 one character for each byte, as Node's HTTP parser returns it
  * @param plusIsSpace as in a query and a form
  * @throws {EscapeError} with Go's words
  */
@@ -79,7 +79,7 @@ export function cleanPath(path: string): string {
   return `/${kept.join("/")}`;
 }
 
-/** In quotes, as Go's `%q` has a text of few characters. */
+/** In quotes, as Go's `%q` prints a short text. */
 export function quote(text: string): string {
   const escaped = text.replace(/["\\\p{Cc}\p{Cs}]/gu, (char) => {
     const code = char.charCodeAt(0);
@@ -101,12 +101,12 @@ const shortEscapes: Readonly<Record<string, string>> = {
   "\v": "\\v",
 };
 
-/** What a byte that is not UTF-8 is added to. */
+/** The code of the surrogate for byte 0: see {@link textOf}. */
 const strayByte = 0xdc00;
 
 const plain = /^[\x20-\x7e]*$/;
 
-/** How many bytes the UTF-8 sequence at this place has; 0: there is none. */
+/** The length of the UTF-8 sequence at this place, in bytes. 0: there is none. */
 function sequenceLength(bytes: Buffer, at: number): number {
   const first = bytes[at] ?? 0;
   if (first < 0x80) return 1;

@@ -2,10 +2,10 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { maxFormBytes } from "./form.js";
 import type { HttpAnswer, HttpRequest } from "./messages.js";
 
-/** Longest first request line of a plaintext connection that etcd reads, in bytes with its CRLF; it resets longer ones. */
+/** The longest first request line that etcd reads on a plaintext connection, in bytes with its CRLF. With a longer one it resets the connection. */
 const maxFirstLineBytes = 4096;
 
-/** Longest headers that Go's server reads, in bytes: for `maxHeaderSize` of Node's. */
+/** The longest headers that Go's server reads, in bytes: the value for Node's `maxHeaderSize`. */
 export const maxHeaderBytes = 1024 * 1024 + 4096;
 
 /** Bytes that may be in memory at once, shared by all requests of a server. */
@@ -76,12 +76,12 @@ export async function readRequest(
   };
 }
 
-/** Whether a request line is longer than the first one of a connection may be. */
+/** Whether a request line is too long for the first one of a connection. */
 export function isLineTooLong({ method = "", url = "", httpVersion }: IncomingMessage): boolean {
   return `${method} ${url} HTTP/${httpVersion}\r\n`.length > maxFirstLineBytes;
 }
 
-/** Sends the head of an answer, and its body if it is not a watch's. */
+/** Sends status and headers. */
 export function writeHead(response: ServerResponse, answer: HttpAnswer): void {
   for (const [name, value] of Object.entries(answer.headers)) response.setHeader(name, value);
   response.writeHead(answer.status);
@@ -113,7 +113,7 @@ export async function writeAnswer(response: ServerResponse, answer: HttpAnswer, 
   response.end(answer.body);
 }
 
-/** Go's server buffers so much before it sends an answer in chunks. */
+/** Go's server buffers this much, in bytes, before it sends a response in chunks. */
 const longestPlain = 2048;
 
 /** Ends with the lines, or when the client goes away. Only a client that has something to read can stall. */

@@ -1,7 +1,7 @@
 /**
  * etcd's v2 HTTP API in front of any store.
  *
- * Guide: [Leaving v2](../../docs/guides/leaving-v2.md).
+ * Guide: [Keep old programs running](../../docs/guides/keep-old-programs-running.md).
  *
  * @module etcd2/server
  */

@@ -1,7 +1,7 @@
 /**
- * What Go's decoder says of a text that is not JSON.
+ * Why a text is not JSON, in the words of Go's decoder.
  *
- * @returns undefined when it is
+ * @returns undefined if it is JSON
  */
 export function jsonProblem(text: string): string | undefined {
   try {
@@ -9,6 +9,8 @@ export function jsonProblem(text: string): string | undefined {
     return undefined;
   } catch (error) {
     if (error instanceof JsonProblem) return error.message;
+    // the stack is used up: Go has a limit, too
+    if (error instanceof RangeError) return "exceeded max depth";
     throw error;
   }
 }
@@ -70,7 +72,7 @@ class Scanner {
     while (!this.#ends("]", "after array element"));
   }
 
-  /** Whether an object or a list ends here; else a comma comes. */
+  /** Skips the bracket that ends an object or array, or the comma before its next element. True for the bracket. */
   #ends(bracket: string, where: string): boolean {
     this.#space();
     const char = this.#peek();
@@ -128,14 +130,14 @@ class Scanner {
     while (/[ \t\r\n]/.test(this.#text[this.#at] ?? "")) this.#at++;
   }
 
-  /** The character here, which must be there. */
+  /** The character at this place. The text must not end here. */
   #peek(): string {
     const char = this.#text[this.#at];
     if (char === undefined) throw new JsonProblem("unexpected end of JSON input");
     return char;
   }
 
-  /** The character here; at the end a space, as Go has it. */
+  /** The character at this place; a space at the end of the text, as Go sees it. */
   #here(): string {
     return this.#text[this.#at] ?? " ";
   }

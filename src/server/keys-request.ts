@@ -8,9 +8,9 @@ export interface KeysRequest {
   readonly call: KeysCall | WatchCall;
   /** The key before it was cleaned. */
   readonly keyAsSent: string;
-  /** Of a watch: more than one event is wanted. */
+  /** For a watch: it goes on after the first event. */
   readonly stream: boolean;
-  /** The response leaves out the nodes. */
+  /** The response has no nodes. */
   readonly quiet: boolean;
 }
 
@@ -66,7 +66,7 @@ class FieldError extends Error {
   }
 }
 
-/** The properties are evaluated in etcd's order: the first bad one is reported. */
+/** In the order in which etcd reads them: the first bad one is reported. */
 function readFields(form: Form, method: string): Fields {
   const indexes = { prevIndex: index(form, "prevIndex"), waitIndex: index(form, "waitIndex") };
   const flags = {
@@ -91,7 +91,7 @@ function readFields(form: Form, method: string): Fields {
   return { ...indexes, ...flags, prevValue, noValueOnSuccess, ttl, prevExist, refresh, value };
 }
 
-/** Which operation etcd takes a request for: `prevExist=false` goes before a comparison, that before `prevExist=true`. */
+/** The operation that etcd sees in a request: `prevExist=false` takes precedence over a comparison, which takes precedence over `prevExist=true`. */
 function callOf(method: string, at: At, fields: Fields): KeysCall | WatchCall {
   const { recursive, dir, prevExist, refresh } = fields;
   const compare = comparison(fields);
@@ -109,7 +109,7 @@ function callOf(method: string, at: At, fields: Fields): KeysCall | WatchCall {
         ? { kind: "delete", ...at, recursive, dir }
         : { kind: "compareAndDelete", ...at, ...compare };
     default: {
-      // a quorum read goes before a watch; HEAD is always answered from the member's own memory
+      // a quorum read takes precedence over a watch; HEAD always reads the member's own memory
       const quorum = fields.quorum && method === "GET";
       return fields.wait && !quorum
         ? { kind: "watch", ...at, recursive, waitIndex: fields.waitIndex }
@@ -127,7 +127,7 @@ function comparison({ prevValue, prevIndex }: Fields): Compare | undefined {
   return { ...(prevValue !== undefined && { prevValue }), ...(prevIndex !== "0" && { prevIndex }) };
 }
 
-/** "0" when it is absent. */
+/** "0" if the field is absent. */
 function index(form: Form, name: string): Uint64 {
   const text = form.get(name)?.[0];
   const value = text === undefined ? "0" : uint64(text);
@@ -135,7 +135,7 @@ function index(form: Form, name: string): Uint64 {
   return value;
 }
 
-/** An empty `ttl` is none. */
+/** An empty `ttl` means no TTL. */
 function ttlOf(form: Form): number | undefined {
   const text = form.get("ttl")?.[0] ?? "";
   if (text === "") return undefined;
@@ -155,7 +155,7 @@ const flags: Readonly<Record<string, boolean>> = Object.fromEntries([
   ...["0", "f", "F", "FALSE", "false", "False"].map((text) => [text, false] as const),
 ]);
 
-/** False when it is absent. */
+/** False if the field is absent. */
 function flag(form: Form, name: string, problem = `invalid value for "${name}"`): boolean {
   const text = form.get(name)?.[0];
   if (text === undefined) return false;

@@ -18,22 +18,22 @@ export interface HttpAnswer {
   readonly status: number;
   /** Names as Go spells them. */
   readonly headers: Readonly<Record<string, string>>;
-  /** The whole body; of a watch, "". */
+  /** The whole body; "" for a watch. */
   readonly body: string;
-  /** Of a watch: its events as they come, a line each. The headers go out before the first one. Absent: `body` is all. */
+  /** For a watch: its events as they come, one line each. The headers are sent before the first one. Absent: the body is `body`. */
   readonly lines?: AsyncIterable<string> | undefined;
 }
 
-/** Which etcd is imitated, where versions differ. */
+/** The version of etcd to imitate, where versions differ. */
 export type EtcdVersion = "3.3" | "3.4" | "3.5";
 
-/** Why a request is refused before any store has seen it. */
+/** Why a request is refused before it reaches the store. */
 export interface Malformed {
   readonly errorCode: EtcdErrorCode;
   readonly cause: string;
 }
 
-/** What etcd calls its error codes. */
+/** The messages of etcd's error codes. */
 export const etcdMessages: Readonly<Record<EtcdErrorCode, string>> = {
   [EtcdErrorCode.keyNotFound]: "Key not found",
   [EtcdErrorCode.compareFailed]: "Compare failed",
@@ -56,7 +56,7 @@ export const etcdMessages: Readonly<Record<EtcdErrorCode, string>> = {
   [EtcdErrorCode.eventIndexCleared]: "The event in requested index is outdated and cleared",
 };
 
-/** HTTP statuses of error codes; all others are 400. */
+/** The HTTP statuses of error codes. All others have 400. */
 export const etcdStatuses: Readonly<Partial<Record<EtcdErrorCode, number>>> = {
   [EtcdErrorCode.keyNotFound]: 404,
   [EtcdErrorCode.compareFailed]: 412,

@@ -2,11 +2,11 @@ import { jsonField } from "./go-json.js";
 import { quote } from "./go-text.js";
 import { jsonProblem } from "./json-syntax.js";
 
-/** Why peer URLs are refused; the message is Go's. */
+/** Peer URLs are refused. The message is Go's. */
 export class PeerUrlError extends Error {}
 
 /**
- * The peer URLs in the JSON of a request about members, sorted as etcd keeps them.
+ * The peer URLs in the JSON body of a members request, sorted as etcd stores them.
  *
  * @throws {PeerUrlError} in the words of Go's parsers
  */

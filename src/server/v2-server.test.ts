@@ -250,6 +250,19 @@ test("v2 server: machines and members of a store that reaches no endpoint get st
   assert.deepEqual(warnings, []);
 });
 
+test("v2 server: JSON that is nested a million times is refused like any other that is bad", async () => {
+  const store = new ScriptedStore() as ScriptedStore & Required<KeysStore>;
+  store.administer = (): Promise<Administered> => Promise.resolve({ status: 200, json: {} });
+  await using server = createV2Server({ store });
+  const url = await server.listen({ port: 0 });
+  const body = "[".repeat(1_000_000);
+  const headers = { "content-type": "application/json" };
+  for (const path of ["/v2/members/abc", "/v2/auth/users/ann", "/v2/auth/roles/r"]) {
+    const response = await fetch(`${url}${path}`, { method: "PUT", headers, body });
+    assert.equal(response.status, 400, `${path}: ${await response.text()}`);
+  }
+});
+
 test("v2 server: bad options and addresses are refused, and after a failed listen it can listen elsewhere", async () => {
   const { store, server, url } = await served();
   const port = Number(new URL(url).port);
