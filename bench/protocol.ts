@@ -31,12 +31,13 @@ export interface WatchTask {
 }
 
 /**
- * Follow everything below a key that many writes change. The response is {@link Seen} once the watcher has its first event.
+ * Follow everything below a key that many writes change. The response is {@link Seen} after `warmUps` events.
  * "mark" begins measuring, "stop" ends it; its response is {@link Followed}, where an operation is one event.
  */
 export interface FollowTask {
   readonly kind: "follow" | "mirror";
   readonly key: string;
+  readonly warmUps: number;
 }
 
 /** Compare the decoding of a recursive read with `JSON.parse` of the same body. The response is {@link Decoded}. For the SDK only. */

@@ -25,7 +25,7 @@ async function bench(): Promise<void> {
   const quick = process.argv.includes("--quick");
   const plan = quick ? quickPlan : process.argv.includes("--nodes") ? nodesPlan : fullPlan;
   await step("install other clients", installPackages);
-  const go = await stepOf("Go's client", () => goWorker(quick));
+  const go = await stepOf("Go's client", goWorker);
   if ("problem" in go) say(`bench: Go's client is not measured: ${go.problem}`);
   const bin = await findEtcd();
   // etcd's data goes into memory if possible: on a disk, PUT would measure nothing but fsync

@@ -62,19 +62,13 @@ export class WorkerProcess implements AsyncDisposable {
     return this.#receive<Measured>();
   }
 
-  /** Follows a busy directory: waits until it does, then for `warmUpMs`, and measures for `ms`. `write` writes until it is told to end. */
-  async follow(
-    task: FollowTask,
-    warmUpMs: number,
-    ms: number,
-    write: (ended: AbortSignal) => Promise<void>,
-  ): Promise<Followed> {
+  /** Follows a busy directory: warms up, and measures for `ms`. `write` writes until it is told to end. */
+  async follow(task: FollowTask, ms: number, write: (ended: AbortSignal) => Promise<void>): Promise<Followed> {
     const end = new AbortController();
     this.#send(task);
     const writing = write(end.signal);
     try {
       await this.#receive<Seen>();
-      await sleep(warmUpMs);
       this.#send({ kind: "mark" });
       await sleep(ms);
       this.#send({ kind: "stop" });

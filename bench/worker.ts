@@ -133,7 +133,7 @@ function follow(
   subject.follow?.(task.key, task.kind, {
     event: (written) => {
       latencies.push(Number(process.hrtime.bigint() - BigInt(written)) / 1_000);
-      if (seen++ === 0) send({ seen });
+      if (++seen === task.warmUps) send({ seen });
     },
     cleared: () => cleared++,
     list: () => lists++,

@@ -1,4 +1,4 @@
-// The bench worker for the v2 client in Go: worker <url> [CA certificate key: files]. It speaks the protocol of protocol.ts on stdin and stdout.
+// The bench worker for the v2 client in Go: worker <url> [CA certificate key: files], or worker version. It speaks the protocol of protocol.ts on stdin and stdout.
 package main
 
 import (
@@ -70,6 +70,10 @@ func newKeys(transport *http.Transport) client.KeysAPI {
 }
 
 func main() {
+	if os.Args[1] == "version" {
+		fmt.Println(runtime.Version())
+		return
+	}
 	keys = newKeys(newTransport())
 	lines := bufio.NewScanner(os.Stdin)
 	var end, mark func()
@@ -191,7 +195,7 @@ func follow(t task) (func(), func()) {
 	meter := startFollowed()
 	go func() {
 		defer close(done)
-		for first := true; ; {
+		for seen := 0; ; {
 			r, err := keys.Get(ctx, t.Key, nil)
 			if err != nil {
 				return
@@ -213,9 +217,8 @@ func follow(t task) (func(), func()) {
 				lock.Lock()
 				latencies = append(latencies, float64(monotonic()-written)/1000)
 				lock.Unlock()
-				if first {
-					first = false
-					say(map[string]interface{}{"seen": 1})
+				if seen++; seen == t.WarmUps {
+					say(map[string]interface{}{"seen": seen})
 				}
 			}
 		}
