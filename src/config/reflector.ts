@@ -94,7 +94,7 @@ export class Reflector<T extends Named> {
   async #list(signal: AbortSignal): Promise<boolean> {
     const { name, source } = this.#options;
     const { items, resourceVersion } = await trace(
-      diagnostics.list,
+      diagnostics().list,
       { key: name, again: this.#hasListed },
       () =>
         abortable(

@@ -155,7 +155,7 @@ export class ConsulRegistration implements HeldInstance {
       const wasOurs = isOurs;
       isOurs = await retry(() => {
         const message = { room: "consul", key: instance.id } as const;
-        return trace(diagnostics.heartbeat, message, () => this.#pass(ttlMs / 4, signal));
+        return trace(diagnostics().heartbeat, message, () => this.#pass(ttlMs / 4, signal));
       }, options);
       if (wasOurs && !isOurs) {
         const message = `another process has registered "${instance.id}": this one stands by until that is gone`;

@@ -2,7 +2,7 @@ import { parseEndpoint, type Endpoint } from "./cluster/endpoint.js";
 import { EndpointSelectionMode } from "./cluster/selection.js";
 import type { Exchange, Protocol, RequestLimits } from "../http/exchange.js";
 import { checkedAgents, type OwnAgents } from "../http/got/own-agents.js";
-import { defaultMaxBodyBytes } from "../http/pending-response.js";
+import { defaultMaxBodyBytes } from "../http/connection-limits.js";
 import { checkedTls, type TlsOptions } from "../http/tls-options.js";
 import { anything, optional, requireFields, type Check, type Checks } from "../util/fields.js";
 import {

@@ -2,9 +2,6 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
 
-/** Modules of Node that cost next to nothing. Others, such as fs and net, are got where they are used. */
-const cheap: ReadonlySet<string> = new Set(["node:buffer", "node:diagnostics_channel", "node:os"]);
-
 /** An import or a re-export as the compiler writes it. */
 const imports = /^(?:import|export) (?:[\w*{][^;"'()=]* from )?"([^"]+)";$/gm;
 
@@ -19,11 +16,11 @@ function loadedWith(module: URL, seen = new Set<string>()): ReadonlySet<string> 
   return seen;
 }
 
-test("core: importing it loads no other package, and none of Node's larger modules", () => {
+test("core: importing it loads no other package, and no module of Node's: those are got where they are used", () => {
   const loaded = [...loadedWith(new URL("index.js", import.meta.url))];
   assert.ok(loaded.length > 50);
   assert.deepEqual(
-    loaded.filter((name) => !name.startsWith("file:") && !cheap.has(name)),
+    loaded.filter((name) => !name.startsWith("file:")),
     [],
   );
 });

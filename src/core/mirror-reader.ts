@@ -120,7 +120,7 @@ export class MirrorReader {
 
   #read(signal: AbortSignal, quorum: boolean | undefined): Promise<Listing> {
     return trace(
-      diagnostics.list,
+      diagnostics().list,
       { key: this.#key, again: this.#isListed },
       () => this.#retry(() => listFiles(this.#keys, this.#key, quorum, signal), signal),
       (message, { index }) => (message.index = index),

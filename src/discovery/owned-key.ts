@@ -143,7 +143,9 @@ export class OwnedKey {
   }
 
   #heartbeat(node: KeyNode, value: string, signal: AbortSignal): Promise<void> {
-    return trace(diagnostics.heartbeat, { room: "discovery", key: this.#key }, () => this.#extend(node, value, signal));
+    return trace(diagnostics().heartbeat, { room: "discovery", key: this.#key }, () =>
+      this.#extend(node, value, signal),
+    );
   }
 
   async #extend({ value: present, modifiedIndex }: KeyNode, value: string, signal: AbortSignal): Promise<void> {

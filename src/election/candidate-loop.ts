@@ -225,7 +225,7 @@ export class Participation implements LeaderSession {
     });
     this.#term = term;
     log.election("%s: elected, token %s", this.#config.key, fencingToken);
-    const ended = traceOpen(diagnostics.term, { key: this.#config.key, fencingToken });
+    const ended = traceOpen(diagnostics().term, { key: this.#config.key, fencingToken });
     this.#changes.push({ type: "elected" });
     const stopWatching = this.#watch(kept, term);
     const work = this.#work(over, fencingToken);

@@ -105,7 +105,7 @@ export class KeptSession {
     const attempt = async (): Promise<void> => {
       await sleep(Math.max(0, lastMs + this.#ttlMs / beatsPerTtl - performance.now()), signal);
       const sentMs = performance.now();
-      const ttlMs = await trace(diagnostics.heartbeat, { room: "election", key: this.#config.key }, () =>
+      const ttlMs = await trace(diagnostics().heartbeat, { room: "election", key: this.#config.key }, () =>
         inTime(this.#config, signal, (each) => this.session.keep(each)),
       );
       lastMs = sentMs;

@@ -1,4 +1,4 @@
-// What every transport does with the connections that it keeps open for the next request.
+// What holds for the connections of every transport.
 
 /** An idle connection is closed after 30 s, sooner than most proxies do it: a write on a connection that was just closed has an unknown outcome. In ms. */
 export const idleConnectionMs = 30_000;
@@ -11,3 +11,6 @@ export const tcpKeepAliveMs = 30_000;
  * than a round trip to a distant host, so that a name with two addresses would fail where one of them alone works.
  */
 export const addressTimeoutMs = 1_000;
+
+/** The largest body that is accepted when `limits.bodyBytes` is absent: 128 MiB. */
+export const defaultMaxBodyBytes = 128 * 2 ** 20;

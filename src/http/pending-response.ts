@@ -3,6 +3,7 @@ import { ResponseError, type ResponseErrorCode } from "../util/errors.js";
 import { errorCode } from "../util/plain-cause.js";
 import { maxTimerMs, onAbort } from "../util/signals.js";
 import { BodyBuffer } from "./body-buffer.js";
+import { defaultMaxBodyBytes } from "./connection-limits.js";
 import type { ConnectionHold, RawResponse, RequestLimits, RequestSpec, ResponseHead } from "./exchange.js";
 import { endpointLabel, networkError, outcomeOf, timeoutError } from "./network-error.js";
 import { changesNothing } from "../util/changes-nothing.js";
@@ -22,9 +23,6 @@ export interface RequestInFlight extends ConnectionHold {
   readonly resolve: (raw: RawResponse | Promise<RawResponse>) => void;
   readonly reject: (reason: unknown) => void;
 }
-
-/** The largest body that is accepted when `limits.bodyBytes` is absent: 128 MiB. */
-export const defaultMaxBodyBytes = 128 * 2 ** 20;
 
 /**
  * The response that one request waits for: its limits, its signal, the part of it that has arrived, and how it ends. All

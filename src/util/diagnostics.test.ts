@@ -4,7 +4,7 @@ import { tracingChannel } from "node:diagnostics_channel";
 import test, { type TestContext } from "node:test";
 import { diagnostics, isTraced, trace, traceOpen, type HeartbeatMessage } from "./diagnostics.js";
 
-const channel = diagnostics.heartbeat;
+const channel = diagnostics().heartbeat;
 const newMessage = (): HeartbeatMessage => ({ room: "election", key: "/a" });
 
 function subscribed(t: TestContext): string[] {

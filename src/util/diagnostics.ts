@@ -1,4 +1,4 @@
-import { channel, tracingChannel, type Channel, type TracingChannel } from "node:diagnostics_channel";
+import type { Channel, TracingChannel } from "node:diagnostics_channel";
 
 /** A call of a client, and a long poll of a watcher: from `Client.send` to its end, whatever attempts that takes. */
 export interface CallMessage {
@@ -68,14 +68,7 @@ export interface TermMessage {
 
 type Tracing<Message extends object> = TracingChannel<unknown, Message>;
 
-/**
- * What the package does, on channels of `node:diagnostics_channel`. While nobody subscribes, no message is
- * built. Payloads are plain objects without values, passwords and headers.
- *
- * All but `switch` are tracing channels: `tracingChannel("etcd2:call").subscribe({ start, end, asyncStart, asyncEnd, error })`.
- * The object is the same for all events of one operation, and gets its result before `asyncStart`.
- */
-export const diagnostics: {
+interface Diagnostics {
   readonly call: Tracing<CallMessage>;
   readonly watch: Tracing<CallMessage>;
   readonly attempt: Tracing<AttemptMessage>;
@@ -83,15 +76,36 @@ export const diagnostics: {
   readonly heartbeat: Tracing<HeartbeatMessage>;
   readonly term: Tracing<TermMessage>;
   readonly switch: Channel;
-} = {
-  call: tracingChannel("etcd2:call"),
-  watch: tracingChannel("etcd2:watch"),
-  attempt: tracingChannel("etcd2:attempt"),
-  list: tracingChannel("etcd2:list"),
-  heartbeat: tracingChannel("etcd2:heartbeat"),
-  term: tracingChannel("etcd2:term"),
-  switch: channel("etcd2:switch"),
-};
+}
+
+/**
+ * What the package does, on channels of `node:diagnostics_channel`. While nobody subscribes, no message is
+ * built. Payloads are plain objects without values, passwords and headers.
+ *
+ * All but `switch` are tracing channels: `tracingChannel("etcd2:call").subscribe({ start, end, asyncStart, asyncEnd, error })`.
+ * The object is the same for all events of one operation, and gets its result before `asyncStart`.
+ *
+ * They are made with the first use. Whoever subscribes earlier, by the names, subscribes to the same channels.
+ */
+export function diagnostics(): Diagnostics {
+  return (made ??= makeChannels());
+}
+
+let made: Diagnostics | undefined;
+
+function makeChannels(): Diagnostics {
+  // not imported: as a module it would take a tenth of the time in which this package is imported
+  const { channel, tracingChannel } = process.getBuiltinModule("node:diagnostics_channel");
+  return {
+    call: tracingChannel("etcd2:call"),
+    watch: tracingChannel("etcd2:watch"),
+    attempt: tracingChannel("etcd2:attempt"),
+    list: tracingChannel("etcd2:list"),
+    heartbeat: tracingChannel("etcd2:heartbeat"),
+    term: tracingChannel("etcd2:term"),
+    switch: channel("etcd2:switch"),
+  };
+}
 
 /** Whether anybody subscribes to an event of this channel. */
 export function isTraced<Message extends object>({

@@ -1,4 +1,3 @@
-import { devNull } from "node:os";
 import { errorCode } from "./plain-cause.js";
 
 /** Loads modules with the first call, and keeps them. A load that failed is tried again with the next call. */
@@ -40,6 +39,7 @@ const descriptorsNeeded = 24;
 function requireDescriptors(): void {
   // not imported: fs and net, as modules, would take a sixth of the time in which this package is imported (2 ms)
   const { closeSync, openSync } = process.getBuiltinModule("node:fs");
+  const { devNull } = process.getBuiltinModule("node:os");
   const opened: number[] = [];
   try {
     while (opened.length < descriptorsNeeded) opened.push(openSync(devNull, "r"));

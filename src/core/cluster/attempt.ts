@@ -81,7 +81,7 @@ function attemptsThrough(exchange: Exchange, options: AttemptOptions): Attempt {
     return raw;
   };
   return (endpoint, spec, signal) => {
-    const { attempt: channel } = diagnostics;
+    const { attempt: channel } = diagnostics();
     if (!isTraced(channel)) return attempt(endpoint, spec, signal);
     return trace(
       channel,

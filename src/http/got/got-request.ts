@@ -5,7 +5,7 @@ import type { RawResponse, RequestSpec } from "../exchange.js";
 import { isHandshakeAlert } from "../network-error.js";
 import { PendingResponse, type RequestInFlight } from "../pending-response.js";
 import { singleHeaders } from "../single-headers.js";
-import type { GotTransport } from "./got-exchange.js";
+import type { GotTransport } from "./got-transport.js";
 
 /** What this fills in of got's options, which belong to one request. */
 export interface FillableOptions {
