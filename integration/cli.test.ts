@@ -28,7 +28,7 @@ function dirFor(name: string): string {
 }
 
 for (const protocol of ["v2", "v3"]) {
-  test(`cli: each command works as text and as JSON over ${protocol} (V103)`, { timeout: 120_000 }, async () => {
+  test(`cli: each command works as text and as JSON over ${protocol} (V103)`, { timeout: 300_000 }, async () => {
     const dir = dirFor(`commands-${protocol}`);
     const run = (args: readonly string[], input?: string): Promise<Ended> =>
       onEtcd(["--protocol", protocol, ...args], input);
@@ -110,7 +110,7 @@ test("cli: every command has a help with an example, and --version prints the ve
   assert.equal(out, `${version}\n`);
 });
 
-test("cli: wrong usage exits with 2 and one line, and sends nothing (V105)", { timeout: 120_000 }, async () => {
+test("cli: wrong usage exits with 2 and one line, and sends nothing (V105)", { timeout: 300_000 }, async () => {
   const nobody = await refusedUrl();
   const wrong: readonly (readonly string[])[] = [
     [],
@@ -180,7 +180,7 @@ test("cli: a shell pipeline copies a tree, and a reader that has enough ends it 
 
 test(
   "cli: watch prints events as they come, and Ctrl-C on a terminal exits with 130",
-  { timeout: 60_000 },
+  { timeout: 300_000 },
   async () => {
     const dir = dirFor("watched");
     const { index } = await shared.keys.set(`${dir}/a`, "1");
@@ -195,7 +195,7 @@ test(
   },
 );
 
-test("cli: colours are off with NO_COLOR, also on a terminal", { timeout: 60_000 }, async () => {
+test("cli: colours are off with NO_COLOR, also on a terminal", { timeout: 300_000 }, async () => {
   const dir = dirFor("plain");
   await shared.keys.set(`${dir}/sub/a`, "1");
   const coloured = onTerminal(["ls", dir], environment());
@@ -206,7 +206,7 @@ test("cli: colours are off with NO_COLOR, also on a terminal", { timeout: 60_000
   assert.equal(plain.shown().trim(), `${dir}/sub/`);
 });
 
-test("cli: a password is asked for on the terminal, and never shown", { timeout: 60_000 }, async () => {
+test("cli: a password is asked for on the terminal, and never shown", { timeout: 300_000 }, async () => {
   // auth is off: any password is accepted
   const terminal = onTerminal(["--user", "root", "get", dirFor("with-password")], environment());
   await shared.keys.set(dirFor("with-password"), "yes");
@@ -240,7 +240,7 @@ test("cli: export and import hold no more than a part of the tree in memory", { 
   await shared.keys.delete(dir, { recursive: true });
 });
 
-test("cli: progress is one line that is redrawn on a terminal", { timeout: 120_000 }, async () => {
+test("cli: progress is one line that is redrawn on a terminal", { timeout: 300_000 }, async () => {
   const dir = dirFor("progress");
   for (let i = 0; i < 100; i++) await shared.keys.set(`${dir}/${String(i)}/k`, "v");
   const terminal = onTerminal(["export", dir], environment());

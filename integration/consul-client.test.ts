@@ -18,7 +18,7 @@ onRealConsul((start) => {
       [join(projectRoot, "dist", "examples", "consul-leader.js")],
       {
         env: { ...process.env, CONSUL_ADDRESS: server.url },
-        timeout: 120_000,
+        timeout: 300_000,
       },
     );
     assert.match(stdout, /leads; the token.*leads no more.*Both have left/s);

@@ -21,7 +21,7 @@ const master = "11111111-2222-3333-4444-555555555555";
 onRealConsul((start) => {
   consulFaultsSuite("real Consul", start);
 
-  test("consul: an election in another datacenter leads (FF47) (real Consul)", { timeout: 120_000 }, async (t) => {
+  test("consul: an election in another datacenter leads (FF47) (real Consul)", { timeout: 300_000 }, async (t) => {
     const bin = findConsul();
     await using near = await startConsul({ bin });
     await using far = await startConsul({
@@ -59,7 +59,7 @@ onRealConsul((start) => {
 
   test(
     "consul agent: register does not wait for what its token may not see (real Consul)",
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     async () => {
       await using consul = await startConsul({ bin: findConsul(), args: ["-hcl", aclConfig] });
       for (const rules of [
@@ -89,7 +89,7 @@ onRealConsul((start) => {
 
   test(
     "consul agent: 230 watches at once all begin, and are told of changes (real Consul)",
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     async () => {
       const server = await start();
       try {

@@ -29,7 +29,7 @@ for (const [example, says] of [
       [join(projectRoot, "dist", "examples", `${example}.js`)],
       {
         env: { ...process.env, ETCD_ENDPOINTS: cluster.endpoints.join(",") },
-        timeout: 120_000,
+        timeout: 300_000,
       },
     );
     assert.match(stdout, says);

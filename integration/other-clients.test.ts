@@ -17,7 +17,10 @@ test("etcdctl for v2 works against a fake (X47)", async () => {
   await using etcd = await startFakeEtcd({ members: 3 });
   const ctl = async (...args: readonly string[]): Promise<string> => {
     const env = { PATH: process.env["PATH"], ETCDCTL_API: "2" };
-    const { stdout } = await run(etcdctl, ["--endpoints", etcd.endpoints.join(","), ...args], { env, timeout: 60_000 });
+    const { stdout } = await run(etcdctl, ["--endpoints", etcd.endpoints.join(","), ...args], {
+      env,
+      timeout: 300_000,
+    });
     return stdout;
   };
   assert.equal(await ctl("set", "/a/b", "1"), "1\n");
@@ -41,7 +44,7 @@ test("etcdctl for v2 works against a fake (X47)", async () => {
   const auth = async (...args: readonly string[]): Promise<string> => {
     const env = { PATH: process.env["PATH"], ETCDCTL_API: "2" };
     const options = ["--endpoints", one.endpoints.join(","), "--username", "root:pw"];
-    return (await run(etcdctl, [...options, ...args], { env, timeout: 60_000 })).stdout;
+    return (await run(etcdctl, [...options, ...args], { env, timeout: 300_000 })).stdout;
   };
   assert.match(await auth("role", "add", "r1"), /Role r1 created/);
   assert.match(await auth("role", "grant", "r1", "--path", "/a/*", "--readwrite"), /Role r1 updated/);
@@ -84,7 +87,7 @@ test("node-etcd and etcdjs work against a fake, with the calls of their README f
   `;
   const args = ["-e", program, packagesFolder("node-etcd"), packagesFolder("etcdjs"), endpoint];
   const [{ stdout }] = await Promise.all([
-    run(process.execPath, args, { timeout: 120_000 }),
+    run(process.execPath, args, { timeout: 300_000 }),
     writeOnceWatched(etcd, { "/a": "3" }),
     writeOnceWatched(etcd, { "/hello": "again" }),
   ]);
@@ -126,7 +129,7 @@ print("done")
 `;
   const { python, env } = findPythonEtcd();
   const [{ stdout }] = await Promise.all([
-    run(python, ["-c", program, port], { env, timeout: 120_000 }),
+    run(python, ["-c", program, port], { env, timeout: 300_000 }),
     writeOnceWatched(etcd, { "/a": "4" }),
   ]);
   assert.equal(stdout, "done\n");

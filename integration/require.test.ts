@@ -121,7 +121,7 @@ async function script(type: "module" | "commonjs", program: string, nodeArgs: re
       cwd: projectRoot,
       env: { ...process.env, ENDPOINT: cluster.endpoints[0], NODE_TEST_CONTEXT: undefined },
       // far below the 30 s after which an idle socket is dropped
-      timeout: 15_000,
+      timeout: 25_000,
     },
   );
   return stdout;

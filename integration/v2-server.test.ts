@@ -18,7 +18,7 @@ test("v2 server: etcdctl for v2 works on an etcd without the v2 API (V93)", asyn
     const env = { PATH: process.env["PATH"], ETCDCTL_API: "2" };
     const { stdout } = await promisify(execFile)(find("etcdctl"), ["--endpoints", url, ...args], {
       env,
-      timeout: 60_000,
+      timeout: 300_000,
     });
     return stdout.trimEnd();
   };

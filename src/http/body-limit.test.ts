@@ -64,7 +64,7 @@ test("body limit: a body of exactly the limit is read, whole or in parts (FF6)",
   }
 });
 
-test("body limit: 128 MiB by default, and nothing beyond it is read (FF6)", { timeout: 120_000 }, async (t) => {
+test("body limit: 128 MiB by default, and nothing beyond it is read (FF6)", { timeout: 300_000 }, async (t) => {
   const { keys, server } = await clusterOf(t, [[]]);
   const mebibyte = 2 ** 20;
   const stream = streams(Buffer.alloc(mebibyte, "x"), { count: 530 });
@@ -83,7 +83,7 @@ test("body limit: without a limit, a body longer than a string can be is refused
   await keys.get("/k");
 });
 
-test("body limit: 200 MB of JSON are read when the limit is raised (FF6)", { timeout: 120_000 }, async (t) => {
+test("body limit: 200 MB of JSON are read when the limit is raised (FF6)", { timeout: 300_000 }, async (t) => {
   const { keys, server } = await clusterOf(t, [[]], { maxBodyBytes: 300_000_000 });
   const million = Buffer.alloc(1_000_000, "x");
   server(0).script(async (response) => {

@@ -56,7 +56,7 @@ for (const [what, answer, outcomes] of cases) {
       ["a long poll", poll],
     ] as const
   ).entries()) {
-    test(`unusual responses: ${what}: ${kind} -> ${outcomes[i] ?? ""}`, { timeout: 60_000 }, async (t) => {
+    test(`unusual responses: ${what}: ${kind} -> ${outcomes[i] ?? ""}`, { timeout: 300_000 }, async (t) => {
       const server = net.createServer((socket) =>
         socket.on("error", () => undefined).once("data", () => answer(socket)),
       );

@@ -22,7 +22,7 @@ export type Check = (
 /** Makes a function that declares tests: each gets an empty backend, and its agents are closed at the end. */
 export function checksOn(backend: string, start: StartGround): Check {
   return (title, body) => {
-    test(`${title} (${backend})`, { timeout: 240_000 }, async (t) => {
+    test(`${title} (${backend})`, { timeout: 300_000 }, async (t) => {
       const ground = await start(t);
       const agents: Agent[] = [];
       const create = (options?: AgentOptions): Agent => {

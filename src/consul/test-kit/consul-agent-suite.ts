@@ -49,7 +49,7 @@ export function consulAgentSuite(suffix: string, start: StartConsulServer): void
     });
 
     const check = (title: string, body: (t: TestContext) => Promise<void>): void => {
-      test(`${title} (${suffix})`, { timeout: 60_000 }, body);
+      test(`${title} (${suffix})`, { timeout: 300_000 }, body);
     };
 
     check("agent 41: the index goes back: the watcher continues, and asks at most 5 times a second", async (t) => {

@@ -13,7 +13,7 @@ const unknown = "11111111-2222-3333-4444-555555555555" as SessionId;
 export function consulClientSuite(suffix: string, start: StartConsulServer): void {
   describe(`consul client (${suffix})`, { concurrency: 4 }, () => {
     const check = (title: string, body: (ground: ConsulGround) => Promise<void>): void => {
-      test(`${title} (${suffix})`, { timeout: 60_000 }, async (t: TestContext) => body(await consulFor(t, start)));
+      test(`${title} (${suffix})`, { timeout: 300_000 }, async (t: TestContext) => body(await consulFor(t, start)));
     };
 
     check("consul 4, 6, 7: the agent", async ({ client }) => {

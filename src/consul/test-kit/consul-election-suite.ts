@@ -28,7 +28,7 @@ const acquire = /^PUT .*[?&]acquire=/;
 export function consulElectionSuite(suffix: string, start: StartConsulServer): void {
   describe(`consul election (${suffix})`, { concurrency: 6 }, () => {
     const check = (title: string, body: (t: TestContext) => Promise<void>): void => {
-      test(`${title} (${suffix})`, { timeout: 120_000 }, body);
+      test(`${title} (${suffix})`, { timeout: 300_000 }, body);
     };
 
     check("consul 29: what an election asks", async (t) => {

@@ -18,7 +18,7 @@ const register = /^PUT \/v1\/agent\/service\/register/;
 export function consulFaultsSuite(suffix: string, start: StartConsulServer): void {
   describe(`consul: field faults (${suffix})`, { concurrency: 4 }, () => {
     const check = (title: string, body: (ground: AgentsGround) => Promise<void>): void => {
-      test(`${title} (${suffix})`, { timeout: 60_000 }, async (t: TestContext) => body(await agentsOn(t, start)));
+      test(`${title} (${suffix})`, { timeout: 300_000 }, async (t: TestContext) => body(await agentsOn(t, start)));
     };
 
     check("consul agent: ids and names that Consul would redirect are refused before any I/O (FF4)", async (ground) => {

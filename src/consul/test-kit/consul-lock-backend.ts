@@ -1,7 +1,7 @@
 import { createConsulClient, type ConsulClient, type SessionId } from "../index.js";
 import type { Exchange } from "../../http/exchange.js";
 import { gotExchange } from "../../http/got/got-exchange.js";
-import type { ConsulServer, StartConsulServer } from "./consul-server.js";
+import { httpTimeoutMs, type ConsulServer, type StartConsulServer } from "./consul-server.js";
 import type { LockBackend } from "../../election/test-kit/lock-ground.js";
 import { TcpProxy } from "../../test-kit/tcp-proxy.js";
 
@@ -26,7 +26,7 @@ export function consulLockBackend({ suffix, start, manyTermsMs, expiryLatenessMs
     expiryLatenessMs,
     start: async () => {
       server = await start();
-      client = createConsulClient({ address: server.url });
+      client = createConsulClient({ address: server.url, httpTimeoutMs });
     },
     stop: async () => {
       await client?.close();
@@ -35,7 +35,7 @@ export function consulLockBackend({ suffix, start, manyTermsMs, expiryLatenessMs
     contender: async (t) => {
       const proxy = await TcpProxy.start(server?.url ?? "");
       const seen = { releases: { sent: 0, answered: 0 }, lastGoodBeatMs: -Infinity, pending: 0 };
-      const own = createConsulClient({ address: proxy.url, transport: counting(gotExchange(), seen) });
+      const own = createConsulClient({ address: proxy.url, httpTimeoutMs, transport: counting(gotExchange(), seen) });
       t.after(async () => {
         await own.close();
         await proxy.close();

@@ -1,7 +1,7 @@
 import type { LocksBackend } from "../../lock/test-kit/held-lock-suite.js";
 import { TcpProxy } from "../../test-kit/tcp-proxy.js";
 import { createConsulClient, createConsulLocks, NotFoundError, type ConsulClient, type SessionId } from "../index.js";
-import type { ConsulServer, StartConsulServer } from "./consul-server.js";
+import { httpTimeoutMs, type ConsulServer, type StartConsulServer } from "./consul-server.js";
 
 export interface ConsulLocksBackendOptions {
   readonly start: StartConsulServer;
@@ -26,7 +26,7 @@ export function consulLocksBackend({ start, expiryLatenessMs }: ConsulLocksBacke
     expiryLatenessMs,
     start: async () => {
       server = await start();
-      client = createConsulClient({ address: server.url });
+      client = createConsulClient({ address: server.url, httpTimeoutMs });
     },
     stop: async () => {
       await client?.close();
@@ -34,7 +34,7 @@ export function consulLocksBackend({ start, expiryLatenessMs }: ConsulLocksBacke
     },
     user: async (t) => {
       const proxy = await TcpProxy.start(server?.url ?? "");
-      const own = createConsulClient({ address: proxy.url });
+      const own = createConsulClient({ address: proxy.url, httpTimeoutMs });
       t.after(async () => {
         await own.close();
         await proxy.close();

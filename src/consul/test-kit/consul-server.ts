@@ -22,6 +22,9 @@ export function fakeServers(options: FakeConsulOptions = {}): StartConsulServer 
   };
 }
 
+/** For clients of tests that are not about timeouts, in ms. */
+export const httpTimeoutMs = 60_000;
+
 export interface ConsulGround {
   readonly front: ConsulFront;
   /** A client that goes through the front. */
@@ -38,7 +41,7 @@ export async function consulFor(t: TestContext, start: StartConsulServer): Promi
   const front = await ConsulFront.start(server.handler ?? forwardTo(server.url));
   const ends: (() => unknown)[] = [() => front.close(), () => server.stop()].reverse();
   const connect = (options: ConsulOptions = {}): ConsulClient => {
-    const client = createConsulClient({ address: front.url, httpTimeoutMs: 60_000, ...options });
+    const client = createConsulClient({ address: front.url, httpTimeoutMs, ...options });
     ends.push(() => client.close());
     return client;
   };
