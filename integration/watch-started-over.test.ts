@@ -40,8 +40,8 @@ async function follow(t: TestContext, client: Client): Promise<{ readonly sees: 
   });
   const updates: string[] = [];
   const following = (async () => {
-    for await (const { kind, changes } of mirror.updates(end.signal)) {
-      updates.push([kind, ...changes.map(({ type, node }) => `${type} ${node.key}`)].join(" "));
+    for await (const { kind, changes, startedOver = false } of mirror.updates(end.signal)) {
+      updates.push([kind, String(startedOver), ...changes.map(({ type, node }) => `${type} ${node.key}`)].join(" "));
     }
   })().catch((error: unknown) => error);
   // a plain watcher is asked again after an outage, as its documentation says
@@ -87,7 +87,7 @@ async function follow(t: TestContext, client: Client): Promise<{ readonly sees: 
     sees: async () => {
       await until("the mirror has the new file", () => mirror.nodes.has("/d/new"));
       assert.deepEqual([...mirror.nodes.keys()], ["/d/new"]);
-      assert.deepEqual(updates, ["list remove /d/old set /d/new"]);
+      assert.deepEqual(updates, ["list true remove /d/old set /d/new"]);
       assert.ok(errors.some(isIndexCleared));
       assert.ok(isIndexCleared(await watched));
       assert.deepEqual(uuidsOf(await take(come, 1)), ["new"]);

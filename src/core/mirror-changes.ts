@@ -21,6 +21,11 @@ export interface MirrorUpdate {
   readonly changes: readonly MirrorChange[];
   /** etcd's index up to which the mirror is complete. */
   readonly index: number;
+  /**
+   * The store has started over since the last update: it was emptied, restored from a backup, or is another cluster.
+   * Indices, and what is derived from them, such as fencing tokens, begin anew. Absent: it has not.
+   */
+  readonly startedOver?: true;
 }
 
 /** What has a key. */
@@ -87,7 +92,9 @@ export class UnreadChanges<File extends Keyed> {
     }
     const byKey = (this.#byKey ??= new Map(earlier.changes.map((change) => [change.node.key, change])));
     // a list replaces everything, also with the events after it
-    this.#update = { ...later, kind: earlier.kind === "list" ? "list" : later.kind };
+    const startedOver = earlier.startedOver ?? later.startedOver;
+    const kind = earlier.kind === "list" ? "list" : later.kind;
+    this.#update = { ...later, kind, ...(startedOver && { startedOver }) };
     for (const change of later.changes) {
       const { key } = change.node;
       const together = mergedChange(byKey.get(key), change);

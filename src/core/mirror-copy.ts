@@ -14,7 +14,7 @@ import {
   type MirrorChange,
   type MirrorUpdate,
 } from "./mirror-changes.js";
-import { filesBelow, type Listing } from "./mirror-list.js";
+import { filesBelow, type NextListing } from "./mirror-list.js";
 import { mirrorChecks, requireKeys, type MirrorOptions } from "./mirror-options.js";
 import { MirrorReader } from "./mirror-reader.js";
 import type { KeyNode, KeysAction, KeysResponse } from "./types.js";
@@ -147,12 +147,12 @@ export class MirrorCopy {
   }
 
   /** Not ended by a signal: the reader goes on from this list. */
-  async #replace({ index, nodes }: Listing): Promise<void> {
+  async #replace({ index, nodes, startedOver }: NextListing): Promise<void> {
     const changes = await changesBetween(this.#nodes, nodes);
     this.#nodes = nodes;
     this.#index = index;
     this.#isListed = true;
-    this.#unread.add({ kind: "list", changes, index });
+    this.#unread.add({ kind: "list", changes, index, ...(startedOver && { startedOver }) });
   }
 
   /** Events that change no file, such as a new directory or a hidden name, are no update. */

@@ -85,8 +85,9 @@ test("mirror: when the cluster starts over, it reads again by quorum, delivers t
     list(3, ["new"], "b"),
     eventOf("newer", 4, 3),
   ]);
-  await next();
-  assert.equal(show(await next()), "list@3: -/d/old +/d/new");
+  assert.equal((await next()).startedOver, undefined);
+  const update = await next();
+  assert.deepEqual([show(update), update.startedOver], ["list@3: -/d/old +/d/new", true]);
   assert.equal(errors.filter(isIndexCleared).length, 1);
   assert.deepEqual(
     seen(0).map(({ query }) => query.includes("quorum=true")),
@@ -104,7 +105,8 @@ test("mirror: the same cluster id with a lower index also counts as a cluster th
     eventOf("newer", 4, 3),
   ]);
   await next();
-  assert.equal(show(await next()), "list@3: -/d/old +/d/new");
+  const update = await next();
+  assert.deepEqual([show(update), update.startedOver], ["list@3: -/d/old +/d/new", true]);
   assert.ok(errors.length === 1 && isIndexCleared(errors[0]));
   assert.equal(show(await next()), "event@4: +/d/newer");
   assert.equal(mirror.index, 4);
@@ -232,7 +234,7 @@ test("mirror: if history is cleared after a successful watch, it reads again at 
     cleared(2_000 * (i + 1)),
   ]).flat();
   const { next } = await ground(t, [...rounds, list(20_000, ["a"])], { minRetryMs: 60_000, maxRetryMs: 60_000 });
-  for (let i = 0; i < 11; i++) await next();
+  for (let i = 0; i < 11; i++) assert.equal((await next()).startedOver, undefined);
 });
 
 test("mirror: a programming error rejects at once (FF19)", async () => {

@@ -12,6 +12,12 @@ export interface Listing {
   readonly nodes: Map<string, KeyNode>;
 }
 
+/** A listing for a mirror. */
+export interface NextListing extends Listing {
+  /** Whether the store has started over since the last one. */
+  readonly startedOver: boolean;
+}
+
 /**
  * Reads all files below a key, or the file. A key that does not exist is an empty subtree; etcd gives the index with that,
  * too.

@@ -8,9 +8,9 @@ import { sleep, throwIfAborted } from "../util/signals.js";
 import { StalledWarning } from "../util/stalled-warning.js";
 import { isTransient } from "../util/transient.js";
 import type { KeysAPI } from "./keys.js";
-import { listFiles, type Listing } from "./mirror-list.js";
+import { listFiles, type Listing, type NextListing } from "./mirror-list.js";
 import type { KeysResponse } from "./types.js";
-import { startedOver } from "./watch-checks.js";
+import { isStartOver, startedOver } from "./watch-checks.js";
 import type { Watcher } from "./watcher.js";
 
 /** What a mirror reads, and how. */
@@ -45,6 +45,10 @@ export class MirrorReader {
   #watchWorked = true;
   /** Whether the next list has to be read by quorum, and may be older than the last: `onError` knows. */
   #startedOver = false;
+  /** Whether the store has started over since the last list. */
+  #isNewStore = false;
+  /** Of the last list that reported one. */
+  #clusterId: string | undefined;
   /** Whether the subtree has been read at least once. */
   #isListed = false;
   /** Up to where everything was returned. */
@@ -72,7 +76,7 @@ export class MirrorReader {
   }
 
   /** The list, or all events of the next index. undefined if events were lost: the next call reads the list. */
-  async next(signal: AbortSignal): Promise<Listing | readonly KeysResponse[] | undefined> {
+  async next(signal: AbortSignal): Promise<NextListing | readonly KeysResponse[] | undefined> {
     const watcher = this.#watcher;
     return watcher === undefined ? this.#list(signal) : this.#events(watcher, signal);
   }
@@ -89,6 +93,7 @@ export class MirrorReader {
       if (!isIndexCleared(error)) throw error;
       this.#watcher = undefined;
       this.#startedOver = isStartedOver(error);
+      this.#isNewStore ||= isStartOver(error);
       this.#report(error);
       // one that waited for long did work: a directory in which little happens
       if (this.#watchWorked || performance.now() - sinceMs > steadyMs) this.#listBackoff.reset();
@@ -101,21 +106,29 @@ export class MirrorReader {
    * Reads everything. A read that is older than what is known (of a member that lags) is repeated by quorum: only the
    * whole cluster can go back.
    */
-  async #list(signal: AbortSignal): Promise<Listing> {
+  async #list(signal: AbortSignal): Promise<NextListing> {
     if (!this.#isListed) this.#stalled.start();
     const resyncs = this.#resyncs;
     let listing = await this.#read(signal, this.#startedOver || undefined);
     if (listing.index < this.#index && !this.#startedOver) listing = await this.#read(signal, true);
-    const { index, clusterId } = listing;
+    const { index, clusterId = this.#clusterId } = listing;
+    const isOther = this.#clusterId !== undefined && clusterId !== this.#clusterId;
+    const startsOver = this.#isNewStore || isOther || index < this.#index;
     if (index < this.#index && !this.#startedOver)
       this.#report(startedOver(`the index went back from ${String(this.#index)} to ${String(index)}`, index));
     this.#index = index;
+    this.#clusterId = clusterId;
+    this.#isNewStore = false;
     this.#isListed = true;
     this.#startedOver = false;
     this.#watchWorked = false;
     if (resyncs === this.#resyncs)
-      this.#watcher = this.#keys.watcher(this.#key, { recursive: true, afterIndex: index, clusterId });
-    return listing;
+      this.#watcher = this.#keys.watcher(this.#key, {
+        recursive: true,
+        afterIndex: index,
+        clusterId: listing.clusterId,
+      });
+    return { ...listing, startedOver: startsOver };
   }
 
   #read(signal: AbortSignal, quorum: boolean | undefined): Promise<Listing> {

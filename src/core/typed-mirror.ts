@@ -161,7 +161,7 @@ export class TypedMirror<T> {
     return this.#decoding;
   }
 
-  async #apply({ kind, index, changes }: MirrorUpdate): Promise<void> {
+  async #apply({ changes, ...head }: MirrorUpdate): Promise<void> {
     const good: TypedMirrorChange<T>[] = [];
     const slice = new Slice();
     for (const { type, node, action } of changes) {
@@ -184,7 +184,7 @@ export class TypedMirror<T> {
       this.#files.set(file.key, file);
       good.push(setting(file, before, action));
     }
-    if (kind === "list" || good.length > 0) this.#unread.add({ kind, index, changes: good });
+    if (head.kind === "list" || good.length > 0) this.#unread.add({ ...head, changes: good });
   }
 
   /** undefined if nothing has changed. */

@@ -22,13 +22,22 @@ export function isHiddenBelow(key: string, directory: string): boolean {
 
 /** Why a watcher cannot go on: the cluster behind the endpoints is not the one it watched. `isIndexCleared` recognizes it. */
 export function startedOver(why: string, index: number): EtcdError {
-  return new EtcdError({
+  const error = new EtcdError({
     status: 400,
     errorCode: EtcdErrorCode.watcherCleared,
     serverMessage: "watcher is cleared due to etcd recovery",
     serverCause: why,
     index,
   });
+  startOvers.add(error);
+  return error;
+}
+
+const startOvers = new WeakSet<object>();
+
+/** Whether it was made by {@link startedOver}. etcd itself sends this code, too, when a member has caught up by a snapshot. */
+export function isStartOver(error: unknown): boolean {
+  return typeof error === "object" && error !== null && startOvers.has(error);
 }
 
 /** `X-Etcd-Cluster-Id`; "" if absent. */

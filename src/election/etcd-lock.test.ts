@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Client, KeysAPI } from "../core/index.js";
+import type { RawResponse, Sender } from "../http/exchange.js";
 import { clientOf } from "../test-kit/scripted-server.js";
-import { until } from "../test-kit/waiting.js";
+import { patience, until } from "../test-kit/waiting.js";
 import { manualClock, startFakeEtcd, type SeenRequest } from "../testing/index.js";
 import { createEtcdCandidate } from "./etcd-lock.js";
+import { EtcdSession } from "./etcd-session.js";
 
 const config = { key: "jobs/leader", contactInfo: "http://h/?a=1&b=<2>", ttlMs: 5_400 } as const;
 
@@ -76,3 +78,43 @@ test("etcd election: the limits of a spec lower the client's limits and never ra
     [500, 2_000],
   ]);
 });
+
+for (const [what, restored] of [
+  ["emptied", undefined],
+  [
+    "restored with the leader's key, which then expires",
+    { key: "/k", value: "leader", createdIndex: 15, modifiedIndex: 15 },
+  ],
+] as const) {
+  test(`etcd election: when the store is ${what}, who waits leaves the former leader a TTL, since that may not know yet (FF2)`, async () => {
+    const before = { key: "/k", value: "leader", createdIndex: 90, modifiedIndex: 90 };
+    const answerWith = (status: number, index: number, body: object): RawResponse => ({
+      status,
+      headers: { "x-etcd-index": String(index) },
+      body: JSON.stringify(body),
+    });
+    const cleared = answerWith(400, 20, { errorCode: 401, message: "cleared", cause: "", index: 20 });
+    const expired = { action: "expire", node: { key: "/k", createdIndex: 15, modifiedIndex: 25 }, prevNode: restored };
+    const polls = [cleared, answerWith(200, 24, expired)];
+    let lists = 0;
+    const sender: Sender = {
+      send: ({ longPoll }) => {
+        if (longPoll === true) return Promise.resolve(polls.shift() ?? assert.fail("the wait is over"));
+        if (lists++ === 0) return Promise.resolve(answerWith(200, 100, { action: "get", node: before }));
+        const none = answerWith(404, 20, { errorCode: 100, message: "Key not found", cause: "/k", index: 20 });
+        return Promise.resolve(restored === undefined ? none : answerWith(200, 20, { action: "get", node: restored }));
+      },
+    };
+    const ttlMs = 60_000;
+    const session = new EtcdSession({
+      keys: new KeysAPI(sender),
+      key: "/k",
+      id: "waiting",
+      value: "waiting",
+      ttlMs,
+      lockDelayMs: 0,
+    });
+    const pauseMs = await session.untilFree(patience(), () => undefined);
+    assert.ok(pauseMs > ttlMs / 2 && pauseMs <= ttlMs, `a pause of ${String(pauseMs)} ms`);
+  });
+}

@@ -61,6 +61,8 @@ export class EtcdSession implements LockSession {
   #robbed = false;
   /** Follows the key while we wait for it. */
   #waiting: Mirror | undefined;
+  /** Until when the key must not be taken (`performance.now()`): the store has started over, and its former leader may not know. */
+  #heldOffUntilMs = 0;
 
   constructor({ keys, key, id, value, ttlMs, lockDelayMs }: EtcdSessionOptions) {
     this.id = id;
@@ -106,16 +108,14 @@ export class EtcdSession implements LockSession {
   async untilFree(signal: AbortSignal, onFailure: OnFailure): Promise<number> {
     this.#waiting ??= this.#mirror(onFailure);
     for (;;) {
-      const before = this.#waiting.index;
-      const { changes, index } = await this.#waiting.next(signal);
-      if (this.#waiting.nodes.has(this.#key)) continue;
-      // the store has started over, but its former leader may not know yet
-      if (index < before) return Math.max(this.#lockDelayMs, this.#ttlMs);
+      const { changes, startedOver } = await this.#waiting.next(signal);
+      if (startedOver === true) this.#heldOffUntilMs = performance.now() + this.#ttlMs;
+      // a restored store has the leader's key, but may let it expire earlier than the leader believes
+      if (this.#waiting.has(this.#key)) continue;
       const removal = changes.find(({ type, node }) => type === "remove" && node.key === this.#key);
-      // gone between our attempt and the first look
-      if (removal === undefined) return 0;
-      // "list": nobody saw how it went, so it may have expired
-      return removal.action === "expire" || removal.action === "list" ? this.#lockDelayMs : 0;
+      // "list": nobody saw how it went, so it may have expired. undefined: gone between our attempt and the first look
+      const mayHaveExpired = removal?.action === "expire" || removal?.action === "list";
+      return Math.max(mayHaveExpired ? this.#lockDelayMs : 0, this.#heldOffUntilMs - performance.now());
     }
   }
 
@@ -123,11 +123,9 @@ export class EtcdSession implements LockSession {
     const held = this.#held;
     const mirror = this.#mirror(onFailure);
     for (;;) {
-      const before = mirror.index;
-      const { index } = await mirror.next(signal);
-      const hasStartedOver = index < before;
+      const { index, startedOver = false } = await mirror.next(signal);
       // a member that lags does not know our key yet
-      if (held === undefined || (index < held.createdIndex && !hasStartedOver)) continue;
+      if (held === undefined || (index < held.createdIndex && !startedOver)) continue;
       const node = mirror.get(this.#key);
       if (node?.createdIndex === held.createdIndex && node.value === this.#value) continue;
       this.#robbed = this.#held === held;

@@ -63,8 +63,13 @@ class History {
 
   /** Notes the index of a quorum read, which never goes back in one store. */
   note(index: number): void {
-    if (index < this.#index) this.#untilMs = performance.now() + this.#ttlMs;
+    if (index < this.#index) this.startedOver();
     this.#index = index;
+  }
+
+  /** The store has started over. */
+  startedOver(): void {
+    this.#untilMs = performance.now() + this.#ttlMs;
   }
 }
 
@@ -109,7 +114,8 @@ class EtcdQueue implements QueueReader {
     // it retries by itself, with short pauses: somebody waits for the lock
     const mirror = new Mirror(this.#keys, this.#dir, { onError, maxRetryMs: Math.min(1_000, this.#ttlMs / 2) });
     return async (signal) => {
-      await mirror.next(signal);
+      const { startedOver } = await mirror.next(signal);
+      if (startedOver === true) this.#history.startedOver();
       return entriesOf(mirror.values());
     };
   }
