@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { connect } from "node:net";
 import test from "node:test";
 import { promisify } from "node:util";
 import { startCluster } from "../scripts/servers/etcd.mjs";
@@ -8,6 +11,7 @@ import { Client, KeysAPI, MembersAPI, UsageError } from "../src/core/index.js";
 import { clientStore, createV2Server } from "../src/server/index.js";
 import { patience, until } from "../src/test-kit/waiting.js";
 import { v3Protocol } from "../src/v3/index.js";
+import { makeCertificates } from "./certificates.js";
 
 test("v2 server: etcdctl for v2 works on an etcd without the v2 API (V93)", async () => {
   await using cluster = await startCluster({ bin: find("etcd"), enableV2: false });
@@ -103,6 +107,22 @@ test("v2 server: it listens on 127.0.0.1, ends polls empty when it closes, bound
   assert.throws(() => createV2Server({ store: clientStore(client), advertise: ["no URL"] }), UsageError);
   assert.throws(() => clientStore(wrong("http://127.0.0.1:2379")), UsageError);
   await assert.rejects(createV2Server({ store: clientStore(client) }).listen({ port: 70_000 }), UsageError);
+});
+
+test("v2 server: over TLS close ends connections without a request, and those that are stuck in their handshake", async () => {
+  using certificates = makeCertificates();
+  await using cluster = await startCluster({ bin: find("etcd"), enableV2: false });
+  await using client = new Client({ endpoints: cluster.endpoints, protocol: v3Protocol() });
+  const tls = { cert: readFileSync(certificates.cert("server")), key: readFileSync(certificates.key("server")) };
+  const server = createV2Server({ store: clientStore(client), closeTimeoutMs: 100 });
+  const url = await server.listen({ port: 0, tls });
+  await using outside = new Client({ endpoints: [url], tls: { ca: readFileSync(certificates.cert("ca")) } });
+  assert.equal((await new KeysAPI(outside).set("/k", "1")).node.value, "1");
+  const stuck = connect(Number(new URL(url).port), "127.0.0.1");
+  await once(stuck, "connect");
+  const gone = once(stuck, "close");
+  await server.close();
+  await gone;
 });
 
 /** A wrong argument, past the compiler. */

@@ -22,6 +22,9 @@ const probeAfterMs = 30_000;
 export class HttpListener {
   readonly #handler: RequestListener;
   readonly #limits: ListenerLimits;
+  /** As the system has them: for HTTPS also those whose handshake is not over. */
+  readonly #sockets = new Set<Socket>();
+  /** As HTTP has them. */
   readonly #connections = new Set<Socket>();
   /** The connections that wait for a response. */
   readonly #busy = new Set<Socket>();
@@ -74,7 +77,7 @@ export class HttpListener {
     for (const socket of this.#connections) if (!this.#busy.has(socket)) socket.destroy();
     const timer = setTimeout(
       () => {
-        for (const socket of this.#connections) socket.destroy();
+        for (const socket of this.#sockets) socket.destroy();
       },
       Math.min(timeoutMs, maxTimerMs),
     );
@@ -106,12 +109,19 @@ export class HttpListener {
     };
     const server = tls === undefined ? createHttpServer(options, serve) : createSecureServer(options, tls, serve);
     if (maxConnections !== Infinity) server.maxConnections = maxConnections;
+    server.on("connection", (socket: Socket) => {
+      keepWhileOpen(this.#sockets, socket);
+    });
     server.on(tls === undefined ? "connection" : "secureConnection", (socket: Socket) => {
-      this.#connections.add(socket);
-      socket.once("close", () => this.#connections.delete(socket));
+      keepWhileOpen(this.#connections, socket);
     });
     return server;
   }
+}
+
+function keepWhileOpen(set: Set<Socket>, socket: Socket): void {
+  set.add(socket);
+  socket.once("close", () => set.delete(socket));
 }
 
 function createSecureServer(
