@@ -76,7 +76,8 @@ onBothGateways((ground) => {
   });
 
   test("v3: big directories: a listing is one cut over many pages, one level skips what is below; its deletion is one event (V9, V14, V121)", async () => {
-    const keys = ground.keys({ namespace: "/v9" });
+    // a watch whose first event removes 5,000 keys: etcd 3.4 on a busy machine confirms it only after more than 5 s
+    const keys = ground.keys({ namespace: "/v9", watchStartTimeoutMs: 120_000 });
     const txn = (from: number): Promise<unknown> =>
       ground.gateway("/v3/kv/txn", {
         success: Array.from({ length: 100 }, (_, i) => {
@@ -97,9 +98,9 @@ onBothGateways((ground) => {
     const { index } = await keys.get("/");
     const watcher = keys.watcher("/big", { recursive: true, afterIndex: index });
     await keys.delete("/big", { recursive: true });
-    const event = await watcher.next(patience());
+    const event = await watcher.next(patience(120_000));
     assert.deepEqual([event.action, event.node.key, event.node.dir], ["delete", "/big", true]);
-    const next = watcher.next(patience());
+    const next = watcher.next(patience(120_000));
     await keys.set("/big/after", "1");
     assert.equal((await next).node.key, "/big/after");
   });

@@ -47,6 +47,21 @@ test("watch: a refresh is not an event, live or in history, but increments the i
   }
 });
 
+test("watch: one that missed nothing sends no more requests than events while others write a lot (FF1)", async () => {
+  const { index } = await keys.set("/calm/a", "0");
+  let requests = 0;
+  const counted = new KeysAPI({ send: (spec, signal) => (requests++, client.send(spec, signal)) });
+  const watcher = counted.watcher("/calm", { recursive: true, afterIndex: index });
+  for (let i = 1; i <= 4; i++) {
+    const pending = watcher.next(patience(60_000));
+    for (let batch = 0; batch < 4; batch++)
+      await Promise.all(Array.from({ length: 100 }, (_, n) => keys.set(`/elsewhere/${String(n)}`, String(batch))));
+    await keys.set("/calm/a", String(i));
+    assert.equal((await pending).node.value, String(i));
+  }
+  assert.equal(requests, 4);
+});
+
 test("watch: after 1100 writes to other keys a watcher gets isIndexCleared, and a read returns the index to go on from (A126)", async () => {
   const { index } = await keys.set("/a126", "1");
   for (let i = 0; i < 11; i++)

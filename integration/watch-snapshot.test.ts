@@ -116,18 +116,3 @@ for (const [what, takesIndexes, count, load] of [
     await follow;
   });
 }
-
-test("snapshot: a watch that missed nothing sends no more requests than events while others write a lot (FF1)", async () => {
-  const dir = "/calm";
-  const { index } = await others.set(`${dir}/a`, "0");
-  let requests = 0;
-  const keys = new KeysAPI({ send: (spec, signal) => (requests++, othersClient.send(spec, signal)) });
-  const watcher = keys.watcher(dir, { recursive: true, afterIndex: index });
-  for (let i = 1; i <= 4; i++) {
-    const pending = watcher.next(patience(60_000));
-    await inBatches(400, (n) => others.set(`/elsewhere/${String(n % 500)}`, String(n)));
-    await others.set(`${dir}/a`, String(i));
-    assert.equal((await pending).node.value, String(i));
-  }
-  assert.equal(requests, 4);
-});
