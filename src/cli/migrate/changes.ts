@@ -1,5 +1,4 @@
 import type { KeysResponse } from "../../core/index.js";
-import { onceAborted } from "../io.js";
 import { batchKeys, batchSize } from "./writer.js";
 
 /** How large the values of waiting events may be together, in characters. */
@@ -79,7 +78,14 @@ export class Changes {
   async wait(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     if (this.waiting > 0) return;
-    await Promise.race([new Promise<void>((resolve) => (this.#wake = resolve)), onceAborted(signal)]);
+    await new Promise<void>((resolve) => {
+      this.#wake = () => {
+        signal.removeEventListener("abort", this.#wake);
+        resolve();
+      };
+      signal.addEventListener("abort", this.#wake);
+    });
+    signal.throwIfAborted();
   }
 
   /** As many events as one transaction takes. The deletion of a directory comes alone. */
