@@ -44,6 +44,7 @@ export default tseslint.config(
         console: "readonly",
         fetch: "readonly",
         setTimeout: "readonly",
+        clearInterval: "readonly",
         setInterval: "readonly",
         clearTimeout: "readonly",
         URL: "readonly",

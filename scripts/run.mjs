@@ -118,8 +118,17 @@ export function runTool(script, args = []) {
 
 /** Compiles into dist what has changed, and bundles what is published. */
 export async function build() {
-  const code = await runTool("typescript/bin/tsc", ["--build"]);
-  return code === 0 ? run(process.execPath, ["scripts/bundle.mjs"]) : code;
+  const startMs = performance.now();
+  // the compiler prints nothing, and takes a minute on a slow machine
+  const progress = setInterval(() => {
+    say(`   still compiling, ${Math.round((performance.now() - startMs) / 1_000)} s so far`);
+  }, 15_000);
+  try {
+    const code = await runTool("typescript/bin/tsc", ["--build"]);
+    return code === 0 ? await run(process.execPath, ["scripts/bundle.mjs"]) : code;
+  } finally {
+    clearInterval(progress);
+  }
 }
 
 /** Installs the dependencies that package-lock.json names, unless they are there already. */

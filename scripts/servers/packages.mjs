@@ -48,16 +48,25 @@ export function hasDebianTools() {
 export function unpackPackage(name, folder, { suite } = {}) {
   if (!hasDebianTools()) return "no apt-get and dpkg-deb here";
   const apt = (/** @type {readonly string[]} */ ...args) =>
-    capture("apt-get", ["-q", "-o", "APT::Sandbox::User=root", ...args], { cwd: folder, timeoutMs: aptTimeoutMs });
+    capture("apt-get", ["-q", "-o", "APT::Sandbox::User=root", ...args], {
+      cwd: folder,
+      // apt's own English, in which failures are looked for
+      env: { LC_ALL: "C" },
+      timeoutMs: aptTimeoutMs,
+    });
   const names = [name].flat();
   let download = suite === undefined ? apt("download", ...names) : undefined;
   if (download?.ok !== true) {
+    if (unreachable !== undefined) return unreachable;
     const sources = suite === undefined ? [] : sourcesOf(suite, folder);
     if (sources === undefined) return "the apt of this machine names no Debian mirror";
     const view = [...sources, ...privateState(folder)];
     const updated = apt(...view, "update");
     if (!updated.ok) return `apt-get update${suite === undefined ? "" : ` for ${suite}`}: ${updated.reason}`;
     download = apt(...view, "download", ...names);
+    // apt ends well when it gets no list, and then only knows of no such package
+    const [cause] = download.ok ? [] : (networkFailure.exec(updated.stdout + updated.stderr) ?? []);
+    if (cause !== undefined) return (unreachable = `no list of packages came: ${cause} (is this machine offline?)`);
   }
   const files = readdirSync(folder).filter((each) => each.endsWith(".deb"));
   if (!download.ok || files.length < names.length)
@@ -68,6 +77,13 @@ export function unpackPackage(name, folder, { suite } = {}) {
   }
   return undefined;
 }
+
+/** How apt reports that it cannot reach a mirror. */
+const networkFailure =
+  /(?:Temporary failure resolving|Could not resolve|Could not connect to|Cannot initiate the connection to|Unable to connect to).*/;
+
+/** Why the mirror cannot be reached, once that is known: another try would only take its time. @type {string | undefined} */
+let unreachable;
 
 /** Long enough for a slow mirror, short enough where there is no network. */
 const aptTimeoutMs = 240_000;

@@ -51,7 +51,7 @@ const programs = {
     pattern: /SSL (\S+)/,
     package: "openssl",
     file: "usr/bin/openssl",
-    remedy: "an openssl (apt-get update && apt-get install openssl), which makes the certificates of the TLS tests",
+    remedy: "an openssl (apt-get update && apt-get install openssl)",
   },
 };
 

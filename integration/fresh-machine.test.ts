@@ -1,0 +1,176 @@
+// The commands of README on machines that lack something: a copy of the scripts in an odd folder, and a PATH of our own.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test, { type TestContext } from "node:test";
+import { findEtcd } from "../scripts/servers/etcd.mjs";
+import { projectRoot } from "../scripts/run.mjs";
+import { until } from "../src/test-kit/waiting.js";
+
+interface Machine {
+  /** A checkout with nothing but its scripts. */
+  readonly checkout: string;
+  /** Where programs of this machine leave temporary files. */
+  readonly temporary: string;
+  /** Puts a shell script on the PATH, which has no program else but node. */
+  readonly install: (name: string, script: string) => void;
+  /** Runs Node in the checkout. Once it has ended: its exit code, and what it wrote to stderr. */
+  readonly node: (...args: readonly string[]) => Run;
+}
+
+interface Run {
+  readonly kill: (signal: NodeJS.Signals) => void;
+  readonly written: () => string;
+  readonly ended: Promise<{ readonly code: number | null; readonly stderr: string }>;
+}
+
+function machine(t: TestContext): Machine {
+  const folder = mkdtempSync(join(tmpdir(), "etcd2 fräsh-"));
+  t.after(() => {
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
+  });
+  const [checkout, path, temporary] = ["check out é", "path", "tmp"].map((name) => join(folder, name));
+  assert.ok(checkout !== undefined && path !== undefined && temporary !== undefined);
+  for (const each of [checkout, path, temporary]) mkdirSync(each);
+  cpSync(join(projectRoot, "scripts"), join(checkout, "scripts"), { recursive: true });
+  for (const each of ["package.json", "docker-compose.yml"]) cpSync(join(projectRoot, each), join(checkout, each));
+  symlinkSync(process.execPath, join(path, "node"));
+  return {
+    checkout,
+    temporary,
+    install: (name, script) => {
+      const file = join(path, name);
+      writeFileSync(file, `#!/bin/sh\n${script}`);
+      chmodSync(file, 0o755);
+    },
+    node: (...args) => {
+      const child = spawn(process.execPath, args, {
+        cwd: checkout,
+        env: { PATH: path, TMPDIR: temporary, HOME: folder },
+        stdio: ["ignore", "pipe", "pipe"],
+      });
+      t.after(() => child.kill("SIGKILL"));
+      const output: string[] = [];
+      for (const stream of [child.stdout, child.stderr]) {
+        stream.setEncoding("utf8").on("data", (text: string) => output.push(text));
+      }
+      const written = (): string => output.join("");
+      return {
+        kill: (signal) => void child.kill(signal),
+        written,
+        ended: new Promise((resolve) =>
+          child.once("close", (code) => {
+            resolve({ code, stderr: written() });
+          }),
+        ),
+      };
+    },
+  };
+}
+
+/** Prints the path of etcd as the scripts find it. */
+const findIt = 'import { find } from "./scripts/servers/programs.mjs"; console.log("found " + find("etcd"));';
+
+test("fresh machine: without etcd, apt and Docker the quick start names etcd and the remedy before it builds anything (FF36)", async (t) => {
+  const { node, checkout } = machine(t);
+  const { code, stderr } = await node("scripts/tasks.mjs", "quickstart").ended;
+  assert.equal(code, 1);
+  assert.match(stderr, /^etcd: no Docker engine/m);
+  assert.match(stderr, /^etcd: no apt-get and dpkg-deb here/m);
+  assert.match(
+    stderr,
+    /^etcd was not found .*github\.com\/etcd-io\/etcd\/releases\) on the PATH, or name it in ETCD_BIN$/m,
+  );
+  assert.doesNotMatch(stderr, /== (?:install|build)|\n +at /);
+  assert.ok(!existsSync(join(checkout, ".cache")), "nothing is left behind");
+});
+
+test("fresh machine: offline, apt is asked for its lists once, and the message says so (FF34)", async (t) => {
+  const { node, install, checkout } = machine(t);
+  install("dpkg-deb", "exit 1");
+  // what apt 2.6 does without a network
+  install(
+    "apt-get",
+    `for each in "$@"; do
+      if [ "$each" = update ]; then
+        echo "$*" >> '${checkout}/updates'
+        echo "Err:1 http://deb.debian.org/debian bookworm InRelease"
+        echo "  Temporary failure resolving 'deb.debian.org'"
+        exit 0
+      fi
+    done
+    echo "E: Unable to locate package" >&2
+    exit 100`,
+  );
+  const search = 'import { findAll } from "./scripts/servers/programs.mjs"; findAll(["etcd", "etcdctl", "consul"]);';
+  const { code, stderr } = await node("--input-type=module", "--eval", search).ended;
+  assert.equal(code, 0, stderr);
+  for (const name of ["etcd", "etcdctl"]) {
+    assert.match(
+      stderr,
+      new RegExp(
+        `^${name}: no list of packages came: Temporary failure resolving 'deb.debian.org' \\(is this machine offline\\?\\)$`,
+        "m",
+      ),
+    );
+    assert.match(stderr, new RegExp(`^${name} was not found`, "m"));
+  }
+  assert.match(stderr, /^consul was not found/m);
+  assert.equal(readFileSync(join(checkout, "updates"), "utf8").trim().split("\n").length, 1);
+});
+
+test("fresh machine: with Docker alone etcd comes out of the image that docker-compose.yml names", async (t) => {
+  const { node, install, checkout } = machine(t);
+  install(
+    "docker",
+    `case "$1" in
+      version) echo 28.2.2 ;;
+      create) echo "$2" > '${checkout}/image'; echo container-1 ;;
+      cp) [ "$2" = container-1:/usr/local/bin/etcd ] && exec ${process.execPath} -e 'fs.symlinkSync(...process.argv.slice(1))' '${await findEtcd()}' "$3" ;;
+      rm) [ "$2" = container-1 ] && echo removed > '${checkout}/removed' ;;
+      *) exit 1 ;;
+    esac`,
+  );
+  const { code, stderr } = await node("--input-type=module", "--eval", findIt).ended;
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /^found .*check out é\/\.cache\/servers\/etcd$/m);
+  assert.match(readFileSync(join(checkout, "image"), "utf8"), /^quay\.io\/coreos\/etcd:v3\.4\./);
+  assert.ok(existsSync(join(checkout, "removed")));
+});
+
+test("fresh machine: SIGTERM at any moment leaves no process and no temporary folder behind", async (t) => {
+  const { node, temporary } = machine(t);
+  const start = `
+    import { startCluster } from "./scripts/servers/etcd.mjs";
+    console.log("begun");
+    await startCluster({ bin: ${JSON.stringify(await findEtcd())}, size: 3 });
+    console.log("healthy");
+    setInterval(() => undefined, 60_000);`;
+  for (const wait of [0, 30, 100, 300, "healthy"] as const) {
+    const program = node("--input-type=module", "--eval", start);
+    await until("it has begun", () => program.written().includes("begun"));
+    if (wait === "healthy") await until("the cluster is healthy", () => program.written().includes("healthy"));
+    else await new Promise((resolve) => setTimeout(resolve, wait));
+    program.kill("SIGTERM");
+    const { stderr } = await program.ended;
+    assert.doesNotMatch(stderr, /Error|\n +at /);
+    assert.deepEqual(readdirSync(temporary), [], `after ${String(wait)}`);
+    await until("no member runs", () => !running().some((command) => command.includes(temporary)));
+  }
+});
+
+/** The command lines of all processes. */
+function running(): readonly string[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+      } catch {
+        return ""; // it has ended
+      }
+    });
+}
