@@ -6,30 +6,30 @@ import type { Output } from "./output.js";
 /** The options of a command as `parseArgs` takes them. */
 export type OptionTable = NonNullable<ParseArgsConfig["options"]>;
 
-/** What was given on the command line, checked against the table. */
+/** The options of a command line, checked against the table. */
 export type Values = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>;
 
-/** How the command speaks to the servers. */
+/** The API by which a command speaks to the servers. */
 export type ProtocolName = "v2" | "v3";
 
 /** One of the commands: `etcd2 NAME ...`. */
 export interface Command {
   /** One line for the list of commands. */
   readonly summary: string;
-  /** The API that is spoken without `--protocol` and `ETCD_PROTOCOL`. @default "v2" */
+  /** The API to use if neither `--protocol` nor `ETCD_PROTOCOL` names one. @default "v2" */
   readonly protocol?: ProtocolName;
-  /** What follows the name, for people: "[-r] DIR". */
+  /** What follows the name in the usage line: "[-r] DIR". */
   readonly usage: string;
   /** Its own options, each with a line of help. */
   readonly options: OptionTable;
-  /** A line of help for each of its options, and for common ones that mean something else here. */
+  /** A line of help for each of its options, and for common options that have another meaning here. */
   readonly help: Readonly<Record<string, string>>;
   /** Command lines to learn from; at least one. */
   readonly examples: readonly string[];
   /** How many arguments it takes. */
   readonly args: { readonly min: number; readonly max: number };
   /**
-   * Does it. What it returns is the exit code; without one it is 0.
+   * Runs the command. Resolves to the exit code; undefined is 0.
    *
    * @throws {BadUsage} before anything was sent
    */
@@ -42,13 +42,13 @@ export interface Context {
   readonly values: Values;
   readonly io: Io;
   readonly out: Output;
-  /** Ends when somebody interrupts the command. */
+  /** Aborts when the command is interrupted. */
   readonly signal: AbortSignal;
-  /** The API that is spoken. */
+  /** The API to use. */
   readonly protocol: ProtocolName;
-  /** Makes the client that the common options describe; closed at the end. Asks for the password if need be. */
+  /** Makes the client that the common options describe. Asks for a missing password. The client is closed when the command ends. */
   readonly connect: (options?: ConnectOptions) => Promise<Client>;
-  /** The user that the common options name, with the password; undefined if they name none. Asks for it if need be. */
+  /** The user that the common options name. Asks for a missing password. Undefined: they name no user. */
   readonly credentials: () => Promise<Credentials | undefined>;
 }
 

@@ -1,6 +1,6 @@
 import type { ReadStream, WriteStream } from "node:tty";
 
-/** What the command has of the process that it runs in. */
+/** The parts of the process that a command uses. */
 export interface Io {
   readonly stdin: NodeJS.ReadableStream & Partial<Pick<ReadStream, "isTTY" | "setRawMode">>;
   readonly stdout: NodeJS.WritableStream & Partial<Pick<WriteStream, "isTTY">>;
@@ -10,9 +10,9 @@ export interface Io {
   readonly signal: AbortSignal;
 }
 
-/** Somebody ended the command by a signal. */
+/** A signal ended the command. */
 export class Interrupted extends Error {
-  /** What the process exits with: 128 and the number of the signal. */
+  /** The exit code of the process: 128 plus the number of the signal. */
   readonly exitCode: number;
 
   constructor(exitCode: number) {
@@ -21,10 +21,10 @@ export class Interrupted extends Error {
   }
 }
 
-/** The command line is wrong; the message is one line. Nothing was sent. */
+/** The command line is wrong, and nothing was sent. The message is one line. */
 export class BadUsage extends Error {}
 
-/** The command cannot do it, for a reason that is not etcd's; the message is one line. */
+/** The command failed for a reason of its own, not by an error of etcd. The message is one line. */
 export class CommandFailed extends Error {}
 
 /** Rejects with the signal's reason when it aborts. */

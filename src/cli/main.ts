@@ -8,12 +8,12 @@ for (const [name, number] of [
   ["SIGTERM", 15],
 ] as const) {
   process.on(name, () => {
-    // who asks twice does not want to wait
+    // a second signal does not wait
     if (stop.signal.aborted) process.exit(128 + number);
     stop.abort(new Interrupted(128 + number));
   });
 }
-// the reader of a pipe has seen enough: `etcd2 ls / | head -1`
+// the reader of a pipe closed it: `etcd2 ls / | head -1`
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
   process.exit(0);

@@ -17,7 +17,7 @@ export class Output {
     this.#isColoured = io.stdout.isTTY === true && (io.env["NO_COLOR"] ?? "") === "" && io.env["TERM"] !== "dumb";
   }
 
-  /** Writes one result. Waits while the reader is slower than we are. */
+  /** Writes one result. Waits for a slow reader. */
   async line(text: string, fields: object): Promise<void> {
     await this.raw(`${this.json ? JSON.stringify(fields) : text}\n`);
   }

@@ -27,7 +27,7 @@ export async function askPassword(prompt: string, { stdin, stderr, signal }: Io,
         reject(new BadUsage("no password was given"));
       });
     });
-    // whoever can read this can type: the terminal is silent by now
+    // printed last: from now on the terminal echoes nothing
     stderr.write(prompt);
     return await Promise.race([typed, onceAborted(signal)]);
   } finally {

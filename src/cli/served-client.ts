@@ -1,11 +1,11 @@
 import { ClusterError, type CallContext, type Client, type Credentials, type KeysStore } from "../core/index.js";
 import { clientStore } from "../server/index.js";
 
-/** Between two lines about failures, in ms: a cluster that comes and goes must not fill the log. */
+/** The shortest time between two lines about failures, in ms: a cluster that comes and goes must not fill the log. */
 const quietMs = 10_000;
 
 export interface ServedClientOptions {
-  /** As whom requests about keys that have no credentials are executed, as v2's `guest`. Undefined: as nobody. */
+  /** The user for keys requests without credentials, as `guest` is in v2. Undefined: such requests have no user. */
   readonly guest: Credentials | undefined;
   /** Prints a line for the operator. */
   readonly say: (line: string) => void;
