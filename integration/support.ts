@@ -109,8 +109,8 @@ export function refreshCounter(keys: KeysAPI, key: string, options: GetOptions =
 }
 
 /** How many watches a member has: long polls of v2, streams of v3. */
-export async function watchesAt(url: string): Promise<number> {
-  if (isOverV3) {
+export async function watchesAt(url: string, protocol = isOverV3 ? "v3" : "v2"): Promise<number> {
+  if (protocol === "v3") {
     const metrics = await (await fetch(`${url}/metrics`)).text();
     return Number(/^etcd_debugging_mvcc_watcher_total (\d+)$/m.exec(metrics)?.[1] ?? NaN);
   }

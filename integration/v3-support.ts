@@ -1,7 +1,8 @@
 import { after, before, describe } from "node:test";
 import { startCluster, type Cluster } from "../scripts/servers/etcd.mjs";
 import { find } from "../scripts/servers/programs.mjs";
-import { Client, KeysAPI, type ClientOptions } from "../src/core/index.js";
+import { Client, KeysAPI, type ClientOptions, type Exchange, type RequestSpec } from "../src/core/index.js";
+import { gotExchange } from "../src/http/got/got-exchange.js";
 import { v3Protocol, type V3Options } from "../src/v3/index.js";
 
 /** One member without the v2 API, and clients that speak v3 to it. */
@@ -57,6 +58,20 @@ export function onBothGateways(register: (ground: V3Ground) => void, args: reado
       });
     });
   }
+}
+
+/** A transport that counts the watch streams it opens. */
+export function counting(): { readonly transport: Exchange; readonly streams: () => number } {
+  const inner = gotExchange({});
+  let streams = 0;
+  const transport = Object.assign(
+    (url: URL, spec: RequestSpec, signal: AbortSignal | undefined) => {
+      if (spec.path === "/v3/watch") streams++;
+      return inner(url, spec, signal);
+    },
+    { close: () => inner.close?.() },
+  );
+  return { transport, streams: () => streams };
 }
 
 export function base64(text: string): string {

@@ -1,34 +1,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import {
-  isIndexCleared,
-  KeysAPI,
-  Mirror,
-  type Exchange,
-  type KeysResponse,
-  type RequestSpec,
-} from "../src/core/index.js";
-import { gotExchange } from "../src/http/got/got-exchange.js";
+import { isIndexCleared, KeysAPI, Mirror, type KeysResponse } from "../src/core/index.js";
 import { patience, until } from "../src/test-kit/waiting.js";
 import { v3Protocol } from "../src/v3/index.js";
 import { Client } from "../src/core/index.js";
 import { fastCluster } from "./fast-cluster.js";
-import { base64, onBothGateways } from "./v3-support.js";
-
-/** A transport that counts the watch streams it opens. */
-function counting(): { readonly transport: Exchange; readonly streams: () => number } {
-  const inner = gotExchange({});
-  let streams = 0;
-  const transport = Object.assign(
-    (url: URL, spec: RequestSpec, signal: AbortSignal | undefined) => {
-      if (spec.path === "/v3/watch") streams++;
-      return inner(url, spec, signal);
-    },
-    { close: () => inner.close?.() },
-  );
-  return { transport, streams: () => streams };
-}
+import { base64, counting, onBothGateways } from "./v3-support.js";
 
 onBothGateways((ground) => {
   test("v3: a watcher from now gets what happens between its polls, and not its own write before (V40, V120)", async () => {
@@ -45,36 +23,6 @@ onBothGateways((ground) => {
         [`a${String(i)}`, `b${String(i)}`],
       );
     }
-  });
-
-  test("v3: 500 events from an index come one by one, in order, each once, over at most two streams (V41)", async () => {
-    const { transport, streams } = counting();
-    const keys = ground.keys({}, { transport });
-    const { index } = await keys.set("/o/start", "0");
-    for (let i = 0; i < 500; i++) await keys.set("/o/k", String(i));
-    const watcher = keys.watcher("/o", { recursive: true, afterIndex: index });
-    const values: string[] = [];
-    for (let i = 0; i < 500; i++) values.push((await watcher.next(patience())).node.value);
-    assert.deepEqual(
-      values,
-      Array.from({ length: 500 }, (_, i) => String(i)),
-    );
-    assert.ok(streams() <= 2, `${String(streams())} streams`);
-  });
-
-  test("v3: many watchers of one key share a stream, from now and from an index (V50)", async () => {
-    const { transport, streams } = counting();
-    const keys = ground.keys({}, { transport });
-    const { index } = await keys.set("/s/k", "0");
-    const waiting = Array.from({ length: 200 }, (_, i) =>
-      keys.watcher("/s/k", { afterIndex: i % 2 === 0 ? 0 : index }).next(patience()),
-    );
-    await until("a stream stands", () => streams() > 0);
-    await sleep(300);
-    await keys.set("/s/k", "1");
-    const events = await Promise.all(waiting);
-    assert.deepEqual(new Set(events.map(({ node }) => node.value)), new Set(["1"]));
-    assert.ok(streams() <= 2, `${String(streams())} streams`);
   });
 
   test("v3: a compacted history is isIndexCleared, and a mirror hands out the difference (V45)", async () => {

@@ -20,6 +20,7 @@ const tasks = {
   unit: async () => exitCode(await runTests("src")),
   integration: testOnCluster,
   versions: testVersions,
+  v3: testOverV3,
   nodes: testNodes,
   long: testLong,
   consumers: testConsumers,
@@ -126,6 +127,12 @@ async function testVersions() {
     const env = { ...neededServers(), ETCD_BIN: bin, ETCD_ENDPOINTS: undefined };
     return [versionOf("etcd", bin) ?? name, await runTests("integration", { env })];
   });
+}
+
+/** `npm run integration:v3`: the suites of all layers over `v3Protocol()`, on members without the v2 API. */
+async function testOverV3() {
+  await prepare(build);
+  return exitCode(await runTestsOverV3({ env: { ...neededServers(), ETCD_ENDPOINTS: undefined }, only: overV3.all }));
 }
 
 /** `npm run test:nodes`: unit and integration tests under other Node versions, on the build of this one. */

@@ -81,7 +81,10 @@ const overUndici = {
 
 /** Layers whose integration tests hold over v3, without a v2 API on the server. */
 export const overV3 = {
-  only: /^(?:lock|discovery-lookup|watch-started-over)\.test\.js$/,
+  /** In `npm test`: a few quick files, each of which uses something else of v3. */
+  quick: /^(?:lock|mirror|namespace|config-etcd|discovery-subscribe|watch-started-over)\.test\.js$/,
+  /** In `npm run integration:v3`. */
+  all: /^(?:agent(?:-bridge)?|cluster(?:-id)?|config-(?:api|etcd|outage)|discovery-[a-z]+|election(?:-store)?|lock|mirror|namespace|shared-watch|typed-keys|watch-started-over)\.test\.js$/,
   /** For processes in which clients speak v3 unless their options say otherwise; so do those that they start. */
   env: () => ({
     NODE_OPTIONS: nodeOptions([
@@ -94,10 +97,10 @@ export const overV3 = {
 /**
  * Integration tests of layers with `v3Protocol()` in place of v2.
  *
- * @param {{ env?: NodeJS.ProcessEnv | undefined }} [options]
+ * @param {{ env?: NodeJS.ProcessEnv | undefined, only?: RegExp | undefined }} [options]
  */
-export function runTestsOverV3({ env } = {}) {
-  return runTests("integration", { only: overV3.only, env: { ...env, ...overV3.env() } });
+export function runTestsOverV3({ env, only = overV3.quick } = {}) {
+  return runTests("integration", { only, env: { ...env, ...overV3.env() } });
 }
 
 /**

@@ -108,15 +108,12 @@ async function prepareRoot(session: Session): Promise<void> {
 
 async function putUser(session: Session, call: PutUserCall): Promise<Administered> {
   const { name, password = "", roles, grant, revoke } = call;
-  const exists = await rolesOf(session, name).then(
-    () => true,
-    (error: unknown) => {
-      if (error instanceof AuthRefusal) return false;
-      throw error;
-    },
-  );
+  const before = await rolesOf(session, name).catch((error: unknown) => {
+    if (error instanceof AuthRefusal) return undefined;
+    throw error;
+  });
   const isChange = (grant ?? []).length > 0 || (revoke ?? []).length > 0;
-  if (!exists) {
+  if (before === undefined) {
     if (isChange) throw new AuthRefusal(404, `User ${name} does not exist.`);
     if (password === "") throw new AuthRefusal(400, `Cannot create user ${name} with an empty password`);
     await withPassword(session, "/v3/auth/user/add", name, password);
@@ -126,10 +123,12 @@ async function putUser(session: Session, call: PutUserCall): Promise<Administere
   if (password === "" && !isChange) {
     throw new AuthRefusal(400, "User not updated. Use grant/revoke/password to update the user.");
   }
-  if (password !== "") await withPassword(session, "/v3/auth/user/changepw", name, password);
   for (const role of grant ?? []) await grantRole(session, name, role);
   for (const role of revoke ?? []) await session.post("/v3/auth/user/revoke", { name, role }, {});
-  return { status: 200, json: { user: name, roles: await rolesOf(session, name) } };
+  const now = isChange ? await rolesOf(session, name) : before;
+  // at last: it drops the user's tokens, and this session may have one of them
+  if (password !== "") await withPassword(session, "/v3/auth/user/changepw", name, password);
+  return { status: 200, json: { user: name, roles: now } };
 }
 
 function withPassword(session: Session, path: string, name: string, password: string): Promise<Json> {

@@ -24,7 +24,9 @@ export interface Poll {
 interface Entry {
   readonly stream: WatchStream;
   readonly member: MemberPosition;
-  readers: number;
+  readonly readers: Set<Reader>;
+  /** When the last reader left, by `performance.now()`. */
+  leftMs: number;
   /** Runs while nobody reads. */
   timer: NodeJS.Timeout | undefined;
 }
@@ -98,7 +100,6 @@ export class WatchHub {
     }
     for (const entry of entries) {
       if (!entry.stream.reachesBack(from === undefined ? Infinity : Number(from))) continue;
-      entry.readers++;
       clearTimeout(entry.timer);
       entry.stream.hold(true);
       return { entry, isNew: false };
@@ -108,8 +109,12 @@ export class WatchHub {
       range,
       start: from,
       startTimeoutMs: this.#options.watchStartTimeoutMs,
+      mayForget: (index) =>
+        entry.readers.size === 0
+          ? performance.now() - entry.leftMs > returnMs
+          : [...entry.readers].every((reader) => reader.position > index),
       onOverflow: () => {
-        if (entry.readers === 0) entry.stream.close();
+        if (entry.readers.size === 0) entry.stream.close();
       },
       onEnd: () => {
         clearTimeout(entry.timer);
@@ -117,14 +122,15 @@ export class WatchHub {
         if (streams.size === 0 && this.#entries.get(name) === streams) this.#entries.delete(name);
       },
     });
-    const entry: Entry = { stream, member: positionOf(stream, session), readers: 1, timer: undefined };
+    const member = positionOf(stream, session);
+    const entry: Entry = { stream, member, readers: new Set(), leftMs: performance.now(), timer: undefined };
     streams.add(entry);
     return { entry, isNew: true };
   }
 
   #leave(entry: Entry, isKept: boolean): void {
-    entry.readers--;
-    if (entry.readers > 0) return;
+    if (entry.readers.size > 0) return;
+    entry.leftMs = performance.now();
     if (!isKept || this.#options.keepStreamsMs === 0) {
       entry.stream.close();
       return;
@@ -136,6 +142,9 @@ export class WatchHub {
     entry.timer.unref();
   }
 }
+
+/** How long a watcher that catches up may take from one poll to the next, in ms, without losing what the stream has read meanwhile. */
+const returnMs = 1_000;
 
 /** Why a poll ends that has heard nothing for too long. */
 const silence = Symbol("silence");
@@ -154,6 +163,12 @@ class Reader implements Pick<KeysWatch, "next" | "close"> {
   constructor(entry: Entry, leave: (isKept: boolean) => void) {
     this.#entry = entry;
     this.#leave = leave;
+    entry.readers.add(this);
+  }
+
+  /** The first index that it has not read; 0 before it begins. */
+  get position(): number {
+    return this.#index;
   }
 
   begin(place: Place, index: number, accepts: (event: Done) => boolean, idleMs: number): void {
@@ -204,6 +219,7 @@ class Reader implements Pick<KeysWatch, "next" | "close"> {
   close(): void {
     if (this.#hasLeft) return;
     this.#hasLeft = true;
+    this.#entry.readers.delete(this);
     this.#leave(this.#hasHeard);
   }
 }

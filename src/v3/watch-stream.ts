@@ -11,6 +11,7 @@ import { base64, type KeyRange } from "./layout.js";
 import { timeLeft } from "./leases.js";
 import { placeOf } from "./nodes.js";
 import type { Session } from "./session.js";
+import { whenSilent } from "./silence-timer.js";
 
 /** The server refused the watch: the user may not read all of the range, or the token is not good. */
 export class WatchDeniedError extends Error {}
@@ -21,6 +22,8 @@ export interface WatchStreamOptions {
   readonly start: string | undefined;
   /** Longest wait until the watch stands, in ms; `Infinity` for none. */
   readonly startTimeoutMs: number;
+  /** Whether nobody needs the events of an index any more, nor those before it. Asked when there are too many of them. */
+  readonly mayForget: (index: number) => boolean;
   /** Called when it begins to forget events. */
   readonly onOverflow: () => void;
   /** Called once, when it is over. */
@@ -60,11 +63,13 @@ export class WatchStream {
   #head = 0;
   #compacted: number | undefined;
   #isOver = false;
+  readonly #mayForget: (index: number) => boolean;
   readonly #onOverflow: () => void;
   readonly #onEnd: () => void;
 
-  constructor(session: Session, { range, start, startTimeoutMs, onOverflow, onEnd }: WatchStreamOptions) {
+  constructor(session: Session, { range, start, startTimeoutMs, mayForget, onOverflow, onEnd }: WatchStreamOptions) {
     this.#session = session;
+    this.#mayForget = mayForget;
     this.#onOverflow = onOverflow;
     this.#onEnd = onEnd;
     if (start !== undefined) this.#oldest = Math.min(Number(start), Number.MAX_SAFE_INTEGER);
@@ -135,13 +140,10 @@ export class WatchStream {
 
   async #run(range: KeyRange, start: string | undefined, startTimeoutMs: number): Promise<void> {
     const { gateway, identity } = this.#session;
-    const timer =
-      startTimeoutMs === Infinity
-        ? undefined
-        : setTimeout(() => {
-            this.#fail(this.#silent(startTimeoutMs));
-          }, startTimeoutMs);
-    timer?.unref();
+    const stopTimer = whenSilent(startTimeoutMs, () => {
+      this.#fail(this.#silent(startTimeoutMs));
+    });
+    this.created.then(stopTimer, stopTimer);
     const create = {
       key: base64(range.key),
       ...(range.rangeEnd !== undefined && { range_end: base64(range.rangeEnd) }),
@@ -175,7 +177,7 @@ export class WatchStream {
       await this.#working;
       this.#fail(error);
     } finally {
-      clearTimeout(timer);
+      stopTimer();
     }
   }
 
@@ -239,8 +241,9 @@ export class WatchStream {
     this.#bytes += bytes;
     this.#head = Math.max(this.#head, index);
     while (this.#events.length > maxEvents || (this.#bytes > maxBytes && this.#events.length > 1)) {
-      const oldest = this.#events.shift();
-      if (oldest === undefined) break;
+      const [oldest] = this.#events;
+      if (oldest === undefined || !this.#mayForget(oldest.index)) break;
+      this.#events.shift();
       this.#bytes -= oldest.bytes;
       this.#oldest = oldest.index + 1;
       this.#onOverflow();
