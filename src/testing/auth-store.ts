@@ -10,10 +10,10 @@ import { AdminError } from "./refusal.js";
 import type { Change, Replica } from "./replica.js";
 import type { StoreResult } from "./store.js";
 
-/** Has the cluster agree on a change; undefined when it did not in time. */
+/** Proposes a change to the cluster. Resolves to undefined when it was not committed in time. */
 export type Propose = (change: Change) => Promise<StoreResult | undefined>;
 
-/** v2's users, roles and rights, as one member sees them. They are kept in the store, as JSON below "/2". */
+/** v2's users, roles and rights at one member. They are stored as JSON below "/2". */
 export class AuthStore {
   readonly #replica: Replica;
   readonly #propose: Propose;
@@ -23,7 +23,7 @@ export class AuthStore {
     this.#propose = propose;
   }
 
-  /** Each time it is asked it reads the store, as etcd does: its statistics show it. */
+  /** Reads the store each time, as etcd does; the statistics count these reads. */
   get enabled(): boolean {
     return this.#read("/enabled") === "true";
   }

@@ -1,35 +1,35 @@
 import { maxTimerMs, onAbort } from "../util/signals.js";
 
-/** The time that a fake etcd goes by. */
+/** The clock of a fake etcd. */
 export interface FakeClock {
-  /** In ms since 1970. */
+  /** The current time in ms since 1970. */
   now(): number;
-  /** Resolves when so much time has passed, in ms. Rejects with the signal's reason. */
+  /** Resolves after that many ms. Rejects with the signal's reason. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
 /** A clock that stands still until a test moves it. */
 export interface ManualClock extends FakeClock {
   /**
-   * Moves the clock, in ms. Whatever falls due on the way happens at its own time, and has been handed to all who wait in this process
-   * when the promise resolves.
+   * Moves the clock forward by that many ms. When the promise resolves, everything that was due has happened in order, and code in
+   * this process that waited for it has been notified.
    */
   tick(ms: number): Promise<void>;
 }
 
-// Kept from the start: a test may mock timers later.
+// Saved at import: a test may mock timers later.
 const { setTimeout: startTimer, clearTimeout: stopTimer, setImmediate: nextTurn } = globalThis;
 const systemTime = Date.now;
 
-/** Real time, whatever timers a test mocks. Its timers do not keep the process alive. */
+/** Real time, even if a test mocks timers. Its timers do not keep the process alive. */
 export const realClock: FakeClock = {
   now: () => systemTime(),
   sleep: (ms, signal) => sleepBy(startTimer, stopTimer, ms, signal),
 };
 
 /**
- * The time of `Date` and `setTimeout` as they are at the moment of use: for tests that mock these, with `node:test`, Vitest or Jest.
- * Enable the mock before the fake is made, or its timers are real ones.
+ * A clock that uses whatever `Date` and `setTimeout` are at each call: for tests that mock them with `node:test`, Vitest or Jest.
+ * Enable the mock before you create the fake; otherwise its first timers are real ones.
  */
 export function globalClock(): FakeClock {
   return {
@@ -39,7 +39,7 @@ export function globalClock(): FakeClock {
 }
 
 /**
- * A clock for `clock` of {@link FakeEtcdOptions}; moved by `tick` of it, or of the fake.
+ * A clock for the option `clock` of {@link FakeEtcdOptions}. Its `tick` moves it, and so does the `tick` of the fake.
  *
  * @param startMs the time at the start, in ms since 1970. @default 2026-01-01T00:00:00Z
  */
@@ -78,12 +78,12 @@ export function manualClock(startMs = Date.UTC(2026, 0, 1)): ManualClock {
   };
 }
 
-/** Whether a clock can be moved. */
+/** Whether the clock has a `tick`. */
 export function isManual(clock: FakeClock): clock is ManualClock {
   return "tick" in clock;
 }
 
-/** Lets everything that is ready in this process happen. */
+/** Lets all pending microtasks and immediates run. */
 export async function settle(): Promise<void> {
   for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => nextTurn(resolve));
 }

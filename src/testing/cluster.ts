@@ -5,11 +5,11 @@ import type { StoreResult } from "./store.js";
 
 export interface ClusterOptions {
   readonly clock: FakeClock;
-  /** How long the others wait before they elect a leader; a write waits seven times as long for one. In ms. */
+  /** How long the members wait before they elect a leader, in ms. A write waits seven times as long for one. */
   readonly electionTimeoutMs: number;
 }
 
-/** A proposal that nobody could agree on yet. */
+/** A proposal that waits for a majority. */
 interface Held {
   readonly at: Replica;
   readonly change: Change;
@@ -19,14 +19,14 @@ interface Held {
 /** How often the leader looks for keys that have expired, in ms. */
 const syncMs = 500;
 
-/** Members that agree on one log, as far as they reach each other. */
+/** Members that share one log, as far as they can reach each other. */
 export class Cluster {
   readonly clock: FakeClock;
   readonly replicas: Replica[] = [];
   readonly #electionTimeoutMs: number;
   readonly #closed = new AbortController();
   readonly #startMs: number;
-  /** Entries that some replica has not applied, and how many were dropped before them. */
+  /** Entries that some replica has not applied yet, and how many earlier ones were dropped. */
   #log: Entry[] = [];
   #dropped = 0;
   #raftIndex = 1;
@@ -49,28 +49,28 @@ export class Cluster {
     return this.#leader;
   }
 
-  /** How long the others have been within reach before a change of members is allowed, in ms. */
+  /** How long all members must have been connected before the membership may change, in ms. */
   get settlingMs(): number {
     return 5 * this.#electionTimeoutMs;
   }
 
-  /** When it began, as JSON has it. */
+  /** When the cluster started, as an ISO date. */
   get startTime(): string {
     return new Date(this.#startMs).toISOString();
   }
 
-  /** The leader as a member knows it. */
+  /** The leader, as far as this member knows. */
   leaderOf(replica: Replica): Replica | undefined {
     return replica.connected ? this.#leader : undefined;
   }
 
-  /** Raft's numbers as a member knows them. */
+  /** Raft's index and term, as far as this member knows. */
   raftOf(replica: Replica): { readonly index: number; readonly term: number } {
     const current = replica.connected && !replica.lagging;
     return { index: current ? this.#raftIndex : replica.raftIndex, term: this.#term };
   }
 
-  /** Makes the first leader at once. */
+  /** Elects the first leader at once. */
   begin(): void {
     this.#elect();
   }
@@ -87,7 +87,7 @@ export class Cluster {
   }
 
   /**
-   * Has the cluster agree on a change, at a member's request. Undefined when it did not in time: it may still be applied later.
+   * Proposes a change at a member. Resolves to undefined when the cluster did not commit it in time: it may still be applied later.
    *
    * @throws `signal.reason` when aborted: the change may be applied all the same
    */
@@ -117,7 +117,7 @@ export class Cluster {
     });
   }
 
-  /** Agrees on a change, whoever leads. Resolves to what it led to at one of the members, once it has applied it. */
+  /** Commits a change. Resolves to its result at the given member, once that has applied it. */
   commit(change: Change, at: Replica): Promise<StoreResult | undefined> {
     const entry: Entry = { change, raftIndex: ++this.#raftIndex };
     const result = at.resultOf(entry);
@@ -127,7 +127,7 @@ export class Cluster {
     return result;
   }
 
-  /** Has everything happen that is due by the clock. */
+  /** Does everything that is due by the clock. */
   catchUp(): void {
     const nowMs = this.clock.now();
     if (nowMs < this.#nextSyncMs) return;
@@ -136,7 +136,7 @@ export class Cluster {
       const expiryMs = leader?.store.nextExpiryMs;
       const last = this.#syncAt(nowMs + 1) - syncMs;
       const due = expiryMs === undefined ? Infinity : Math.max(this.#nextSyncMs, this.#syncAt(expiryMs));
-      // while any key has a TTL, each look takes a place in the log
+      // while any key has a TTL, each check is an entry of the log
       if (expiryMs !== undefined) this.#raftIndex += (Math.min(due, last + syncMs) - this.#nextSyncMs) / syncMs;
       if (leader === undefined || due > last) {
         this.#nextSyncMs = last + syncMs;
@@ -151,7 +151,7 @@ export class Cluster {
     this.#armExpiry();
   }
 
-  /** To be called when a member was started, killed, isolated, added, or the like. */
+  /** Must be called after a member was started, killed, isolated or added. */
   review(): void {
     for (const replica of this.replicas)
       if (!replica.connected) replica.connectedSinceMs = Infinity;
@@ -168,7 +168,7 @@ export class Cluster {
     }
   }
 
-  /** Ends all timers; what is held is never decided. */
+  /** Ends all timers. Proposals that wait are never decided. */
   close(): void {
     this.#closed.abort();
     this.#wake.abort();
@@ -181,7 +181,7 @@ export class Cluster {
     this.#leader = connected.reduce((best, replica) => (replica.applied > best.applied ? replica : best));
     this.#term++;
     this.#raftIndex++;
-    // a new leader begins to look from now on
+    // a new leader checks from now on
     this.#nextSyncMs = this.#syncAt(this.clock.now() + 1);
     this.#releaseHeld();
     this.#armExpiry();
@@ -195,7 +195,7 @@ export class Cluster {
       }
   }
 
-  /** Has every member that can apply what it has not. */
+  /** Makes every member that can apply the entries that it has not applied yet. */
   #distribute(): void {
     const end = this.#dropped + this.#log.length;
     let least = end;
@@ -214,12 +214,12 @@ export class Cluster {
     this.#dropped = least;
   }
 
-  /** The first look at or after a time. */
+  /** The time of the first check at or after a time. */
   #syncAt(ms: number): number {
     return this.#startMs + Math.ceil((ms - this.#startMs) / syncMs) * syncMs;
   }
 
-  /** Sees to it that watchers are told of an expiry in time, also when nobody asks for anything. */
+  /** Sets a timer for the next expiry, so that watchers are notified even if no request comes. */
   #armExpiry(): void {
     const expiryMs = this.#leader?.store.nextExpiryMs;
     if (expiryMs === undefined) return;

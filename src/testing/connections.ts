@@ -1,14 +1,14 @@
 import type { HttpRequest } from "../server/messages.js";
 import type { Delivery } from "./delivery.js";
 
-/** Answers requests; rejects with the reason of a request's signal. */
+/** Responds to requests. Rejects with the reason of a request's signal. */
 export type Handler = (request: HttpRequest) => Promise<Delivery>;
 
-/** A member's exchanges under way, by whichever way they came: what ends them all at once. */
+/** A member's exchanges in progress, over HTTP or the transport, so that all can be ended at once. */
 export class Connections {
   readonly #open = new Set<AbortController>();
 
-  /** To be called with `end` when the exchange is over. The signal aborts when the member is killed, or the fake reset. */
+  /** Call `end` with the result when the exchange is over. Its signal aborts when the member is killed or the fake is reset. */
   begin(): AbortController {
     const controller = new AbortController();
     this.#open.add(controller);
@@ -26,7 +26,7 @@ export class Connections {
   }
 }
 
-/** Why an exchange ended that nobody meant to end. */
+/** The reason of an exchange that was cut. */
 class ConnectionCut extends Error {
   readonly code = "ECONNRESET";
 

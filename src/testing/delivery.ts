@@ -2,22 +2,22 @@ import { messageAnswer, refusedAnswer, textAnswer } from "../server/answers.js";
 import type { HttpAnswer } from "../server/messages.js";
 import type { Fault, Garbage } from "./faults.js";
 
-/** What goes out on a connection: an answer, whole or not; or nothing but the connection's end. */
+/** What is sent on a connection: a response, complete or not, or only the end of the connection. */
 export type Delivery =
   | {
       readonly kind: "answer";
       readonly answer: HttpAnswer;
-      /** How much later than the head the body comes, in ms. */
+      /** How long the body is delayed after the head, in ms. */
       readonly bodyDelayMs?: number | undefined;
-      /** How much of the body goes out before the connection is reset, in bytes. */
+      /** How many bytes of the body are sent before the connection is reset. */
       readonly cutAfter?: number | undefined;
-      /** A header that goes out twice. */
+      /** A header that is sent twice. */
       readonly twice?: string | undefined;
     }
   | { readonly kind: "reset" }
   | { readonly kind: "close" };
 
-/** The answer that a fault puts in place of the server's; undefined: it does not. */
+/** The response that a fault sends instead of the server's. Undefined: the server's own is sent. */
 export function replacedAnswer(
   fault: Fault,
   clusterId: string,
@@ -58,7 +58,7 @@ export function replacedAnswer(
   }
 }
 
-/** How the server's answer goes out under a fault. */
+/** How the server's response is sent under a fault. */
 export function faultyDelivery(fault: Fault, answer: HttpAnswer): Delivery {
   switch (fault.kind) {
     case "resetAfterApply":

@@ -6,8 +6,8 @@ interface Due {
 }
 
 /**
- * Nodes by the time at which they expire: a heap. What was written or removed since it was added is passed over when it
- * comes up, and cleared away when it is most of the heap.
+ * A heap of nodes by the time at which they expire. Entries whose node was written or removed since are skipped, and swept
+ * out when they are most of the heap.
  */
 export class ExpiryQueue {
   #heap: Due[] = [];
@@ -37,7 +37,7 @@ export class ExpiryQueue {
     if (this.#heap.length > 2 * this.#live + 64) this.#compact(node);
   }
 
-  /** The node that expires first, if it does so until then; it stays in the queue. */
+  /** The node that expires first, if that is at or before the given time. It stays in the queue. */
   due(untilMs: number): TreeNode | undefined {
     const first = this.#first();
     return first !== undefined && first.atMs <= untilMs ? first.node : undefined;

@@ -4,33 +4,33 @@ import type { Fault, FaultHandle, FaultMatch } from "./faults.js";
 import type { SeenRequest } from "./front.js";
 import type { FakeKeys } from "./options.js";
 
-/** An etcd v2 server in this process. A forgotten one does not keep the process alive. */
+/** An etcd v2 server in this process. It does not keep the process alive, even if it is never closed. */
 export interface FakeEtcd extends AsyncDisposable {
-  /** One for each member; without those that were removed from the cluster. */
+  /** The URL of each member that belongs to the cluster. */
   readonly endpoints: readonly string[];
-  /** For `new Client({ endpoints, transport })`: requests that take no socket. A fake with HTTP has it, too. */
+  /** For `new Client({ endpoints, transport })`: requests do not use sockets. A fake that serves HTTP has it, too. */
   readonly transport: Exchange;
-  /** All there ever were, those that clients added or removed, too. */
+  /** All members, including those that clients have added or removed. */
   readonly members: readonly FakeMember[];
-  /** etcd's index now, as `X-Etcd-Index` has it. */
+  /** The current index, as in the header `X-Etcd-Index`. */
   readonly index: number;
-  /** The newest 10,000 requests, in the order of their coming, refused and faulted ones too. */
+  /** At least the newest 10,000 requests, in order of arrival, including those that were refused or met a fault. */
   readonly requests: readonly SeenRequest[];
-  /** All files and their values, hidden ones too, by key. */
+  /** The value of each key that is not a directory, sorted by key. Includes hidden keys. */
   dump(): Record<string, string>;
   /**
-   * Writes keys as somebody else would: the index moves by one for each, watchers are told.
+   * Writes keys as another client would: each write increments the index and is an event.
    *
-   * @throws {UsageError} when etcd would refuse it
+   * @throws {UsageError} when etcd would refuse the write
    */
   load(keys: FakeKeys): void;
   /**
-   * Has a key expire now, whether or not it has a TTL.
+   * Makes a key expire now, whether or not it has a TTL.
    *
-   * @throws {UsageError} when there is none
+   * @throws {UsageError} when the key does not exist
    */
   expire(key: string): void;
-  /** Clears the history: whoever asks for events up to now is refused with 401. */
+  /** Clears the history: a watch from an index up to now is refused with error 401. */
   clearHistory(): void;
   /**
    * Moves the clock, in ms, if the fake was made with one that can be moved. All that is due on the way has happened when it resolves, and
@@ -38,24 +38,24 @@ export interface FakeEtcd extends AsyncDisposable {
    */
   tick(ms: number): Promise<void>;
   /**
-   * Resolves when somebody waits for events of a key: of exactly that key, recursively or not. Rejects with the signal's reason.
+   * Resolves when a client watches exactly this key, recursively or not; at once if one does already. Rejects with the signal's reason.
    *
-   * @param options `count`: how many polls must wait, as the server has them: a client may ask once for several of its watchers. @default 1
+   * @param options `count`: how many polls must be open at the server. A client may share one poll between several watchers. @default 1
    */
   untilWatched(key: string, options?: WatchedOptions): Promise<void>;
   /**
-   * Begins anew, for the next test: no keys, no history, no requests, no faults, all members well, auth as at the start; open polls are cut.
-   * Endpoints stay, and the index does not go back.
+   * Resets the fake for the next test: no keys, history, requests or faults, all members healthy, auth as at the start. Open polls are cut.
+   * The endpoints stay the same, and the index does not go back.
    */
   reset(): void;
   /**
-   * Has something go wrong with the next request that matches, or with several. Of two faults that match, the one set up last is
-   * taken.
+   * Makes the next matching request, or several of them, go wrong. If two faults match, the one that was added last
+   * applies.
    *
    * @throws {UsageError} for bad options
    */
   fail(match: FaultMatch, fault: Fault, options?: FailOptions): FaultHandle;
-  /** Ends polls, connections and timers; idempotent. */
+  /** Ends polls, connections and timers. Idempotent. */
   close(): Promise<void>;
 }
 
@@ -63,12 +63,12 @@ export interface FakeEtcd extends AsyncDisposable {
 export interface WatchedOptions {
   /** @default 1 */
   readonly count?: number | undefined;
-  /** Ends the waiting. */
+  /** Aborts the wait. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /** Options of {@link FakeEtcd.fail}. */
 export interface FailOptions {
-  /** How many requests the fault meets; `Infinity`: all until it is healed. @default 1 */
+  /** How many requests the fault applies to; `Infinity`: all, until it is healed. @default 1 */
   readonly times?: number | undefined;
 }

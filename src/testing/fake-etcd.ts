@@ -81,7 +81,7 @@ class FakeEtcdHandle implements FakeEtcd {
     this.transport = fakeTransport(this.members, this.#clock);
   }
 
-  /** Makes the cluster, once its members have their endpoints. */
+  /** Starts the cluster, once its members have their endpoints. */
   begin(): void {
     for (const member of this.members) {
       member.begin();
@@ -210,12 +210,12 @@ class FakeEtcdHandle implements FakeEtcd {
     this.#watchedBy.close(new UsageError("ERR_CLOSED", "the fake etcd is closed"));
   }
 
-  /** The copy of the store that has applied most. */
+  /** The replica that has applied most entries. */
   get #newest(): Replica {
     return this.#cluster.leader ?? this.#cluster.replicas.reduce((a, b) => (b.applied > a.applied ? b : a));
   }
 
-  /** Has a change made by somebody outside; what it led to, if that is known at once. */
+  /** Commits a change that no request asked for. Returns its result if that is known at once. */
   #commit(change: Parameters<Cluster["commit"]>[0]): ReturnType<Parameters<Cluster["commit"]>[0]> {
     let result: ReturnType<typeof change>;
     void this.#cluster.commit((store) => (result = change(store)), this.#newest);
@@ -234,7 +234,7 @@ class FakeEtcdHandle implements FakeEtcd {
     });
   }
 
-  /** A member that is not started yet. */
+  /** Adds a member, which is not started yet. */
   #addMember(peerURLs: readonly string[]): Identity {
     const name = `m${String(this.members.length + 1)}`;
     const identity = {
@@ -280,7 +280,7 @@ class FakeEtcdHandle implements FakeEtcd {
     const member = this.members.find((candidate) => candidate.id === id);
     if (member === undefined) return;
     member.replica.removed = true;
-    // it may be the one that was asked: its response goes out first
+    // it may be the member that received the request: let its response be sent first
     await settle();
     await member.kill();
   }
@@ -294,7 +294,7 @@ const watchedNames: ReadonlySet<string> = new Set<keyof WatchedOptions>(["count"
 const failNames: ReadonlySet<string> = new Set<keyof FailOptions>(["times"]);
 const matchNames: ReadonlySet<string> = new Set<keyof FaultMatch>(["method", "key", "user", "member", "watch"]);
 
-/** An id as etcd's are: 64 bits in hexadecimal, without leading zeros. */
+/** An id like etcd's: 64 bits in hexadecimal, without leading zeros. */
 function hashId(text: string): string {
   return createHash("sha1").update(text).digest("hex").slice(0, 16).replace(/^0+/, "");
 }

@@ -21,21 +21,21 @@ export interface FakeMember {
   readonly isLeader: boolean;
   /** Ends it as SIGKILL would: connections are reset, new ones refused. Idempotent. */
   kill(): Promise<void>;
-  /** Starts it: after `kill()`, or for the first time if it was added by a client. It takes part again, with what it missed. Idempotent. */
+  /** Starts it after `kill()`, or for the first time if a client added it. It catches up with the cluster. Idempotent. */
   start(): Promise<void>;
-  /** Stops it as SIGSTOP would: it takes requests, and answers none before `thaw()`. */
+  /** Suspends it as SIGSTOP would: it accepts requests, but does not respond before `thaw()`. */
   freeze(): void;
   /** Lets a frozen member go on, as SIGCONT would. Idempotent. */
   thaw(): void;
   /**
-   * Cuts it off from the other members, not from clients.
+   * Cuts it off from the other members, but not from clients.
    *
-   * @param options `heldWrites`: what becomes, at `join()`, of writes that it was asked for meanwhile. @default "drop"
+   * @param options `heldWrites`: what happens at `join()` to the writes that it received while isolated. @default "drop"
    */
   isolate(options?: { readonly heldWrites?: "drop" | "apply" | undefined }): void;
   /** Ends {@link FakeMember.isolate}. */
   join(): void;
-  /** Whether it keeps back what the cluster has agreed on: its reads are old, its watches late, its writes wait. */
+  /** While true, it does not apply what the cluster commits: its reads are stale, its events are late, its writes wait. */
   lag(on: boolean): void;
 }
 
@@ -45,7 +45,7 @@ export interface MemberParts {
   readonly connections: Connections;
   readonly front: Front;
   readonly faults: Faults;
-  /** Absent: there are no sockets. */
+  /** Absent: the fake has no sockets. */
   readonly listener?: Listener | undefined;
 }
 
@@ -87,12 +87,12 @@ export class MemberHandle implements FakeMember, Reachable {
     return (request) => this.#parts.front.handle(request);
   }
 
-  /** Takes connections, but no part in the cluster yet: the first members are told of each other's endpoints. */
+  /** Accepts connections, but does not join the cluster yet: first all members need endpoints. */
   async listen(): Promise<void> {
     await this.#parts.listener?.open();
   }
 
-  /** Takes part from the cluster's beginning. */
+  /** Takes part in the cluster from its start. */
   begin(): void {
     this.#started = true;
     this.replica.running = true;
@@ -148,7 +148,7 @@ export class MemberHandle implements FakeMember, Reachable {
     this.#parts.cluster.review();
   }
 
-  /** Back to a running member that nothing is wrong with. */
+  /** Makes it a healthy, running member again. */
   async restore(): Promise<void> {
     this.replica.lagging = false;
     this.thaw();
@@ -156,7 +156,7 @@ export class MemberHandle implements FakeMember, Reachable {
     if (!this.replica.removed && this.#started) await this.start();
   }
 
-  /** The listener goes down or comes up as faults say. */
+  /** Closes or opens the listener, according to the faults of kind "refuse". */
   async followFaults(): Promise<void> {
     const { listener } = this.#parts;
     if (listener === undefined || !this.replica.running) return;
@@ -167,7 +167,7 @@ export class MemberHandle implements FakeMember, Reachable {
     }
   }
 
-  /** A member that a client added starts with what the others have, and tells its name. */
+  /** A member that a client added copies the data of another one, and publishes its name. */
   #joinCluster(): void {
     const { cluster, replica } = this.#parts;
     const source = cluster.voters.find((other) => other !== replica && other.running);

@@ -1,6 +1,6 @@
 import { badArgument } from "../util/validate.js";
 
-/** Which requests a fault is for; what is absent matches all. */
+/** Which requests a fault applies to. Absent fields match every request. */
 export interface FaultMatch {
   /** "GET", "PUT", "POST" or "DELETE"; several separated by a space. */
   readonly method?: string | undefined;
@@ -10,7 +10,7 @@ export interface FaultMatch {
   readonly user?: string | undefined;
   /** A member's name. */
   readonly member?: string | undefined;
-  /** True: only watches. False: only what is none. */
+  /** True: only watches. False: everything but watches. */
   readonly watch?: boolean | undefined;
 }
 
@@ -26,11 +26,11 @@ export type Fault =
   | { readonly kind: "closeAfterApply" }
   /** No response until the fault is healed; the write is applied then, or at once if `applied` is true. */
   | { readonly kind: "blackHole"; readonly applied?: boolean | undefined }
-  /** The headers, or the body after them, come so much later. */
+  /** The headers, or the body after them, are delayed by `ms`. */
   | { readonly kind: "slowHeaders" | "slowBody"; readonly ms: number }
-  /** Status, headers and the first `bytes` of the body, then a reset; without `bytes`, none of the body. Of a watch: the headers alone. */
+  /** Status, headers and the first `bytes` of the body (default: 0), then a reset. A watch gets the headers only. */
   | { readonly kind: "cutBody"; readonly bytes?: number | undefined }
-  /** Status and headers as they should be, and no body. */
+  /** The right status and headers, but no body. */
   | { readonly kind: "emptyBody" }
   /** A proxy's own response: `body` is text or, if `type` says so, something else. */
   | {
@@ -42,7 +42,7 @@ export type Fault =
     }
   /** 500 with error code 300; the write is applied afterwards if `applied` is true. */
   | { readonly kind: "raftError"; readonly cause?: string | undefined; readonly applied?: boolean | undefined }
-  /** A redirect. A `location` that is an endpoint of the fake stands for the same path there; absent: there is no such header. */
+  /** A redirect. If `location` is an endpoint of the fake, the path is added to it. Absent: there is no such header. */
   | { readonly kind: "redirect"; readonly status: 301 | 302 | 307 | 308; readonly location?: string | undefined }
   /** 200 with a body that no etcd sends. */
   | { readonly kind: "garbage"; readonly what: Garbage }
@@ -54,15 +54,15 @@ export type Fault =
 /** Bodies that no etcd sends: no JSON, two objects, a number where a text should be, an index above 2^53. */
 export type Garbage = "notJson" | "twoObjects" | "numberForText" | "hugeIndex";
 
-/** A fault that was set up. */
+/** A fault that {@link FakeEtcd.fail} has set up. */
 export interface FaultHandle {
-  /** How many requests it has met. */
+  /** How many requests it was applied to so far. */
   readonly hits: number;
-  /** Ends the fault, and lets go of what it holds. Idempotent. */
+  /** Ends the fault, and releases the requests that it holds. Idempotent. */
   heal(): void;
 }
 
-/** What of a request is matched. */
+/** The properties of a request that are matched. */
 export interface FaultTarget {
   readonly method: string;
   readonly key: string | undefined;
@@ -71,19 +71,19 @@ export interface FaultTarget {
   readonly watch: boolean;
 }
 
-/** A fault that meets a request. */
+/** A fault that applies to a request. */
 export interface ActiveFault {
   readonly fault: Fault;
   /** Resolves when it is healed. */
   readonly healed: Promise<void>;
 }
 
-/** The faults that are set up. */
+/** The active faults. */
 export class Faults {
   #rules: Rule[] = [];
   readonly #onRefuse: () => void;
 
-  /** @param onRefuse called when a listener is to go down or come up */
+  /** @param onRefuse called when listeners must be closed or opened */
   constructor(onRefuse: () => void) {
     this.#onRefuse = onRefuse;
   }
@@ -102,7 +102,7 @@ export class Faults {
     return rule;
   }
 
-  /** The fault that meets a request: of several that match, the one added last. */
+  /** The fault that applies to a request: the one added last of those that match. */
   take(target: FaultTarget): ActiveFault | undefined {
     const rule = this.#rules.find((candidate) => candidate.matches(target));
     rule?.hit();
@@ -114,7 +114,7 @@ export class Faults {
     return this.#rules.some(({ fault, match }) => fault.kind === "refuse" && (match.member ?? member) === member);
   }
 
-  /** Heals all. */
+  /** Heals all faults. */
   clear(): void {
     for (const rule of Array.from(this.#rules)) rule.heal();
   }

@@ -9,9 +9,9 @@ import type { ActiveFault, Faults } from "./faults.js";
 import type { MemberStore } from "./member-store.js";
 import { Gate } from "./gate.js";
 
-/** A request as the fake has seen it, without passwords. */
+/** A request that the fake has received, without passwords. */
 export interface SeenRequest {
-  /** The name of the member that was asked. */
+  /** The name of the member that received it. */
   readonly member: string;
   /** The HTTP method. */
   readonly method: string;
@@ -19,15 +19,15 @@ export interface SeenRequest {
   readonly path: string;
   /** The key. Absent: the request is not about keys. */
   readonly key?: string | undefined;
-  /** Decoded; of a name that comes twice, the first value. */
+  /** The decoded query. If a name occurs twice, its first value. */
   readonly query: Readonly<Record<string, string>>;
-  /** As `query`; empty for a body that is not a form. */
+  /** The decoded form, like `query`. Empty if the body is not a form. */
   readonly form: Readonly<Record<string, string>>;
-  /** The name in the credentials. Absent: there are none. */
+  /** The user name in the credentials. Absent: it has none. */
   readonly user?: string | undefined;
-  /** Of the response; undefined until there is one. Of a watch it is there as soon as the watch stands. */
+  /** The status of the response; undefined until there is one. A watch has its status as soon as it waits. */
   readonly status: number | undefined;
-  /** When it came, in ms by the fake's clock. */
+  /** When it arrived, in ms since 1970, by the fake's clock. */
   readonly atMs: number;
 }
 
@@ -35,11 +35,11 @@ export interface FrontOptions {
   readonly faults: Faults;
   readonly seen: (request: SeenRequest) => void;
   readonly v2: boolean;
-  /** What a redirect's location stands for. */
+  /** The URL that a redirect's location stands for. */
   readonly redirectTo: (location: string, target: string) => string;
 }
 
-/** What is between a member's connections and its store: the list of requests, faults, and the member's being frozen. */
+/** Sits between a member's connections and its store: records requests, applies faults, holds requests while the member is frozen. */
 export class Front {
   /** Closed while the member is frozen. */
   readonly gate = new Gate();
@@ -54,7 +54,7 @@ export class Front {
     this.#face = createFace(store, { clusterId, version, v2: options.v2 });
   }
 
-  /** Answers a request. Rejects with the reason of its signal. */
+  /** Responds to a request. Rejects with the reason of its signal. */
   async handle(request: HttpRequest): Promise<Delivery> {
     const seen = this.#record(request);
     await this.gate.passed(request.signal);
@@ -86,7 +86,7 @@ export class Front {
     const answer = await this.#face(request);
     if (fault.kind === "blackHole") await abortable(healed, signal);
     const delivery = faultyDelivery(fault, answer);
-    // a watch whose events are not wanted is given up
+    // nobody will read the events of this watch
     if (delivery.kind !== "answer" || delivery.answer.lines === undefined || delivery.cutAfter !== undefined)
       await answer.lines?.[Symbol.asyncIterator]().return?.();
     return delivery;
@@ -114,7 +114,7 @@ export class Front {
   }
 }
 
-/** A path that cannot be decoded is shown as it came. */
+/** A path that cannot be decoded is recorded as it was sent. */
 function lenientTarget(target: string): { readonly path: string; readonly query: string } {
   try {
     return targetOf(target);

@@ -1,6 +1,6 @@
 import { abortable } from "../util/signals.js";
 
-/** Holds up whoever comes while it is closed. */
+/** While it is closed, callers wait. */
 export class Gate {
   #closed: { readonly opened: Promise<void>; readonly open: () => void } | undefined;
 

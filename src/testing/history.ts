@@ -1,12 +1,12 @@
 import type { StoreError, StoreEvent } from "./event.js";
 
-/** The newest events of the store, of all its namespaces. */
+/** The newest events of the store, in all namespaces. */
 export class History {
   readonly #size: number;
-  /** A ring, once it is full. */
+  /** A ring buffer, once it is full. */
   #events: StoreEvent[] = [];
   #start = 0;
-  /** The first index that can be asked for. */
+  /** The first index that a watch may start from. */
   #oldest = 0;
 
   /** @param size how many events are kept */
@@ -32,14 +32,14 @@ export class History {
     this.#oldest = index + 1;
   }
 
-  /** Takes over what another history has. */
+  /** Becomes a copy of another history. */
   copyFrom(other: History): void {
     this.#events = Array.from(other.#events);
     this.#start = other.#start;
     this.#oldest = other.#oldest;
   }
 
-  /** The first event from an index on that a watcher of the path is told; an error if the history does not reach back so far. */
+  /** The first event for a watcher of the path, at or after an index. An error if the history does not reach back that far. */
   find(path: string, recursive: boolean, since: number): StoreEvent | Omit<StoreError, "index"> | undefined {
     if (since < this.#oldest) {
       const cause = `the requested history has been cleared [${String(this.#oldest)}/${String(since)}]`;
@@ -58,7 +58,7 @@ export class History {
 
 function isTold(event: StoreEvent, path: string, recursive: boolean, below: string): boolean {
   if (event.path === path || (recursive && event.path.startsWith(below))) return true;
-  // etcd compares strings here: "/ab" is told of the deletion of the directory "/a"
+  // etcd compares strings here: a watcher of "/ab" sees the deletion of the directory "/a"
   return (
     (event.action === "delete" || event.action === "expire") &&
     event.prevNode?.dir === true &&

@@ -1,13 +1,13 @@
-// Kept from the start: a test may mock timers later.
+// Saved at import: a test may mock timers later.
 const { setInterval: startTimer, clearInterval: stopTimer } = globalThis;
 
 let holders = 0;
 let timer: NodeJS.Timeout | undefined;
 
 /**
- * Keeps the process alive, as a socket would of somebody who waits for a response.
+ * Keeps the process alive, as a socket with an open request would.
  *
- * @returns what ends it; idempotent
+ * @returns a function that ends it; idempotent
  */
 export function keepAlive(): () => void {
   holders++;

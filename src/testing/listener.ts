@@ -26,7 +26,7 @@ export class Listener {
     return `http://127.0.0.1:${String(this.#port)}`;
   }
 
-  /** Takes connections: on a free port at first, later on the same one again. */
+  /** Opens the port: a free one the first time, the same one later. */
   async open(): Promise<void> {
     if (this.#server !== undefined) return;
     const server = createServer(serverOptions, (request, response) => {
@@ -42,7 +42,7 @@ export class Listener {
     this.#port = (server.address() as AddressInfo).port;
   }
 
-  /** Takes no more connections, and resets those that are there. */
+  /** Closes the port, and resets all connections. */
   async close(): Promise<void> {
     const server = this.#server;
     if (server === undefined) return;
@@ -76,7 +76,7 @@ export class Listener {
       const request = await readRequest(incoming, exchange.signal);
       await this.#deliver(response, await this.#handle(request), exchange.signal);
     } catch (error) {
-      // the client has gone, or the connection was cut
+      // the client has disconnected, or the connection was cut
       if (!exchange.signal.aborted) throw error;
     } finally {
       this.#connections.end(exchange);
@@ -105,10 +105,10 @@ export class Listener {
   }
 }
 
-/** Go's server gives its clients all the time they want. */
+/** Go's server has no timeouts for its clients. */
 const serverOptions = { maxHeaderSize: maxHeaderBytes, keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: 0 };
 
-/** Sends the head and a part of the body, and resets the connection when these have gone out. */
+/** Sends the head and a part of the body, then resets the connection. */
 async function cutOff(
   response: ServerResponse,
   { answer }: Extract<Delivery, { readonly kind: "answer" }>,

@@ -17,11 +17,11 @@ import type { StoreWatcher } from "./store-watcher.js";
 export interface MemberStoreOptions {
   readonly clusterId: string;
   readonly version: EtcdVersion;
-  /** How long a call with credentials takes longer, in ms: etcd's passwords cost time. */
+  /** How much longer a call with credentials takes, in ms: a real etcd hashes the password. */
   readonly authDelayMs: number;
 }
 
-/** v2's store as one member of the cluster has it. */
+/** The v2 store of one member of the cluster. */
 export class MemberStore implements port.KeysStore {
   readonly replica: Replica;
   readonly cluster: Cluster;
@@ -58,12 +58,12 @@ export class MemberStore implements port.KeysStore {
     return administered(this.options.clusterId, () => administer(this, call, context));
   }
 
-  /** Has the cluster agree on a change at this member's request. Undefined when it did not in time. */
+  /** Proposes a change at this member. Resolves to undefined when it was not committed in time. */
   propose(change: Change): Promise<StoreResult | undefined> {
     return this.cluster.propose(this.replica, change);
   }
 
-  /** Why a caller may not make a call; undefined: he may. */
+  /** Why the caller may not make the call; undefined if it may. */
   async #admit(call: KeysCall | WatchCall, context: port.CallContext): Promise<port.Refused | undefined> {
     const { credentials, signal } = context;
     const { authDelayMs } = this.options;

@@ -2,32 +2,32 @@ import type { EtcdVersion } from "../server/messages.js";
 import { badArgument, requireBoolean, requireOptions, requireText } from "../util/validate.js";
 import type { FakeClock } from "./clock.js";
 
-/** What a fake etcd is like. */
+/** Options of a fake etcd. */
 export interface FakeEtcdOptions {
   /** How many members the cluster has. @default 1 */
   readonly members?: number | undefined;
-  /** Which etcd it plays, where they differ. @default "3.4" */
+  /** The etcd version that it imitates. @default "3.4" */
   readonly version?: EtcdVersion | undefined;
-  /** What is there at the start: as if written long ago, so there are no events of it. @default {} */
+  /** The keys at the start. They are not in the history. @default {} */
   readonly keys?: FakeKeys | undefined;
   /** How many events the history keeps. @default 1000, as etcd */
   readonly historySize?: number | undefined;
-  /** What the time is taken from: {@link manualClock}, {@link globalClock} or your own. Absent: real time, even under mocked timers. */
+  /** The clock: {@link manualClock}, {@link globalClock} or your own. Absent: real time, even if timers are mocked. */
   readonly clock?: FakeClock | undefined;
-  /** False: as an etcd without `--enable-v2`. @default true */
+  /** False: it responds as an etcd without `--enable-v2`. @default true */
   readonly v2?: boolean | undefined;
-  /** A password for user root: auth is on from the start. Absent: auth is off. */
+  /** The password of user root; auth is then on from the start. Absent: auth is off. */
   readonly root?: string | undefined;
   /**
-   * How long the members wait before they elect a leader, in ms; requests that need one fail after seven times as long. etcd's is
-   * 1000. @default 10
+   * How long the members wait before they elect a leader, in ms. Requests that need one fail after seven times as long. etcd's
+   * default is 1000. @default 10
    */
   readonly electionTimeoutMs?: number | undefined;
   /** How much longer a request with credentials takes, in ms: a real etcd's bcrypt costs 50 to 100. @default 0 */
   readonly authDelayMs?: number | undefined;
 }
 
-/** Keys to write, by their path: a value, or more than that. */
+/** Keys to write, by path: a value, or a {@link FakeKey}. */
 export type FakeKeys = Readonly<Record<string, string | FakeKey>>;
 
 /** A key to write. */
@@ -63,7 +63,7 @@ export function checkOptions(options: FakeEtcdOptions = {}): CheckedOptions {
   return { version, members, historySize, electionTimeoutMs, authDelayMs, keys, v2, clock, root };
 }
 
-/** @throws {UsageError} for what no etcd would take */
+/** @throws {UsageError} for keys that etcd would refuse */
 export function checkKeys(keys: FakeKeys): void {
   if (typeof keys !== "object") badArgument("keys must be an object: keys and their values");
   for (const [key, entry] of Object.entries(keys)) {

@@ -1,6 +1,6 @@
 import type { Administered } from "../core/keys-store.js";
 
-/** Members and auth say no: `{"message": ...}`. */
+/** A refusal by the members or auth API: `{"message": ...}`. */
 export class AdminError extends Error {
   readonly status: number;
 
@@ -10,13 +10,13 @@ export class AdminError extends Error {
   }
 }
 
-/** What an admin call leads to; an {@link AdminError} is an answer, too. */
+/** Runs an admin call. An {@link AdminError} becomes its response. */
 export async function administered(clusterId: string, call: () => Promise<Administered>): Promise<Administered> {
   try {
     return { clusterId, ...(await call()) };
   } catch (error) {
     if (!(error instanceof AdminError)) throw error;
-    // who has no right to ask is not told the cluster's id
+    // a caller without rights does not learn the cluster's id
     const known = error.status === 401 ? {} : { clusterId };
     return { status: error.status, json: { message: error.message }, ...known };
   }

@@ -1,15 +1,15 @@
 import { Store, type StoreOptions, type StoreResult } from "./store.js";
 
-/** A change of the store: whatever applies the same ones in the same order gets the same store. */
+/** A change of the store. Applying the same changes in the same order gives the same store. */
 export type Change = (store: Store) => StoreResult | undefined;
 
-/** A change that the cluster has agreed on. */
+/** A change that the cluster has committed. */
 export interface Entry {
   readonly change: Change;
   readonly raftIndex: number;
 }
 
-/** What a member is, whether or not it runs. */
+/** What the membership lists of a member. */
 export interface Identity {
   readonly name: string;
   /** In hexadecimal. */
@@ -18,25 +18,25 @@ export interface Identity {
   readonly clientURLs: readonly string[];
 }
 
-/** A member of the cluster: its copy of the store, and what keeps it from the others. */
+/** A member of the cluster: its copy of the store, and its state. */
 export class Replica {
   identity: Identity;
   readonly store: Store;
-  /** It was started, and not killed since. */
+  /** Whether it was started, and not killed since. */
   running = false;
-  /** It takes requests and does nothing with them. */
+  /** Whether it accepts requests but does nothing with them. */
   frozen = false;
-  /** It reaches no other member. */
+  /** Whether it is cut off from the other members. */
   isolated = false;
-  /** It does not apply what the cluster agrees on. */
+  /** Whether it does not apply what the cluster commits. */
   lagging = false;
-  /** It was taken out of the membership. */
+  /** Whether it was removed from the membership. */
   removed = false;
-  /** What to do, when it is joined again, with writes that could not be agreed on meanwhile. */
+  /** What happens to the writes that it received while isolated, when it joins again. */
   heldWrites: "drop" | "apply" = "drop";
-  /** How much of the log it has applied. */
+  /** How many entries of the log it has applied. */
   applied = 0;
-  /** Of the last entry that it has applied. */
+  /** The raft index of the last entry that it has applied. */
   raftIndex = 0;
   /** Since when it could reach the others, in ms of the clock. */
   connectedSinceMs = Infinity;
@@ -65,14 +65,14 @@ export class Replica {
     resolve(result);
   }
 
-  /** Takes over what another member has applied: a new member begins so. */
+  /** Copies the state of another member, as a new member does. */
   copyFrom(other: Replica): void {
     this.store.copyFrom(other.store);
     this.applied = other.applied;
     this.raftIndex = other.raftIndex;
   }
 
-  /** What an entry leads to here, once it is applied here. */
+  /** The result of an entry at this member, once it has applied it. */
   resultOf(entry: Entry): Promise<StoreResult | undefined> {
     return new Promise((resolve) => this.#waiting.set(entry, resolve));
   }

@@ -1,16 +1,16 @@
 import { onAbort } from "../util/signals.js";
 import type { StoreEvent } from "./event.js";
 
-/** What a watcher watches for. */
+/** The parameters of a watch. */
 export interface WatchTerms {
   readonly recursive: boolean;
-  /** The first index of interest. */
+  /** The first index to report. */
   readonly since: number;
-  /** The store's when the watch began. */
+  /** The store's index when the watch started. */
   readonly index: number;
 }
 
-/** One watch of the store: the events that its reader has not fetched yet, 100 at most. */
+/** One watch of the store. It buffers up to 100 events that its reader has not fetched yet. */
 export class StoreWatcher {
   readonly recursive: boolean;
   readonly since: number;
@@ -38,7 +38,7 @@ export class StoreWatcher {
   }
 
   /**
-   * The next event; waits for it. Undefined when the watch was ended.
+   * Resolves to the next event, or to undefined when the watch has ended.
    *
    * @throws `signal.reason` when aborted
    */
@@ -59,12 +59,12 @@ export class StoreWatcher {
     });
   }
 
-  /** The reader wants no more. */
+  /** The reader is done. */
   close(): void {
     this.#onClose(this);
   }
 
-  /** There is no more for the reader: the server stops. */
+  /** Ends the watch because the server stops. */
   end(): void {
     this.#ended = true;
     this.#onClose(this);
@@ -72,8 +72,8 @@ export class StoreWatcher {
   }
 
   /**
-   * etcd silently drops a watcher whose reader is 100 events behind; its response stays open. A burst within one turn of the event
-   * loop is not the reader's fault: it gets a turn to fetch it.
+   * etcd silently drops a watcher whose reader is 100 events behind; its response stays open. The reader gets one turn of the event
+   * loop to fetch a burst first.
    */
   #checkOverflow(): void {
     this.#overflowChecked = true;
@@ -87,5 +87,5 @@ export class StoreWatcher {
 }
 
 const bufferSize = 100;
-/** Kept from the start: a test may mock timers. */
+/** Saved at import: a test may mock timers later. */
 const nextTurn = setImmediate;

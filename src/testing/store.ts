@@ -16,19 +16,19 @@ export interface StoreOptions {
   readonly now: () => number;
 }
 
-/** What a write is like. */
+/** The parameters of a write. */
 export interface StoreWrite {
   readonly dir?: boolean | undefined;
   readonly value: string;
-  /** In ms of the clock; undefined: never. */
+  /** When the key expires, in ms of the clock; undefined: never. */
   readonly expiresMs?: number | undefined;
-  /** Keeps the value, and tells no watcher. */
+  /** Keeps the value, and notifies no watcher. */
   readonly refresh?: boolean | undefined;
 }
 
 export type StoreResult = StoreEvent | StoreError;
 
-/** etcd's v2 store: a tree of keys, one counter, watchers and history. The same operations in the same order make the same store. */
+/** etcd's v2 store: a tree of keys, one index, watchers and history. The same operations in the same order give the same store. */
 export class Store {
   readonly hub: WatchHub;
   readonly counters = newCounters();
@@ -57,7 +57,7 @@ export class Store {
     return { action: "get", path, index: this.#index, node: nodes.viewOf(node, this.#options.now(), listing) };
   }
 
-  /** The keys themselves, without counting as a read. */
+  /** The key tree; using it does not count as a read in the statistics. */
   get tree(): Pick<KeyTree, "files" | "peek"> {
     return this.#tree;
   }
@@ -75,7 +75,7 @@ export class Store {
     return this.#make("create", path, { ...write, refresh: false }, undefined);
   }
 
-  /** Makes a key whose name is the new index. */
+  /** Creates a key whose name is the new index. */
   createInOrder(directory: string, write: StoreWrite): StoreResult {
     return this.create(nodes.childPath(directory, String(this.#index + 1).padStart(20, "0")), write);
   }
@@ -125,7 +125,7 @@ export class Store {
     );
   }
 
-  /** Removes what is due, in the order of its time. */
+  /** Removes the keys that are due, in the order in which they expire. */
   expire(untilMs: number): void {
     for (let node = this.#tree.due(untilMs); node !== undefined; node = this.#tree.due(untilMs)) {
       this.counters.expireCount++;
@@ -148,7 +148,7 @@ export class Store {
     return "errorCode" in watcher ? { ...watcher, index: this.#index } : watcher;
   }
 
-  /** Becomes a copy of another store, but for the watchers. */
+  /** Becomes a copy of another store, without its watchers. */
   copyFrom(other: Store): void {
     this.#tree.copyFrom(other.#tree);
     this.#index = other.#index;
@@ -166,7 +166,7 @@ export class Store {
     return "errorCode" in found ? this.#error(found.errorCode, found.path) : found;
   }
 
-  /** set, create: a new node, in place of a file that is there. */
+  /** set, create: makes a new node, which may replace a file. */
   #make(action: "set" | "create", path: string, write: StoreWrite, before: nodes.TreeNode | undefined): StoreResult {
     const fail = action === "set" ? "setsFail" : "createFail";
     if (this.#isReadOnly(path)) return this.#counted(fail, this.#readOnly());
@@ -252,5 +252,5 @@ export class Store {
   }
 }
 
-/** etcd takes an earlier expiration for none. A clock that a test has set to long ago does not count for that. */
+/** etcd treats an earlier expiration as none. That is not imitated for a clock that a test has set to an earlier time. */
 const earliestMs = Date.UTC(2000, 0, 1);

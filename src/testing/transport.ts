@@ -7,16 +7,16 @@ import type { Connections, Handler } from "./connections.js";
 import type { Delivery } from "./delivery.js";
 import { keepAlive } from "./keep-alive.js";
 
-/** A member as the transport reaches it. */
+/** What the transport needs of a member. */
 export interface Reachable {
   readonly endpoint: string;
-  /** Whether it takes connections. */
+  /** Whether it accepts connections. */
   readonly listening: boolean;
   readonly connections: Connections;
   readonly handle: Handler;
 }
 
-/** The members without sockets between: `transport` for a client. What goes wrong is what the network would say. */
+/** A transport that calls the members directly, without sockets. Failures look like network errors. */
 export function fakeTransport(members: readonly Reachable[], clock: FakeClock): Exchange {
   const exchange = (url: URL, spec: RequestSpec, signal: AbortSignal | undefined): Promise<RawResponse> =>
     new Promise((resolve, reject) => {
@@ -31,11 +31,11 @@ export function fakeTransport(members: readonly Reachable[], clock: FakeClock): 
   return Object.assign(exchange, { sharesSignals: true });
 }
 
-/** A request through the transport. While somebody waits for it, it keeps the process alive, as one on a socket does. */
+/** A request through the transport. Like a request on a socket, it keeps the process alive while a caller waits for it. */
 class FakeRequest implements RequestInFlight {
   sent = false;
   readonly reused = false;
-  /** Ends what the member does for it. */
+  /** Aborts the member's work on it. */
   exchange: AbortController | undefined;
   readonly #resolve: RequestInFlight["resolve"];
   readonly #reject: RequestInFlight["reject"];
@@ -99,7 +99,7 @@ async function exchangeWith(member: Reachable, call: Call): Promise<void> {
   });
   try {
     const delivery = await member.handle(requestOf(call, exchange.signal));
-    // the type of a client's requests knows no HEAD, but a server does
+    // the type of a client's requests has no HEAD, but servers support it
     const headOnly = (spec.method as string) === "HEAD";
     await deliver(response, delivery, { clock, signal: exchange.signal, headOnly });
   } catch (error) {
@@ -144,7 +144,7 @@ async function deliver(response: PendingResponse, delivery: Delivery, { clock, s
   }
 }
 
-/** As Node has them: names in lower case, of a name that comes twice both values. */
+/** Headers as Node gives them: names in lower case, and the values of a repeated name joined. */
 function headersOf({ headers, body, lines, status }: HttpAnswer, twice: string | undefined): Record<string, string> {
   const lower: Record<string, string> = {};
   for (const [name, value] of Object.entries(headers))

@@ -2,10 +2,10 @@ import type { StoreError, StoreEvent } from "./event.js";
 import { History } from "./history.js";
 import { StoreWatcher } from "./store-watcher.js";
 
-/** Who watches which path, and what has happened lately. */
+/** The watchers of a store, by path, and its history. */
 export class WatchHub {
   readonly history: History;
-  /** Called when a watcher begins to wait. */
+  /** Called when a watcher starts to wait. */
   onWait: (() => void) | undefined;
   readonly #watchers = new Map<string, Set<StoreWatcher>>();
   #count = 0;
@@ -15,21 +15,21 @@ export class WatchHub {
     this.history = new History(historySize);
   }
 
-  /** How many watchers wait. */
+  /** How many watchers are waiting. */
   get count(): number {
     return this.#count;
   }
 
-  /** How many wait at exactly this path. */
+  /** How many watchers are waiting at exactly this path. */
   countAt(path: string): number {
     return this.#watchers.get(path)?.size ?? 0;
   }
 
   /**
-   * Begins a watch. One that the history answers gets that event and nothing more, as etcd has it.
+   * Starts a watch. If the history has an event for it, the watcher gets that event and no others, as in etcd.
    *
-   * @param since the first index of interest; 0: from now on
-   * @param index the store's
+   * @param since the first index to report; 0: from now on
+   * @param index the store's current index
    */
   watch(path: string, recursive: boolean, since: number, index: number): StoreWatcher | Omit<StoreError, "index"> {
     const from = since === 0 ? index + 1 : since;
@@ -43,7 +43,7 @@ export class WatchHub {
     return watcher;
   }
 
-  /** Tells the watchers of the key and of all directories above it. */
+  /** Notifies the watchers of the key and of all directories above it. */
   notify(event: StoreEvent): void {
     this.history.add(event);
     if (this.#count === 0) return;
@@ -54,9 +54,9 @@ export class WatchHub {
   }
 
   /**
-   * Tells the watchers of one path.
+   * Notifies the watchers of one path.
    *
-   * @param removed the node at that path is one of those that the event removes
+   * @param removed whether the event removes the node at that path
    */
   notifyAt(event: StoreEvent, path: string, removed: boolean): void {
     const watchers = this.#watchers.get(path);
@@ -83,7 +83,7 @@ export class WatchHub {
   }
 }
 
-/** Whether an element below the watched path begins with an underscore. Of a path below the event's key: no. */
+/** Whether an element of the key below the watched path begins with an underscore. False if the watched path is below the key. */
 function isHiddenFrom(watched: string, key: string): boolean {
   return watched.length <= key.length && `/${key.slice(watched.length)}`.replace(/^\/+/, "/").includes("/_");
 }

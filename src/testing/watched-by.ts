@@ -10,7 +10,7 @@ interface Waiter {
   readonly reject: (reason: unknown) => void;
 }
 
-/** Tells when a path is watched, at whichever members. */
+/** Reports when a path is watched, at any of the members. */
 export class WatchedBy {
   readonly #replicas: readonly Replica[];
   readonly #waiters = new Set<Waiter>();
@@ -19,7 +19,7 @@ export class WatchedBy {
     this.#replicas = replicas;
   }
 
-  /** Takes a member into account. */
+  /** Adds a member. */
   follow(replica: Replica): void {
     replica.store.hub.onWait = () => {
       if (this.#waiters.size === 0) return;
@@ -30,7 +30,7 @@ export class WatchedBy {
     };
   }
 
-  /** Resolves when so many wait at a path. Rejects with the signal's reason. */
+  /** Resolves when that many watchers wait at a path. Rejects with the signal's reason. */
   atLeast(path: string, count: number, signal: AbortSignal | undefined): Promise<void> {
     if (signal?.aborted === true) return Promise.reject(signal.reason);
     if (this.#isMet({ path, count })) return Promise.resolve();
@@ -58,7 +58,7 @@ export class WatchedBy {
     });
   }
 
-  /** Rejects for all who wait. */
+  /** Rejects all pending waits. */
   close(reason: unknown): void {
     for (const waiter of Array.from(this.#waiters)) waiter.reject(reason);
   }
