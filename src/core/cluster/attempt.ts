@@ -8,7 +8,7 @@ import { listMembersSpec } from "../wire/members.js";
 import { serverError } from "../wire/response.js";
 import { ClusterIdentity, clusterIdOf, type ClusterIdentityOptions } from "./cluster-identity.js";
 import { requestUrl, type Endpoint } from "./endpoint.js";
-import { ForeignPoll, guardedPoll, isWorthChecking, requireOurs } from "./stranger.js";
+import { ForeignPoll, guardPoll, isWorthChecking, requireOurs, type PollGuard } from "./stranger.js";
 
 export interface AttemptOptions {
   /** For requests that are not long polls. */
@@ -56,24 +56,37 @@ export function clientAttempts(
 function attemptsThrough(exchange: Exchange, options: AttemptOptions): Attempt {
   const { requestLimits, pollLimits, authorization, identity } = options;
 
-  const send: Attempt = async (endpoint, spec, signal) => {
+  const send = (
+    endpoint: Endpoint,
+    spec: RequestSpec,
+    guard: PollGuard | undefined,
+    signal: AbortSignal,
+  ): Promise<RawResponse> => {
     const limits = tighter(spec.longPoll === true ? pollLimits : requestLimits, spec.limits);
     const headers = authorization === undefined ? spec.headers : { ...spec.headers, authorization };
-    const url = requestUrl(endpoint, spec);
-    try {
-      return from(endpoint, authorization !== undefined, await exchange(url, sentSpec(spec, headers, limits), signal));
-    } catch (error) {
-      signal.throwIfAborted();
-      if (error instanceof SdkError || error instanceof ForeignPoll || isProgramError(error)) throw error;
-      // a custom transport may reject with anything, and what it had sent by then is unknown
-      throw networkError(url, spec, error, true);
-    }
+    const onHeaders = guard === undefined ? spec.onHeaders : guard.onHeaders;
+    return exchange(requestUrl(endpoint, spec), sentSpec(spec, headers, limits, onHeaders), guard?.signal ?? signal);
   };
 
+  // one async function: a poll may be pending for long, and each pending call takes half a kilobyte for each watcher
   const attempt: Attempt = async (endpoint, spec, signal) => {
-    const raw = await (identity !== undefined && spec.longPoll === true
-      ? guardedPoll(send, identity, endpoint, spec, signal)
-      : send(endpoint, spec, signal));
+    let guard =
+      identity !== undefined && spec.longPoll === true ? guardPoll(identity, endpoint, spec, signal) : undefined;
+    let raw: RawResponse | undefined;
+    while (raw === undefined) {
+      try {
+        raw = from(endpoint, authorization !== undefined, await send(endpoint, spec, guard, signal));
+      } catch (error) {
+        signal.throwIfAborted();
+        guard?.signal?.throwIfAborted();
+        if (identity === undefined || !(error instanceof ForeignPoll)) throw failureOf(endpoint, spec, error);
+        await requireOurs(identity, endpoint, spec, error.head, signal);
+        // it is ours after all, and sent again without a guard
+      } finally {
+        guard?.end();
+        guard = undefined;
+      }
+    }
     if (identity !== undefined && (identity.isForeign(raw) || (isWorthChecking(raw, spec) && identity.isDoubtful))) {
       await requireOurs(identity, endpoint, spec, raw, signal);
     }
@@ -92,6 +105,12 @@ function attemptsThrough(exchange: Exchange, options: AttemptOptions): Attempt {
   };
 }
 
+/** A custom transport may reject with anything, and what it had sent by then is unknown. */
+function failureOf(endpoint: Endpoint, spec: RequestSpec, error: unknown): unknown {
+  if (error instanceof SdkError || isProgramError(error)) return error;
+  return networkError(requestUrl(endpoint, spec), spec, error, true);
+}
+
 type AllFields<T> = { readonly [Name in keyof Required<T>]: T[Name] };
 
 /** The spec for the transport. Copied field by field: a spread costs more than everything else in a call (measured). */
@@ -99,9 +118,9 @@ function sentSpec(
   spec: RequestSpec,
   headers: RequestSpec["headers"],
   limits: RequestLimits,
+  onHeaders: RequestSpec["onHeaders"],
 ): AllFields<Omit<RequestSpec, "shared" | "comparesValue" | "resend" | "retryForMs" | "endpoint" | "anyStatus">> {
-  const { method, path, query, body, bytes, maskedBody, call, readOnly, oneShot, longPoll, onHeaders, onPart, note } =
-    spec;
+  const { method, path, query, body, bytes, maskedBody, call, readOnly, oneShot, longPoll, onPart, note } = spec;
   // prettier-ignore
   return {
     method, path, query, headers, body, bytes, maskedBody, call, readOnly, oneShot, longPoll, limits, onHeaders, onPart, note,

@@ -29,27 +29,27 @@ export async function tryEndpoints(
 ): Promise<RawResponse> {
   // it may have waited, for the limiter
   signal.throwIfAborted();
-  const errors: EndpointError[] = [];
-  const left = [...order];
-  for (let endpoint = left.shift(); endpoint !== undefined; endpoint = left.shift()) {
+  let errors: EndpointError[] | undefined;
+  for (let at = 0, endpoint = order[at]; endpoint !== undefined; endpoint = order[at]) {
     try {
       const raw = await attempt(endpoint, spec, signal);
       onEnd?.(endpoint, raw.truncated !== true, order[0]);
-      return errors.some(({ outcome }) => outcome === "unknown") ? { ...raw, maybeApplied: true } : raw;
+      return errors?.some(({ outcome }) => outcome === "unknown") === true ? { ...raw, maybeApplied: true } : raw;
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof EndpointError)) throw error;
       log.client("%s", error.message);
+      errors ??= [];
       errors.push(error);
       if (!mayGoOn(spec, error)) {
         onEnd?.(endpoint, false, order[0]);
         break;
       }
       // no other endpoint: try the same one once more, on a new connection
-      if (order.length === 1 && error.keptConnection === true && errors.length === 1) left.push(endpoint);
+      if (order.length > 1 || error.keptConnection !== true || errors.length > 1) at++;
     }
   }
-  throw new ClusterError("ERR_CLUSTER_UNAVAILABLE", errors);
+  throw new ClusterError("ERR_CLUSTER_UNAVAILABLE", errors ?? []);
 }
 
 /**

@@ -1,47 +1,47 @@
-import type { RawResponse, RequestSpec, ResponseHead } from "../../http/exchange.js";
+import type { RequestSpec, ResponseHead } from "../../http/exchange.js";
 import { EndpointError } from "../../util/errors.js";
 import { changesNothing } from "../../util/changes-nothing.js";
+import { noop } from "../../util/deferred.js";
 import { linkSignal } from "../../util/signals.js";
 import { clusterIdOf, type ClusterIdentity } from "./cluster-identity.js";
 import type { Endpoint } from "./endpoint.js";
-import { withHeadersHook } from "./with-headers-hook.js";
-
-/** Sends a request to one endpoint. */
-type Send = (endpoint: Endpoint, spec: RequestSpec, signal: AbortSignal) => Promise<RawResponse>;
 
 /** Whether more than one response depends on who sent this one. A single read is not worth a request to each other endpoint. */
 export function isWorthChecking(head: ResponseHead, spec: RequestSpec): boolean {
   return (!changesNothing(spec) || spec.longPoll === true) && clusterIdOf(head) !== "";
 }
 
-/** Sends a long poll that a stranger cannot hold: its headers come at once, its body perhaps never. */
-export async function guardedPoll(
-  send: Send,
+/** Ends a long poll that a stranger holds: its headers come at once, its body perhaps never. */
+export interface PollGuard {
+  /** In place of the request's own, which it calls. Throws {@link ForeignPoll} for another cluster's headers. */
+  readonly onHeaders: RequestSpec["onHeaders"];
+  /** In place of the caller's signal, which it follows. undefined if the poll needs none of its own. */
+  readonly signal: AbortSignal | undefined;
+  /** To be called when the poll has ended. */
+  readonly end: () => void;
+}
+
+/** Guards one long poll. */
+export function guardPoll(
   identity: ClusterIdentity,
   endpoint: Endpoint,
   spec: RequestSpec,
   signal: AbortSignal,
-): Promise<RawResponse> {
+): PollGuard {
   // once the id is certain, no poll has to be ended from outside: each would cost a signal
   const link = identity.isCertain ? undefined : linkSignal(signal);
-  const onHeaders: RequestSpec["onHeaders"] = (head, ...more) => {
-    if (identity.isForeign(head)) throw new ForeignPoll(head);
-    const until: unknown = spec.onHeaders?.(head, ...more);
-    if (link !== undefined && identity.isDoubtful && isWorthChecking(head, spec)) {
-      requireOurs(identity, endpoint, spec, head, link.signal).catch(link.abort);
-    }
-    return until;
+  return {
+    signal: link?.signal,
+    end: link?.unlink ?? noop,
+    onHeaders: (head, connection) => {
+      if (identity.isForeign(head)) throw new ForeignPoll(head);
+      const until: unknown = spec.onHeaders?.(head, connection);
+      if (link !== undefined && identity.isDoubtful && isWorthChecking(head, spec)) {
+        requireOurs(identity, endpoint, spec, head, link.signal).catch(link.abort);
+      }
+      return until;
+    },
   };
-  try {
-    return await send(endpoint, withHeadersHook(spec, onHeaders), link?.signal ?? signal);
-  } catch (error) {
-    signal.throwIfAborted();
-    if (!(error instanceof ForeignPoll)) throw error;
-    await requireOurs(identity, endpoint, spec, error.head, signal);
-    return await send(endpoint, spec, signal);
-  } finally {
-    link?.unlink();
-  }
 }
 
 /** @throws {StrangerError} the endpoint that answered with this head does not belong to our cluster, or may not */
