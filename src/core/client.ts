@@ -102,6 +102,9 @@ export class Client implements Sender, AsyncDisposable {
     // other protocols have the key in the body
     if (this.#options.protocol === undefined) this.#endpoints.requireRequestLine(spec);
     const { retryForMs = this.#options.retryForMs } = spec;
+    // a watcher that waits without a signal: this call need not wait with it
+    if (signal === undefined && spec.longPoll === true && retryForMs === 0 && !isCallTraced(spec))
+      return this.#sendOnce(spec, this.#links.take(undefined).signal);
     const link = this.#links.take(signal);
     try {
       // most calls: nobody follows them, and they are not tried again

@@ -25,6 +25,9 @@ export interface MirrorReaderOptions {
   readonly isHeard: boolean;
 }
 
+/** The shortest time between two lists because etcd's history ran out, in ms. */
+const minListMs = 1_000;
+
 /** A watch that waited this long, in ms, before its history was cleared has worked, even without an event. */
 const steadyMs = 5_000;
 
@@ -39,6 +42,8 @@ export class MirrorReader {
   /** Between lists, as long as no watch works in between. */
   readonly #listBackoff: Backoff;
   #watcher: Watcher | undefined;
+  /** When the last list was complete, on the monotonic clock. */
+  #listedMs = -Infinity;
   /** Goes up with each `resync`: a list that began before it does not count. */
   #resyncs = 0;
   /** Whether the watch since the last list has worked: cleared history is then read again at once. */
@@ -96,8 +101,12 @@ export class MirrorReader {
       this.#isNewStore ||= isStartOver(error);
       this.#report(error);
       // one that waited for long did work: a directory in which little happens
-      if (this.#watchWorked || performance.now() - sinceMs > steadyMs) this.#listBackoff.reset();
-      else await sleep(this.#listBackoff.next(), signal);
+      const works = this.#watchWorked || performance.now() - sinceMs > steadyMs;
+      if (works) this.#listBackoff.reset();
+      const pauseMs = works ? 0 : this.#listBackoff.next();
+      // where more is written than one can follow, reading everything still oftener would only add to the load
+      const lastedMs = performance.now() - this.#listedMs;
+      await sleep(Math.max(pauseMs, this.#startedOver ? 0 : minListMs - lastedMs), signal);
       return undefined;
     }
   }
@@ -120,6 +129,7 @@ export class MirrorReader {
     this.#clusterId = clusterId;
     this.#isNewStore = false;
     this.#isListed = true;
+    this.#listedMs = performance.now();
     this.#startedOver = false;
     this.#watchWorked = false;
     if (resyncs === this.#resyncs)
