@@ -56,5 +56,18 @@ export default tseslint.config(
     },
     rules: { "no-unused-vars": ["error", { varsIgnorePattern: "^_", argsIgnorePattern: "^_" }] },
   },
+  {
+    files: ["scripts/site/in-page.js"],
+    languageOptions: {
+      sourceType: "script",
+      globals: {
+        document: "readonly",
+        window: "readonly",
+        getComputedStyle: "readonly",
+        NodeFilter: "readonly",
+        SVGElement: "readonly",
+      },
+    },
+  },
   layers,
 );

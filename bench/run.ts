@@ -7,6 +7,7 @@ import { findEtcd, startCluster } from "../scripts/servers/etcd.mjs";
 import { findNode, versionOf } from "../scripts/servers/programs.mjs";
 import { projectRoot, runMain, runTool, say, ScriptError, step } from "../scripts/run.mjs";
 import { makeCertificates } from "../integration/certificates.js";
+import { writeSpeedChart } from "../scripts/site/chart.mjs";
 import { Client, KeysAPI } from "../src/core/index.js";
 import { undiciExchange } from "../src/http/undici/index.js";
 import { v3Protocol } from "../src/v3/index.js";
@@ -171,6 +172,7 @@ async function write(results: Results, quick: boolean): Promise<void> {
   if (!quick) {
     const files = ["README.md", "docs/guides/transports.md"].map((name) => join(projectRoot, name));
     for (const file of files) writeFileSync(file, withFigures(readFileSync(file, "utf8"), shortTable(results)));
+    writeSpeedChart(text);
     await runTool("prettier/bin/prettier.cjs", ["--write", join(folder, "RESULTS.md"), ...files]);
   }
   say(`bench: RESULTS.md is in ${folder}`);

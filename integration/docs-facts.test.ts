@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, posix } from "node:path";
 import test from "node:test";
 import { projectRoot } from "../scripts/run.mjs";
+import { speedChart } from "../scripts/site/chart.mjs";
 import { commands } from "../src/cli/commands.js";
 import { EtcdErrorCode } from "../src/core/index.js";
 import { allPages, anchorsOf, linksOf, publishedPages, tableAfter, type Page } from "./docs-pages.js";
@@ -26,7 +27,7 @@ test("every link between pages, and into the repository, leads to something", ()
 });
 
 test("relative links of published pages lead to what is published, too (FF35)", () => {
-  const packed = new Set([...published.map(({ path }) => path), "CHANGELOG.md", "SECURITY.md"]);
+  const packed = new Set([...published.map(({ path }) => path), "CHANGELOG.md", "SECURITY.md", "docs/speed.svg"]);
   const outside = published.flatMap((page) =>
     linksOf(page)
       .filter((link) => !/^(?:https?|mailto):/.test(link))
@@ -42,6 +43,48 @@ test("every guide is linked from the README or from another guide", () => {
     published.map(({ path }) => path).filter((path) => path !== "README.md" && !linked.has(path)),
     [],
   );
+});
+
+test("what a page says is shown by tests names tests that exist", () => {
+  let rows = 0;
+  for (const [path, column] of [
+    ["docs/guides/guarantees.md", "| what "],
+    ["docs/guides/operating.md", "| when... "],
+  ] as const) {
+    const text = textOf(path);
+    const table = tableAfter(text, text.indexOf(column));
+    for (const row of table) {
+      const named = Array.from(row.at(-1)?.matchAll(/\]\[(\w+)\]/g) ?? [], ([, name = ""]) => name);
+      assert.notEqual(named.length, 0, `${path}: ${row[0] ?? ""}`);
+      for (const name of named) {
+        const [, url = ""] = new RegExp(`^\\[${name}\\]: (\\S+)$`, "m").exec(text) ?? [];
+        assert.match(url, /\.test\.ts$/, `${path}: ${name}`);
+        assert.ok(existsSync(join(projectRoot, url.replace(repository, ""))), `${path}: ${url}`);
+      }
+      rows++;
+    }
+  }
+  assert.ok(rows > 20, String(rows));
+});
+
+test("the chart of the README is drawn from bench/RESULTS.md (node scripts/site/chart.mjs draws it again)", () => {
+  const results = readFileSync(join(projectRoot, "bench/RESULTS.md"), "utf8");
+  assert.equal(readFileSync(join(projectRoot, "docs/speed.svg"), "utf8"), speedChart(results));
+  assert.match(textOf("README.md"), /!\[[^\]]*longer bars are better\]\(docs\/speed\.svg\)/);
+});
+
+test("the figures in the README and in the guide to transports are those of bench/RESULTS.md", () => {
+  const results = readFileSync(join(projectRoot, "bench/RESULTS.md"), "utf8");
+  const measured = tableAfter(results, results.indexOf("\n## In short\n"));
+  assert.ok(measured.length >= 6);
+  for (const path of ["README.md", "docs/guides/transports.md"])
+    assert.deepEqual(tableAfter(textOf(path), textOf(path).indexOf("<!-- figures")), measured, path);
+});
+
+test("the site is not in the package", () => {
+  const { files } = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8")) as { files: readonly string[] };
+  const folders = files.filter((pattern) => pattern.startsWith("dist"));
+  assert.deepEqual(folders, ["dist/bin", "dist/lib", "dist/src/**/*.d.ts", "dist/src/**/*.d.ts.map"]);
 });
 
 test("the README has at most 1,200 words", () => {
@@ -81,7 +124,9 @@ test("the guide to errors lists every code of every class, and no other", () => 
   for (const [name, expected] of codes) {
     const heading = guide.indexOf(`\n## ${name}\n`);
     assert.notEqual(heading, -1, name);
-    const told = tableAfter(guide, heading).map(([code = ""]) => plain(code));
+    const rows = tableAfter(guide, heading);
+    for (const row of rows) assert.ok(row.length === 3 && !row.includes(""), `${name}: ${row.join(" | ")}`);
+    const told = rows.map(([code = ""]) => plain(code));
     assert.deepEqual(told.sort(), [...expected].sort(), name);
   }
 });

@@ -13,7 +13,7 @@ export interface Page {
 /** A fenced block of code in a page. */
 export interface Block {
   readonly language: "js" | "ts";
-  /** What follows the language: "" for a program, "fragment" for a part of one, "cjs" for CommonJS, "consul" for a program that needs Consul. */
+  /** What follows the language: "" for a program, "fragment" for a part of one, "cjs" for CommonJS, "consul" for a program that needs Consul, "before" for one of another client. */
   readonly mark: string;
   readonly code: string;
   /** Of the block's first line of code. */

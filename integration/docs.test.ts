@@ -43,7 +43,7 @@ test("every block of the documentation is a program, or marked as a fragment, an
   for (const page of pages)
     for (const { language, mark, code, line } of blocksOf(page)) {
       const at = `${page.path}:${String(line)}`;
-      assert.ok(["", "cjs", "fragment", "consul"].includes(mark), `${at}: what is "${mark}"?`);
+      assert.ok(["", "before", "cjs", "fragment", "consul"].includes(mark), `${at}: what is "${mark}"?`);
       assert.ok(
         mark === "fragment" || /^import |= require\(/m.test(code),
         `${at}: without an import it must be marked "fragment"`,
@@ -78,9 +78,11 @@ for (const page of pages) {
     });
 }
 
-/** Without test files, which src/testing/guide.test.ts runs. */
+/** Without test files, which src/testing/guide.test.ts runs, and programs of other clients, which consumers/moving-here.test.ts runs. */
 function programsOf(page: Page): readonly Block[] {
-  return blocksOf(page).filter(({ mark, code }) => mark !== "fragment" && !code.includes('from "node:test"'));
+  return blocksOf(page).filter(
+    ({ mark, code }) => mark !== "fragment" && mark !== "before" && !code.includes('from "node:test"'),
+  );
 }
 
 /** Runs programs one after the other in one process, which has to end by itself, and write no warning. */

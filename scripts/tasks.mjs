@@ -9,6 +9,7 @@ import { startCluster } from "./servers/etcd.mjs";
 import { endpointsFromEnv, endpointState, waitForCluster } from "./servers/probe.mjs";
 import { find, findAll, findNode, testPrograms, versionOf } from "./servers/programs.mjs";
 import { overV3, runTests, runTestsOverUndici, runTestsOverV3, testFiles } from "./test-run.mjs";
+import { findBrowser } from "./site/browser.mjs";
 
 /** @typedef {{ passed: number, failed: number }} Sum */
 /** @typedef {{ env?: NodeJS.ProcessEnv }} Options */
@@ -24,6 +25,7 @@ const tasks = {
   nodes: testNodes,
   long: testLong,
   consumers: testConsumers,
+  site: testSite,
   clean: () => rmSync(join(projectRoot, "dist"), { recursive: true, force: true }),
 };
 
@@ -215,6 +217,16 @@ async function testConsumers() {
   });
   const env = { ...neededServers(), ETCD2_CONSUMERS: tools, ETCD2_CONSUMERS_BARE: bare, ETCD2_TARBALL: tarball };
   return exitCode(await runTests("integration", { env, only: /^consumers\// }));
+}
+
+/** `npm run docs:test`: the site of the documentation in a real browser. Needs no etcd. */
+async function testSite() {
+  checkNodeVersion();
+  await step("find a browser", () => say(findBrowser()));
+  await step("install", installDependencies);
+  await step("compile", () => runTool("typescript/bin/tsc", ["--build"]));
+  await step("build the site", () => run(process.execPath, ["scripts/site/build.mjs"]));
+  return exitCode(await runTests("integration", { only: /^site\// }));
 }
 
 /** @type {ReturnType<typeof findAll> | undefined} */

@@ -30,7 +30,7 @@ export function testFiles(folder, only) {
  *   `only`: which files, by their path below the folder; `nodeArgs`: for the tests' processes and the Node processes that they start
  * @returns {Promise<{ passed: number, failed: number }>}
  */
-export async function runTests(folder, { env, only = /^(?!consumers\/)/, nodeArgs = [] } = {}) {
+export async function runTests(folder, { env, only = /^(?!(?:consumers|site)\/)/, nodeArgs = [] } = {}) {
   const files = testFiles(folder, only);
   if (files.length === 0) {
     say(`no test file in dist/${folder}`);

@@ -44,6 +44,11 @@ test("the package page has its fields: repository, bugs, homepage, author, keywo
   }
 });
 
+test("the site of the documentation is not in the package, and its pages are", () => {
+  assert.equal(existsSync(join(installed, "dist", "site")), false);
+  assert.ok(existsSync(join(installed, "docs", "README.md")));
+});
+
 test("every relative link and picture of the packed README leads to a packed file (FF35)", () => {
   const text = readFileSync(join(installed, "README.md"), "utf8");
   const links = [...text.matchAll(/\]\(([^)\s]+)\)|(?:src|srcset|href)="([^"\s]+)"/g)].map(([, a, b]) => a ?? b ?? "");

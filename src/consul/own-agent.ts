@@ -12,7 +12,7 @@ export interface OwnAgent {
   readonly node: string | undefined;
 }
 
-/** Asks the agent for its node and datacenter. @throws {RequestError} {EndpointError} {ConsulError} as every call */
+/** Asks the agent for its node and datacenter. @throws {RequestError | EndpointError | ConsulError} as every call */
 export async function readOwnAgent(sender: Sender, signal: AbortSignal | undefined): Promise<OwnAgent> {
   const self = specOf("GET", "/v1/agent/self");
   try {

@@ -18,7 +18,7 @@ export interface Registered {
  * Reads what the node's agent has registered under an id.
  *
  * @returns `undefined`: nothing; `"forbidden"`: the token may not read it
- * @throws {RequestError} {EndpointError} {ConsulError} as every call
+ * @throws {RequestError | EndpointError | ConsulError} as every call
  */
 export async function readRegistered(
   sender: Sender,
