@@ -118,6 +118,7 @@ export function touchesTree({ action, node, prevNode }: KeysResponse): boolean {
   return (node.dir && (isRemoval(action) || prevNode !== undefined)) || prevNode?.dir === true;
 }
 
+/** Whether the node of an event is gone. */
 export function isRemoval(action: KeysResponse["action"]): boolean {
   return action === "delete" || action === "expire" || action === "compareAndDelete";
 }

@@ -18,9 +18,13 @@ const named = 10;
 export interface Checked {
   /** How many paths there are in both stores together. */
   readonly paths: number;
+  /** How many files v2 has. */
   readonly files: number;
+  /** How many directories v2 has. */
   readonly directories: number;
+  /** How many of the files have a TTL. */
   readonly mortal: number;
+  /** How large all values of v2 are together, as UTF-8. */
   readonly bytes: number;
   /** How many keys v3 lacks, or has with a TTL where v2 has none, or the other way round. */
   readonly toWrite: number;

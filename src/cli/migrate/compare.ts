@@ -42,12 +42,14 @@ async function next<T>(all: AsyncGenerator<T, void, undefined>): Promise<T | und
   return done === true ? undefined : value;
 }
 
-/** What v2 and v3 differ in. */
+/** What v2 and v3 differ in: v3 lacks it, has another value, only one of them has a TTL, v2 lacks it. */
 export type Difference = "missing" | "value" | "ttl" | "extra";
 
+/** What counts as a difference. */
 export interface CompareRules {
   /** "implied": a directory is there as long as a key below it is. */
   readonly directories: "kept" | "implied";
+  /** A TTL of a directory is none. */
   readonly dropDirectoryTtls: boolean;
 }
 

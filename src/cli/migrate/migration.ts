@@ -27,7 +27,9 @@ const firstContact = { method: "GET", path: "/version", retryForMs: 0 } as const
 
 /** Both clusters. */
 export interface Clients {
+  /** Of v2, with its user. */
   readonly from: Client;
+  /** Of v3, for requests to the gateway: without a user. */
   readonly to: Client;
   /** Of the user of `to`. */
   readonly credentials: Credentials | undefined;

@@ -45,22 +45,33 @@ export const migrateHelp: Readonly<Record<keyof typeof migrateTable, string>> = 
 export interface MigrateOptions {
   /** Absent: as the common options say. */
   readonly from: string | undefined;
+  /** URLs with commas between them. */
   readonly to: string;
   /** A v2 key, "/" for the whole tree. */
   readonly prefix: string;
+  /** Goes before every key in v3; "" for none. */
   readonly namespace: string;
+  /** "implied": a directory is there as long as a key below it is, so that only empty ones get a marker. */
   readonly directories: "kept" | "implied";
+  /** Hidden keys below the prefix. */
   readonly also: readonly string[];
   /** What is to be done. "copy" is done with `follow` or without. */
   readonly task: "check" | "copy" | "verify" | "purge";
+  /** Go on with every change after copying. */
   readonly follow: boolean;
   /** Compare when following has been ended. */
   readonly verify: boolean;
+  /** Write nothing, and print what would be done. */
   readonly dryRun: boolean;
+  /** Replace what v3 had with other values before the migration began. */
   readonly overwrite: boolean;
+  /** Make directories with a TTL permanent, in place of refusing them. */
   readonly dropDirectoryTtls: boolean;
+  /** Its path. */
   readonly stateFile: string;
+  /** Absent: none. */
   readonly fromUser: string | undefined;
+  /** Absent: none. */
   readonly toUser: string | undefined;
 }
 

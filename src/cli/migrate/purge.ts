@@ -13,6 +13,7 @@ const atOnce = 16;
 
 /** What was deleted. */
 export interface Purged {
+  /** How many files. */
   readonly keys: number;
   /** Directories that could not be deleted: there are hidden keys in them. */
   readonly left: readonly string[];

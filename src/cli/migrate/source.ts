@@ -21,7 +21,9 @@ export interface Entry {
 
 /** Where the v2 store is. */
 export interface Place {
+  /** Of the last change. */
   readonly index: number;
+  /** In hexadecimal. */
   readonly clusterId: string;
 }
 

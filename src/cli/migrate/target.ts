@@ -24,10 +24,15 @@ export interface Found {
   readonly kv: KeyValue;
 }
 
+/** What a {@link Target} is made of. */
 export interface TargetOptions {
+  /** Without a user: the gateway takes tokens. */
   readonly client: Client;
+  /** Undefined: nobody. */
   readonly credentials: Credentials | undefined;
+  /** Goes before every key; "" for none. */
   readonly namespace: string;
+  /** Ends all requests. */
   readonly signal: AbortSignal;
 }
 

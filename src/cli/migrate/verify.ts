@@ -17,6 +17,7 @@ const words: Readonly<Record<Difference, string>> = {
 export interface Verified {
   /** How many files v2 has. */
   readonly files: number;
+  /** How many paths differ. */
   readonly differences: number;
   /** Of v2, when the comparison began. */
   readonly index: number;
