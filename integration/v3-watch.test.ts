@@ -4,7 +4,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { isIndexCleared, KeysAPI, Mirror, type KeysResponse } from "../src/core/index.js";
 import { patience, until } from "../src/test-kit/waiting.js";
 import { v3Protocol } from "../src/v3/index.js";
-import { Client } from "../src/core/index.js";
+import { Client, ClusterError, type Exchange } from "../src/core/index.js";
+import { gotExchange } from "../src/http/got/got-exchange.js";
 import { fastCluster } from "./fast-cluster.js";
 import { base64, counting, onBothGateways } from "./v3-support.js";
 
@@ -73,6 +74,32 @@ onBothGateways((ground) => {
     await keys.set("/h/_x/k", "hidden");
     await keys.set("/h/seen", "1");
     assert.deepEqual([(await above).node.key, (await named).node.key], ["/h/seen", "/h/_x/k"]);
+  });
+
+  test("v3: a watch that the server confirms late stands in the end: the limit grows with each attempt", async () => {
+    const inner = gotExchange({});
+    const late: Exchange = async (url, spec, signal) => {
+      if (spec.path === "/v3/watch") await sleep(1_000, undefined, { signal });
+      return inner(url, spec, signal);
+    };
+    const transport = Object.assign(late, { close: () => inner.close?.() });
+    const keys = ground.keys({ watchStartTimeoutMs: 300 }, { transport });
+    const { index } = await keys.set("/late", "1");
+    await keys.set("/late", "2");
+    const watcher = keys.watcher("/late", { afterIndex: index });
+    let failures = 0;
+    const value = await until("the watch stands", () =>
+      watcher.next(patience()).then(
+        ({ node }) => node.value,
+        (error: unknown) => {
+          if (!(error instanceof ClusterError)) throw error;
+          failures++;
+          return undefined;
+        },
+      ),
+    );
+    assert.equal(value, "2");
+    assert.ok(failures > 0);
   });
 
   test("v3: an aborted watcher leaves no stream behind; a kept one does not keep the process alive (V52)", async () => {

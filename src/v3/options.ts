@@ -17,7 +17,10 @@ export interface V3Options {
   readonly ttls?: boolean | undefined;
   /** How long a watch stream is kept for the next poll, in ms; 0 for one stream per poll. @default 30_000 */
   readonly keepStreamsMs?: number | undefined;
-  /** Longest wait until a watch stands, in ms; `Infinity` for none. A proxy that buffers responses is noticed by it. @default 5_000 */
+  /**
+   * Longest wait until a watch stands, in ms; `Infinity` for none. A proxy that buffers responses is noticed by it. For a
+   * server that only needs longer, it doubles with each failure in a row, up to 16 times this. @default 5_000
+   */
   readonly watchStartTimeoutMs?: number | undefined;
 }
 

@@ -35,6 +35,8 @@ interface Entry {
 export class WatchHub {
   readonly #options: ResolvedV3Options;
   readonly #entries = new Map<string, Set<Entry>>();
+  /** How many streams of a name in a row did not stand in time. */
+  readonly #late = new Map<string, number>();
 
   constructor(options: ResolvedV3Options) {
     this.#options = options;
@@ -105,10 +107,12 @@ export class WatchHub {
       return { entry, isNew: false };
     }
     const streams = entries;
+    const late = this.#late.get(name) ?? 0;
     const stream = new WatchStream(session, {
       range,
       start: from,
-      startTimeoutMs: this.#options.watchStartTimeoutMs,
+      // a server that needs longer to read its history would never be waited for
+      startTimeoutMs: this.#options.watchStartTimeoutMs * 2 ** late,
       mayForget: (index) =>
         entry.readers.size === 0
           ? performance.now() - entry.leftMs > returnMs
@@ -122,6 +126,12 @@ export class WatchHub {
         if (streams.size === 0 && this.#entries.get(name) === streams) this.#entries.delete(name);
       },
     });
+    stream.created.then(
+      () => this.#late.delete(name),
+      (error: unknown) => {
+        if (isLate(error)) this.#late.set(name, Math.min(late + 1, maxLate));
+      },
+    );
     const member = positionOf(stream, session);
     const entry: Entry = { stream, member, readers: new Set(), leftMs: performance.now(), timer: undefined };
     streams.add(entry);
@@ -145,6 +155,13 @@ export class WatchHub {
 
 /** How long a watcher that catches up may take from one poll to the next, in ms, without losing what the stream has read meanwhile. */
 const returnMs = 1_000;
+
+/** The limit until a watch stands doubles with each failure, up to 16 times what the user gave. */
+const maxLate = 4;
+
+function isLate(error: unknown): boolean {
+  return error instanceof EndpointError && error.code === "ERR_HEADER_TIMEOUT";
+}
 
 /** Why a poll ends that has heard nothing for too long. */
 const silence = Symbol("silence");
