@@ -20,7 +20,10 @@ export interface KeyNode {
   readonly expiration?: Date;
   /** `expiration` as the server wrote it, to the nanosecond. */
   readonly expirationText?: string;
-  /** Seconds left, rounded up. Negative for a key that should have expired while the cluster has no leader. Absent without TTL. */
+  /**
+   * Seconds left, rounded up. Negative for a key that should have expired while the cluster has no leader. Absent without
+   * TTL, and when it is 0, which etcd leaves out: then `expiration` is there.
+   */
   readonly ttl?: number;
 }
 
