@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Application, LogLevel, OptionDefaults } from "typedoc";
 import { projectRoot, runMain, say, ScriptError } from "../run.mjs";
-import { linkGuidesAndReference, nameDocuments, showThrownClasses, useIconsOfThePage } from "./documents.mjs";
+import { linkGuidesAndReference, nameDocuments, showThrownClasses, makeWorkFromFiles } from "./documents.mjs";
 
 /** Where the site is built. Below dist, so that it is neither committed nor packed. */
 export const siteFolder = join(projectRoot, "dist", "site");
@@ -88,7 +88,7 @@ export async function buildSite(folder = siteFolder) {
   nameDocuments(app);
   showThrownClasses(app);
   linkGuidesAndReference(app);
-  useIconsOfThePage(app);
+  makeWorkFromFiles(app);
   const project = await app.convert();
   if (project !== undefined) {
     app.validate(project);

@@ -26,14 +26,17 @@ export function nameDocuments(app) {
 const heading = /^\s*# (.*)\n/;
 
 /**
- * Browsers refuse to load part of another file into a page that is a file itself. The icons are also in a script of
- * TypeDoc's, which puts them into the page: pages refer to those.
+ * Makes pages that are opened as files look and lead as those from a web server. Browsers refuse to load part of another file
+ * into such a page: the icons are also in a script of TypeDoc's, which puts them into the page, and pages refer to those. And
+ * a link to a folder would show the folder, not its first page.
  *
  * @param {Application} app
  */
-export function useIconsOfThePage(app) {
+export function makeWorkFromFiles(app) {
   app.renderer.on(PageEvent.END, (/** @type {PageEvent} */ page) => {
-    page.contents = (page.contents ?? "").replace(/href="[./]*assets\/icons\.svg#/g, 'href="#');
+    page.contents = (page.contents ?? "")
+      .replace(/href="[./]*assets\/icons\.svg#/g, 'href="#')
+      .replace(/href="((?:\.\.?\/)+)"/g, 'href="$1index.html"');
   });
 }
 
