@@ -129,7 +129,7 @@ test("fresh machine: with Docker alone etcd comes out of the image that docker-c
     `case "$1" in
       version) echo 28.2.2 ;;
       create) echo "$2" > '${checkout}/image'; echo container-1 ;;
-      cp) [ "$2" = container-1:/usr/local/bin/etcd ] && exec ${process.execPath} -e 'fs.symlinkSync(...process.argv.slice(1))' '${await findEtcd()}' "$3" ;;
+      cp) [ "$2" = container-1:/usr/local/bin/etcd ] && exec '${process.execPath}' -e 'fs.symlinkSync(...process.argv.slice(1))' '${await findEtcd()}' "$3" ;;
       rm) [ "$2" = container-1 ] && echo removed > '${checkout}/removed' ;;
       *) exit 1 ;;
     esac`,
