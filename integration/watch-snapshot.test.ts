@@ -23,7 +23,9 @@ beforeEach(async () => {
   const leader = await cluster.leader();
   lagging = cluster.members.find((member) => member !== leader) ?? assert.fail();
   client = new Client({ endpoints: [lagging.url] });
-  othersClient = new Client({ endpoints: cluster.endpoints.filter((url) => url !== lagging.url) });
+  // on a busy machine a write takes longer than usual, and one of unknown outcome would be a change too many
+  const headerTimeoutMs = 60_000;
+  othersClient = new Client({ endpoints: cluster.endpoints.filter((url) => url !== lagging.url), headerTimeoutMs });
   others = new KeysAPI(othersClient);
 });
 
