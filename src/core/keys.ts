@@ -27,7 +27,7 @@ import {
   type UpdateOptions,
   type WatcherOptions,
 } from "./keys-options.js";
-import { decodeResponse } from "./large-response.js";
+import { decodeResponse } from "./decode-response.js";
 import type { KeysResponse, KeysSummary } from "./types.js";
 import { checked } from "./request-check.js";
 import { TypedKeys } from "./typed-keys.js";

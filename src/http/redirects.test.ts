@@ -1,41 +1,14 @@
 import assert from "node:assert/strict";
-import test, { type TestContext } from "node:test";
+import test from "node:test";
 import { ClusterError, EndpointError, type Outcome } from "../util/errors.js";
 import { KeysAPI } from "../core/keys.js";
-import { clusterOf, gate, rejection } from "../test-kit/scripted-cluster.js";
-import {
-  clientOf,
-  closeUnanswered,
-  ok,
-  okBody,
-  refusedUrl,
-  reply,
-  ScriptedServer,
-  type Answer,
-} from "../test-kit/scripted-server.js";
+import { badAttempt, clusterOf, gate, rejection, serverOf } from "../test-kit/scripted-cluster.js";
+import { clientOf, closeUnanswered, ok, okBody, redirect, refusedUrl, reply } from "../test-kit/scripted-server.js";
 import { limitMs } from "../test-kit/waiting.js";
 import type { RequestSpec } from "./exchange.js";
 
-function redirect(location: string, status = 307): Answer {
-  return reply(status, "", { location });
-}
-
 const credentials = { username: "rôot", password: "p:w" };
 const authorization = "Basic csO0b3Q6cDp3";
-
-async function start(t: TestContext, ...answers: readonly Answer[]): Promise<ScriptedServer> {
-  const server = await ScriptedServer.start(...answers);
-  t.after(() => server.close());
-  return server;
-}
-
-/** The error of the only attempt of a call. */
-async function badAttempt(call: Promise<unknown>): Promise<EndpointError> {
-  const { errors } = await rejection(call, ClusterError);
-  assert.equal(errors.length, 1);
-  assert.ok(errors[0] instanceof EndpointError);
-  return errors[0];
-}
 
 for (const status of [301, 302, 307, 308]) {
   test(`redirects: ${String(status)} to an absolute URL on the same origin repeats the PUT, with credentials (A87)`, async (t) => {
@@ -71,7 +44,7 @@ test("redirects: a relative location is resolved and followed (A88)", async (t) 
 });
 
 test("redirects: a location with a host and no scheme keeps the scheme (A88)", async (t) => {
-  const other = await start(t, ok());
+  const other = await serverOf(t, ok());
   const { keys } = await clusterOf(t, [[redirect(`//127.0.0.1:${String(other.port)}/v2/keys/x`)]]);
   await keys.get("/k");
   assert.equal(other.requests[0]?.target, "/v2/keys/x");
@@ -81,7 +54,7 @@ test("redirects: a location with a host and no scheme keeps the scheme (A88)", a
 const checkRedirect = (): void => undefined;
 
 test("redirects: an allowed redirect to another host carries no credentials and has that host's Host header (A89)", async (t) => {
-  const other = await start(t, ok());
+  const other = await serverOf(t, ok());
   const { keys, seen } = await clusterOf(t, [[redirect(`${other.url}/v2/keys/k`)]], { ...credentials, checkRedirect });
   await keys.set("/k", "v");
   assert.equal(seen(0)[0]?.headers.authorization, authorization);
@@ -91,7 +64,7 @@ test("redirects: an allowed redirect to another host carries no credentials and 
 });
 
 test("redirects: an endpoint reached by way of another host still gets the credentials, the other host does not (A89)", async (t) => {
-  const stranger = await start(t);
+  const stranger = await serverOf(t);
   const { keys, server, seen } = await clusterOf(t, [[redirect(`${stranger.url}/v2/keys/k`)], [ok()]], {
     ...credentials,
     checkRedirect,
@@ -119,7 +92,7 @@ test("redirects: setEndpoints during a request does not drop its credentials (A8
 });
 
 test("redirects: credentials in a location are not used, and checkRedirect does not see them (A89)", async (t) => {
-  const other = await start(t, ok());
+  const other = await serverOf(t, ok());
   const seen: string[] = [];
   const { keys } = await clusterOf(
     t,
@@ -253,7 +226,7 @@ const passwordSpec: RequestSpec = {
 };
 
 test("redirects: a password is not sent to a host that is not an endpoint, even if checkRedirect allows it (D16)", async (t) => {
-  const other = await start(t, reply(201, {}));
+  const other = await serverOf(t, reply(201, {}));
   const { client } = await clusterOf(t, [[redirect(`${other.url}/v2/auth/users/eve`)]], {
     ...credentials,
     checkRedirect,
@@ -272,7 +245,7 @@ test("redirects: a password is sent on to the same host and to another endpoint 
 });
 
 test("redirects: the outcome of a write is that of the hop that failed", async (t) => {
-  const closing = await start(t, closeUnanswered());
+  const closing = await serverOf(t, closeUnanswered());
   const cases: readonly [to: string, code: string, outcome: Outcome][] = [
     [await refusedUrl(), "ERR_NETWORK", "notApplied"],
     [closing.url, "ERR_NETWORK", "unknown"],
@@ -291,14 +264,14 @@ test("redirects: a redirected one-shot write does not fail over, whether its tar
   const refused = await rejection(keys.createInOrder("/q", "v"), ClusterError);
   assert.deepEqual([refused.outcome, counts()], ["notApplied", [1, 0]]);
   assert.match(refused.message, /answered 307, and then: .*ECONNREFUSED/);
-  const closing = await start(t, closeUnanswered());
+  const closing = await serverOf(t, closeUnanswered());
   server(1).script(redirect(`${closing.url}/v2/keys/q`));
   const died = await rejection(keys.createInOrder("/q", "v"), ClusterError);
   assert.deepEqual([died.outcome, counts(), closing.requests.length], ["unknown", [1, 1], 1]);
 });
 
 test("redirects: each hop has its own header timeout, and a 500 after a redirect counts as the endpoint's failure", async (t) => {
-  const other = await start(t, () => undefined);
+  const other = await serverOf(t, () => undefined);
   const { keys, server, counts } = await clusterOf(t, [[redirect(`${other.url}/v2/keys/k`)], [ok()]], {
     headerTimeoutMs: limitMs,
   });
@@ -312,7 +285,7 @@ test("redirects: each hop has its own header timeout, and a 500 after a redirect
 });
 
 test("redirects: the target of a redirect is not remembered", async (t) => {
-  const other = await start(t, ok());
+  const other = await serverOf(t, ok());
   const { keys, client, server, counts } = await clusterOf(t, [[redirect(`${other.url}/v2/keys/k`)], [ok()]]);
   await keys.get("/k");
   await keys.get("/k");

@@ -1,35 +1,17 @@
 import assert from "node:assert/strict";
-import test, { type TestContext } from "node:test";
-import { ClusterError, EndpointError } from "../util/errors.js";
+import test from "node:test";
+import { ClusterError } from "../util/errors.js";
 import { KeysAPI } from "../core/keys.js";
-import { clusterOf, rejection, settled, type ScriptedCluster } from "../test-kit/scripted-cluster.js";
-import { clientOf, ok, okBody, reply, ScriptedServer, type Answer } from "../test-kit/scripted-server.js";
+import { badAttempt, clusterOf, serverOf, settled, type ScriptedCluster } from "../test-kit/scripted-cluster.js";
+import { clientOf, ok, okBody, redirect, reply } from "../test-kit/scripted-server.js";
 import type { Exchange } from "./exchange.js";
 
 // redirects to a stranger: an origin that is not an endpoint
-
-function redirect(location: string, status = 307): Answer {
-  return reply(status, "", { location });
-}
 
 const credentials = { username: "root", password: "p" };
 
 /** Allows every redirect. */
 const checkRedirect = (): void => undefined;
-
-async function start(t: TestContext, ...answers: readonly Answer[]): Promise<ScriptedServer> {
-  const server = await ScriptedServer.start(...answers);
-  t.after(() => server.close());
-  return server;
-}
-
-/** The one failed attempt of a call. */
-async function badAttempt(call: Promise<unknown>): Promise<EndpointError> {
-  const { errors } = await rejection(call, ClusterError);
-  assert.equal(errors.length, 1);
-  assert.ok(errors[0] instanceof EndpointError);
-  return errors[0];
-}
 
 const secretCalls: readonly (readonly [what: string, call: (cluster: ScriptedCluster) => Promise<unknown>])[] = [
   ["a set", ({ keys }) => keys.set("/k", "v")],
@@ -52,7 +34,7 @@ const secretCalls: readonly (readonly [what: string, call: (cluster: ScriptedClu
 for (const status of [301, 302, 307, 308]) {
   for (const [what, call] of secretCalls) {
     test(`redirects: ${what} does not follow ${String(status)} to an origin that is not an endpoint (FF10)`, async (t) => {
-      const stranger = await start(t, ok());
+      const stranger = await serverOf(t, ok());
       const cluster = await clusterOf(t, [[redirect(`${stranger.url}/v2/keys/k`, status)]]);
       const error = await badAttempt(call(cluster));
       assert.deepEqual([error.code, error.outcome, error.status], ["ERR_BAD_REDIRECT", "notApplied", status]);
@@ -63,7 +45,7 @@ for (const status of [301, 302, 307, 308]) {
 }
 
 test("redirects: a read or a watch with credentials does not follow to an origin that is not an endpoint (FF10)", async (t) => {
-  const stranger = await start(t, ok());
+  const stranger = await serverOf(t, ok());
   const { keys } = await clusterOf(t, [[redirect(`${stranger.url}/v2/keys/k`)]], credentials);
   for (const call of [() => keys.get("/k"), () => keys.watcher("/k").next()]) {
     assert.equal((await badAttempt(call())).code, "ERR_BAD_REDIRECT");
@@ -72,7 +54,7 @@ test("redirects: a read or a watch with credentials does not follow to an origin
 });
 
 test("redirects: a read or a watch without credentials follows anywhere (FF10)", async (t) => {
-  const stranger = await start(t, ok());
+  const stranger = await serverOf(t, ok());
   const { keys } = await clusterOf(t, [[redirect(`${stranger.url}/v2/keys/k`)]]);
   await keys.get("/k");
   await keys.watcher("/k").next();
@@ -81,7 +63,7 @@ test("redirects: a read or a watch without credentials follows anywhere (FF10)",
 
 for (const [what, call] of secretCalls) {
   test(`redirects: ${what} follows where checkRedirect allows it, without credentials (FF10)`, async (t) => {
-    const stranger = await start(t, reply(200, okBody, { "x-etcd-index": "7" }));
+    const stranger = await serverOf(t, reply(200, okBody, { "x-etcd-index": "7" }));
     const cluster = await clusterOf(t, [[redirect(`${stranger.url}/v2/keys/k`)]], { ...credentials, checkRedirect });
     await call(cluster);
     assert.equal(stranger.requests.length, 1);
@@ -91,7 +73,7 @@ for (const [what, call] of secretCalls) {
 }
 
 test("redirects: a second hop to an origin that is not an endpoint is refused like a first one (FF10)", async (t) => {
-  const stranger = await start(t, ok());
+  const stranger = await serverOf(t, ok());
   const { keys, server, counts } = await clusterOf(t, [[], []]);
   server(0).script(redirect(`${server(1).url}/v2/keys/k`));
   server(1).script(redirect(`${stranger.url}/v2/keys/k`));

@@ -6,6 +6,7 @@ import { inspect } from "node:util";
 import type { Client } from "../core/client.js";
 import type { ClientOptions } from "../core/client-options.js";
 import { KeysAPI } from "../core/keys.js";
+import { ClusterError, EndpointError } from "../util/errors.js";
 import { clientOf, ScriptedServer, type Answer, type SeenRequest } from "./scripted-server.js";
 
 /** Scripted servers and a client that tries them in order. */
@@ -39,6 +40,21 @@ export async function clusterOf(
     seen: (i) => server(i).requests,
     counts: () => servers.map(({ requests }) => requests.length),
   };
+}
+
+/** Starts one server. It is closed when the test ends. */
+export async function serverOf(t: TestContext, ...answers: readonly Answer[]): Promise<ScriptedServer> {
+  const server = await ScriptedServer.start(...answers);
+  t.after(() => server.close());
+  return server;
+}
+
+/** The error of the only attempt of a call that fails. */
+export async function badAttempt(call: Promise<unknown>): Promise<EndpointError> {
+  const { errors } = await rejection(call, ClusterError);
+  assert.equal(errors.length, 1);
+  assert.ok(errors[0] instanceof EndpointError);
+  return errors[0];
 }
 
 /** The error that a promise rejects with, which must be of the given class. */

@@ -135,6 +135,11 @@ export function reply(
   };
 }
 
+/** A redirect. */
+export function redirect(location: string, status = 307): Answer {
+  return reply(status, "", { location });
+}
+
 /** The body of the specification's `ok` response. */
 export const okBody = { action: "get", node: { key: "/k", value: "v", modifiedIndex: 7, createdIndex: 7 } } as const;
 
