@@ -2,6 +2,7 @@
 import { chmodSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { rollup } from "rollup";
+import ts from "typescript";
 import { projectRoot, runMain } from "./run.mjs";
 
 const compiled = join(projectRoot, "dist", "src");
@@ -44,7 +45,7 @@ async function write(input, output) {
   const bundled = await rollup({
     input,
     external: (id) => !id.startsWith(".") && !id.startsWith(compiled),
-    plugins: output.sourcemap ? [{ name: "source-maps", load: withSourceMap }] : [],
+    plugins: output.sourcemap ? [{ name: "published", load: withSourceMap, renderChunk: compact }] : [],
     onLog: (level, log) => {
       if (level !== "debug") throw new Error(log.message);
     },
@@ -80,6 +81,27 @@ function collect(id, found, infoOf) {
 /** @param {string} id */
 function withSourceMap(id) {
   return { code: readFileSync(id, "utf8"), map: readFileSync(`${id}.map`, "utf8") };
+}
+
+/**
+ * Takes out the comments, which the declarations and the sources have, and escapes what is not ASCII: one such character, and
+ * Node keeps the whole file in two bytes per character.
+ *
+ * @param {string} code
+ */
+function compact(code) {
+  const { outputText, sourceMapText } = ts.transpileModule(code, {
+    compilerOptions: {
+      target: ts.ScriptTarget.ESNext,
+      module: ts.ModuleKind.ESNext,
+      removeComments: true,
+      sourceMap: true,
+    },
+  });
+  const ascii = outputText
+    .replace(/^\/\/# sourceMappingURL=.*$/m, "")
+    .replace(/[^\0-\x7f]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return { code: ascii, map: sourceMapText ?? null };
 }
 
 runMain(import.meta.url, bundle);
