@@ -57,7 +57,7 @@ export default tseslint.config(
     rules: { "no-unused-vars": ["error", { varsIgnorePattern: "^_", argsIgnorePattern: "^_" }] },
   },
   {
-    files: ["scripts/site/in-page.js"],
+    files: ["integration/site/in-page.js"],
     languageOptions: {
       sourceType: "script",
       globals: {

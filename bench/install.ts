@@ -1,7 +1,8 @@
 import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { atExit, npm, projectRoot, say, ScriptError } from "../scripts/run.mjs";
+import { buildGo } from "../integration/go-client.js";
+import { atExit, capture, npm, projectRoot, say, ScriptError } from "../scripts/run.mjs";
 
 /** Holds everything that the bench downloads or builds. */
 export const benchCache = join(projectRoot, ".cache", "bench");
@@ -89,4 +90,18 @@ export function memoryFolder(): string | undefined {
   if (!existsSync(sharedMemory)) return undefined;
   const { bavail, bsize } = statfsSync(sharedMemory);
   return bavail * bsize >= neededBytes ? sharedMemory : undefined;
+}
+
+/** The built worker, or why there is none. `what` names the version of Go. */
+export type GoWorker = { readonly program: string; readonly what: string } | { readonly problem: string };
+
+/** Builds the worker that uses etcd's own v2 client for Go. */
+export function goWorker(): GoWorker {
+  try {
+    const program = buildGo("bench-worker", join(projectRoot, "bench", "go", "main.go"));
+    return { program, what: `${capture(program, ["version"]).stdout.trim()} with etcd's v2 client` };
+  } catch (error) {
+    if (error instanceof ScriptError) return { problem: error.message };
+    throw error;
+  }
 }

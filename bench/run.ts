@@ -1,4 +1,4 @@
-// npm run bench [-- --quick | --nodes]: compares the speed of this package with other clients, all in one run against one etcd.
+// npm run bench [-- --quick | --nodes | --chart]: compares the speed of this package with other clients, all in one run against one etcd.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
@@ -7,22 +7,25 @@ import { findEtcd, startCluster } from "../scripts/servers/etcd.mjs";
 import { findNode, versionOf } from "../scripts/servers/programs.mjs";
 import { projectRoot, runMain, runTool, say, ScriptError, step } from "../scripts/run.mjs";
 import { makeCertificates } from "../integration/certificates.js";
-import { writeSpeedChart } from "../scripts/site/chart.mjs";
 import { Client, KeysAPI } from "../src/core/index.js";
 import { undiciExchange } from "../src/http/undici/index.js";
 import { v3Protocol } from "../src/v3/index.js";
 import { measureFake } from "./fake.js";
-import { goWorker, type GoWorker } from "./go-worker.js";
-import { benchCache, installPackages, memoryFolder } from "./install.js";
+import { benchCache, goWorker, installPackages, memoryFolder, type GoWorker } from "./install.js";
 import { measureDecoding, measureIdle, measureImports, measureRounds, measureSizes } from "./measure.js";
 import { clientGroups, fullPlan, nodesPlan, protocolGroups, quickPlan, smallKey } from "./plan.js";
 import { subjectGroups, writeTestData } from "./plan.js";
 import type { Matrix, NodeSubjectName, Plan, SubjectName } from "./plan.js";
 import type { OtherNodeResults, Results, Round } from "./protocol.js";
 import { report, shortTable } from "./report.js";
+import { speedChart } from "./sections.js";
 import { WorkerProcess } from "./worker-process.js";
 
 async function bench(): Promise<void> {
+  if (process.argv.includes("--chart")) {
+    drawChart(readFileSync(join(projectRoot, "bench", "RESULTS.md"), "utf8"));
+    return;
+  }
   const quick = process.argv.includes("--quick");
   const plan = quick ? quickPlan : process.argv.includes("--nodes") ? nodesPlan : fullPlan;
   await step("install other clients", installPackages);
@@ -149,7 +152,6 @@ async function underNode(
 }
 
 /** @param pem files of the CA, the client's certificate and its key, for https */
-/** @param pem files of the CA, the client's certificate and its key, for https */
 function startWorker(go: GoWorker, name: SubjectName, url: string, pem: readonly string[] = []): WorkerProcess {
   if (name !== "Go's client") return nodeProcess(process.execPath, name, url, pem);
   if ("problem" in go) throw new Error(go.problem);
@@ -172,10 +174,15 @@ async function write(results: Results, quick: boolean): Promise<void> {
   if (!quick) {
     const files = ["README.md", "docs/guides/transports.md"].map((name) => join(projectRoot, name));
     for (const file of files) writeFileSync(file, withFigures(readFileSync(file, "utf8"), shortTable(results)));
-    writeSpeedChart(text);
+    drawChart(text);
     await runTool("prettier/bin/prettier.cjs", ["--write", join(folder, "RESULTS.md"), ...files]);
   }
   say(`bench: RESULTS.md is in ${folder}`);
+}
+
+/** Draws the chart of the README: `npm run bench -- --chart` does it without measuring. */
+function drawChart(results: string): void {
+  writeFileSync(join(projectRoot, "docs", "speed.svg"), speedChart(results));
 }
 
 const figuresStart = "<!-- figures: written by npm run bench -->";

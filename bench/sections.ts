@@ -1,3 +1,4 @@
+import { ScriptError } from "../scripts/run.mjs";
 import { absolute, comparisonTable, estimateOf, field, figure, inScenario, ratioText, table } from "./comparison.js";
 import { clientGroups } from "./plan.js";
 import type { Followed, Results, Round } from "./protocol.js";
@@ -106,4 +107,71 @@ export function v3Section(rounds: readonly Round[]): readonly string[] {
 
 function ofScenarios(rounds: readonly Round[], scenarios: readonly string[]): readonly Round[] {
   return rounds.filter(({ scenario }) => scenarios.includes(scenario));
+}
+
+/** Which row of the table a bar is for, and whether it is ours. */
+const bars = [
+  ["node-etcd 7", false],
+  ["etcdjs 2", false],
+  ["etcd2 on got", true],
+  ["node:http", false],
+  ["etcd2 on undici", true],
+  ["Go's client", false],
+] as const;
+
+/** What the rates are relative to. */
+const baseline = "node:http";
+
+const [width, left, barHeight, gap, top] = [720, 170, 26, 12, 84] as const;
+
+/**
+ * The chart of the README: how fast a small key is read, as SVG. It has a background of its own, and follows the reader's
+ * colour scheme.
+ *
+ * @param results the text of RESULTS.md
+ */
+export function speedChart(results: string): string {
+  const section = results.split("\n## In short\n")[1] ?? "";
+  const [, runOn = ""] = /in the same run\. (.*? cores)/.exec(section) ?? [];
+  const lines = section.split("\n").map((line) => line.split("|").map((cell) => cell.trim()));
+  const [names, rates] = ["better", "GET, 16 at once"].map((cell) => lines.find((cells) => cells.includes(cell)) ?? []);
+  const rows = bars.map(([name, isOurs]) => {
+    const value = name === baseline ? "1.00" : (rates?.[names?.indexOf(name) ?? -1] ?? "");
+    if (!/^≈? ?\d+\.\d+$/.test(value)) throw new ScriptError(`bench/RESULTS.md has no rate of ${name} in short`);
+    return { name, value, rate: Number(value.replace("≈", "")), isOurs };
+  });
+  const scale = (width - left - 80) / Math.max(...rows.map(({ rate }) => rate));
+  const height = top + rows.length * (barHeight + gap) + 34;
+  const drawn = rows.map(({ name, value, rate, isOurs }, i) => {
+    const y = top + i * (barHeight + gap);
+    const length = Math.round(rate * scale);
+    return [
+      `  <text x="${String(left - 12)}" y="${String(y + 18)}" text-anchor="end"${isOurs ? ' font-weight="bold"' : ""}>${name}</text>`,
+      `  <rect class="${isOurs ? "ours" : "other"}" x="${String(left)}" y="${String(y)}" width="${String(length)}" height="${String(barHeight)}" rx="3"/>`,
+      `  <text x="${String(left + length + 8)}" y="${String(y + 18)}">${value}</text>`,
+    ].join("\n");
+  });
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${String(width)} ${String(height)}" role="img" aria-labelledby="title" font-family="system-ui, sans-serif" font-size="15">
+  <title id="title">GET of a small key, 16 at once: rate relative to node:http, higher is better. ${rows
+    .map(({ name, value }) => `${name}: ${value}`)
+    .join(", ")}</title>
+  <style>
+    .background { fill: #ffffff }
+    text { fill: #1f2328 }
+    .ours { fill: #0550ae }
+    .other { fill: #59636e }
+    @media (prefers-color-scheme: dark) {
+      .background { fill: #0d1117 }
+      text { fill: #e6edf3 }
+      .ours { fill: #79c0ff }
+      .other { fill: #9198a1 }
+    }
+  </style>
+  <rect class="background" width="${String(width)}" height="${String(height)}" rx="8"/>
+  <text x="24" y="34" font-size="18" font-weight="bold">Reading a small key, 16 requests at once</text>
+  <text x="24" y="58">Requests per second relative to hand-written node:http (1.00). A longer bar is better.</text>
+${drawn.join("\n")}
+  <text x="24" y="${String(height - 14)}" font-size="13">${runOn}, etcd on the same machine; medians of the rounds of one run</text>
+</svg>
+`;
 }

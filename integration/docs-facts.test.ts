@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, posix } from "node:path";
 import test from "node:test";
 import { projectRoot } from "../scripts/run.mjs";
-import { speedChart } from "../scripts/site/chart.mjs";
+import { speedChart } from "../bench/sections.js";
 import { commands } from "../src/cli/commands.js";
 import { EtcdErrorCode } from "../src/core/index.js";
 import { allPages, anchorsOf, linksOf, publishedPages, tableAfter, type Page } from "./docs-pages.js";
@@ -67,7 +67,7 @@ test("what a page says is shown by tests names tests that exist", () => {
   assert.ok(rows > 20, String(rows));
 });
 
-test("the chart of the README is drawn from bench/RESULTS.md (node scripts/site/chart.mjs draws it again)", () => {
+test("the chart of the README is drawn from bench/RESULTS.md (npm run bench -- --chart draws it again)", () => {
   const results = readFileSync(join(projectRoot, "bench/RESULTS.md"), "utf8");
   assert.equal(readFileSync(join(projectRoot, "docs/speed.svg"), "utf8"), speedChart(results));
   assert.match(textOf("README.md"), /!\[[^\]]*longer bars are better\]\(docs\/speed\.svg\)/);

@@ -8,7 +8,7 @@ import test, { after, before } from "node:test";
 import { promisify } from "node:util";
 import { projectRoot } from "../scripts/run.mjs";
 import { startCluster, type Cluster } from "../scripts/servers/etcd.mjs";
-import { buildGo } from "../scripts/servers/go.mjs";
+import { buildGo } from "./go-client.js";
 import { find } from "../scripts/servers/programs.mjs";
 import { until } from "../src/test-kit/waiting.js";
 import { findPythonEtcd } from "./python-etcd.js";

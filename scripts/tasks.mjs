@@ -9,7 +9,6 @@ import { startCluster } from "./servers/etcd.mjs";
 import { endpointsFromEnv, endpointState, waitForCluster } from "./servers/probe.mjs";
 import { find, findAll, findNode, testPrograms, versionOf } from "./servers/programs.mjs";
 import { overV3, runTests, runTestsOverUndici, runTestsOverV3, testFiles } from "./test-run.mjs";
-import { findBrowser } from "./site/browser.mjs";
 
 /** @typedef {{ passed: number, failed: number }} Sum */
 /** @typedef {{ env?: NodeJS.ProcessEnv }} Options */
@@ -222,10 +221,10 @@ async function testConsumers() {
 /** `npm run docs:test`: the site of the documentation in a real browser. Needs no etcd. */
 async function testSite() {
   checkNodeVersion();
-  await step("find a browser", () => say(findBrowser()));
+  await step("find a browser", () => say(find("chromium")));
   await step("install", installDependencies);
   await step("compile", () => runTool("typescript/bin/tsc", ["--build"]));
-  await step("build the site", () => run(process.execPath, ["scripts/site/build.mjs"]));
+  await step("build the site", () => runTool("typedoc/bin/typedoc", ["--options", "docs/site/typedoc.config.mjs"]));
   return exitCode(await runTests("integration", { only: /^site\// }));
 }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import { buildGo } from "../../scripts/servers/go.mjs";
+import { buildGo } from "../go-client.js";
 import { blocksOf, publishedPages } from "../docs-pages.js";
 import { clusterForTests } from "../support.js";
 import { projectIn, run } from "./support.js";

@@ -6,7 +6,7 @@ import test, { after, before } from "node:test";
 import { pathToFileURL } from "node:url";
 import type { Browser, Page } from "playwright-core";
 import { projectRoot } from "../../scripts/run.mjs";
-import { documents, siteFolder } from "../../scripts/site/build.mjs";
+import { documents, siteFolder } from "../../docs/site/typedoc.config.mjs";
 import {
   chartContrasts,
   faintTexts,

@@ -5,16 +5,16 @@ import type { AddressInfo } from "node:net";
 import { extname, join } from "node:path";
 import { chromium, type Browser, type Page } from "playwright-core";
 import { projectRoot } from "../../scripts/run.mjs";
-import { findBrowser } from "../../scripts/site/browser.mjs";
-import { siteFolder } from "../../scripts/site/build.mjs";
+import { find } from "../../scripts/servers/programs.mjs";
+import { siteFolder } from "../../docs/site/typedoc.config.mjs";
 
 /** A phone's screen, and one of a laptop, in CSS pixels. */
 export const phone = { width: 390, height: 844 };
 export const laptop = { width: 1366, height: 900 };
 
-const inPage = readFileSync(join(projectRoot, "scripts", "site", "in-page.js"), "utf8");
+const inPage = readFileSync(join(projectRoot, "integration", "site", "in-page.js"), "utf8");
 
-/** What `lookAtPage` of scripts/site/in-page.js returns. */
+/** What `lookAtPage` of in-page.js returns. */
 export interface Look {
   readonly title: string;
   /** Targets of links, as absolute URLs. */
@@ -30,7 +30,7 @@ export interface Look {
 /** Starts the browser without a window. As root, Chromium works only without its sandbox. */
 export function startBrowser(): Promise<Browser> {
   const isRoot = process.getuid?.() === 0;
-  return chromium.launch({ executablePath: findBrowser(), args: isRoot ? ["--no-sandbox"] : [], timeout: 120_000 });
+  return chromium.launch({ executablePath: find("chromium"), args: isRoot ? ["--no-sandbox"] : [], timeout: 120_000 });
 }
 
 /** Opens a page of the site, and waits until its scripts have built what they build. */

@@ -8,8 +8,9 @@ import { findOnPath, hasDebianTools, keepInCache, unpackPackage } from "./packag
 const etcd = { version: ["--version"], pattern: /etcd Version: (\S+)/, package: "etcd-server", file: "usr/bin/etcd" };
 
 /**
- * How each program is recognized, and where it comes from. `wanted`: the versions that can be used; `suite`: the Debian
- * release that has it, if not the machine's own; `search`: paths to try besides the PATH.
+ * How each program is recognized, and where it comes from. `version`: the arguments with which it prints its version;
+ * `wanted`: the versions that can be used; `names`: what it may be called on the PATH; `search`: paths to try besides;
+ * `package` and `file`: the Debian package that has it, and where; `suite`: its Debian release, if not the machine's own.
  */
 const programs = {
   etcd: {
@@ -53,10 +54,26 @@ const programs = {
     file: "usr/bin/openssl",
     remedy: "an openssl (apt-get update && apt-get install openssl)",
   },
+  // opens the site of the documentation; Debian's package needs libraries that only an install brings
+  chromium: {
+    names: [
+      "chromium",
+      "chromium-headless-shell",
+      "chromium-browser",
+      "google-chrome",
+      "google-chrome-stable",
+      "microsoft-edge",
+    ],
+    search: [
+      "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+      "C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe",
+    ],
+    remedy: "a Chromium or Chrome (apt-get update && apt-get install chromium-headless-shell)",
+  },
 };
 
 /** @typedef {keyof typeof programs} Program */
-/** @typedef {{ version: readonly string[], pattern: RegExp, wanted?: RegExp, package: string, suite?: string, search?: readonly string[], file: string, remedy: string }} Source */
+/** @typedef {{ version?: readonly string[], pattern?: RegExp, wanted?: RegExp, names?: readonly string[], search?: readonly string[], package?: string, suite?: string, file?: string, remedy: string }} Source */
 
 /** The environment variable that names a program: ETCD_BIN, ETCD_3_5_BIN. @param {Program} name */
 const variableOf = (name) => `${name.toUpperCase().replaceAll(/\W/g, "_")}_BIN`;
@@ -76,7 +93,7 @@ export const findNginx = () => find("nginx");
  * @throws {ScriptError} when there is none: one line with the remedy
  */
 export function find(name) {
-  const { search = [], remedy } = /** @type {Source} */ (programs[name]);
+  const { names = [name], search = [], remedy } = /** @type {Source} */ (programs[name]);
   const variable = variableOf(name);
   const named = process.env[variable];
   if (named) {
@@ -85,7 +102,7 @@ export function find(name) {
     throw new ScriptError(`${variable} is "${named}", and ${problem}: set it to the path of ${remedy}`);
   }
   const cached = join(projectRoot, ".cache", "servers", name);
-  for (const path of [findOnPath(name), ...search, cached]) {
+  for (const path of [...names.map(findOnPath), ...search, cached]) {
     if (path === undefined || !existsSync(path)) continue;
     const problem = whyUnusable(name, path);
     if (problem === undefined) return path;
@@ -111,7 +128,7 @@ const versions = new Map();
  * @param {string} bin
  */
 export function versionOf(name, bin) {
-  const { version, pattern } = programs[name];
+  const { version = [], pattern = /^/ } = /** @type {Source} */ (programs[name]);
   const known = `${name} ${bin}`;
   if (!versions.has(known)) {
     const { ok, stdout, stderr } = capture(bin, version, { timeoutMs: 15_000 });
@@ -126,7 +143,9 @@ export function versionOf(name, bin) {
  * @returns {string | undefined}
  */
 function whyUnusable(name, bin) {
-  const { wanted = /^/ } = /** @type {Source} */ (programs[name]);
+  const { version: asked, wanted = /^/ } = /** @type {Source} */ (programs[name]);
+  // Chrome on Windows prints none: it opens a window
+  if (asked === undefined) return existsSync(bin) ? undefined : "it does not exist";
   const version = versionOf(name, bin);
   if (version === undefined) return `it does not run here as ${name}`;
   return wanted.test(version) ? undefined : `its version is ${version}`;
@@ -155,8 +174,9 @@ function fromImage(name, target) {
  * @returns {string | undefined} why there is none
  */
 function fromPackage(name, target) {
-  if (!hasDebianTools()) return "no apt-get and dpkg-deb here to fetch a package";
   const { package: source, suite, file } = /** @type {Source} */ (programs[name]);
+  if (source === undefined || file === undefined) return "it is not installed";
+  if (!hasDebianTools()) return "no apt-get and dpkg-deb here to fetch a package";
   say(
     `${name}: downloading Debian's package ${source}${suite === undefined ? "" : ` (${suite})`}, without installing it`,
   );

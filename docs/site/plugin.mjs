@@ -1,4 +1,4 @@
-// Additions to TypeDoc: documents are called by their headings, guides and reference link to each other, thrown classes are
+// A plugin of TypeDoc: documents are called by their headings, guides and reference link to each other, thrown classes are
 // shown, and a page that is opened as a file has its icons.
 import { Comment, CommentTag, Converter, PageEvent, ReflectionKind } from "typedoc";
 
@@ -7,12 +7,20 @@ import { Comment, CommentTag, Converter, PageEvent, ReflectionKind } from "typed
 /** Documents that are about the project, not about its use. */
 const aboutTheProject = /(?:^|\/)(?:CHANGELOG|SECURITY|how-it-is-built)\b/;
 
+/** Called by TypeDoc. @param {Application} app */
+export function load(app) {
+  nameDocuments(app);
+  showThrownClasses(app);
+  linkGuidesAndReference(app);
+  makeWorkFromFiles(app);
+}
+
 /**
  * Gives each document the name of its first heading.
  *
  * @param {Application} app
  */
-export function nameDocuments(app) {
+function nameDocuments(app) {
   app.converter.on(
     Converter.EVENT_CREATE_DOCUMENT,
     (/** @type {unknown} */ _context, /** @type {DocumentReflection} */ document) => {
@@ -32,7 +40,7 @@ const heading = /^\s*# (.*)\n/;
  *
  * @param {Application} app
  */
-export function makeWorkFromFiles(app) {
+function makeWorkFromFiles(app) {
   app.renderer.on(PageEvent.END, (/** @type {PageEvent} */ page) => {
     page.contents = (page.contents ?? "")
       .replace(/href="[./]*assets\/icons\.svg#/g, 'href="#')
@@ -46,7 +54,7 @@ export function makeWorkFromFiles(app) {
  *
  * @param {Application} app
  */
-export function linkGuidesAndReference(app) {
+function linkGuidesAndReference(app) {
   app.converter.on(Converter.EVENT_RESOLVE_END, ({ project }) => {
     const symbols = symbolsOf(project);
     /** @type {Map<DeclarationReflection, DocumentReflection[]>} */
@@ -74,7 +82,7 @@ export function linkGuidesAndReference(app) {
  *
  * @param {Application} app
  */
-export function showThrownClasses(app) {
+function showThrownClasses(app) {
   app.converter.on(Converter.EVENT_RESOLVE_END, ({ project }) => {
     const symbols = symbolsOf(project);
     for (const reflection of Object.values(project.reflections)) {

@@ -1,8 +1,8 @@
 // Go and etcd's own v2 client for it, to build the programs of tests: installed, in Debian's packages, or from a module proxy.
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { capture, projectRoot, say, ScriptError } from "../run.mjs";
-import { findOnPath, keepInCache, unpackPackage } from "./packages.mjs";
+import { capture, projectRoot, say, ScriptError } from "../scripts/run.mjs";
+import { findOnPath, keepInCache, unpackPackage } from "../scripts/servers/packages.mjs";
 
 const cache = join(projectRoot, ".cache", "go");
 
@@ -28,16 +28,14 @@ const clientModule = "go.etcd.io/etcd/client/v2";
  * first of these that works: Go and golang-etcd-server-dev as they are installed; the same packages of Debian, unpacked into
  * the cache (80 MB to download, no root needed); an installed Go with a module proxy.
  *
- * @param {string} name of the program
- * @param {string} file its source
- * @returns {string} the path of the built program
+ * @param file its source
+ * @returns the path of the built program
  * @throws {ScriptError} with the remedy
  */
-export function buildGo(name, file) {
+export function buildGo(name: string, file: string): string {
   const program = join(cache, name);
   const source = readFileSync(file, "utf8");
-  /** @type {string[]} */
-  const problems = [];
+  const problems: string[] = [];
   for (const build of [withInstalled, withPackages, withModules]) {
     const problem = build(source, program);
     if (problem === undefined) return program;
@@ -49,24 +47,15 @@ export function buildGo(name, file) {
   );
 }
 
-/**
- * @param {string} source
- * @param {string} program
- * @returns {string | undefined} why it could not
- */
-function withInstalled(source, program) {
+/** Like the two others: undefined, or why it could not. */
+function withInstalled(source: string, program: string): string | undefined {
   const go = findOnPath("go");
   if (go === undefined || !existsSync(join("/", clientSources)))
     return "Go and golang-etcd-server-dev are not installed";
   return build(go, withDebianPath(source), program, { GO111MODULE: "off", GOPATH: join("/", sources) });
 }
 
-/**
- * @param {string} source
- * @param {string} program
- * @returns {string | undefined} why it could not
- */
-function withPackages(source, program) {
+function withPackages(source: string, program: string): string | undefined {
   const folder = join(cache, "debian");
   const go = join("usr", "lib", "go-1.19", "bin", "go");
   if (!existsSync(join(folder, go))) {
@@ -88,34 +77,26 @@ function withPackages(source, program) {
   });
 }
 
-/**
- * @param {string} source
- * @param {string} program
- * @returns {string | undefined} why it could not
- */
-function withModules(source, program) {
+function withModules(source: string, program: string): string | undefined {
   const go = findOnPath("go");
   if (go === undefined) return "no go on the PATH";
   const module = `module etcd2/program\n\ngo 1.19\n\nrequire ${clientModule} v2.305.9\n`;
   return build(go, source, program, { GO111MODULE: "on", GOFLAGS: "-mod=mod" }, { "go.mod": module });
 }
 
-/** The client's path before it was a module of its own. @param {string} source */
-function withDebianPath(source) {
+/** The client's path before it was a module of its own. */
+function withDebianPath(source: string): string {
   return source.replace(`"${clientModule}"`, '"go.etcd.io/etcd/client"');
 }
 
-/**
- * Builds in a folder of its own, since several processes may do so at once.
- *
- * @param {string} go
- * @param {string} source
- * @param {string} program
- * @param {NodeJS.ProcessEnv} env
- * @param {Readonly<Record<string, string>>} [files] further ones beside the source
- * @returns {string | undefined} why it could not
- */
-function build(go, source, program, env, files = {}) {
+/** Builds in a folder of its own, since several processes may do so at once. `files`: further ones beside the source. */
+function build(
+  go: string,
+  source: string,
+  program: string,
+  env: NodeJS.ProcessEnv,
+  files: Readonly<Record<string, string>> = {},
+): string | undefined {
   mkdirSync(cache, { recursive: true });
   const folder = mkdtempSync(join(cache, "build-"));
   try {
