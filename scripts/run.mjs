@@ -125,7 +125,7 @@ export async function build() {
   }, 15_000);
   try {
     const code = await runTool("typescript/bin/tsc", ["--build"]);
-    return code === 0 ? await run(process.execPath, ["scripts/bundle.mjs"]) : code;
+    return code === 0 ? await runTool("rollup/dist/bin/rollup", ["-c", "--silent"]) : code;
   } finally {
     clearInterval(progress);
   }
