@@ -2,7 +2,8 @@
 // Usage, after a build: node dist/bench/registrations.js [count, default 1000]
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
-import { findEtcd, startCluster } from "../scripts/servers/etcd.mjs";
+import { startCluster } from "../integration/test-kit/etcd.js";
+import { find } from "../scripts/servers/programs.mjs";
 import { Client } from "../src/core/index.js";
 import type { Agent, ServiceWatcher } from "../src/agent/index.js";
 import { createEtcdAgent } from "../src/discovery/index.js";
@@ -17,7 +18,7 @@ const writes = /^(sets|create|update|delete|compareAnd)/;
 const failedWrites = /^(sets|create|update|delete|compareAnd).*Fail$/;
 const rows: (readonly [what: string, value: string])[] = [];
 
-await using cluster = await startCluster({ bin: await findEtcd(), heartbeatMs: 20, electionMs: 200 });
+await using cluster = await startCluster({ bin: find("etcd"), heartbeatMs: 20, electionMs: 200 });
 const [endpoint = ""] = cluster.endpoints;
 await registrations();
 await subscribers();

@@ -3,8 +3,8 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { findEtcd, startCluster } from "../scripts/servers/etcd.mjs";
-import { findNode, versionOf } from "../scripts/servers/programs.mjs";
+import { startCluster } from "../integration/test-kit/etcd.js";
+import { find, findNode, versionOf } from "../scripts/servers/programs.mjs";
 import { projectRoot, runMain, runTool, say, ScriptError, step } from "../scripts/run.mjs";
 import { makeCertificates } from "../integration/certificates.js";
 import { Client, KeysAPI } from "../src/core/index.js";
@@ -31,7 +31,7 @@ async function bench(): Promise<void> {
   await step("install other clients", installPackages);
   const go = await stepOf("Go's client", goWorker);
   if ("problem" in go) say(`bench: Go's client is not measured: ${go.problem}`);
-  const bin = await findEtcd();
+  const bin = find("etcd");
   // etcd's data goes into memory if possible: on a disk, PUT would measure nothing but fsync
   const inMemory = memoryFolder();
   if (inMemory !== undefined) process.env["TMPDIR"] = inMemory;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
-import { findEtcd, startCluster, type Cluster } from "../scripts/servers/etcd.mjs";
+import { startCluster, type Cluster } from "./test-kit/etcd.js";
+import { find } from "../scripts/servers/programs.mjs";
 import {
   AuthAPI,
   AuthRoleAPI,
@@ -24,7 +25,7 @@ let cluster: Cluster;
 const clients: Client[] = [];
 
 before(async () => {
-  cluster = await startCluster({ bin: await findEtcd() });
+  cluster = await startCluster({ bin: find("etcd") });
 });
 
 after(async () => {

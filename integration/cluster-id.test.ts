@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import type { Cluster, Member } from "../scripts/servers/etcd.mjs";
+import type { Cluster, Member } from "./test-kit/etcd.js";
 import { ClusterError, EndpointError, KeysAPI, type Client } from "../src/core/index.js";
 import { createEtcdCandidate } from "../src/election/index.js";
 import { clientOf } from "../src/test-kit/scripted-server.js";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import type { Cluster, Member } from "../scripts/servers/etcd.mjs";
+import type { Cluster, Member } from "./test-kit/etcd.js";
 import { Client, ClusterError, KeysAPI, MembersAPI, type ClientOptions } from "../src/core/index.js";
 import { rejection, settled } from "../src/test-kit/scripted-cluster.js";
 import { clientOf, refusedUrl } from "../src/test-kit/scripted-server.js";

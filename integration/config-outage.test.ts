@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Cluster } from "../scripts/servers/etcd.mjs";
+import type { Cluster } from "./test-kit/etcd.js";
 import { Client, isIndexCleared, KeysAPI } from "../src/core/index.js";
 import { startChild } from "../src/test-kit/child.js";
 import { TcpProxy } from "../src/test-kit/tcp-proxy.js";

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { findConsul, startConsul, type Consul } from "../scripts/servers/consul.mjs";
+import { startConsul, type Consul } from "./test-kit/consul.js";
+import { find } from "../scripts/servers/programs.mjs";
 import { batch } from "../src/agent/test-kit/agent-ground.js";
 import {
   createConsulAgent,
@@ -22,7 +23,7 @@ onRealConsul((start) => {
   consulFaultsSuite("real Consul", start);
 
   test("consul: an election in another datacenter leads (FF47) (real Consul)", { timeout: 300_000 }, async (t) => {
-    const bin = findConsul();
+    const bin = find("consul");
     await using near = await startConsul({ bin });
     await using far = await startConsul({
       bin,
@@ -61,7 +62,7 @@ onRealConsul((start) => {
     "consul agent: register does not wait for what its token may not see (real Consul)",
     { timeout: 300_000 },
     async () => {
-      await using consul = await startConsul({ bin: findConsul(), args: ["-hcl", aclConfig] });
+      await using consul = await startConsul({ bin: find("consul"), args: ["-hcl", aclConfig] });
       for (const rules of [
         blindRules,
         'service "s" { policy = "write" }',

@@ -1,6 +1,7 @@
 // The safety of an election on one real Consul, which is frozen at times. It cannot be killed: it keeps its state in memory.
 import { setTimeout as sleep } from "node:timers/promises";
-import { findConsul, startConsul, type Consul } from "../scripts/servers/consul.mjs";
+import { startConsul, type Consul } from "./test-kit/consul.js";
+import { find } from "../scripts/servers/programs.mjs";
 import type { Random } from "../src/test-kit/random.js";
 import { test } from "../src/test-kit/register.js";
 import { onRealConsul } from "./consul-support.js";
@@ -22,7 +23,7 @@ onRealConsul(() => {
     `election: one leader at a time among five processes, for ${String(seconds)} s, seed ${String(seed)} (real Consul)`,
     { timeout: seconds * 1_000 + 180_000 },
     async (t) => {
-      const bin = findConsul();
+      const bin = find("consul");
       await using consul = await startConsul({ bin });
       await fight(t, {
         backend: "consul",

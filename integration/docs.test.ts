@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
 import ts from "typescript";
-import { findConsul, startConsul } from "../scripts/servers/consul.mjs";
+import { startConsul } from "./test-kit/consul.js";
+import { find } from "../scripts/servers/programs.mjs";
 import { projectRoot } from "../scripts/run.mjs";
 import { startChild } from "../src/test-kit/child.js";
 import { blocksOf, publishedPages, type Block, type Page } from "./docs-pages.js";
@@ -69,7 +70,7 @@ for (const page of pages) {
   const onConsul = programs.filter(({ mark }) => mark === "consul");
   if (onConsul.length > 0)
     test(`the programs of ${page.path} run as they stand, on a real Consul`, async (t) => {
-      const consul = await startConsul({ bin: findConsul() });
+      const consul = await startConsul({ bin: find("consul") });
       try {
         await runAll(t, page, onConsul, { "http://127.0.0.1:8500": consul.url });
       } finally {

@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { findEtcd, Member, type Cluster } from "../scripts/servers/etcd.mjs";
+import { Member, type Cluster } from "./test-kit/etcd.js";
+import { find } from "../scripts/servers/programs.mjs";
 import { Client, KeysAPI } from "../src/core/index.js";
 import { newKey } from "../src/election/test-kit/lock-ground.js";
 import { createEtcdCandidate, type EtcdCandidate, type LeaderSession } from "../src/election/index.js";
@@ -155,7 +156,7 @@ class Stranger implements AsyncDisposable {
       `--initial-advertise-peer-urls=${peerUrl}`,
       `--initial-cluster=stranger=${peerUrl}`,
     ];
-    const bin = await findEtcd();
+    const bin = find("etcd");
     const member = new Member({ name: "stranger", url, peerUrl, folder, bin, tls: undefined, flags });
     const stranger = new Stranger(member, folder);
     await member.start();

@@ -8,7 +8,7 @@ import { lockSuite } from "../src/election/test-kit/lock-suite.js";
 import { startChild } from "../src/test-kit/child.js";
 import { TcpProxy } from "../src/test-kit/tcp-proxy.js";
 import { noiseMs, until } from "../src/test-kit/waiting.js";
-import type { Cluster } from "../scripts/servers/etcd.mjs";
+import type { Cluster } from "./test-kit/etcd.js";
 import { fastCluster } from "./fast-cluster.js";
 import { clearHistory, isOverV3, ownMember, refreshCounter } from "./support.js";
 

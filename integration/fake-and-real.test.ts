@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
-import { findEtcd, startCluster } from "../scripts/servers/etcd.mjs";
+import { startCluster } from "./test-kit/etcd.js";
 import { find, versionOf } from "../scripts/servers/programs.mjs";
 import type { EtcdVersion } from "../src/server/messages.js";
 import { Random } from "../src/test-kit/random.js";
@@ -13,7 +13,7 @@ import { adminRequests, randomAuthRequest, randomRequest, randomWatch } from "./
 import { Pair, type Counters } from "./server-pair.js";
 
 const seed = Number(process.env["ETCD2_FAKE_SEED"] ?? Date.now() % 2 ** 32);
-const bin = await findEtcd();
+const bin = find("etcd");
 
 for (const [server, steps] of [
   [bin, Number(process.env["ETCD2_FAKE_STEPS"] ?? 10_000)],

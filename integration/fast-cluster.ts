@@ -1,11 +1,12 @@
-import { findEtcd, startCluster, type Cluster } from "../scripts/servers/etcd.mjs";
+import { startCluster, type Cluster } from "./test-kit/etcd.js";
+import { find } from "../scripts/servers/programs.mjs";
 import { ClusterError, EndpointError } from "../src/core/index.js";
 
 type Options = Omit<Parameters<typeof startCluster>[0], "bin">;
 
 /** Three members that elect a leader within a second; `await using` ends them. */
 export async function fastCluster(options: Options = {}): Promise<Cluster> {
-  return startCluster({ bin: await findEtcd(), size: 3, heartbeatMs: 20, electionMs: 200, ...options });
+  return startCluster({ bin: find("etcd"), size: 3, heartbeatMs: 20, electionMs: 200, ...options });
 }
 
 /** Three members that hold no election merely because a machine stalls. Without a majority, etcd holds a write for 15 s here. */

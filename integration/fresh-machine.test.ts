@@ -6,7 +6,7 @@ import { rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import { findEtcd } from "../scripts/servers/etcd.mjs";
+import { find } from "../scripts/servers/programs.mjs";
 import { projectRoot } from "../scripts/run.mjs";
 import { until } from "../src/test-kit/waiting.js";
 
@@ -129,7 +129,7 @@ test("fresh machine: with Docker alone etcd comes out of the image that docker-c
     `case "$1" in
       version) echo 28.2.2 ;;
       create) echo "$2" > '${checkout}/image'; echo container-1 ;;
-      cp) [ "$2" = container-1:/usr/local/bin/etcd ] && exec '${process.execPath}' -e 'fs.symlinkSync(...process.argv.slice(1))' '${await findEtcd()}' "$3" ;;
+      cp) [ "$2" = container-1:/usr/local/bin/etcd ] && exec '${process.execPath}' -e 'fs.symlinkSync(...process.argv.slice(1))' '${find("etcd")}' "$3" ;;
       rm) [ "$2" = container-1 ] && echo removed > '${checkout}/removed' ;;
       *) exit 1 ;;
     esac`,
@@ -143,10 +143,11 @@ test("fresh machine: with Docker alone etcd comes out of the image that docker-c
 
 test("fresh machine: SIGTERM at any moment leaves no process and no temporary folder behind", async (t) => {
   const { node, temporary } = machine(t);
+  const kit = new URL("./test-kit/etcd.js", import.meta.url);
   const start = `
-    import { startCluster } from "./scripts/servers/etcd.mjs";
+    import { startCluster } from ${JSON.stringify(kit.href)};
     console.log("begun");
-    await startCluster({ bin: ${JSON.stringify(await findEtcd())}, size: 3 });
+    await startCluster({ bin: ${JSON.stringify(find("etcd"))}, size: 3 });
     console.log("healthy");
     setInterval(() => undefined, 60_000);`;
   for (const wait of [0, 30, 100, 300, "healthy"] as const) {

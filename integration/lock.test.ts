@@ -1,7 +1,7 @@
 // Locks and semaphores on a real etcd, over both transports.
 import assert from "node:assert/strict";
 import { describe, test, type TestContext } from "node:test";
-import type { Cluster } from "../scripts/servers/etcd.mjs";
+import type { Cluster } from "./test-kit/etcd.js";
 import { Client, EtcdError, KeysAPI, UsageError, type Exchange, type KeyNode } from "../src/core/index.js";
 import { newKey } from "../src/election/test-kit/lock-ground.js";
 import { undiciExchange } from "../src/http/undici/index.js";

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Cluster } from "../scripts/servers/etcd.mjs";
+import type { Cluster } from "./test-kit/etcd.js";
 import type { Random } from "../src/test-kit/random.js";
 
 /** Freezes or kills one member of three, or kills two, so that there is no majority. Resolves to what repairs it. */

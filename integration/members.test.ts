@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
-import type { Cluster, Member as EtcdProcess } from "../scripts/servers/etcd.mjs";
+import type { Cluster, Member as EtcdProcess } from "./test-kit/etcd.js";
 import { Client, ClusterError, EtcdError, KeysAPI, MembersAPI, type Member } from "../src/core/index.js";
 import { rejection } from "../src/test-kit/scripted-cluster.js";
 import { until } from "../src/test-kit/waiting.js";

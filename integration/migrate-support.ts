@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable, Writable } from "node:stream";
 import { after, before } from "node:test";
-import { startCluster, type Cluster } from "../scripts/servers/etcd.mjs";
+import { startCluster, type Cluster } from "./test-kit/etcd.js";
 import { find } from "../scripts/servers/programs.mjs";
 import { Client, KeysAPI, type ClientOptions, type KeyNode } from "../src/core/index.js";
 import { v3Protocol } from "../src/v3/index.js";

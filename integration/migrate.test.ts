@@ -3,7 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { projectRoot } from "../scripts/run.mjs";
-import { startCluster } from "../scripts/servers/etcd.mjs";
+import { startCluster } from "./test-kit/etcd.js";
 import { find } from "../scripts/servers/programs.mjs";
 import { AuthAPI, AuthRoleAPI, AuthUserAPI, isKeyNotFound, KeysAPI } from "../src/core/index.js";
 import { refusedUrl } from "../src/test-kit/scripted-server.js";

@@ -8,7 +8,7 @@ import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import { findNginx } from "../scripts/servers/programs.mjs";
+import { find } from "../scripts/servers/programs.mjs";
 import { atExit } from "../scripts/run.mjs";
 import { Client, KeysAPI } from "../src/core/index.js";
 import { startChild, type Child } from "../src/test-kit/child.js";
@@ -94,7 +94,7 @@ async function nginxIn(t: TestContext, bin: string): Promise<Nginx> {
 }
 
 test("nginx example: nginx follows the endpoints in etcd, and goes on while etcd is down", async (t) => {
-  const nginx = await nginxIn(t, findNginx());
+  const nginx = await nginxIn(t, find("nginx"));
   const cluster = await ownMember();
   t.after(() => cluster.stop());
   const [member] = cluster.members;
@@ -191,7 +191,7 @@ test("nginx example: nginx follows the endpoints in etcd, and goes on while etcd
 });
 
 test("nginx example: nginx accepts the file whatever etcd holds, and what is left out is reported (FF28)", async (t) => {
-  const bin = findNginx();
+  const bin = find("nginx");
   const nginx = await nginxIn(t, bin);
   await using cluster = await ownMember();
   await using client = new Client({ endpoints: cluster.endpoints });

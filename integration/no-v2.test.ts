@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
-import type { Cluster } from "../scripts/servers/etcd.mjs";
+import type { Cluster } from "./test-kit/etcd.js";
 import { Client, isKeyNotFound, KeysAPI, ResponseError } from "../src/core/index.js";
 import { ownMember } from "./support.js";
 

@@ -6,8 +6,8 @@ import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
-import { findEtcd, startCluster, type Cluster } from "../scripts/servers/etcd.mjs";
-import { findNginx } from "../scripts/servers/programs.mjs";
+import { startCluster, type Cluster } from "./test-kit/etcd.js";
+import { find } from "../scripts/servers/programs.mjs";
 import { atExit } from "../scripts/run.mjs";
 import {
   Client,
@@ -26,7 +26,7 @@ let nginx: Nginx;
 const running: AsyncDisposable[] = [];
 
 before(async () => {
-  cluster = await startCluster({ bin: await findEtcd() });
+  cluster = await startCluster({ bin: find("etcd") });
   running.push(cluster);
   nginx = await Nginx.start(cluster.endpoints);
   running.push(nginx);
@@ -131,7 +131,7 @@ class Nginx implements AsyncDisposable {
     writeFileSync(join(folder, "nginx.conf"), configuration(folder, ports, endpoints));
     const log = openSync(join(folder, "log"), "a");
     const child = spawn(
-      findNginx(),
+      find("nginx"),
       ["-p", folder, "-e", join(folder, "error.log"), "-c", join(folder, "nginx.conf")],
       { stdio: ["ignore", log, log] },
     );

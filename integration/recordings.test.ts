@@ -1,7 +1,7 @@
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { findEtcd, startCluster, type Cluster } from "../scripts/servers/etcd.mjs";
-import { versionOf } from "../scripts/servers/programs.mjs";
+import { startCluster, type Cluster } from "./test-kit/etcd.js";
+import { find, versionOf } from "../scripts/servers/programs.mjs";
 import type { EtcdVersion } from "../src/server/messages.js";
 import { HttpDriver } from "../src/testing/test-kit/http-driver.js";
 import { recordedCases, type RecordedCase } from "../src/testing/test-kit/recordings.js";
@@ -9,7 +9,7 @@ import { replay, type Driver, type DrivenAnswer, type DrivenRequest } from "../s
 
 // Checks that a real etcd still responds as recorded. The fake is tested against the recordings, so they must be true.
 
-const bin = await findEtcd();
+const bin = find("etcd");
 const version = /^3\.[345]/.exec(versionOf("etcd", bin) ?? "")?.[0] as EtcdVersion;
 const cases = recordedCases().filter((recorded) => recorded.versions.includes(version));
 

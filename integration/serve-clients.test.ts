@@ -7,7 +7,7 @@ import { join } from "node:path";
 import test, { after, before } from "node:test";
 import { promisify } from "node:util";
 import { projectRoot } from "../scripts/run.mjs";
-import { startCluster, type Cluster } from "../scripts/servers/etcd.mjs";
+import { startCluster, type Cluster } from "./test-kit/etcd.js";
 import { buildGo } from "./go-client.js";
 import { find } from "../scripts/servers/programs.mjs";
 import { until } from "../src/test-kit/waiting.js";

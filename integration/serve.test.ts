@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test, { after, before } from "node:test";
-import { startCluster, type Cluster } from "../scripts/servers/etcd.mjs";
+import { startCluster, type Cluster } from "./test-kit/etcd.js";
 import { find } from "../scripts/servers/programs.mjs";
 import { AuthAPI, AuthUserAPI, Client, KeysAPI, MembersAPI } from "../src/core/index.js";
 import { refusedUrl } from "../src/test-kit/scripted-server.js";

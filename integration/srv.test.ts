@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { Resolver } from "node:dns/promises";
 import test, { after, before } from "node:test";
 import dns2 from "dns2";
-import { findEtcd, startCluster, type Cluster } from "../scripts/servers/etcd.mjs";
+import { startCluster, type Cluster } from "./test-kit/etcd.js";
+import { find } from "../scripts/servers/programs.mjs";
 import { Client, ClusterError, KeysAPI, SrvDiscoverer } from "../src/core/index.js";
 import { rejection } from "../src/test-kit/scripted-cluster.js";
 
@@ -39,7 +40,7 @@ const server = dns2.createServer({
 });
 
 before(async () => {
-  cluster = await startCluster({ bin: await findEtcd() });
+  cluster = await startCluster({ bin: find("etcd") });
   await server.listen({ udp: { port: 0, address: "127.0.0.1" } });
   const { udp } = server.addresses();
   resolver = new Resolver({ timeout: 10_000, tries: 2 });

@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { promisify } from "node:util";
-import { Member, type Cluster } from "../scripts/servers/etcd.mjs";
-import { findEtcd, findEtcdctl, versionOf } from "../scripts/servers/programs.mjs";
+import { Member, type Cluster } from "./test-kit/etcd.js";
+import { find, versionOf } from "../scripts/servers/programs.mjs";
 import { Client, MembersAPI } from "../src/core/index.js";
 import { until } from "../src/test-kit/waiting.js";
 import { isOverV3 } from "./support.js";
@@ -97,7 +97,7 @@ async function memberLike(
   flags: readonly string[],
   peers: readonly Pick<Member, "name" | "peerUrl">[] = [{ name, peerUrl }],
 ): Promise<Member> {
-  const bin = await findEtcd();
+  const bin = find("etcd");
   const folder = await scratchFolder(t);
   const args = [
     `--name=${name}`,
@@ -124,7 +124,7 @@ function initialCluster(peers: readonly Pick<Member, "name" | "peerUrl">[]): str
 }
 
 async function etcdctl(api: "2" | "3", ...args: readonly string[]): Promise<void> {
-  await promisify(execFile)(findEtcdctl(), args, { env: { ETCDCTL_API: api } });
+  await promisify(execFile)(find("etcdctl"), args, { env: { ETCDCTL_API: api } });
 }
 
 async function scratchFolder(t: TestContext): Promise<string> {

@@ -1,7 +1,7 @@
 // The port behind the v2 API: all that implement it give the same results.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { startCluster, type Cluster } from "../scripts/servers/etcd.mjs";
+import { startCluster, type Cluster } from "./test-kit/etcd.js";
 import { find } from "../scripts/servers/programs.mjs";
 import type { KeysCall } from "../src/core/call.js";
 import { Client } from "../src/core/index.js";

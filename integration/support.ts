@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before } from "node:test";
-import { findEtcd, startCluster, type Cluster } from "../scripts/servers/etcd.mjs";
+import { startCluster, type Cluster } from "./test-kit/etcd.js";
+import { find } from "../scripts/servers/programs.mjs";
 import { endpointsFromEnv } from "../scripts/servers/probe.mjs";
 import {
   Client,
@@ -69,7 +70,7 @@ export async function ownMember(
   options: { readonly enableV2?: boolean; readonly args?: readonly string[] } = {},
 ): Promise<Cluster> {
   // alone it elects itself: a longer timeout would only make each start longer
-  return startCluster({ bin: await findEtcd(), heartbeatMs: 20, electionMs: 200, ...options });
+  return startCluster({ bin: find("etcd"), heartbeatMs: 20, electionMs: 200, ...options });
 }
 
 /**

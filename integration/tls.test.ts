@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import test, { after, before } from "node:test";
-import { findEtcd, startCluster, type Cluster } from "../scripts/servers/etcd.mjs";
+import { startCluster, type Cluster } from "./test-kit/etcd.js";
+import { find } from "../scripts/servers/programs.mjs";
 import { Client, ClusterError, EndpointError, KeysAPI, MembersAPI, type Outcome } from "../src/core/index.js";
 import type { TlsOptions } from "../src/core/index.js";
 import { rejection } from "../src/test-kit/scripted-cluster.js";
@@ -22,7 +23,7 @@ const servers = {} as Record<"good" | "expired" | "wrongHost" | "plain", Cluster
 
 before(async () => {
   certificates = makeCertificates();
-  const bin = await findEtcd();
+  const bin = find("etcd");
   const member = (
     name: CertificateName,
     advertiseClientUrls?: (member: { url: string }) => readonly string[],

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import test from "node:test";
 import { promisify } from "node:util";
-import { startCluster } from "../scripts/servers/etcd.mjs";
+import { startCluster } from "./test-kit/etcd.js";
 import { find } from "../scripts/servers/programs.mjs";
 import { Client, KeysAPI, MembersAPI, UsageError } from "../src/core/index.js";
 import { clientStore, createV2Server } from "../src/server/index.js";

@@ -6,9 +6,9 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import { startCluster, type Cluster } from "../scripts/servers/etcd.mjs";
+import { startCluster, type Cluster } from "./test-kit/etcd.js";
 import { find } from "../scripts/servers/programs.mjs";
-import { freePorts } from "../scripts/servers/server-process.mjs";
+import { freePorts } from "./test-kit/server-process.js";
 import {
   AuthAPI,
   AuthRoleAPI,

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { startCluster } from "../scripts/servers/etcd.mjs";
+import { startCluster } from "./test-kit/etcd.js";
 import { find } from "../scripts/servers/programs.mjs";
 import { Client } from "../src/core/index.js";
 import { clientStore, createV2Server } from "../src/server/index.js";

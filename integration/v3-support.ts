@@ -1,5 +1,5 @@
 import { after, before, describe } from "node:test";
-import { startCluster, type Cluster } from "../scripts/servers/etcd.mjs";
+import { startCluster, type Cluster } from "./test-kit/etcd.js";
 import { find } from "../scripts/servers/programs.mjs";
 import { Client, KeysAPI, type ClientOptions, type Exchange, type RequestSpec } from "../src/core/index.js";
 import { gotExchange } from "../src/http/got/got-exchange.js";

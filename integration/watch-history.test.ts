@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Cluster } from "../scripts/servers/etcd.mjs";
+import type { Cluster } from "./test-kit/etcd.js";
 import {
   Client,
   ClusterError,

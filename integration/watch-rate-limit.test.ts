@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
-import { findNginx } from "../scripts/servers/programs.mjs";
-import { freePorts, ServerProcess } from "../scripts/servers/server-process.mjs";
+import { find } from "../scripts/servers/programs.mjs";
+import { freePorts, ServerProcess } from "./test-kit/server-process.js";
 import { Client, EtcdError, KeysAPI, Mirror, ResponseError } from "../src/core/index.js";
 import { createDiscovery } from "../src/discovery/index.js";
 import { until } from "../src/test-kit/waiting.js";
@@ -27,7 +27,7 @@ class RateLimiter extends ServerProcess implements AsyncDisposable {
     const conf = join(folder, "nginx.conf");
     super({
       name: "nginx",
-      bin: findNginx(),
+      bin: find("nginx"),
       args: () => ["-p", folder, "-c", conf, "-e", join(folder, "error.log")],
       logFile: join(folder, "log"),
     });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test, { afterEach, beforeEach } from "node:test";
-import type { Cluster, Member } from "../scripts/servers/etcd.mjs";
+import type { Cluster, Member } from "./test-kit/etcd.js";
 import { Client, isIndexCleared, KeysAPI, Mirror, type KeyNode } from "../src/core/index.js";
 import { PeerNetwork } from "../src/test-kit/peer-network.js";
 import { HeaderWatch, patience, until } from "../src/test-kit/waiting.js";

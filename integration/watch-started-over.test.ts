@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { cpSync, rmSync } from "node:fs";
 import test, { type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Member } from "../scripts/servers/etcd.mjs";
+import type { Member } from "./test-kit/etcd.js";
 import { etcdListerWatcher, type WatchEvent } from "../src/config/index.js";
 import { Client, isIndexCleared, KeysAPI, Mirror } from "../src/core/index.js";
 import { createDiscovery } from "../src/discovery/index.js";

@@ -1,7 +1,7 @@
 // The README's table "what happens when ...": the rows that no other test shows.
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import type { Cluster, Member } from "../scripts/servers/etcd.mjs";
+import type { Cluster, Member } from "./test-kit/etcd.js";
 import {
   ClusterError,
   EndpointError,

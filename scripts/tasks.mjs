@@ -1,11 +1,10 @@
 // node scripts/tasks.mjs NAME: the commands of package.json that run tests. Each installs, builds and finds what it needs.
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { build, capture, checkNodeVersion, installDependencies, npm, projectRoot, run } from "./run.mjs";
 import { runMain, runTool, say, ScriptError, step } from "./run.mjs";
 import { compose, composeEndpoints, hasDockerEngine } from "./servers/docker.mjs";
-import { startCluster } from "./servers/etcd.mjs";
 import { endpointsFromEnv, endpointState, waitForCluster } from "./servers/probe.mjs";
 import { find, findAll, findNode, testPrograms, versionOf } from "./servers/programs.mjs";
 import { overV3, runTests, runTestsOverUndici, runTestsOverV3, testFiles } from "./test-run.mjs";
@@ -37,7 +36,7 @@ async function quickstart(flag = "") {
   await step("find etcd", () => {
     try {
       const bin = find("etcd");
-      start = () => startCluster({ bin });
+      start = async () => (await builtTestKit()).startCluster({ bin });
     } catch (error) {
       // The image's binary is for Linux: on other systems the whole cluster runs in Docker.
       if (!(error instanceof ScriptError) || process.platform === "linux" || !hasDockerEngine()) throw error;
@@ -58,6 +57,11 @@ async function quickstart(flag = "") {
   } finally {
     await etcd.stop();
   }
+}
+
+/** The servers of the tests, which are compiled. @returns {Promise<typeof import("../integration/test-kit/etcd.js")>} */
+function builtTestKit() {
+  return import(pathToFileURL(join(projectRoot, "dist", "integration", "test-kit", "etcd.js")).href);
 }
 
 /** `npm test`: everything, from a clean clone. Stops at a step that fails, but runs all kinds of tests. */

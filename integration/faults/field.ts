@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import type { Cluster } from "../../scripts/servers/etcd.mjs";
+import type { Cluster } from "../test-kit/etcd.js";
 import type { KeyNode } from "../../src/core/index.js";
 import { startChild, type Child } from "../../src/test-kit/child.js";
 import { until } from "../../src/test-kit/waiting.js";

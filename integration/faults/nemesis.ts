@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Cluster, Member } from "../../scripts/servers/etcd.mjs";
+import type { Cluster, Member } from "../test-kit/etcd.js";
 import type { LinkCut, PeerNetwork } from "../../src/test-kit/peer-network.js";
 import type { Random } from "../../src/test-kit/random.js";
 import type { Cut, TcpProxy } from "../../src/test-kit/tcp-proxy.js";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { cpSync, rmSync } from "node:fs";
 import test, { type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Cluster } from "../../scripts/servers/etcd.mjs";
+import type { Cluster } from "../test-kit/etcd.js";
 import { Client, KeysAPI } from "../../src/core/index.js";
 import { Random } from "../../src/test-kit/random.js";
 import { TcpProxy } from "../../src/test-kit/tcp-proxy.js";

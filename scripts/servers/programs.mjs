@@ -78,11 +78,6 @@ const programs = {
 /** The environment variable that names a program: ETCD_BIN, ETCD_3_5_BIN. @param {Program} name */
 const variableOf = (name) => `${name.toUpperCase().replaceAll(/\W/g, "_")}_BIN`;
 
-export const findEtcd = async () => find("etcd");
-export const findEtcdctl = () => find("etcdctl");
-export const findConsul = () => find("consul");
-export const findNginx = () => find("nginx");
-
 /**
  * Path of a program: the one that its variable names, else the first usable one of: the PATH, one fetched earlier, (etcd)
  * the image of docker-compose.yml, Debian's package. Packages are unpacked, never installed: an install would start

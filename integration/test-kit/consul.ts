@@ -2,27 +2,22 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { atExit } from "../run.mjs";
-import { probe } from "./probe.mjs";
-import { versionOf } from "./programs.mjs";
-import { freePorts, ServerProcess, startOnFreePorts } from "./server-process.mjs";
+import { atExit } from "../../scripts/run.mjs";
+import { probe } from "../../scripts/servers/probe.mjs";
+import { versionOf } from "../../scripts/servers/programs.mjs";
+import { freePorts, ServerProcess, startOnFreePorts } from "./server-process.js";
 
-export { findConsul } from "./programs.mjs";
+export interface ConsulOptions {
+  /** The consul to run, from `find`. */
+  readonly bin: string;
+  /** Its node's name. @default "node1" */
+  readonly node?: string | undefined;
+  /** Further flags. */
+  readonly args?: readonly string[] | undefined;
+}
 
-/**
- * @typedef {object} ConsulOptions
- * @property {string} bin the consul to run, from findConsul
- * @property {string | undefined} [node] its node's name; default: "node1"
- * @property {readonly string[] | undefined} [args] further flags
- */
-
-/**
- * Starts a Consul, and waits until it leads and its node is healthy.
- *
- * @param {ConsulOptions} options
- * @returns {Promise<Consul>}
- */
-export function startConsul(options) {
+/** Starts a Consul, and waits until it leads and its node is healthy. */
+export function startConsul(options: ConsulOptions): Promise<Consul> {
   return startOnFreePorts(async () => {
     const consul = new Consul(options, await freePorts(4));
     return { start: () => consul.start().then(() => consul), giveUp: () => consul.stop() };
@@ -31,17 +26,19 @@ export function startConsul(options) {
 
 /** One Consul. Ended by `stop`, by `await using`, and with this process. Its state is lost when it ends. */
 export class Consul extends ServerProcess {
-  #folder;
-  #forget = atExit(() => {
+  /** Base URL of its HTTP API. */
+  readonly url: string;
+  /** The address at which servers of other datacenters join it. */
+  readonly wanAddress: string;
+  readonly node: string;
+  readonly #folder: string;
+  readonly #forget = atExit(() => {
     this.#remove();
   });
 
-  /**
-   * @param {ConsulOptions} options
-   * @param {readonly number[]} ports
-   */
-  constructor({ bin, node = "node1", args = [] }, [http, server, serfLan, serfWan]) {
+  constructor({ bin, node = "node1", args = [] }: ConsulOptions, ports: readonly number[]) {
     const folder = mkdtempSync(join(tmpdir(), "etcd2-consul-"));
+    const [http, server, serfLan, serfWan] = ports.map(String);
     const [major = 0, minor = 0] = (versionOf("consul", bin) ?? "").split(".").map(Number);
     const flags = [
       "agent",
@@ -51,10 +48,10 @@ export class Consul extends ServerProcess {
       `-node=${node}`,
       "-log-level=warn",
       "-disable-host-node-id",
-      `-http-port=${http}`,
-      `-server-port=${server}`,
-      `-serf-lan-port=${serfLan}`,
-      `-serf-wan-port=${serfWan}`,
+      `-http-port=${http ?? ""}`,
+      `-server-port=${server ?? ""}`,
+      `-serf-lan-port=${serfLan ?? ""}`,
+      `-serf-wan-port=${serfWan ?? ""}`,
       "-dns-port=-1",
       "-grpc-port=-1",
       ...(major > 1 || minor >= 14 ? ["-grpc-tls-port=-1"] : []),
@@ -64,20 +61,17 @@ export class Consul extends ServerProcess {
     ];
     super({ name: "consul", bin, args: () => flags, logFile: join(folder, "log") });
     this.#folder = folder;
-    /** Base URL of its HTTP API. @readonly */
-    this.url = `http://127.0.0.1:${http}`;
-    /** The address at which servers of other datacenters join it. @readonly */
-    this.wanAddress = `127.0.0.1:${serfWan}`;
-    /** @readonly */
+    this.url = `http://127.0.0.1:${http ?? ""}`;
+    this.wanAddress = `127.0.0.1:${serfWan ?? ""}`;
     this.node = node;
   }
 
-  /** Sessions need a healthy node in the catalog, which there is a moment after the leader is elected. @override */
-  async healthy() {
+  /** Sessions need a healthy node in the catalog, which there is a moment after the leader is elected. */
+  override async healthy(): Promise<boolean> {
     try {
       const { status, body } = await probe(`${this.url}/v1/health/node/${this.node}`);
       if (status !== 200) return false;
-      const checks = /** @type {{ CheckID: string, Status: string }[]} */ (JSON.parse(body));
+      const checks = JSON.parse(body) as readonly { readonly CheckID: string; readonly Status: string }[];
       return checks.some(({ CheckID, Status }) => CheckID === "serfHealth" && Status === "passing");
     } catch {
       return false;
@@ -85,17 +79,17 @@ export class Consul extends ServerProcess {
   }
 
   /** Kills it, frozen or not, and removes its log. */
-  async stop() {
+  async stop(): Promise<void> {
     await this.kill();
     this.#remove();
     this.#forget();
   }
 
-  async [Symbol.asyncDispose]() {
-    await this.stop();
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
   }
 
-  #remove() {
+  #remove(): void {
     this.signal("SIGKILL");
     rmSync(this.#folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });
   }

@@ -1,10 +1,10 @@
 // A server that tests start, kill, freeze and restart: one plain process on 127.0.0.1.
-import { spawn } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ScriptError } from "../run.mjs";
+import { ScriptError } from "../../scripts/run.mjs";
 
 /** How long a server may take to become healthy, in ms. It rarely takes 3 s. */
 export const healthTimeoutMs = 30_000;
@@ -12,40 +12,40 @@ export const pollMs = 50;
 /** How long it may take to end after SIGTERM, in ms. etcd 3.5 takes 5 s with a watch open. */
 const terminateTimeoutMs = 10_000;
 
-/**
- * @typedef {object} ServerSpec
- * @property {string} name for messages
- * @property {string} bin
- * @property {() => readonly string[]} args called at each start
- * @property {string} logFile receives all output, of every start
- */
+export interface ServerSpec {
+  /** For messages. */
+  readonly name: string;
+  readonly bin: string;
+  /** Called at each start. */
+  readonly args: () => readonly string[];
+  /** Receives all output, of every start. */
+  readonly logFile: string;
+}
 
 export class ServerProcess {
-  #spec;
-  /** @type {{ process: import("node:child_process").ChildProcess, ended: Promise<void> } | undefined} */
-  #running;
-  /** @protected */
-  frozen = false;
+  readonly #spec: ServerSpec;
+  #running: { readonly process: ChildProcess; readonly ended: Promise<void> } | undefined;
+  protected frozen = false;
+  /** Its output, of every start. */
+  readonly logFile: string;
 
-  /** @param {ServerSpec} spec */
-  constructor(spec) {
+  constructor(spec: ServerSpec) {
     this.#spec = spec;
-    /** Its output, of every start. @readonly */
     this.logFile = spec.logFile;
   }
 
-  /** Undefined while it is down. @returns {number | undefined} */
-  get pid() {
+  /** Undefined while it is down. */
+  get pid(): number | undefined {
     return this.#running?.process.pid;
   }
 
-  /** Whether it can be used. @returns {Promise<boolean>} */
-  async healthy() {
-    return this.pid !== undefined;
+  /** Whether it can be used. */
+  healthy(): Promise<boolean> {
+    return Promise.resolve(this.pid !== undefined);
   }
 
   /** Starts it, again on the same ports if it ran before, and waits until it is healthy. */
-  async start() {
+  async start(): Promise<void> {
     const { name, bin, args } = this.#spec;
     if (this.#running !== undefined) throw new Error(`${name} is running already`);
     mkdirSync(dirname(this.logFile), { recursive: true });
@@ -53,36 +53,37 @@ export class ServerProcess {
     // Only the PATH is passed on: etcd and Consul read flags from environment variables.
     const child = spawn(bin, args(), { env: { PATH: process.env["PATH"] }, stdio: ["ignore", log, log] });
     closeSync(log);
-    /** @type {unknown} */
-    let failure;
-    const running = {
-      process: child,
-      ended: new Promise((/** @type {(value: void) => void} */ resolve) => {
-        child.once("exit", () => resolve());
-        child.once("error", (error) => {
-          failure = error;
-          resolve();
-        });
-      }).then(() => {
-        if (this.#running === running) this.#running = undefined;
-      }),
-    };
+    let failure: Error | undefined;
+    const ended = new Promise<void>((resolve) => {
+      child.once("exit", () => {
+        resolve();
+      });
+      child.once("error", (error) => {
+        failure = error;
+        resolve();
+      });
+    }).then(() => {
+      if (this.#running === running) this.#running = undefined;
+    });
+    const running = { process: child, ended };
     this.#running = running;
     this.frozen = false;
     const deadlineMs = performance.now() + healthTimeoutMs;
     do {
-      await Promise.race([sleep(pollMs), running.ended]);
+      await Promise.race([sleep(pollMs), ended]);
       if (failure !== undefined) throw new ScriptError(`cannot run ${bin}: ${String(failure)}`);
       if (this.#running !== running) throw new ScriptError(`${name} ended while it started${this.#lastLogLines()}`);
       if (performance.now() > deadlineMs) {
         await this.kill();
-        throw new ScriptError(`${name} was not healthy after ${healthTimeoutMs / 1_000} s${this.#lastLogLines()}`);
+        throw new ScriptError(
+          `${name} was not healthy after ${String(healthTimeoutMs / 1_000)} s${this.#lastLogLines()}`,
+        );
       }
     } while (!(await this.healthy()));
   }
 
   /** Sends SIGTERM (a cluster leader hands over first) and waits for the end. Kills it after 10 s. */
-  async terminate() {
+  async terminate(): Promise<void> {
     const running = this.#running;
     this.signal("SIGTERM");
     this.signal("SIGCONT");
@@ -92,30 +93,30 @@ export class ServerProcess {
   }
 
   /** Kills it and waits until it has ended. */
-  async kill() {
+  async kill(): Promise<void> {
     const running = this.#running;
     this.signal("SIGKILL");
     await running?.ended;
   }
 
   /** Suspends the process: it accepts connections and does not respond. */
-  freeze() {
+  freeze(): void {
     this.frozen = true;
     this.signal("SIGSTOP");
   }
 
   /** Resumes the process. */
-  thaw() {
+  thaw(): void {
     this.frozen = false;
     this.signal("SIGCONT");
   }
 
-  /** Does nothing while it is down. @param {NodeJS.Signals} signal */
-  signal(signal) {
+  /** Does nothing while it is down. */
+  signal(signal: NodeJS.Signals): void {
     this.#running?.process.kill(signal);
   }
 
-  #lastLogLines() {
+  #lastLogLines(): string {
     if (!existsSync(this.logFile)) return "";
     const log = readFileSync(this.logFile, "utf8").trimEnd();
     // These two errors may be far above the end of the log.
@@ -124,14 +125,13 @@ export class ServerProcess {
   }
 }
 
-/**
- * Starts a server; tries again with new ports, up to five times in all, when another process has taken one meanwhile.
- *
- * @template T
- * @param {() => Promise<{ start: () => Promise<T>, giveUp: () => Promise<void> }>} prepare
- * @returns {Promise<T>}
- */
-export async function startOnFreePorts(prepare) {
+interface Attempt<T> {
+  readonly start: () => Promise<T>;
+  readonly giveUp: () => Promise<void>;
+}
+
+/** Starts a server. If another process has taken one of its ports meanwhile, tries again with new ones, up to five times in all. */
+export async function startOnFreePorts<T>(prepare: () => Attempt<T> | Promise<Attempt<T>>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     const { start, giveUp } = await prepare();
     try {
@@ -150,12 +150,9 @@ let nextPort = 10_000 + (process.pid % 220) * 100;
 /**
  * Ports without a listener. They are below 32768, where the ports for outgoing connections begin. A process never gets the
  * same port twice, so a member that is down keeps its ports.
- *
- * @param {number} count
  */
-export async function freePorts(count) {
-  /** @type {number[]} */
-  const ports = [];
+export async function freePorts(count: number): Promise<readonly number[]> {
+  const ports: number[] = [];
   for (let looked = 0; ports.length < count; looked++) {
     if (looked > 20_000)
       throw new ScriptError("no free port below 32768 on 127.0.0.1: end a program that listens there");
@@ -166,14 +163,16 @@ export async function freePorts(count) {
   return ports;
 }
 
-/**
- * @param {number} port
- * @returns {Promise<boolean>}
- */
-function isFree(port) {
+function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
-    server.once("error", () => resolve(false));
-    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+    server.once("error", () => {
+      resolve(false);
+    });
+    server.listen(port, "127.0.0.1", () => {
+      server.close(() => {
+        resolve(true);
+      });
+    });
   });
 }
