@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { after, before, describe, test, type TestContext } from "node:test";
 import { createEtcdCandidate, ElectionError, type LeaderEntry, type LeadershipConfig } from "../src/election/index.js";
 import { Client, KeysAPI, UsageError, type Sender } from "../src/core/index.js";
+import { etcdContender } from "../src/election/test-kit/etcd-contender.js";
 import type { LockContender } from "../src/election/test-kit/lock-ground.js";
 import { lockSuite } from "../src/election/test-kit/lock-suite.js";
 import { startChild } from "../src/test-kit/child.js";
@@ -337,7 +338,7 @@ async function proxyTo(t: TestContext, url: string): Promise<TcpProxy> {
   return proxy;
 }
 
-/** A candidate with a client and a proxy of its own, which counts what it sends. */
+/** A candidate with a client and a proxy of its own. */
 async function contender(
   t: TestContext,
   url: string,
@@ -346,39 +347,7 @@ async function contender(
   const proxy = await proxyTo(t, url);
   const own = new Client({ endpoints: [proxy.url] });
   t.after(() => own.close());
-  const releases = { sent: 0, answered: 0 };
-  let [lastGoodBeatMs, pending] = [0, 0];
-  const send = wrap((spec, signal) => own.send(spec, signal));
-  const counting: Sender = {
-    send: async (spec, signal) => {
-      if (spec.method === "DELETE") releases.sent++;
-      const sentMs = performance.now();
-      pending++;
-      try {
-        const raw = await send(spec, signal);
-        if (spec.method === "DELETE") releases.answered++;
-        if (spec.method === "PUT" && raw.status < 300) lastGoodBeatMs = sentMs;
-        return raw;
-      } finally {
-        pending--;
-      }
-    },
-  };
-  return {
-    candidate: createEtcdCandidate({ client: counting }),
-    cut: (how) => {
-      proxy.cut(how);
-    },
-    heal: () => {
-      proxy.heal();
-    },
-    slow: (ms) => {
-      proxy.slow(ms);
-    },
-    releases: () => releases,
-    lastGoodBeatMs: () => lastGoodBeatMs,
-    pending: () => pending,
-  };
+  return etcdContender(own, proxy, wrap);
 }
 
 function isBeat({ method, body }: { readonly method: string; readonly body?: string | undefined }): boolean {

@@ -7,7 +7,7 @@ import { newKey } from "../src/election/test-kit/lock-ground.js";
 import { undiciExchange } from "../src/http/undici/index.js";
 import { createLocks, type Locks } from "../src/lock/index.js";
 import { heldLockSuite } from "../src/lock/test-kit/held-lock-suite.js";
-import { TcpProxy } from "../src/test-kit/tcp-proxy.js";
+import { cuttable, TcpProxy } from "../src/test-kit/tcp-proxy.js";
 import { clusterForTests, ownMember } from "./support.js";
 
 for (const [name, transport] of [
@@ -42,15 +42,7 @@ for (const [name, transport] of [
       t.after(() => proxy.close());
       return {
         locks: locksFor(t, proxy.url, transport?.()),
-        cut: (how) => {
-          proxy.cut(how);
-        },
-        heal: () => {
-          proxy.heal();
-        },
-        slow: (ms) => {
-          proxy.slow(ms);
-        },
+        ...cuttable(proxy),
       };
     },
     stored: async (key) => (await nodes(key)).map((node) => node.key),

@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
 import { Client, KeysAPI } from "../core/index.js";
-import { TcpProxy } from "../test-kit/tcp-proxy.js";
-import { startFakeEtcd, type FakeEtcd } from "../testing/index.js";
+import { MemoryProxy } from "../test-kit/memory-proxy.js";
+import { cuttable } from "../test-kit/tcp-proxy.js";
+import { useVirtualTime } from "../test-kit/virtual-time.js";
+import { createFakeEtcd, globalClock, type FakeEtcd } from "../testing/index.js";
 import { createLocks } from "./index.js";
 import { heldLockSuite } from "./test-kit/held-lock-suite.js";
+
+useVirtualTime();
 
 let etcd: FakeEtcd | undefined;
 let client: Client | undefined;
@@ -12,33 +16,27 @@ const keys = (): KeysAPI => new KeysAPI(client ?? assert.fail("the client is the
 heldLockSuite("fake etcd", {
   ttlMs: 8_000,
   expiryLatenessMs: 500,
-  start: async () => {
-    etcd = await startFakeEtcd();
-    client = new Client({ endpoints: etcd.endpoints });
+  start: () => {
+    etcd = createFakeEtcd({ clock: globalClock() });
+    client = new Client({ endpoints: etcd.endpoints, transport: etcd.transport });
+    return Promise.resolve();
   },
   stop: async () => {
     await client?.close();
     await etcd?.close();
   },
-  user: async (t) => {
-    const proxy = await TcpProxy.start(etcd?.endpoints[0] ?? assert.fail("there is an endpoint"));
-    const own = new Client({ endpoints: [proxy.url] });
+  user: (t) => {
+    const { endpoints, transport } = etcd ?? assert.fail("the fake is there only while tests run");
+    const proxy = new MemoryProxy(transport);
+    const own = new Client({ endpoints, transport: proxy.exchange });
     t.after(async () => {
       await own.close();
       await proxy.close();
     });
-    return {
+    return Promise.resolve({
       locks: createLocks({ client: own }),
-      cut: (how) => {
-        proxy.cut(how);
-      },
-      heal: () => {
-        proxy.heal();
-      },
-      slow: (ms) => {
-        proxy.slow(ms);
-      },
-    };
+      ...cuttable(proxy),
+    });
   },
   stored: async (key) => {
     try {

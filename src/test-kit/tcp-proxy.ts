@@ -9,8 +9,32 @@ import { setTimeout as sleep } from "node:timers/promises";
  */
 export type Cut = "refuse" | "hang" | "mute";
 
+/** A way to a server that can be cut. */
+export interface Cuttable {
+  cut(how: Cut): void;
+  /** Lets everything through again. What hung fails. */
+  heal(): void;
+  /** Delays all responses by this time, in ms; 0 ends the delay. Requests are not delayed. */
+  slow(ms: number): void;
+}
+
+/** The functions alone, bound to their object. */
+export function cuttable(way: Cuttable): Cuttable {
+  return {
+    cut: (how) => {
+      way.cut(how);
+    },
+    heal: () => {
+      way.heal();
+    },
+    slow: (ms) => {
+      way.slow(ms);
+    },
+  };
+}
+
 /** A TCP proxy on 127.0.0.1 in front of one server, whose connections can be cut. */
-export class TcpProxy implements AsyncDisposable {
+export class TcpProxy implements Cuttable, AsyncDisposable {
   readonly #server: net.Server;
   readonly #pairs = new Set<readonly [client: Socket, server: Socket, responses: Transform]>();
   #port = 0;

@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Sender } from "../http/exchange.js";
 
-/** A signal with a generous timeout, so that a wait that never ends fails its own test. */
+/** Waits that long, in ms: by the process's own timers, so that it works in virtual time as well. */
+export function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** A signal with a generous timeout in real time, so that a wait that never ends fails its own test. */
 export function patience(ms = 60_000): AbortSignal {
   return AbortSignal.timeout(ms);
 }

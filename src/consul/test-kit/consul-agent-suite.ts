@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Agent, AgentWarning } from "../../agent/index.js";
 import { createConsulAgent, RequestError, type ConsulAgentOptions, type ConsulClient } from "../index.js";
 import type { Sender } from "../../http/exchange.js";
@@ -9,7 +8,7 @@ import { agentSuite } from "../../agent/test-kit/agent-suite.js";
 import type { ConsulFront } from "./consul-front.js";
 import { consulFor, type StartConsulServer } from "./consul-server.js";
 import { describe, test } from "../../test-kit/register.js";
-import { until } from "../../test-kit/waiting.js";
+import { sleep, until } from "../../test-kit/waiting.js";
 
 const register = /^PUT \/v1\/agent\/service\/register/;
 const pass = /^PUT \/v1\/agent\/check\/pass/;

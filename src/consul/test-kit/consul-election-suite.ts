@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import {
   NotFoundError,
   type ConsulClient,
@@ -13,7 +12,7 @@ import { aborted } from "../../util/bounded.js";
 import { consulFor, type ConsulGround, type StartConsulServer } from "./consul-server.js";
 import { describe, test } from "../../test-kit/register.js";
 import { gate } from "../../test-kit/scripted-cluster.js";
-import { noiseMs, until } from "../../test-kit/waiting.js";
+import { noiseMs, sleep, until } from "../../test-kit/waiting.js";
 
 /** The shortest TTL that Consul accepts. */
 const ttlMs = 10_000;

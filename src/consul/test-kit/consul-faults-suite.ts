@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { resolveAddresses, type Agent, type AgentWarning } from "../../agent/index.js";
 import { addresses, batch, eventsUntil, told } from "../../agent/test-kit/agent-ground.js";
 import { describe, test } from "../../test-kit/register.js";
-import { noiseMs, soonOnce, until } from "../../test-kit/waiting.js";
+import { noiseMs, sleep, soonOnce, until } from "../../test-kit/waiting.js";
 import { EndpointError, UsageError } from "../../util/errors.js";
 import { createConsulAgent, type ConsulAgentOptions, type ConsulClient, type SessionId } from "../index.js";
 import { consulFor, type ConsulGround, type StartConsulServer } from "./consul-server.js";

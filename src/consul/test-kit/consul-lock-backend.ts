@@ -3,7 +3,7 @@ import type { Exchange } from "../../http/exchange.js";
 import { gotExchange } from "../../http/got/got-exchange.js";
 import { httpTimeoutMs, type ConsulServer, type StartConsulServer } from "./consul-server.js";
 import type { LockBackend } from "../../election/test-kit/lock-ground.js";
-import { TcpProxy } from "../../test-kit/tcp-proxy.js";
+import { cuttable, TcpProxy } from "../../test-kit/tcp-proxy.js";
 
 export interface ConsulLockOptions {
   /** Names the server in the title of each test. */
@@ -42,15 +42,7 @@ export function consulLockBackend({ suffix, start, manyTermsMs, expiryLatenessMs
       });
       return {
         candidate: own,
-        cut: (how) => {
-          proxy.cut(how);
-        },
-        heal: () => {
-          proxy.heal();
-        },
-        slow: (ms) => {
-          proxy.slow(ms);
-        },
+        ...cuttable(proxy),
         releases: () => seen.releases,
         lastGoodBeatMs: () => seen.lastGoodBeatMs,
         pending: () => seen.pending,

@@ -1,5 +1,5 @@
 import type { LocksBackend } from "../../lock/test-kit/held-lock-suite.js";
-import { TcpProxy } from "../../test-kit/tcp-proxy.js";
+import { cuttable, TcpProxy } from "../../test-kit/tcp-proxy.js";
 import { createConsulClient, createConsulLocks, NotFoundError, type ConsulClient, type SessionId } from "../index.js";
 import { httpTimeoutMs, type ConsulServer, type StartConsulServer } from "./consul-server.js";
 
@@ -41,15 +41,7 @@ export function consulLocksBackend({ start, expiryLatenessMs }: ConsulLocksBacke
       });
       return {
         locks: createConsulLocks({ client: own }),
-        cut: (how) => {
-          proxy.cut(how);
-        },
-        heal: () => {
-          proxy.heal();
-        },
-        slow: (ms) => {
-          proxy.slow(ms);
-        },
+        ...cuttable(proxy),
       };
     },
     stored: keys,

@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { untilAborted } from "../../util/signals.js";
 import { test } from "../../test-kit/register.js";
 import { gate } from "../../test-kit/scripted-cluster.js";
-import { until } from "../../test-kit/waiting.js";
+import { sleep, until } from "../../test-kit/waiting.js";
 import type { LeaderSession } from "../lock.js";
 import { newKey, participating, Terms, type LockBackend } from "./lock-ground.js";
 

@@ -4,16 +4,12 @@ import type { TestContext } from "node:test";
 import { ElectionError } from "../errors.js";
 import type { AsLeader, Candidate, Leadership, LeadershipConfig, LeaderSession } from "../lock.js";
 import { gate } from "../../test-kit/scripted-cluster.js";
-import type { Cut } from "../../test-kit/tcp-proxy.js";
+import type { Cuttable } from "../../test-kit/tcp-proxy.js";
 import { until } from "../../test-kit/waiting.js";
 
 /** One contender, whose connection to the backend can be cut. */
-export interface LockContender {
+export interface LockContender extends Cuttable {
   readonly candidate: Candidate;
-  cut(how: Cut): void;
-  heal(): void;
-  /** Delays the backend's responses from now on, in ms. */
-  slow(ms: number): void;
   /** Requests that release a lock. One without a response is sent again when the session is closed. */
   releases(): ReleaseCounts;
   /** When the last successful heartbeat or acquire was sent, by `performance.now()`. */

@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
-import { setTimeout as sleep } from "node:timers/promises";
 import { untilAborted } from "../../util/signals.js";
 import { assertCode, newKey, participating, Stalls, Terms, type LockBackend } from "./lock-ground.js";
 import { registerFaults } from "./lock-faults-suite.js";
 import { after, before, describe, test } from "../../test-kit/register.js";
 import { gate } from "../../test-kit/scripted-cluster.js";
-import { noiseMs, until } from "../../test-kit/waiting.js";
+import { noiseMs, sleep, until } from "../../test-kit/waiting.js";
 
 /** The cooldown of the candidate that is to leave the lead to the other one, in ms. */
 const longCooldownMs = 5_000;

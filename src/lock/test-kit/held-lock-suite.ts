@@ -1,22 +1,17 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { newKey, Stalls } from "../../election/test-kit/lock-ground.js";
 import { after, before, describe, test } from "../../test-kit/register.js";
 import { settled } from "../../test-kit/scripted-cluster.js";
-import type { Cut } from "../../test-kit/tcp-proxy.js";
-import { noiseMs, until } from "../../test-kit/waiting.js";
+import type { Cuttable } from "../../test-kit/tcp-proxy.js";
+import { noiseMs, sleep, until } from "../../test-kit/waiting.js";
 import { UsageError } from "../../util/errors.js";
 import { untilAborted } from "../../util/signals.js";
 import { ElectionError, type HeldLock, type LockOptions, type Locks } from "../index.js";
 
 /** One process's locks, with a way of its own to the servers. */
-export interface LockUser {
+export interface LockUser extends Cuttable {
   readonly locks: Locks;
-  cut(how: Cut): void;
-  heal(): void;
-  /** Delays the responses from now on, in ms. */
-  slow(ms: number): void;
 }
 
 /** What a backend gives for {@link heldLockSuite}. */
