@@ -1,14 +1,9 @@
 import assert from "node:assert/strict";
-import { spawn, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
-import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import test, { after, before } from "node:test";
 import { startCluster, type Cluster } from "./test-kit/etcd.js";
+import { Nginx } from "./test-kit/nginx.js";
+import { freePorts } from "./test-kit/server-process.js";
 import { find } from "../scripts/servers/programs.mjs";
-import { atExit } from "../scripts/run.mjs";
 import {
   Client,
   ClusterError,
@@ -22,14 +17,14 @@ import { rejection, settled } from "../src/test-kit/scripted-cluster.js";
 import { HeaderWatch, patience, until } from "../src/test-kit/waiting.js";
 
 let cluster: Cluster;
-let nginx: Nginx;
+let nginx: Proxies;
 const running: AsyncDisposable[] = [];
 
 before(async () => {
   cluster = await startCluster({ bin: find("etcd") });
   running.push(cluster);
-  nginx = await Nginx.start(cluster.endpoints);
-  running.push(nginx);
+  nginx = await startNginx(cluster.endpoints);
+  running.push(nginx.server);
 });
 
 after(async () => {
@@ -117,125 +112,41 @@ async function nextOf(watcher: Watcher, signal: AbortSignal): Promise<KeysRespon
   }
 }
 
-/** nginx in front of a cluster, with three ports. */
-class Nginx implements AsyncDisposable {
-  readonly #folder: string;
-  readonly #process: ChildProcess;
-  readonly #forget: () => void;
-  readonly #ports: readonly number[];
-
-  static async start(endpoints: readonly string[]): Promise<Nginx> {
-    const ports = await freePorts(3);
-    const folder = mkdtempSync(join(tmpdir(), "etcd2-nginx-"));
-    mkdirSync(join(folder, "tmp"));
-    writeFileSync(join(folder, "nginx.conf"), configuration(folder, ports, endpoints));
-    const log = openSync(join(folder, "log"), "a");
-    const child = spawn(
-      find("nginx"),
-      ["-p", folder, "-e", join(folder, "error.log"), "-c", join(folder, "nginx.conf")],
-      { stdio: ["ignore", log, log] },
-    );
-    closeSync(log);
-    const nginx = new Nginx(folder, child, ports);
-    let failure: string | undefined;
-    child.once("error", (error) => (failure = `nginx did not start: ${error.message}`));
-    child.once("exit", () => (failure = `nginx ended: ${readFileSync(join(folder, "log"), "utf8")}`));
-    await until("nginx answers", () => {
-      if (failure !== undefined) throw new Error(failure);
-      return fetch(`${nginx.good}/version`).then(
-        ({ ok }) => ok,
-        () => false,
-      );
-    });
-    return nginx;
-  }
-
-  private constructor(folder: string, process: ChildProcess, ports: readonly number[]) {
-    this.#folder = folder;
-    this.#process = process;
-    this.#ports = ports;
-    this.#forget = atExit(() => {
-      // SIGKILL would leave its workers behind
-      process.kill("SIGTERM");
-      rmSync(folder, { recursive: true, force: true });
-    });
-  }
-
-  /** With the settings that watches need. */
-  get good(): string {
-    return this.#url(0);
-  }
-
-  /** Cuts connections that are silent for a second. */
-  get short(): string {
-    return this.#url(1);
-  }
-
-  /** Also holds a watch's headers back until it cuts. */
-  get shortAndBuffered(): string {
-    return this.#url(2);
-  }
-
-  /** How many responses it has cut so far. */
-  cuts(): number {
-    return readFileSync(join(this.#folder, "error.log"), "utf8").split("upstream timed out").length - 1;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    const ended = once(this.#process, "exit");
-    this.#process.kill("SIGTERM");
-    await ended;
-    this.#forget();
-    rmSync(this.#folder, { recursive: true, force: true });
-  }
-
-  #url(port: number): string {
-    return `http://127.0.0.1:${String(this.#ports[port])}`;
-  }
-}
-
-function configuration(
-  folder: string,
-  [good, short, buffered]: readonly number[],
-  endpoints: readonly string[],
-): string {
-  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-    .map((what) => `${what}_temp_path ${folder}/tmp;`)
-    .join(" ");
+/** An nginx in front of a cluster, with three ports. */
+async function startNginx(endpoints: readonly string[]): Promise<Proxies> {
+  const [good = 0, short = 0, buffered = 0] = await freePorts(3);
+  const urlOf = (port: number): string => `http://127.0.0.1:${String(port)}`;
   const upstreams = endpoints.map((endpoint) => `server ${new URL(endpoint).host} max_fails=0;`).join(" ");
-  const proxy = (port: number | undefined, settings: string): string =>
+  const proxy = (port: number, settings: string): string =>
     `server { listen 127.0.0.1:${String(port)}; location / { proxy_pass http://etcd; ${settings} } }`;
-  return `
-    worker_processes 1; daemon off; pid ${folder}/nginx.pid; error_log ${folder}/error.log warn;
-    events { worker_connections 256; }
-    http {
-      access_log off; ${temporary}
+  const server = new Nginx({
+    main: () => "worker_processes 1;",
+    http: () => `
       upstream etcd { ${upstreams} keepalive 16; }
       proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host; proxy_connect_timeout 1s;
       ${proxy(good, "proxy_buffering off; proxy_read_timeout 1h;")}
       ${proxy(short, "proxy_buffering off; proxy_read_timeout 1s;")}
-      ${proxy(buffered, "proxy_read_timeout 1s;")}
-    }
-  `;
+      ${proxy(buffered, "proxy_read_timeout 1s;")}`,
+    isUp: async () => (await fetch(`${urlOf(good)}/version`)).ok,
+  });
+  await server.start();
+  return {
+    server,
+    good: urlOf(good),
+    short: urlOf(short),
+    shortAndBuffered: urlOf(buffered),
+    cuts: () => server.errors().split("upstream timed out").length - 1,
+  };
 }
 
-/** Below 32768, like the ports of the members. */
-async function freePorts(count: number): Promise<readonly number[]> {
-  const ports: number[] = [];
-  for (let port = 9_000 + (process.pid % 900); ports.length < count; port++) {
-    const server = createServer();
-    const free = await new Promise<boolean>((resolve) => {
-      server.once("error", () => {
-        resolve(false);
-      });
-      server.listen(port, "127.0.0.1", () => {
-        resolve(true);
-      });
-    });
-    if (!free) continue;
-    ports.push((server.address() as AddressInfo).port);
-    server.close();
-    await once(server, "close");
-  }
-  return ports;
+interface Proxies {
+  readonly server: Nginx;
+  /** With the settings that watches need. */
+  readonly good: string;
+  /** Cuts connections that are silent for a second. */
+  readonly short: string;
+  /** Also holds a watch's headers back until it cuts. */
+  readonly shortAndBuffered: string;
+  /** How many responses it has cut so far. */
+  readonly cuts: () => number;
 }

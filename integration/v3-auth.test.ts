@@ -1,13 +1,11 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { startCluster, type Cluster } from "./test-kit/etcd.js";
 import { find } from "../scripts/servers/programs.mjs";
+import { Nginx } from "./test-kit/nginx.js";
 import { freePorts } from "./test-kit/server-process.js";
 import {
   AuthAPI,
@@ -161,7 +159,7 @@ test("v3: an nginx that buffers responses is noticed in time, with the rule that
     ["", false],
     ['proxy_buffering off; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_read_timeout 1h;', true],
   ] as const) {
-    const url = await nginx(t, target, rules);
+    const url = await startNginx(t, target, rules);
     await using client = new Client({
       endpoints: [url],
       protocol: v3Protocol({ watchStartTimeoutMs: works ? 60_000 : 1_000 }),
@@ -182,28 +180,13 @@ test("v3: an nginx that buffers responses is noticed in time, with the rule that
   }
 });
 
-async function nginx(t: TestContext, target: string, rules: string): Promise<string> {
+async function startNginx(t: TestContext, target: string, rules: string): Promise<string> {
   const [port = 0] = await freePorts(1);
-  const folder = mkdtempSync(join(tmpdir(), "etcd2-v3-nginx-"));
-  const paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-    .map((name) => `${name}_temp_path ${folder};`)
-    .join(" ");
-  writeFileSync(
-    join(folder, "nginx.conf"),
-    `daemon off; master_process off; pid ${folder}/pid; error_log ${folder}/error.log; events {}
-     http { access_log off; ${paths} server { listen 127.0.0.1:${String(port)}; location / { proxy_pass ${target}; ${rules} } } }`,
-  );
-  const child = spawn(
-    find("nginx"),
-    ["-p", folder, "-e", join(folder, "error.log"), "-c", join(folder, "nginx.conf")],
-    { stdio: "ignore" },
-  );
-  const ended = new Promise((resolve) => child.once("close", resolve));
-  t.after(async () => {
-    child.kill("SIGTERM");
-    await ended;
-    rmSync(folder, { recursive: true, force: true });
+  const nginx = new Nginx({
+    http: () => `server { listen 127.0.0.1:${String(port)}; location / { proxy_pass ${target}; ${rules} } }`,
   });
+  t.after(() => nginx.stop());
+  await nginx.start();
   return `http://127.0.0.1:${String(port)}`;
 }
 

@@ -1,10 +1,7 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import test from "node:test";
-import { find } from "../scripts/servers/programs.mjs";
-import { freePorts, ServerProcess } from "./test-kit/server-process.js";
+import { Nginx } from "./test-kit/nginx.js";
+import { freePorts } from "./test-kit/server-process.js";
 import { Client, EtcdError, KeysAPI, Mirror, ResponseError } from "../src/core/index.js";
 import { createDiscovery } from "../src/discovery/index.js";
 import { until } from "../src/test-kit/waiting.js";
@@ -12,64 +9,26 @@ import { take } from "./discovery-support.js";
 import { ownMember } from "./support.js";
 
 /** An nginx before one etcd that lets two requests through and then twenty per second; all others get 429. */
-class RateLimiter extends ServerProcess implements AsyncDisposable {
-  readonly url: string;
-  readonly #folder: string;
-
-  static async start(etcd: string): Promise<RateLimiter> {
-    const [port] = await freePorts(1);
-    const limiter = new RateLimiter(etcd, port ?? 0, mkdtempSync(join(tmpdir(), "etcd2-nginx-")));
-    await limiter.start();
-    return limiter;
-  }
-
-  private constructor(etcd: string, port: number, folder: string) {
-    const conf = join(folder, "nginx.conf");
-    super({
-      name: "nginx",
-      bin: find("nginx"),
-      args: () => ["-p", folder, "-c", conf, "-e", join(folder, "error.log")],
-      logFile: join(folder, "log"),
-    });
-    this.#folder = folder;
-    this.url = `http://127.0.0.1:${String(port)}`;
-    const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
-      (name) => `${name}_temp_path ${folder}/tmp-${name};`,
-    );
-    writeFileSync(
-      conf,
-      `daemon off; master_process off; pid ${folder}/nginx.pid; error_log ${folder}/error.log;
-      events { worker_connections 256; }
-      http {
-        access_log off; ${temporary.join(" ")}
-        limit_req_zone $binary_remote_addr zone=clients:1m rate=20r/s;
-        limit_req_status 429;
-        server {
-          listen 127.0.0.1:${String(port)};
-          location / { limit_req zone=clients burst=2 nodelay; proxy_pass ${etcd}; proxy_buffering off; proxy_read_timeout 1h; }
-          location = /healthy { return 204; }
-        }
+async function startRateLimiter(etcd: string): Promise<Nginx & { readonly url: string }> {
+  const [port = 0] = await freePorts(1);
+  const url = `http://127.0.0.1:${String(port)}`;
+  const nginx = new Nginx({
+    http: () => `limit_req_zone $binary_remote_addr zone=clients:1m rate=20r/s; limit_req_status 429;
+      server {
+        listen 127.0.0.1:${String(port)};
+        location / { limit_req zone=clients burst=2 nodelay; proxy_pass ${etcd}; proxy_buffering off; proxy_read_timeout 1h; }
+        location = /healthy { return 204; }
       }`,
-    );
-  }
-
-  override async healthy(): Promise<boolean> {
-    return fetch(`${this.url}/healthy`).then(
-      ({ status }) => status === 204,
-      () => false,
-    );
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.kill();
-    rmSync(this.#folder, { recursive: true, force: true });
-  }
+    isUp: async () => (await fetch(`${url}/healthy`)).status === 204,
+  });
+  await nginx.start();
+  return Object.assign(nginx, { url });
 }
 
 test("watch: 20 watches behind a rate limiter all continue after its restart, although it refuses most at first (FF7)", async (t) => {
   await using own = await ownMember();
   const url = own.endpoints[0] ?? assert.fail();
-  await using nginx = await RateLimiter.start(url);
+  await using nginx = await startRateLimiter(url);
   await using direct = new Client({ endpoints: [url] });
   await using client = new Client({ endpoints: [nginx.url] });
   const keys = new KeysAPI(direct);

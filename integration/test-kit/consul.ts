@@ -1,11 +1,10 @@
 // A real Consul for tests: one server in development mode (nothing on disk), a plain process on 127.0.0.1.
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { atExit } from "../../scripts/run.mjs";
 import { probe } from "../../scripts/servers/probe.mjs";
 import { versionOf } from "../../scripts/servers/programs.mjs";
-import { freePorts, ServerProcess, startOnFreePorts } from "./server-process.js";
+import { freePorts, ServerInFolder, startOnFreePorts } from "./server-process.js";
 
 export interface ConsulOptions {
   /** The consul to run, from `find`. */
@@ -25,16 +24,12 @@ export function startConsul(options: ConsulOptions): Promise<Consul> {
 }
 
 /** One Consul. Ended by `stop`, by `await using`, and with this process. Its state is lost when it ends. */
-export class Consul extends ServerProcess {
+export class Consul extends ServerInFolder {
   /** Base URL of its HTTP API. */
   readonly url: string;
   /** The address at which servers of other datacenters join it. */
   readonly wanAddress: string;
   readonly node: string;
-  readonly #folder: string;
-  readonly #forget = atExit(() => {
-    this.#remove();
-  });
 
   constructor({ bin, node = "node1", args = [] }: ConsulOptions, ports: readonly number[]) {
     const folder = mkdtempSync(join(tmpdir(), "etcd2-consul-"));
@@ -59,8 +54,7 @@ export class Consul extends ServerProcess {
       "disable_update_check = true",
       ...args,
     ];
-    super({ name: "consul", bin, args: () => flags, logFile: join(folder, "log") });
-    this.#folder = folder;
+    super({ name: "consul", bin, args: () => flags, logFile: join(folder, "log") }, folder);
     this.url = `http://127.0.0.1:${http ?? ""}`;
     this.wanAddress = `127.0.0.1:${serfWan ?? ""}`;
     this.node = node;
@@ -76,21 +70,5 @@ export class Consul extends ServerProcess {
     } catch {
       return false;
     }
-  }
-
-  /** Kills it, frozen or not, and removes its log. */
-  async stop(): Promise<void> {
-    await this.kill();
-    this.#remove();
-    this.#forget();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.stop();
-  }
-
-  #remove(): void {
-    this.signal("SIGKILL");
-    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });
   }
 }

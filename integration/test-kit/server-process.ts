@@ -1,10 +1,10 @@
 // A server that tests start, kill, freeze and restart: one plain process on 127.0.0.1.
 import { spawn, type ChildProcess } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ScriptError } from "../../scripts/run.mjs";
+import { atExit, ScriptError } from "../../scripts/run.mjs";
 
 /** How long a server may take to become healthy, in ms. It rarely takes 3 s. */
 export const healthTimeoutMs = 30_000;
@@ -122,6 +122,41 @@ export class ServerProcess {
     // These two errors may be far above the end of the log.
     const complaint = /^.*(flag provided but not defined|address already in use).*$/m.exec(log)?.[0];
     return `; the end of its log:\n${complaint ?? log.split("\n").slice(-5).join("\n")}`;
+  }
+}
+
+/** A server with a temporary folder. Ended by `stop`, by `await using`, and with this process. Its state is lost when it ends. */
+export class ServerInFolder extends ServerProcess implements AsyncDisposable {
+  readonly folder: string;
+  readonly #forget = atExit(() => {
+    this.end();
+    this.#remove();
+  });
+
+  constructor(spec: ServerSpec, folder: string) {
+    super(spec);
+    this.folder = folder;
+  }
+
+  /** Kills it, frozen or not, and removes its folder. */
+  async stop(): Promise<void> {
+    await this.kill();
+    this.#remove();
+    this.#forget();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  /** Ends it without waiting. */
+  protected end(): void {
+    this.signal("SIGKILL");
+  }
+
+  #remove(): void {
+    // with retries, since a process that was just killed may still be writing
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });
   }
 }
 

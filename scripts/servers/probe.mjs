@@ -1,6 +1,7 @@
 // The state of one etcd. Uses plain node:http, so that no script depends on the code it tests.
 import http from "node:http";
 import https from "node:https";
+import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { say, ScriptError } from "../run.mjs";
 
@@ -21,17 +22,8 @@ export function probe(url, { tls } = {}) {
   const common = { agent: false, signal: AbortSignal.timeout(1_000) };
   return new Promise((resolve, reject) => {
     /** @param {http.IncomingMessage} response */
-    const read = (response) => {
-      let body = "";
-      response.setEncoding("utf8");
-      response.on("data", (/** @type {string} */ part) => {
-        body += part;
-      });
-      response.on("end", () => {
-        resolve({ status: response.statusCode ?? 0, body });
-      });
-      response.on("error", reject);
-    };
+    const read = (response) =>
+      text(response).then((body) => resolve({ status: response.statusCode ?? 0, body }), reject);
     // rejectUnauthorized: false, since tests start members with wrong certificates on purpose
     const request = url.startsWith("https:")
       ? https.get(url, { ...common, ...tls, rejectUnauthorized: false }, read)
