@@ -4,11 +4,13 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { projectRoot } from "../scripts/run.mjs";
 import { consulClientSuite } from "../src/consul/test-kit/consul-client-suite.js";
+import { consulTimeSuite } from "../src/consul/test-kit/consul-time-suite.js";
 import { test } from "../src/test-kit/register.js";
 import { onRealConsul } from "./consul-support.js";
 
 onRealConsul((start) => {
   consulClientSuite("real Consul", start);
+  consulTimeSuite("real Consul", start);
 
   test("examples/consul-leader.ts runs to its end", async (t) => {
     const server = await start();

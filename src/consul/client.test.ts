@@ -4,6 +4,7 @@ import test, { type TestContext } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { EndpointError, UsageError } from "../util/errors.js";
 import type { Exchange, RequestSpec } from "../http/exchange.js";
+import { httpDoor } from "./test-kit/consul-doors.js";
 import { ConsulFront, type ConsulReply, type ConsulRequest } from "./test-kit/consul-front.js";
 import { refusedUrl } from "../test-kit/scripted-server.js";
 import {
@@ -30,7 +31,7 @@ async function answering(
   options: ConsulOptions = {},
 ): Promise<{ client: ConsulClient; front: ConsulFront; asked: () => string; last: () => ConsulRequest }> {
   const reply: ConsulReply = { status, body: typeof body === "string" ? body : JSON.stringify(body) };
-  const front = await ConsulFront.start(() => Promise.resolve(reply));
+  const front = await ConsulFront.start(() => Promise.resolve(reply), httpDoor);
   const client = createConsulClient({ address: front.url, ...options });
   t.after(async () => {
     await client.close();

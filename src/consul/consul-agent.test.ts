@@ -2,10 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { UsageError } from "../util/errors.js";
 import { consulAgentSuite } from "./test-kit/consul-agent-suite.js";
-import { fakeServers } from "./test-kit/consul-server.js";
+import { memoryServers } from "./test-kit/consul-server.js";
+import { useVirtualTime } from "../test-kit/virtual-time.js";
 import { createConsulAgent, createConsulClient, type ConsulAgentOptions } from "./index.js";
 
-consulAgentSuite("fake Consul", fakeServers());
+useVirtualTime();
+consulAgentSuite("fake Consul", memoryServers());
 
 test("consul agent: bad options are refused (FF48)", () => {
   const client = createConsulClient();

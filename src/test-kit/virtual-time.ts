@@ -19,6 +19,11 @@ export function useVirtualTime(): VirtualTime {
   return installed;
 }
 
+/** Whether this process is in virtual time. */
+export function isVirtualTime(): boolean {
+  return installed !== undefined;
+}
+
 let installed: Engine | undefined;
 
 /** Saved at import. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { Sender } from "../http/exchange.js";
+import { isVirtualTime } from "./virtual-time.js";
 
 /** Waits that long, in ms: by the process's own timers, so that it works in virtual time as well. */
 export function sleep(ms: number): Promise<void> {
@@ -16,6 +17,11 @@ export const limitMs = 3_000;
 
 /** How much a busy machine may exceed a specified time, in ms. What a test tells apart by its time must differ by more. */
 export const noiseMs = 10_000;
+
+/** How much a test may exceed a specified time, in ms: {@link noiseMs}, but nothing in virtual time. For suites that run in both. */
+export function toleranceMs(): number {
+  return isVirtualTime() ? 0 : noiseMs;
+}
 
 /** Waits for a fact: resolves to what `look` returns once it is something. Fails after a minute. */
 export async function until<T>(

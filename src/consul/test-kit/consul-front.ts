@@ -1,13 +1,13 @@
-import { once } from "node:events";
-import http, { type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import type { IncomingHttpHeaders } from "node:http";
+import type { Exchange } from "../../http/exchange.js";
+import { untilAborted } from "../../util/signals.js";
 
 export interface ConsulRequest {
   readonly method: string;
   /** The path as sent, still encoded, without the query. */
   readonly path: string;
   readonly query: URLSearchParams;
-  readonly headers: http.IncomingHttpHeaders;
+  readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
   /** `performance.now()` when it arrived. */
   readonly atMs: number;
@@ -31,35 +31,46 @@ interface Rule {
   left: number;
 }
 
-/** An HTTP server on 127.0.0.1 in front of a fake or a real Consul: keeps a log of requests, and does what a Consul cannot be made to do. */
+/** How requests reach a front. */
+export interface ConsulDoor {
+  readonly url: string;
+  /** The transport for clients. Absent: they send HTTP to `url`. */
+  readonly transport?: Exchange;
+  /** Closes all connections, and refuses new ones. */
+  close(): Promise<void>;
+}
+
+/** Opens a door whose requests go to the handler. If that rejects, the connection of the request is closed. */
+export type OpenDoor = (handler: ConsulHandler) => Promise<ConsulDoor>;
+
+/** Sits in front of a fake or a real Consul: keeps a log of requests, and does what a Consul cannot be made to do. */
 export class ConsulFront implements AsyncDisposable {
-  readonly #server: http.Server;
   readonly #handler: ConsulHandler;
-  readonly #sockets = new Set<Socket>();
   readonly #requests: ConsulRequest[] = [];
   readonly #waiting = new Set<() => void>();
+  #door: ConsulDoor | undefined;
   #rules: readonly Rule[] = [];
   #pending = 0;
 
-  static async start(handler: ConsulHandler): Promise<ConsulFront> {
+  /** @param handler responds to what no hook responds to */
+  static async start(handler: ConsulHandler, open: OpenDoor): Promise<ConsulFront> {
     const front = new ConsulFront(handler);
-    front.#server.listen(0, "127.0.0.1");
-    await once(front.#server, "listening");
+    front.#door = await open((request, signal) => front.#receive(request, signal));
     return front;
   }
 
   private constructor(handler: ConsulHandler) {
     this.#handler = handler;
-    this.#server = http.createServer((request, response) => void this.#onRequest(request, response));
-    this.#server.on("connection", (socket: Socket) => {
-      this.#sockets.add(socket);
-      socket.on("error", () => undefined);
-      socket.once("close", () => this.#sockets.delete(socket));
-    });
   }
 
+  /** The address for clients. */
   get url(): string {
-    return `http://127.0.0.1:${String((this.#server.address() as AddressInfo).port)}`;
+    return this.#door?.url ?? "";
+  }
+
+  /** The transport for clients. Absent: they send HTTP to `url`. */
+  get transport(): Exchange | undefined {
+    return this.#door?.transport;
   }
 
   /** Requests that wait for a response. */
@@ -103,10 +114,7 @@ export class ConsulFront implements AsyncDisposable {
 
   /** Closes all connections, and refuses new ones. */
   async close(): Promise<void> {
-    for (const socket of this.#sockets) socket.destroy();
-    if (!this.#server.listening) return;
-    this.#server.close();
-    await once(this.#server, "close");
+    await this.#door?.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -120,25 +128,18 @@ export class ConsulFront implements AsyncDisposable {
     };
   }
 
-  async #onRequest(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
-    const gone = new AbortController();
+  async #receive(request: ConsulRequest, signal: AbortSignal): Promise<ConsulReply> {
     this.#pending++;
-    response.once("close", () => {
-      this.#pending--;
-      gone.abort();
-    });
+    this.#requests.push(request);
+    for (const wake of this.#waiting) wake();
+    this.#waiting.clear();
     try {
-      const request = await readRequest(incoming);
-      this.#requests.push(request);
-      for (const wake of this.#waiting) wake();
-      this.#waiting.clear();
-      const reply = this.#replyTo(request, gone.signal);
-      if (reply === "hang") return;
-      const { status, headers, body } = await reply;
-      response.writeHead(status, headers).end(body);
-    } catch {
-      // the client or the Consul has disconnected
-      response.destroy();
+      const reply = this.#replyTo(request, signal);
+      if (reply !== "hang") return await reply;
+      await untilAborted(signal);
+      throw new Error("the client has disconnected");
+    } finally {
+      this.#pending--;
     }
   }
 
@@ -151,52 +152,6 @@ export class ConsulFront implements AsyncDisposable {
   }
 }
 
-/** Passes requests on to a real Consul. */
-export function forwardTo(address: string): ConsulHandler {
-  return ({ method, path, query, headers, body }, signal) =>
-    new Promise((resolve, reject) => {
-      const { host: _, connection: __, "content-length": ___, ...kept } = headers;
-      const url = `${address}${path}${query.size === 0 ? "" : `?${query.toString()}`}`;
-      const request = http.request(url, { method, headers: kept, agent: false, signal });
-      request.once("error", reject);
-      request.once("response", (response) => {
-        const chunks: Buffer[] = [];
-        response.on("data", (chunk: Buffer) => chunks.push(chunk));
-        response.once("error", reject);
-        response.once("end", () => {
-          resolve({
-            status: response.statusCode ?? 0,
-            headers: toldHeaders(response.headers),
-            body: Buffer.concat(chunks).toString(),
-          });
-        });
-      });
-      request.end(body);
-    });
-}
-
-function toldHeaders(headers: http.IncomingHttpHeaders): Record<string, string> {
-  const kept = Object.entries(headers).filter(
-    ([name, value]) => /^(content-type|location|x-consul-.*)$/.test(name) && typeof value === "string",
-  );
-  return Object.fromEntries(kept) as Record<string, string>;
-}
-
 function lineOf({ method, path, query }: ConsulRequest): string {
   return `${method} ${path}${query.size === 0 ? "" : `?${query.toString()}`}`;
-}
-
-async function readRequest(incoming: IncomingMessage): Promise<ConsulRequest> {
-  const atMs = performance.now();
-  const chunks: Buffer[] = [];
-  for await (const chunk of incoming) chunks.push(chunk as Buffer);
-  const [path = "", query = ""] = (incoming.url ?? "").split("?");
-  return {
-    method: incoming.method ?? "",
-    path,
-    query: new URLSearchParams(query),
-    headers: incoming.headers,
-    body: Buffer.concat(chunks),
-    atMs,
-  };
 }

@@ -1,9 +1,9 @@
+import assert from "node:assert/strict";
 import { createConsulClient, type ConsulClient, type SessionId } from "../index.js";
 import type { Exchange } from "../../http/exchange.js";
-import { gotExchange } from "../../http/got/got-exchange.js";
-import { httpTimeoutMs, type ConsulServer, type StartConsulServer } from "./consul-server.js";
+import { httpTimeoutMs, wayTo, type ConsulServer, type StartConsulServer } from "./consul-server.js";
 import type { LockBackend } from "../../election/test-kit/lock-ground.js";
-import { cuttable, TcpProxy } from "../../test-kit/tcp-proxy.js";
+import { cuttable } from "../../test-kit/tcp-proxy.js";
 
 export interface ConsulLockOptions {
   /** Names the server in the title of each test. */
@@ -26,23 +26,23 @@ export function consulLockBackend({ suffix, start, manyTermsMs, expiryLatenessMs
     expiryLatenessMs,
     start: async () => {
       server = await start();
-      client = createConsulClient({ address: server.url, httpTimeoutMs });
+      client = createConsulClient({ address: server.url, transport: server.transport, httpTimeoutMs });
     },
     stop: async () => {
       await client?.close();
       await server?.stop();
     },
     contender: async (t) => {
-      const proxy = await TcpProxy.start(server?.url ?? "");
+      const way = await wayTo(server ?? assert.fail("the server is there only while tests run"));
       const seen = { releases: { sent: 0, answered: 0 }, lastGoodBeatMs: -Infinity, pending: 0 };
-      const own = createConsulClient({ address: proxy.url, httpTimeoutMs, transport: counting(gotExchange(), seen) });
+      const own = createConsulClient({ address: way.url, httpTimeoutMs, transport: counting(way.transport, seen) });
       t.after(async () => {
         await own.close();
-        await proxy.close();
+        await way.close();
       });
       return {
         candidate: own,
-        ...cuttable(proxy),
+        ...cuttable(way),
         releases: () => seen.releases,
         lastGoodBeatMs: () => seen.lastGoodBeatMs,
         pending: () => seen.pending,

@@ -1,7 +1,8 @@
+import assert from "node:assert/strict";
 import type { LocksBackend } from "../../lock/test-kit/held-lock-suite.js";
-import { cuttable, TcpProxy } from "../../test-kit/tcp-proxy.js";
+import { cuttable } from "../../test-kit/tcp-proxy.js";
 import { createConsulClient, createConsulLocks, NotFoundError, type ConsulClient, type SessionId } from "../index.js";
-import { httpTimeoutMs, type ConsulServer, type StartConsulServer } from "./consul-server.js";
+import { httpTimeoutMs, wayTo, type ConsulServer, type StartConsulServer } from "./consul-server.js";
 
 export interface ConsulLocksBackendOptions {
   readonly start: StartConsulServer;
@@ -26,22 +27,22 @@ export function consulLocksBackend({ start, expiryLatenessMs }: ConsulLocksBacke
     expiryLatenessMs,
     start: async () => {
       server = await start();
-      client = createConsulClient({ address: server.url, httpTimeoutMs });
+      client = createConsulClient({ address: server.url, transport: server.transport, httpTimeoutMs });
     },
     stop: async () => {
       await client?.close();
       await server?.stop();
     },
     user: async (t) => {
-      const proxy = await TcpProxy.start(server?.url ?? "");
-      const own = createConsulClient({ address: proxy.url, httpTimeoutMs });
+      const way = await wayTo(server ?? assert.fail("the server is there only while tests run"));
+      const own = createConsulClient({ address: way.url, transport: way.transport, httpTimeoutMs });
       t.after(async () => {
         await own.close();
-        await proxy.close();
+        await way.close();
       });
       return {
         locks: createConsulLocks({ client: own }),
-        ...cuttable(proxy),
+        ...cuttable(way),
       };
     },
     stored: keys,

@@ -1,5 +1,4 @@
 import type { ConsulReply } from "./consul-front.js";
-import type { FakeClock } from "./fake-clock.js";
 
 /** A response. If it has an index, the query may block. */
 export interface FakeAnswer extends ConsulReply {
@@ -20,13 +19,8 @@ export function answered({ status, headers, body, index }: FakeAnswer): ConsulRe
 
 /** Consul's index and the queries that wait for it. */
 export class ChangeLog {
-  readonly #clock: FakeClock;
   readonly #waiting = new Set<() => void>();
   #index = 10;
-
-  constructor(clock: FakeClock) {
-    this.#clock = clock;
-  }
 
   get index(): number {
     return this.#index;
@@ -46,7 +40,7 @@ export class ChangeLog {
   changed(ms: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const end = (settle: () => void): void => {
-        cancel();
+        clearTimeout(timer);
         this.#waiting.delete(wake);
         signal.removeEventListener("abort", stop);
         settle();
@@ -59,7 +53,7 @@ export class ChangeLog {
           reject(signal.reason as Error);
         });
       };
-      const cancel = this.#clock.after(ms, wake);
+      const timer = setTimeout(wake, ms);
       this.#waiting.add(wake);
       signal.addEventListener("abort", stop);
       if (signal.aborted) stop();

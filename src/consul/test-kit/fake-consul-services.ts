@@ -1,6 +1,5 @@
 import { durationMs } from "../durations.js";
 import type { ConsulRequest } from "./consul-front.js";
-import type { FakeClock } from "./fake-clock.js";
 import { failed, json, type ChangeLog, type FakeAnswer } from "./fake-consul-answers.js";
 
 interface Registration {
@@ -22,14 +21,13 @@ interface FakeService {
   readonly node: FakeNode;
   readonly registration: Registration;
   passing: boolean;
-  /** Cancels the expiry of the check. */
-  disarm: () => void;
+  /** The expiry of the check. */
+  timer: NodeJS.Timeout | undefined;
 }
 
 /** The agent of one node, and the catalog and the health of that node and of others that were written into the catalog. */
 export class FakeServices {
   readonly #log: ChangeLog;
-  readonly #clock: FakeClock;
   readonly #own: FakeNode;
   readonly #ttlFactor: number;
   readonly #nodes = new Map<string, FakeNode>();
@@ -38,16 +36,15 @@ export class FakeServices {
   /** The index of the last change of each service. */
   readonly #touched = new Map<string, number>();
 
-  constructor(log: ChangeLog, clock: FakeClock, node: string, ttlFactor: number) {
+  constructor(log: ChangeLog, node: string, ttlFactor: number) {
     this.#log = log;
-    this.#clock = clock;
     this.#own = { name: node, address: "127.0.0.1" };
     this.#nodes.set(node, this.#own);
     this.#ttlFactor = ttlFactor;
   }
 
   close(): void {
-    for (const { disarm } of this.#services.values()) disarm();
+    for (const { timer } of this.#services.values()) clearTimeout(timer);
   }
 
   /** Undefined for an unknown path. */
@@ -110,7 +107,7 @@ export class FakeServices {
       node,
       registration,
       passing: registration.Check === undefined || registration.Check.Status === "passing",
-      disarm: () => undefined,
+      timer: undefined,
     };
     this.#services.set(keyOf(node.name, registration.ID), service);
     if (service.passing) this.#arm(service);
@@ -145,7 +142,7 @@ export class FakeServices {
 
   #take({ name }: FakeNode, id: string): FakeService | undefined {
     const service = this.#services.get(keyOf(name, id));
-    service?.disarm();
+    clearTimeout(service?.timer);
     this.#services.delete(keyOf(name, id));
     return service;
   }
@@ -167,18 +164,19 @@ export class FakeServices {
 
   /** The check of a real agent expires after its TTL, not after twice as long. */
   #arm(service: FakeService): void {
-    service.disarm();
+    clearTimeout(service.timer);
     const { Check, ID, Name } = service.registration;
     if (Check === undefined) return;
-    service.disarm = this.#clock.after((durationMs(Check.TTL) ?? 0) * (this.#ttlFactor / 2), () => {
+    const ttlMs = (durationMs(Check.TTL) ?? 0) * (this.#ttlFactor / 2);
+    service.timer = setTimeout(() => {
       service.passing = false;
       this.#touch(Name);
       const afterMs = durationMs(Check.DeregisterCriticalServiceAfter ?? "");
       if (afterMs === undefined) return;
-      service.disarm = this.#clock.after(afterMs, () => {
+      service.timer = setTimeout(() => {
         this.#remove(service.node.name, ID);
-      });
-    });
+      }, afterMs);
+    }, ttlMs);
   }
 
   #touch(name: string): void {

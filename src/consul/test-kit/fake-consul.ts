@@ -1,8 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { posix } from "node:path";
 import { durationMs, formatDuration } from "../durations.js";
-import { ConsulFront, type ConsulHandler, type ConsulReply, type ConsulRequest } from "./consul-front.js";
-import { realClock, type FakeClock } from "./fake-clock.js";
+import type { ConsulHandler, ConsulReply, ConsulRequest } from "./consul-front.js";
 import { FakeServices } from "./fake-consul-services.js";
 import { answered, ChangeLog, failed, json, type FakeAnswer } from "./fake-consul-answers.js";
 
@@ -11,37 +10,24 @@ export interface FakeConsulOptions {
   readonly ttlFactor?: number;
   /** The node's name. @default "node1" */
   readonly node?: string;
-  /** Its clock. @default the real time */
-  readonly clock?: FakeClock;
 }
 
-/** Starts a Consul of one server in this process. */
-export async function startFakeConsul(options: FakeConsulOptions = {}): Promise<FakeConsul> {
+/** Creates a Consul of one server in this process. It goes by the process's own timers, so it works in virtual time as well. */
+export function createFakeConsul(options: FakeConsulOptions = {}): FakeConsul {
   const fake = new FakeConsulState(options);
-  const handler: ConsulHandler = (request, signal) => fake.answer(request, signal);
-  const front = await ConsulFront.start(handler);
   return {
-    front,
-    handler,
-    url: front.url,
-    destroySession: (id) => {
-      fake.endSession(id);
-    },
-    close: async () => {
+    handler: (request, signal) => fake.answer(request, signal),
+    close: () => {
       fake.close();
-      await front.close();
     },
   };
 }
 
 export interface FakeConsul {
-  /** The log of requests, and hooks: failNext, hang, rewrite. */
-  readonly front: ConsulFront;
-  readonly url: string;
   /** Responds to a request without HTTP. */
   readonly handler: ConsulHandler;
-  destroySession(id: string): void;
-  close(): Promise<void>;
+  /** Stops its timers. */
+  close(): void;
 }
 
 interface Entry {
@@ -61,8 +47,8 @@ interface FakeSession {
   readonly ttl: string;
   readonly behavior: string;
   readonly createIndex: number;
-  /** Cancels its expiry. */
-  disarm: () => void;
+  /** Its expiry. */
+  timer: NodeJS.Timeout | undefined;
 }
 
 const maxValueBytes = 512 * 1_024;
@@ -72,8 +58,7 @@ const flags = ["cas", "acquire", "release"] as const;
 
 /** Keys and sessions that behave as in Consul's source; all indexes come from one counter. */
 class FakeConsulState {
-  readonly #clock: FakeClock;
-  readonly #log: ChangeLog;
+  readonly #log = new ChangeLog();
   readonly #ttlFactor: number;
   readonly #node: string;
   readonly #services: FakeServices;
@@ -83,12 +68,10 @@ class FakeConsulState {
   readonly #sessions = new Map<string, FakeSession>();
   readonly #closedUntilMs = new Map<string, number>();
 
-  constructor({ ttlFactor = 2, node = "node1", clock = realClock }: FakeConsulOptions) {
-    this.#clock = clock;
-    this.#log = new ChangeLog(clock);
+  constructor({ ttlFactor = 2, node = "node1" }: FakeConsulOptions) {
     this.#ttlFactor = ttlFactor;
     this.#node = node;
-    this.#services = new FakeServices(this.#log, clock, node, ttlFactor);
+    this.#services = new FakeServices(this.#log, node, ttlFactor);
   }
 
   async answer(request: ConsulRequest, signal: AbortSignal): Promise<ConsulReply> {
@@ -99,11 +82,11 @@ class FakeConsulState {
     if (dc !== null && dc !== "dc1") return failed(500, `No path to datacenter`);
     const index = Number(query.get("index") ?? 0);
     const waitMs = Math.min(durationMs(query.get("wait") ?? "") ?? defaultWaitMs, maxWaitMs);
-    const untilMs = this.#clock.now() + waitMs;
+    const untilMs = performance.now() + waitMs;
     for (;;) {
       const answer = this.#route(request);
       if (method !== "GET" || answer.index === undefined) return answered(answer);
-      const leftMs = untilMs - this.#clock.now();
+      const leftMs = untilMs - performance.now();
       if (index === 0 || answer.index > index || leftMs <= 0) return answered(answer);
       await this.#log.changed(leftMs, signal);
     }
@@ -113,11 +96,11 @@ class FakeConsulState {
   endSession(id: string): void {
     const session = this.#sessions.get(id);
     if (session === undefined) return;
-    session.disarm();
+    clearTimeout(session.timer);
     this.#sessions.delete(id);
     this.#touch(undefined);
     for (const entry of [...this.#entries.values()].filter((each) => each.session === id)) {
-      if (session.lockDelayMs > 0) this.#closedUntilMs.set(entry.key, this.#clock.now() + session.lockDelayMs);
+      if (session.lockDelayMs > 0) this.#closedUntilMs.set(entry.key, performance.now() + session.lockDelayMs);
       if (session.behavior === "delete") {
         this.#entries.delete(entry.key);
         this.#touch(entry.key);
@@ -129,7 +112,7 @@ class FakeConsulState {
   }
 
   close(): void {
-    for (const { disarm } of this.#sessions.values()) disarm();
+    for (const { timer } of this.#sessions.values()) clearTimeout(timer);
     this.#services.close();
   }
 
@@ -177,7 +160,7 @@ class FakeConsulState {
     const [acquire, release, cas] = [query.get("acquire"), query.get("release"), query.get("cas")];
     if (acquire !== null) {
       // checked first: during a lock-delay even a session that no longer exists gets only this reply
-      if (this.#clock.now() < (this.#closedUntilMs.get(key) ?? 0)) return json(false);
+      if (performance.now() < (this.#closedUntilMs.get(key) ?? 0)) return json(false);
       if (!this.#sessions.has(acquire)) return failed(500, `invalid session "${acquire}"`);
       if (entry?.session !== undefined && entry.session !== acquire) return json(false);
       return this.#put(key, body, acquire);
@@ -249,7 +232,7 @@ class FakeConsulState {
       ttl,
       behavior,
       createIndex: this.#touch(undefined),
-      disarm: () => undefined,
+      timer: undefined,
     };
     this.#sessions.set(session.id, session);
     this.#arm(session);
@@ -257,11 +240,12 @@ class FakeConsulState {
   }
 
   #arm(session: FakeSession): void {
-    session.disarm();
+    clearTimeout(session.timer);
     if (session.ttl === "") return;
-    session.disarm = this.#clock.after((durationMs(session.ttl) ?? 0) * this.#ttlFactor, () => {
+    const ttlMs = (durationMs(session.ttl) ?? 0) * this.#ttlFactor;
+    session.timer = setTimeout(() => {
       this.endSession(session.id);
-    });
+    }, ttlMs);
   }
 
   #touch(key: string | undefined): number {

@@ -4,7 +4,7 @@ import { assertCode, newKey, participating, Stalls, Terms, type LockBackend } fr
 import { registerFaults } from "./lock-faults-suite.js";
 import { after, before, describe, test } from "../../test-kit/register.js";
 import { gate } from "../../test-kit/scripted-cluster.js";
-import { noiseMs, sleep, until } from "../../test-kit/waiting.js";
+import { sleep, toleranceMs, until } from "../../test-kit/waiting.js";
 
 /** The cooldown of the candidate that is to leave the lead to the other one, in ms. */
 const longCooldownMs = 5_000;
@@ -15,7 +15,7 @@ const longTtlMs = 60_000;
 export function lockSuite(name: string, backend: LockBackend): void {
   const { ttlMs, lockDelayMs, cooldownMs, stepDownTimeoutMs, marginMs } = backend.config;
   /** How long it may take until there is a new leader after one was lost without a release, in ms. */
-  const successionMs = ttlMs + lockDelayMs + backend.expiryLatenessMs + 2_000 + noiseMs;
+  const successionMs = ttlMs + lockDelayMs + backend.expiryLatenessMs + 2_000 + toleranceMs();
   const title = (number: number, text: string): string => backend.title(number, text);
   const participate = participating(backend.config);
 

@@ -4,7 +4,7 @@ import { newKey, Stalls } from "../../election/test-kit/lock-ground.js";
 import { after, before, describe, test } from "../../test-kit/register.js";
 import { settled } from "../../test-kit/scripted-cluster.js";
 import type { Cuttable } from "../../test-kit/tcp-proxy.js";
-import { noiseMs, sleep, until } from "../../test-kit/waiting.js";
+import { sleep, toleranceMs, until } from "../../test-kit/waiting.js";
 import { UsageError } from "../../util/errors.js";
 import { untilAborted } from "../../util/signals.js";
 import { ElectionError, type HeldLock, type LockOptions, type Locks } from "../index.js";
@@ -197,7 +197,7 @@ export function heldLockSuite(name: string, backend: LocksBackend): void {
         assert.equal(first.signal.reason.code, "ERR_EXPIRED");
         const second = await held(t, waiting);
         assert.ok(performance.now() >= lostMs);
-        tookAtMost(cutMs, ttlMs + backend.expiryLatenessMs + noiseMs + 2_000, "the succession");
+        tookAtMost(cutMs, ttlMs + backend.expiryLatenessMs + toleranceMs() + 2_000, "the succession");
         assert.ok(Number(second.fencingToken) > Number(first.fencingToken));
         a.heal();
         assert.equal(await first.release(), false);
