@@ -1,7 +1,7 @@
 import { clientExchange } from "./client-exchange.js";
 import { parseEndpoints, resolveClientOptions, type ClientOptions, type ResolvedOptions } from "./client-options.js";
 import { requireAutoSync, syncForever, type AutoSyncOptions } from "./cluster/auto-sync.js";
-import { clientAttempts, type Attempts } from "./cluster/attempt.js";
+import { clientAttempts, type ClientAttempts } from "./cluster/attempt.js";
 import type { Endpoint } from "./cluster/endpoint.js";
 import type { EndpointSet } from "./cluster/endpoint-set.js";
 import { tryEndpoints, type OnEnd } from "./cluster/failover.js";
@@ -34,11 +34,14 @@ import { decodeVersion, versionSpec } from "./wire/version.js";
 export class Client implements Sender, AsyncDisposable {
   readonly #options: ResolvedOptions;
   readonly #closeExchange: () => Promise<void>;
-  readonly #attempts: Attempts;
+  readonly #attempts: ClientAttempts;
   readonly #limiter: Limiter;
   readonly #closed = new AbortController();
   readonly #links = new SharedLinks(this.#closed.signal);
-  readonly #polls = new SharedPolls();
+  readonly #polls = new SharedPolls({
+    endpoints: () => this.#endpoints,
+    send: (set, spec, signal) => this.#tryAll(set, spec, signal),
+  });
   readonly #movePin: OnEnd = (endpoint, answered, start) => {
     this.#turnTo(answered ? this.#endpoints.pinnedTo(endpoint) : this.#endpoints.pinnedAfter(endpoint, start));
   };
@@ -59,8 +62,7 @@ export class Client implements Sender, AsyncDisposable {
     this.#limiter = new Limiter(maxInFlight);
     const { exchange, close } = clientExchange(this.#options, (url) => this.#endpoints.trusts(url));
     this.#closeExchange = close;
-    const order = (): readonly Endpoint[] => this.#endpoints.order();
-    this.#attempts = clientAttempts(exchange, this.#options, order, this.#closed.signal);
+    this.#attempts = clientAttempts(exchange, this.#options, () => this.#endpoints.order(), this.#closed.signal);
   }
 
   /** The default of `quorum` for reads. */
@@ -94,17 +96,25 @@ export class Client implements Sender, AsyncDisposable {
    * @example
    * const { status, body } = await client.send({ method: "GET", path: "/v2/stats/self" });
    */
-  async send(spec: RequestSpec, signal?: AbortSignal): Promise<RawResponse> {
-    requireSignal("signal", signal);
-    throwIfAborted(signal);
-    requireRequest(spec);
-    this.#requireOpen();
-    // other protocols have the key in the body
-    if (this.#options.protocol === undefined) this.#endpoints.requireRequestLine(spec);
-    const { retryForMs = this.#options.retryForMs } = spec;
-    // a watcher that waits without a signal: this call need not wait with it
-    if (signal === undefined && spec.longPoll === true && retryForMs === 0 && !isCallTraced(spec))
-      return this.#sendOnce(spec, this.#links.take(undefined).signal);
+  send(spec: RequestSpec, signal?: AbortSignal): Promise<RawResponse> {
+    try {
+      requireSignal("signal", signal);
+      throwIfAborted(signal);
+      requireRequest(spec);
+      this.#requireOpen();
+      // other protocols have the key in the body
+      if (this.#options.protocol === undefined) this.#endpoints.requireRequestLine(spec);
+      const { retryForMs = this.#options.retryForMs } = spec;
+      // a watcher that waits without a signal: nothing is kept for this call while it does
+      return signal === undefined && spec.longPoll === true && retryForMs === 0 && !isCallTraced(spec)
+        ? this.#sendOnce(spec, this.#links.take(undefined).signal)
+        : this.#sendLinked(spec, signal, retryForMs);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  async #sendLinked(spec: RequestSpec, signal: AbortSignal | undefined, retryForMs: number): Promise<RawResponse> {
     const link = this.#links.take(signal);
     try {
       // most calls: nobody follows them, and they are not tried again
@@ -130,7 +140,7 @@ export class Client implements Sender, AsyncDisposable {
    */
   async sync(signal?: AbortSignal): Promise<void> {
     requireSignal("signal", signal);
-    const sync = (ending: AbortSignal): Promise<EndpointSet | undefined> =>
+    const next = await this.#links.during(signal, (ending) =>
       endpointsOfMembers({
         current: () => this.#endpoints,
         configured: () => this.#configured,
@@ -139,8 +149,8 @@ export class Client implements Sender, AsyncDisposable {
         probe: (set, spec) =>
           this.#limiter.run(() => tryEndpoints(set.order(), spec, this.#attempts.anonymous, ending), ending),
         signal,
-      });
-    const next = await this.#links.during(signal, sync);
+      }),
+    );
     if (next !== undefined) this.#turnTo(next);
   }
 
@@ -199,17 +209,13 @@ export class Client implements Sender, AsyncDisposable {
 
   /** Ends the calls in flight, which reject with a `UsageError` `ERR_CLOSED`, and closes all connections. Idempotent. */
   close(): Promise<void> {
-    return (this.#closing ??= this.#close());
+    this.#closed.abort(closedError());
+    return (this.#closing ??= this.#closeExchange());
   }
 
   /** Same as {@link close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  async #close(): Promise<void> {
-    this.#closed.abort(closedError());
-    await this.#closeExchange();
   }
 
   #requireOpen(): void {
@@ -227,10 +233,7 @@ export class Client implements Sender, AsyncDisposable {
       const only = [this.#endpoints.find(spec.endpoint)];
       return this.#limiter.run(() => tryEndpoints(only, spec, this.#attempts.known, signal), signal);
     }
-    if (isShared(spec)) {
-      const send = (set: EndpointSet, sent: RequestSpec): Promise<RawResponse> => this.#tryAll(set, sent, signal);
-      return this.#polls.join(spec, () => this.#endpoints, signal, send);
-    }
+    if (isShared(spec)) return this.#polls.join(spec, signal);
     // a poll may wait for days, and takes no slot of the limiter
     if (spec.longPoll === true) return this.#tryAll(this.#endpoints, spec, signal);
     return this.#limiter.run(() => this.#tryAll(this.#endpoints, spec, signal), signal);

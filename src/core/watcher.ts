@@ -50,7 +50,7 @@ export class Watcher {
   /** The cluster that is watched; "" until it is known. */
   #clusterId: string;
   /** Events of the index that was delivered last, which are not delivered yet. */
-  #unread: readonly KeysResponse[] = [];
+  #unread = none;
   readonly #gaps: GapCheck;
   #pending = false;
   /** Since when every poll has reached a member behind the watcher's index, on the monotonic clock. It outlives aborted calls. */
@@ -127,7 +127,7 @@ export class Watcher {
    */
   rest(): readonly KeysResponse[] {
     const rest = this.#unread;
-    this.#unread = [];
+    this.#unread = none;
     return rest;
   }
 
@@ -234,6 +234,8 @@ export class Watcher {
       throw startedOver(`the index went back from ${String(this.#waitIndex - 1)} to ${String(index)}`, index);
   }
 }
+
+const none: readonly KeysResponse[] = [];
 
 /** What a poll brought: an event, or how to go on. `nothing` and `behind` need a pause. */
 type Received = KeysResponse | "progress" | "nothing" | "behind";

@@ -8,6 +8,7 @@ import { listMembersSpec } from "../wire/members.js";
 import { serverError } from "../wire/response.js";
 import { ClusterIdentity, clusterIdOf, type ClusterIdentityOptions } from "./cluster-identity.js";
 import { requestUrl, type Endpoint } from "./endpoint.js";
+import { tryEndpoints } from "./failover.js";
 import { ForeignPoll, guardPoll, isWorthChecking, requireOurs, type PollGuard } from "./stranger.js";
 
 export interface AttemptOptions {
@@ -20,18 +21,12 @@ export interface AttemptOptions {
   readonly identity?: ClusterIdentity | undefined;
 }
 
-/**
- * Sends a request to one endpoint. Rejects with an `EndpointError` if it cannot be reached, responds with a status of
- * 500 or above, or belongs to another cluster.
- */
-export type Attempt = (endpoint: Endpoint, spec: RequestSpec, signal: AbortSignal) => Promise<RawResponse>;
-
-/** How a client sends requests to one endpoint. */
-export interface Attempts {
+/** How a client sends requests to its endpoints. */
+export interface ClientAttempts {
   /** With the client's credentials. Responses of another cluster are refused. */
-  readonly known: Attempt;
+  readonly known: Attempts;
   /** Without credentials, to servers that may not be the cluster's. Every response is accepted. */
-  readonly anonymous: Attempt;
+  readonly anonymous: Attempts;
   /** The cluster's id, learned from the responses to `known`. */
   readonly identity: ClusterIdentity;
 }
@@ -46,69 +41,117 @@ export function clientAttempts(
   options: Omit<AttemptOptions, "identity">,
   endpoints: () => readonly Endpoint[],
   closed: AbortSignal,
-): Attempts {
-  const anonymous = attemptsThrough(exchange, { ...options, authorization: undefined });
+): ClientAttempts {
+  const anonymous = new Attempts(exchange, { ...options, authorization: undefined });
   const identity = new ClusterIdentity({ endpoints, ask: askClusterId(anonymous), closed });
-  return { known: attemptsThrough(exchange, { ...options, identity }), anonymous, identity };
+  return { known: new Attempts(exchange, { ...options, identity }), anonymous, identity };
 }
 
-/** Attempts that go through this exchange, with these limits and credentials. */
-function attemptsThrough(exchange: Exchange, options: AttemptOptions): Attempt {
-  const { requestLimits, pollLimits, authorization, identity } = options;
+/**
+ * Requests to one endpoint each. The steps of one attempt are functions that `tryEndpoints` calls, since an async function
+ * of its own would cost each call a twentieth of its time, and each pending poll half a kilobyte.
+ */
+export class Attempts {
+  readonly #exchange: Exchange;
+  readonly #options: AttemptOptions;
 
-  const send = (
+  constructor(exchange: Exchange, options: AttemptOptions) {
+    this.#exchange = exchange;
+    this.#options = options;
+  }
+
+  /** The guard of a long poll that another cluster may answer; undefined for what needs none. To be ended with the attempt. */
+  guard(endpoint: Endpoint, spec: RequestSpec, signal: AbortSignal): PollGuard | undefined {
+    const { identity } = this.#options;
+    return identity !== undefined && spec.longPoll === true ? guardPoll(identity, endpoint, spec, signal) : undefined;
+  }
+
+  /** Sends it. What this rejects with, {@link failure} explains; what it resolves to, {@link accept} checks. */
+  send(endpoint: Endpoint, spec: RequestSpec, guard: PollGuard | undefined, signal: AbortSignal): Promise<RawResponse> {
+    const { attempt: channel } = diagnostics();
+    if (!isTraced(channel)) return this.#send(endpoint, spec, guard, signal);
+    return trace(
+      channel,
+      { endpoint: endpoint.label, method: spec.method, path: spec.path, kind: spec.call?.kind },
+      () => this.#sendAndAccept(endpoint, spec, guard, signal),
+      (message, { status }) => (message.status = status),
+    );
+  }
+
+  /**
+   * Checks a response. A promise only if the other endpoints have to be asked whose it is.
+   *
+   * @throws {EndpointError} the status is 500 or above, or it belongs to another cluster
+   * @throws {UsageError} the transport resolved to something else
+   * Rejects with the signal's reason when aborted.
+   */
+  accept(
+    endpoint: Endpoint,
+    spec: RequestSpec,
+    received: RawResponse,
+    signal: AbortSignal,
+  ): RawResponse | Promise<RawResponse> {
+    const { identity, authorization } = this.#options;
+    const raw = from(endpoint, authorization !== undefined, received);
+    if (identity === undefined || !(identity.isForeign(raw) || (isWorthChecking(raw, spec) && identity.isDoubtful)))
+      return below500(raw, spec, endpoint);
+    return requireOurs(identity, endpoint, spec, raw, signal).then(() => below500(raw, spec, endpoint));
+  }
+
+  /**
+   * Why an attempt failed, for what {@link send} or {@link accept} threw: an `EndpointError`, unless trying elsewhere cannot
+   * help. undefined if a guard took the endpoint for another cluster's, but it is ours: the same request is to be sent again,
+   * without a guard.
+   */
+  async failure(endpoint: Endpoint, spec: RequestSpec, thrown: unknown, signal: AbortSignal): Promise<unknown> {
+    if (!(thrown instanceof ForeignPoll)) return failureOf(endpoint, spec, thrown);
+    const { identity } = this.#options;
+    try {
+      if (identity !== undefined) await requireOurs(identity, endpoint, spec, thrown.head, signal);
+      return undefined;
+    } catch (error) {
+      return error;
+    }
+  }
+
+  #send(
     endpoint: Endpoint,
     spec: RequestSpec,
     guard: PollGuard | undefined,
     signal: AbortSignal,
-  ): Promise<RawResponse> => {
+  ): Promise<RawResponse> {
+    const { requestLimits, pollLimits, authorization } = this.#options;
     const limits = tighter(spec.longPoll === true ? pollLimits : requestLimits, spec.limits);
     const headers = authorization === undefined ? spec.headers : { ...spec.headers, authorization };
     const onHeaders = guard === undefined ? spec.onHeaders : guard.onHeaders;
-    return exchange(requestUrl(endpoint, spec), sentSpec(spec, headers, limits, onHeaders), guard?.signal ?? signal);
-  };
+    const sent = sentSpec(spec, headers, limits, onHeaders);
+    return this.#exchange(requestUrl(endpoint, spec), sent, guard?.signal ?? signal);
+  }
 
-  // one async function: a poll may be pending for long, and each pending call takes half a kilobyte for each watcher
-  const attempt: Attempt = async (endpoint, spec, signal) => {
-    let guard =
-      identity !== undefined && spec.longPoll === true ? guardPoll(identity, endpoint, spec, signal) : undefined;
-    let raw: RawResponse | undefined;
-    while (raw === undefined) {
-      try {
-        raw = from(endpoint, authorization !== undefined, await send(endpoint, spec, guard, signal));
-      } catch (error) {
-        signal.throwIfAborted();
-        guard?.signal?.throwIfAborted();
-        if (identity === undefined || !(error instanceof ForeignPoll)) throw failureOf(endpoint, spec, error);
-        await requireOurs(identity, endpoint, spec, error.head, signal);
-        // it is ours after all, and sent again without a guard
-      } finally {
-        guard?.end();
-        guard = undefined;
-      }
+  /** For who traces attempts: what is refused is an error there, too. */
+  async #sendAndAccept(
+    endpoint: Endpoint,
+    spec: RequestSpec,
+    guard: PollGuard | undefined,
+    signal: AbortSignal,
+  ): Promise<RawResponse> {
+    try {
+      return await this.accept(endpoint, spec, await this.#send(endpoint, spec, guard, signal), signal);
+    } catch (error) {
+      throw error instanceof ForeignPoll || signal.aborted ? error : failureOf(endpoint, spec, error);
     }
-    if (identity !== undefined && (identity.isForeign(raw) || (isWorthChecking(raw, spec) && identity.isDoubtful))) {
-      await requireOurs(identity, endpoint, spec, raw, signal);
-    }
-    if (raw.status >= 500 && spec.anyStatus !== true) throw serverError(raw, spec, endpoint.label);
-    return raw;
-  };
-  return (endpoint, spec, signal) => {
-    const { attempt: channel } = diagnostics();
-    if (!isTraced(channel)) return attempt(endpoint, spec, signal);
-    return trace(
-      channel,
-      { endpoint: endpoint.label, method: spec.method, path: spec.path, kind: spec.call?.kind },
-      () => attempt(endpoint, spec, signal),
-      (message, { status }) => (message.status = status),
-    );
-  };
+  }
 }
 
 /** A custom transport may reject with anything, and what it had sent by then is unknown. */
 function failureOf(endpoint: Endpoint, spec: RequestSpec, error: unknown): unknown {
   if (error instanceof SdkError || isProgramError(error)) return error;
   return networkError(requestUrl(endpoint, spec), spec, error, true);
+}
+
+function below500(raw: RawResponse, spec: RequestSpec, endpoint: Endpoint): RawResponse {
+  if (raw.status >= 500 && spec.anyStatus !== true) throw serverError(raw, spec, endpoint.label);
+  return raw;
 }
 
 type AllFields<T> = { readonly [Name in keyof Required<T>]: T[Name] };
@@ -159,8 +202,8 @@ function lower(ours: number | undefined, asked: number | undefined): number | un
 /** Header timeout of the request for an endpoint's cluster id, in ms. The call waits for that request. */
 const askMs = 1_000;
 
-/** Requests an endpoint's cluster id with this attempt, which should carry no credentials. "" if it cannot be learned. */
-function askClusterId(attempt: Attempt): ClusterIdentityOptions["ask"] {
+/** Requests an endpoint's cluster id by these attempts, which should carry no credentials. "" if it cannot be learned. */
+function askClusterId(attempts: Attempts): ClusterIdentityOptions["ask"] {
   const spec = { ...listMembersSpec, limits: { headersMs: askMs, idleMs: askMs } };
-  return (endpoint, signal) => attempt(endpoint, spec, signal).then(clusterIdOf, () => "");
+  return (endpoint, signal) => tryEndpoints([endpoint], spec, attempts, signal).then(clusterIdOf, () => "");
 }

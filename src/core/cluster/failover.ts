@@ -2,7 +2,7 @@ import type { RawResponse, RequestSpec } from "../../http/exchange.js";
 import { ClusterError, EndpointError } from "../../util/errors.js";
 import { changesNothing } from "../../util/changes-nothing.js";
 import { log } from "../../util/log.js";
-import type { Attempt } from "./attempt.js";
+import type { Attempts } from "./attempt.js";
 import type { Endpoint } from "./endpoint.js";
 import { StrangerError } from "./stranger.js";
 
@@ -23,33 +23,77 @@ export type OnEnd = (endpoint: Endpoint, answered: boolean, start: Endpoint | un
 export async function tryEndpoints(
   order: readonly Endpoint[],
   spec: RequestSpec,
-  attempt: Attempt,
+  attempts: Attempts,
   signal: AbortSignal,
   onEnd?: OnEnd,
 ): Promise<RawResponse> {
   // it may have waited, for the limiter
   signal.throwIfAborted();
-  let errors: EndpointError[] | undefined;
-  for (let at = 0, endpoint = order[at]; endpoint !== undefined; endpoint = order[at]) {
+  let failures: Failures | undefined;
+  for (let endpoint = order[0]; endpoint !== undefined; endpoint = failures.next) {
+    const guard = failures?.isOurs === true ? undefined : attempts.guard(endpoint, spec, signal);
     try {
-      const raw = await attempt(endpoint, spec, signal);
+      const accepted = attempts.accept(endpoint, spec, await attempts.send(endpoint, spec, guard, signal), signal);
+      const raw = accepted instanceof Promise ? await accepted : accepted;
+      guard?.end();
       onEnd?.(endpoint, raw.truncated !== true, order[0]);
-      return errors?.some(({ outcome }) => outcome === "unknown") === true ? { ...raw, maybeApplied: true } : raw;
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!(error instanceof EndpointError)) throw error;
-      log.client("%s", error.message);
-      errors ??= [];
-      errors.push(error);
-      if (!mayGoOn(spec, error)) {
-        onEnd?.(endpoint, false, order[0]);
-        break;
-      }
-      // no other endpoint: try the same one once more, on a new connection
-      if (order.length > 1 || error.keptConnection !== true || errors.length > 1) at++;
+      return failures?.maybeApplied === true ? { ...raw, maybeApplied: true } : raw;
+    } catch (thrown) {
+      guard?.end();
+      failures ??= new Failures(order, spec, attempts, onEnd);
+      // the guard ends polls of another cluster
+      await failures.add(endpoint, guard?.signal?.aborted === true ? guard.signal.reason : thrown, signal);
     }
   }
-  throw new ClusterError("ERR_CLUSTER_UNAVAILABLE", errors ?? []);
+  throw new ClusterError("ERR_CLUSTER_UNAVAILABLE", failures?.errors ?? []);
+}
+
+/** The failed attempts of one call, and what follows from them. Made with the first one: few calls fail. */
+class Failures {
+  readonly errors: EndpointError[] = [];
+  /** Whether the last attempt did not fail: its endpoint is proven to be ours, and is to be tried again without a guard. */
+  isOurs = false;
+  readonly #order: readonly Endpoint[];
+  readonly #spec: RequestSpec;
+  readonly #attempts: Attempts;
+  readonly #onEnd: OnEnd | undefined;
+  /** Where in the order the next attempt is; at its end there is none. */
+  #at = 0;
+
+  constructor(order: readonly Endpoint[], spec: RequestSpec, attempts: Attempts, onEnd: OnEnd | undefined) {
+    this.#order = order;
+    this.#spec = spec;
+    this.#attempts = attempts;
+    this.#onEnd = onEnd;
+  }
+
+  /** The endpoint to try next; undefined if there is none. */
+  get next(): Endpoint | undefined {
+    return this.#order[this.#at];
+  }
+
+  /** Whether one of the failed attempts may have been applied. */
+  get maybeApplied(): boolean {
+    return this.errors.some(({ outcome }) => outcome === "unknown");
+  }
+
+  /** Takes note of what an attempt threw. Rejects with it if trying elsewhere cannot help, or with the signal's reason. */
+  async add(endpoint: Endpoint, thrown: unknown, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const error = await this.#attempts.failure(endpoint, this.#spec, thrown, signal);
+    this.isOurs = error === undefined;
+    if (this.isOurs) return;
+    signal.throwIfAborted();
+    if (!(error instanceof EndpointError)) throw error;
+    log.client("%s", error.message);
+    this.errors.push(error);
+    if (!mayGoOn(this.#spec, error)) {
+      this.#onEnd?.(endpoint, false, this.#order[0]);
+      this.#at = this.#order.length;
+    } else if (this.#order.length > 1 || error.keptConnection !== true || this.errors.length > 1) {
+      this.#at++;
+    } // else there is no other endpoint: the same one once more, on a new connection
+  }
 }
 
 /**

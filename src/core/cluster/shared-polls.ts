@@ -3,8 +3,13 @@ import { onAbort } from "../../util/signals.js";
 import type { EndpointSet } from "./endpoint-set.js";
 import { withHeadersHook } from "./with-headers-hook.js";
 
-/** Sends one poll to these endpoints. */
-type Send = (endpoints: EndpointSet, spec: RequestSpec) => Promise<RawResponse>;
+/** How polls are sent. */
+export interface PollsOptions {
+  /** The client's current endpoints. */
+  readonly endpoints: () => EndpointSet;
+  /** Sends one poll to these endpoints. */
+  readonly send: (endpoints: EndpointSet, spec: RequestSpec, signal: AbortSignal) => Promise<RawResponse>;
+}
 
 interface SharedPoll {
   readonly response: Promise<RawResponse>;
@@ -17,8 +22,8 @@ interface SharedPoll {
   readonly sinceMs: number;
   /** Status and headers of the response, once a good one has begun. */
   head: ResponseHead | undefined;
-  /** Who waits for the headers. */
-  readonly guests: ((head: ResponseHead) => void)[];
+  /** Who waits for the headers; made with the first one. */
+  guests: ((head: ResponseHead) => void)[] | undefined;
 }
 
 /** A poll that a caller left without an event, and that is older than this, may hang: no new caller joins it. */
@@ -30,42 +35,31 @@ const doubtfulMs = 1_000;
  * gets it twice.
  */
 export class SharedPolls {
+  readonly #options: PollsOptions;
   readonly #polls = new Map<string, SharedPoll>();
+
+  constructor(options: PollsOptions) {
+    this.#options = options;
+  }
 
   /**
    * Waits for the response of the same poll that is already under way. If there is none, sends one, which ends when
    * `signal` aborts. `spec.onHeaders` is called for every caller; if it throws, only that caller's wait ends.
-   *
-   * @param endpoints the client's current endpoints
    */
-  async join(spec: RequestSpec, endpoints: () => EndpointSet, signal: AbortSignal, send: Send): Promise<RawResponse> {
+  join(spec: RequestSpec, signal: AbortSignal): Promise<RawResponse> {
     const name = `${spec.path}?${spec.query ?? ""}`;
-    for (;;) {
-      const [poll, current] = [this.#polls.get(name), endpoints()];
-      if (poll?.endpoints !== current) return this.#begin(name, current, spec, signal, send);
-      const wait = new GuestWait(poll, spec.onHeaders, signal);
-      try {
-        return await wait.response;
-      } catch (error) {
-        if (signal.aborted && performance.now() - poll.sinceMs > doubtfulMs) this.#forget(name, poll);
-        signal.throwIfAborted();
-        if (wait.left || !(poll.owner.aborted || poll.ownerLeft)) throw error;
-        // not a failure: only the owner has left. A new poll from the same index misses nothing
-      }
-    }
+    const [poll, current] = [this.#polls.get(name), this.#options.endpoints()];
+    return poll?.endpoints === current
+      ? this.#waitFor(poll, name, spec, signal)
+      : this.#begin(name, current, spec, signal);
   }
 
-  #begin(
-    name: string,
-    endpoints: EndpointSet,
-    spec: RequestSpec,
-    owner: AbortSignal,
-    send: Send,
-  ): Promise<RawResponse> {
+  /** Not async, nor is `join`: each such call would keep a quarter of a kilobyte more for each poll. */
+  #begin(name: string, endpoints: EndpointSet, spec: RequestSpec, owner: AbortSignal): Promise<RawResponse> {
     const onHeaders: RequestSpec["onHeaders"] = (head, connection) => {
       if (head.status < 300) {
         poll.head = head;
-        for (const hear of poll.guests.splice(0)) hear(head);
+        for (const hear of poll.guests?.splice(0) ?? []) hear(head);
       }
       try {
         return spec.onHeaders?.(head, connection);
@@ -74,7 +68,7 @@ export class SharedPolls {
         throw error;
       }
     };
-    const response = send(endpoints, withHeadersHook(spec, onHeaders));
+    const response = this.#options.send(endpoints, withHeadersHook(spec, onHeaders), owner);
     const poll: SharedPoll = {
       response,
       owner,
@@ -82,7 +76,7 @@ export class SharedPolls {
       endpoints,
       sinceMs: performance.now(),
       head: undefined,
-      guests: [],
+      guests: undefined,
     };
     this.#polls.set(name, poll);
     const forget = (): void => {
@@ -91,6 +85,19 @@ export class SharedPolls {
     // before anybody else hears of the end; `finally` would keep half a kilobyte more for each poll
     response.then(forget, forget);
     return response;
+  }
+
+  async #waitFor(poll: SharedPoll, name: string, spec: RequestSpec, signal: AbortSignal): Promise<RawResponse> {
+    const wait = new GuestWait(poll, spec.onHeaders, signal);
+    try {
+      return await wait.response;
+    } catch (error) {
+      if (signal.aborted && performance.now() - poll.sinceMs > doubtfulMs) this.#forget(name, poll);
+      signal.throwIfAborted();
+      if (wait.left || !(poll.owner.aborted || poll.ownerLeft)) throw error;
+      // not a failure: only the owner has left. A new poll from the same index misses nothing
+      return this.join(spec, signal);
+    }
   }
 
   #forget(name: string, poll: SharedPoll): void {
@@ -128,7 +135,7 @@ class GuestWait {
       };
       let off = (): void => undefined;
       off = onAbort(signal, refuse);
-      if (poll.head === undefined) poll.guests.push(hear);
+      if (poll.head === undefined) (poll.guests ??= []).push(hear);
       else hear(poll.head);
       poll.response.then((raw) => {
         end(() => {
