@@ -1,28 +1,21 @@
-import { once } from "node:events";
-import net, { type AddressInfo, type Socket } from "node:net";
+import net, { type Socket } from "node:net";
+import { LoopbackServer } from "../src/test-kit/loopback-server.js";
 
 /** A TCP proxy on 127.0.0.1 that can delay writes, and delivers them even if the client has disconnected by then. */
-export class DelayingProxy implements AsyncDisposable {
-  readonly #server: net.Server;
-  readonly #sockets = new Set<Socket>();
+export class DelayingProxy extends LoopbackServer {
   #delayMs = 0;
   #held: () => void = () => undefined;
 
   static async start(url: string): Promise<DelayingProxy> {
-    const proxy = new DelayingProxy(new URL(url));
-    proxy.#server.listen(0, "127.0.0.1");
-    await once(proxy.#server, "listening");
-    return proxy;
+    return new DelayingProxy(new URL(url)).listen();
   }
 
   private constructor(to: URL) {
-    this.#server = net.createServer((client) => {
+    const proxy = net.createServer();
+    super(proxy);
+    proxy.on("connection", (client: Socket) => {
       const server = net.connect(Number(to.port), to.hostname);
-      for (const socket of [client, server]) {
-        this.#sockets.add(socket);
-        socket.on("error", () => undefined);
-        socket.once("close", () => this.#sockets.delete(socket));
-      }
+      this.track(server);
       server.pipe(client);
       let last = Promise.resolve();
       client.on("data", (chunk: Buffer) => {
@@ -36,20 +29,10 @@ export class DelayingProxy implements AsyncDisposable {
     });
   }
 
-  get url(): string {
-    return `http://127.0.0.1:${String((this.#server.address() as AddressInfo).port)}`;
-  }
-
   /** Delays every write of a key and every refresh from now on. Resolves when the first one has arrived. */
   delayWrites(ms: number): Promise<void> {
     this.#delayMs = ms;
     return new Promise((resolve) => (this.#held = resolve));
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#server.close();
-    for (const socket of this.#sockets) socket.destroy();
-    await once(this.#server, "close");
   }
 }
 

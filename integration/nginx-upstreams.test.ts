@@ -2,10 +2,9 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { open, readdir, readFile } from "node:fs/promises";
 import http from "node:http";
-import type { AddressInfo } from "node:net";
-import { once } from "node:events";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
+import { listen } from "../src/test-kit/loopback-server.js";
 import { find } from "../scripts/servers/programs.mjs";
 import { capture } from "../scripts/run.mjs";
 import { Client, KeysAPI } from "../src/core/index.js";
@@ -18,13 +17,7 @@ import { Nginx } from "./test-kit/nginx.js";
 /** Starts an HTTP server that responds with its name. Resolves to its address. */
 async function backend(t: TestContext, name: string): Promise<string> {
   const server = http.createServer((_request, response) => response.end(name));
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return `127.0.0.1:${String((server.address() as AddressInfo).port)}`;
+  return `127.0.0.1:${String((await listen(t, server)).port)}`;
 }
 
 interface ServerOfUpstreams {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
 import test, { after, before, type TestContext } from "node:test";
 import tls, { type TLSSocket } from "node:tls";
+import { listen } from "../src/test-kit/loopback-server.js";
 import { ClusterError, EndpointError, KeysAPI } from "../src/core/index.js";
 import { rejection } from "../src/test-kit/scripted-cluster.js";
 import { clientOf } from "../src/test-kit/scripted-server.js";
@@ -40,13 +40,8 @@ async function start(t: TestContext, answer: (secure: TLSSocket, raw: Socket) =>
     });
   });
   server.on("connection", (raw: Socket) => sockets.set(raw.remotePort, raw));
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  t.after(() => {
-    for (const raw of sockets.values()) raw.destroy();
-    server.close();
-  });
-  return { port: (server.address() as AddressInfo).port, requests: () => requests };
+  const { port } = await listen(t, server);
+  return { port, requests: () => requests };
 }
 
 function keysOf(t: TestContext, url: string): KeysAPI {

@@ -1,24 +1,21 @@
-import { once } from "node:events";
 import http from "node:http";
-import type { AddressInfo } from "node:net";
+import { LoopbackServer } from "../src/test-kit/loopback-server.js";
 
 /** A store that accepts writes with a fencing token, and refuses tokens lower than the highest it has seen. */
-export class TokenStore implements AsyncDisposable {
+export class TokenStore extends LoopbackServer {
   /** The tokens of accepted writes, in order. */
   readonly accepted: number[] = [];
   /** How many writes were refused. */
   refused = 0;
-  readonly #server: http.Server;
 
   static async start(): Promise<TokenStore> {
-    const store = new TokenStore();
-    store.#server.listen(0, "127.0.0.1");
-    await once(store.#server, "listening");
-    return store;
+    return new TokenStore().listen();
   }
 
   private constructor() {
-    this.#server = http.createServer((request, response) => {
+    const server = http.createServer();
+    super(server);
+    server.on("request", (request, response) => {
       let body = "";
       request.setEncoding("utf8").on("data", (text: string) => (body += text));
       request.on("end", () => {
@@ -29,15 +26,5 @@ export class TokenStore implements AsyncDisposable {
         response.writeHead(good ? 200 : 409).end();
       });
     });
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${String((this.#server.address() as AddressInfo).port)}`;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#server.closeAllConnections();
-    this.#server.close();
-    await once(this.#server, "close");
   }
 }

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import test, { type TestContext } from "node:test";
+import { listen } from "../src/test-kit/loopback-server.js";
 import { startCluster, type Cluster } from "./test-kit/etcd.js";
 import { find } from "../scripts/servers/programs.mjs";
 import { Nginx } from "./test-kit/nginx.js";
@@ -209,9 +209,7 @@ async function between(
       return response.writeHead(answer.status, { "content-type": "application/json" }).end(text);
     })();
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => server.close());
-  return `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`;
+  return (await listen(t, server)).url;
 }
 
 test("v3: a lost grant is notApplied, a transaction that was cut is unknown, a read is asked again (V67, V68, V70, V90)", async (t) => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import net, { type AddressInfo, type Socket } from "node:net";
+import net, { type Socket } from "node:net";
 import test, { describe, type TestContext } from "node:test";
+import { listen } from "../test-kit/loopback-server.js";
 import { ClusterError, EndpointError, ResponseError } from "../util/errors.js";
 import { KeysAPI } from "./keys.js";
 import { clusterOf, rejection, resettingServer, settled } from "../test-kit/scripted-cluster.js";
@@ -294,23 +294,18 @@ test("faults: a read on a kept connection that is closed is asked again there, a
 });
 
 test("faults: a server that accepts but never shakes hands got nothing: a one-shot write goes on", async (t) => {
-  const mute = net.createServer({ pauseOnConnect: true }, (socket) => {
-    sockets.push(socket);
-  });
-  const sockets: Socket[] = [];
-  mute.listen(0, "127.0.0.1");
-  await once(mute, "listening");
+  let connections = 0;
+  const mute = await listen(
+    t,
+    net.createServer({ pauseOnConnect: true }, () => connections++),
+  );
   const s1 = await ScriptedServer.start(ok());
-  const client = clientOf([`https://127.0.0.1:${String((mute.address() as AddressInfo).port)}`, s1], {
+  const client = clientOf([`https://127.0.0.1:${String(mute.port)}`, s1], {
     headerTimeoutMs: limitMs,
   });
-  t.after(() => {
-    for (const socket of sockets) socket.destroy();
-    mute.close();
-    return Promise.all([client.close(), s1.close()]);
-  });
+  t.after(() => Promise.all([client.close(), s1.close()]));
   await new KeysAPI(client).createInOrder("/q", "v");
-  assert.equal(sockets.length, 1);
+  assert.equal(connections, 1);
   assert.equal(s1.requests.length, 1);
 });
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import net, { type AddressInfo, type Socket } from "node:net";
+import net, { type Socket } from "node:net";
 import test, { type TestContext } from "node:test";
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
+import { listen } from "../test-kit/loopback-server.js";
 import { KeysAPI } from "../core/keys.js";
 import { ClusterError, ResponseError } from "../util/errors.js";
 import { clusterOf, rejection } from "../test-kit/scripted-cluster.js";
@@ -11,13 +11,8 @@ import { clientOf, ok, okBody, reply, type Answer } from "../test-kit/scripted-s
 /** A client of a server that answers each request with the given bytes, split into that many packets. */
 async function keysAnswered(t: TestContext, answer: (socket: Socket) => unknown): Promise<KeysAPI> {
   const server = net.createServer((socket) => socket.on("error", () => undefined).on("data", () => answer(socket)));
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const client = clientOf([`http://127.0.0.1:${String((server.address() as AddressInfo).port)}`]);
-  t.after(async () => {
-    await client.close();
-    server.close();
-  });
+  const client = clientOf([await listen(t, server)]);
+  t.after(() => client.close());
   return new KeysAPI(client);
 }
 

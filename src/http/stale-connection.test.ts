@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import net, { type AddressInfo, type Socket } from "node:net";
+import net, { type Socket } from "node:net";
 import test, { type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { listen } from "../test-kit/loopback-server.js";
 import { KeysAPI } from "../core/keys.js";
 import { ClusterError } from "../util/errors.js";
 import { clusterOf, gate, rejection, settled } from "../test-kit/scripted-cluster.js";
@@ -46,13 +46,10 @@ async function balancer(t: TestContext, die: (connection: Socket) => void): Prom
     back.on("data", (data) => connection.write(data));
     connection.once("close", () => back.destroy());
   });
-  front.listen(0, "127.0.0.1");
-  await once(front, "listening");
-  const client = clientOf([`http://127.0.0.1:${String((front.address() as AddressInfo).port)}`]);
+  const client = clientOf([await listen(t, front)]);
   t.after(async () => {
     await client.close();
     await server.close();
-    front.close();
   });
   const keys = new KeysAPI(client);
   return {

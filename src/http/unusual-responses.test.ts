@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import net, { type AddressInfo, type Socket } from "node:net";
+import net, { type Socket } from "node:net";
 import test from "node:test";
+import { listen } from "../test-kit/loopback-server.js";
 import { EndpointError } from "../util/errors.js";
 import type { RequestSpec } from "./exchange.js";
 import { gotExchange } from "./got/got-exchange.js";
@@ -60,18 +60,10 @@ for (const [what, answer, outcomes] of cases) {
       const server = net.createServer((socket) =>
         socket.on("error", () => undefined).once("data", () => answer(socket)),
       );
-      server.listen(0, "127.0.0.1");
-      await once(server, "listening");
+      const { url } = await listen(t, server);
       const exchange = gotExchange();
-      t.after(async () => {
-        await exchange.close?.();
-        server.close();
-      });
-      const outcome = await exchange(
-        new URL(`http://127.0.0.1:${String((server.address() as AddressInfo).port)}`),
-        spec,
-        undefined,
-      ).then(
+      t.after(() => exchange.close?.());
+      const outcome = await exchange(new URL(url), spec, undefined).then(
         ({ status, body, truncated }) => `${String(status)} ${truncated === true ? "truncated" : body}`,
         (error: unknown) => (error instanceof EndpointError ? `${error.code} ${error.outcome}` : String(error)),
       );

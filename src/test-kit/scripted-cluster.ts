@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import net, { type AddressInfo } from "node:net";
+import net from "node:net";
 import type { TestContext } from "node:test";
 import { inspect } from "node:util";
+import { listen } from "./loopback-server.js";
 import type { Client } from "../core/client.js";
 import type { ClientOptions } from "../core/client-options.js";
 import { KeysAPI } from "../core/keys.js";
@@ -83,13 +83,8 @@ export async function resettingServer(
     // in the next turn, so that the client, in the same process, has noticed its connection
     setImmediate(() => socket.resetAndDestroy());
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  t.after(async () => {
-    server.close();
-    await once(server, "close");
-  });
-  return { url: `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`, connections: () => connections };
+  const { url } = await listen(t, server);
+  return { url, connections: () => connections };
 }
 
 /** A promise and the function that resolves it. */

@@ -1,8 +1,8 @@
-import { once } from "node:events";
 import http, { type IncomingMessage, type ServerResponse } from "node:http";
-import net, { type AddressInfo, type Socket } from "node:net";
+import net, { type Socket } from "node:net";
 import { Client } from "../core/client.js";
 import type { ClientOptions } from "../core/client-options.js";
+import { LoopbackServer } from "./loopback-server.js";
 
 /** A request as the server received it. */
 export interface SeenRequest {
@@ -23,38 +23,21 @@ export interface SeenRequest {
 export type Answer = (response: ServerResponse, request: SeenRequest, socket: Socket) => unknown;
 
 /** An HTTP server on 127.0.0.1 that follows a script: each request takes the next answer, and the last one repeats. */
-export class ScriptedServer implements AsyncDisposable {
-  readonly #server: http.Server;
-  readonly #sockets = new Set<Socket>();
+export class ScriptedServer extends LoopbackServer {
   readonly #seen: SeenRequest[] = [];
   readonly #waiting = new Set<() => void>();
   #answers: readonly Answer[];
 
   static async start(...answers: readonly Answer[]): Promise<ScriptedServer> {
-    const server = new ScriptedServer(answers);
-    server.#server.listen(0, "127.0.0.1");
-    await once(server.#server, "listening");
-    return server;
+    return new ScriptedServer(answers).listen();
   }
 
   private constructor(answers: readonly Answer[]) {
-    this.#answers = answers;
-    this.#server = http.createServer((request, response) => void this.#onRequest(request, response));
     // its connections are kept until the test ends them: by Node's default a pause of some seconds would
-    this.#server.keepAliveTimeout = 600_000;
-    this.#server.on("connection", (socket: Socket) => {
-      this.#sockets.add(socket);
-      socket.on("error", () => undefined);
-      socket.once("close", () => this.#sockets.delete(socket));
-    });
-  }
-
-  get port(): number {
-    return (this.#server.address() as AddressInfo).port;
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${String(this.port)}`;
+    const server = http.createServer({ keepAliveTimeout: 600_000 });
+    super(server);
+    this.#answers = answers;
+    server.on("request", (request, response) => void this.#onRequest(request, response));
   }
 
   /** The requests received so far. */
@@ -64,7 +47,7 @@ export class ScriptedServer implements AsyncDisposable {
 
   /** How many connections are open. */
   get connections(): number {
-    return this.#sockets.size;
+    return this.sockets.size;
   }
 
   /** Replaces the script from now on. */
@@ -79,22 +62,10 @@ export class ScriptedServer implements AsyncDisposable {
 
   /** Resolves once that many connections, or fewer, are open. */
   async connectionsDownTo(count: number): Promise<void> {
-    while (this.#sockets.size > count) {
-      await Promise.race([...this.#sockets].map((socket) => (socket.destroyed ? Promise.resolve() : closed(socket))));
+    while (this.sockets.size > count) {
+      await Promise.race([...this.sockets].map((socket) => (socket.destroyed ? Promise.resolve() : closed(socket))));
       await new Promise((resolve) => setImmediate(resolve));
     }
-  }
-
-  /** Closes all connections, and refuses new ones. */
-  async close(): Promise<void> {
-    for (const socket of this.#sockets) socket.destroy();
-    if (!this.#server.listening) return;
-    this.#server.close();
-    await once(this.#server, "close");
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
   }
 
   async #onRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -204,7 +175,7 @@ export function headersOnly(headers: Readonly<Record<string, string>> = {}): Ans
 
 /** A client that tries the endpoints in the given order. */
 export function clientOf(
-  endpoints: readonly (string | ScriptedServer)[],
+  endpoints: readonly (string | LoopbackServer)[],
   options: Partial<ClientOptions> = {},
 ): Client {
   const urls = endpoints.map((endpoint) => (typeof endpoint === "string" ? endpoint : endpoint.url));

@@ -1,18 +1,16 @@
-import { once } from "node:events";
 import http from "node:http";
-import net, { type AddressInfo, type Socket } from "node:net";
+import net, { type Socket } from "node:net";
 import type { TestContext } from "node:test";
+import { listen } from "./loopback-server.js";
 
 /** A proxy that tunnels by CONNECT and records the targets. */
 export async function tunnel(t: TestContext): Promise<{ readonly url: string; readonly targets: readonly string[] }> {
   const targets: string[] = [];
-  const sockets: Socket[] = [];
   const server = http.createServer();
   server.on("connect", ({ url = "" }: http.IncomingMessage, near: Socket) => {
     targets.push(url);
     const { hostname, port } = new URL(`http://${url}`);
     const far = net.connect(Number(port), hostname, () => near.write("HTTP/1.1 200 OK\r\n\r\n"));
-    sockets.push(near, far);
     for (const [from, to] of [
       [near, far],
       [far, near],
@@ -20,11 +18,6 @@ export async function tunnel(t: TestContext): Promise<{ readonly url: string; re
       from.on("error", () => to.destroy()).pipe(to);
     }
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  t.after(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return { url: `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`, targets };
+  const { url } = await listen(t, server);
+  return { url, targets };
 }

@@ -1,31 +1,12 @@
-import { once } from "node:events";
 import http, { type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
 import type { Exchange } from "../../http/exchange.js";
+import { LoopbackServer } from "../../test-kit/loopback-server.js";
 import { MemoryProxy } from "../../test-kit/memory-proxy.js";
 import type { ConsulHandler, ConsulRequest, OpenDoor } from "./consul-front.js";
 
 /** Listens on 127.0.0.1. */
-export const httpDoor: OpenDoor = async (handler) => {
-  const sockets = new Set<Socket>();
-  const server = http.createServer((request, response) => void respond(handler, request, response));
-  server.on("connection", (socket: Socket) => {
-    sockets.add(socket);
-    socket.on("error", () => undefined);
-    socket.once("close", () => sockets.delete(socket));
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  return {
-    url: `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`,
-    close: async () => {
-      for (const socket of sockets) socket.destroy();
-      if (!server.listening) return;
-      server.close();
-      await once(server, "close");
-    },
-  };
-};
+export const httpDoor: OpenDoor = (handler) =>
+  new LoopbackServer(http.createServer((request, response) => void respond(handler, request, response))).listen();
 
 /** Has no sockets: for virtual time. */
 export const memoryDoor: OpenDoor = (handler) => {

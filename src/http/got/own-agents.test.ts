@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import http from "node:http";
 import https from "node:https";
-import net, { type AddressInfo } from "node:net";
+import net from "node:net";
 import test, { type TestContext } from "node:test";
+import { listen } from "../../test-kit/loopback-server.js";
 import { KeysAPI } from "../../core/keys.js";
 import { clusterOf } from "../../test-kit/scripted-cluster.js";
 import { clientOf, ok, ScriptedServer } from "../../test-kit/scripted-server.js";
@@ -22,13 +22,8 @@ async function proxy(t: TestContext): Promise<{ readonly port: number; readonly 
     });
     request.pipe(onward);
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { port: (server.address() as AddressInfo).port, targets };
+  const { port } = await listen(t, server);
+  return { port, targets };
 }
 
 /** Works like the agents of proxy packages: connects to the proxy and requests the absolute URL. */

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import http, { type Agent, type ClientRequest } from "node:http";
-import net, { type AddressInfo, type Socket } from "node:net";
+import net, { type Socket } from "node:net";
 import test, { type TestContext } from "node:test";
 import { text } from "node:stream/consumers";
+import { listen } from "../../test-kit/loopback-server.js";
 import { ok, reply, ScriptedServer, type Answer } from "../../test-kit/scripted-server.js";
 import { quickReuse } from "./quick-reuse.js";
 
@@ -101,10 +102,7 @@ test("quick reuse: an unsolicited response is not taken for the response to the 
     sockets.push(socket);
     socket.on("error", () => undefined).on("data", () => socket.write(whole("asked for")));
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  t.after(() => server.close());
-  const url = `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`;
+  const { url } = await listen(t, server);
   const agent = newAgent(t);
   await ask(agent, url);
   const [client] = Object.values(agent.sockets).flatMap((each) => each ?? []);

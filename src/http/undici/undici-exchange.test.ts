@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import net, { type AddressInfo, type Socket } from "node:net";
+import net, { type Socket } from "node:net";
 import test, { type TestContext } from "node:test";
+import { listen } from "../../test-kit/loopback-server.js";
 import { EndpointError, UsageError } from "../../util/errors.js";
 import type { RequestSpec } from "../exchange.js";
 import { startChild } from "../../test-kit/child.js";
@@ -26,14 +26,9 @@ function over(
 /** Accepts connections and sends nothing, not even a TLS handshake. */
 async function muteServer(t: TestContext): Promise<{ readonly url: string; readonly connected: Promise<Socket> }> {
   const server = net.createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
+  const { port } = await listen(t, server);
   const connected = new Promise<Socket>((resolve) => server.once("connection", resolve));
-  t.after(async () => {
-    server.close();
-    await once(server, "close");
-  });
-  return { url: `https://127.0.0.1:${String((server.address() as AddressInfo).port)}`, connected };
+  return { url: `https://127.0.0.1:${String(port)}`, connected };
 }
 
 function closed(socket: Socket): Promise<void> {
