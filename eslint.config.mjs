@@ -20,7 +20,7 @@ const table = [
   [
     "core/wire/*",
     [
-      "type core/types(-stats)?",
+      "type core/(types(-stats)?|keys-options)",
       "type core/call",
       "type http/exchange",
       "util/(errors|changes-nothing|shorten|transient)",

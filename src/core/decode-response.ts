@@ -3,7 +3,7 @@ import { throwIfAborted } from "../util/signals.js";
 import { inSlices, nextTurn } from "../util/slices.js";
 import type { KeysResponse } from "./types.js";
 import { decodeKeys, decodeKeysInPieces } from "./wire/keys-response.js";
-import { errorInNamespace } from "./wire/namespace.js";
+import { withRelativeErrors } from "./wire/namespace.js";
 
 /** From this length on, in characters, a response is decoded in slices: some 10,000 nodes, which take about 10 ms. */
 const largeLength = 2 ** 20;
@@ -25,11 +25,7 @@ export function decodeResponse(
   signal: AbortSignal | undefined,
 ): KeysResponse | Promise<KeysResponse> {
   if (raw.body.length >= largeLength) return decodeInSlices(raw, spec, namespace, signal);
-  try {
-    return decodeKeys(raw, spec, namespace);
-  } catch (error) {
-    throw errorInNamespace(error, namespace);
-  }
+  return withRelativeErrors(namespace, () => decodeKeys(raw, spec, namespace));
 }
 
 async function decodeInSlices(
@@ -41,13 +37,9 @@ async function decodeInSlices(
   // the transport has just joined the parts of the body, which takes a while, too
   await nextTurn();
   throwIfAborted(signal);
-  try {
-    const { response, decode } = decodeKeysInPieces(raw, spec, namespace);
-    await nextTurn();
-    throwIfAborted(signal);
-    await inSlices(() => decode(nodesAtOnce), signal);
-    return response;
-  } catch (error) {
-    throw errorInNamespace(error, namespace);
-  }
+  const { response, decode } = withRelativeErrors(namespace, () => decodeKeysInPieces(raw, spec, namespace));
+  await nextTurn();
+  throwIfAborted(signal);
+  await inSlices(() => withRelativeErrors(namespace, () => decode(nodesAtOnce)), signal);
+  return response;
 }

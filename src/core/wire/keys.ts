@@ -1,4 +1,5 @@
 import type { RequestSpec } from "../../http/exchange.js";
+import type { CallOptions, DeleteOptions, GetOptions, SetOptions } from "../keys-options.js";
 import { createInOrderCall, deleteCall, getCall, watchCall, writeCall } from "./calls.js";
 import { keyPath } from "./paths.js";
 
@@ -10,29 +11,10 @@ export interface KeyAddress {
   readonly namespace?: string;
 }
 
-export interface ReadFields {
-  readonly recursive?: boolean | undefined;
-  readonly sort?: boolean | undefined;
-  readonly quorum?: boolean | undefined;
-}
-
-export interface WriteFields {
-  readonly prevValue?: string | undefined;
-  readonly prevIndex?: number | undefined;
-  readonly prevExist?: boolean | undefined;
-  readonly ttl?: number | undefined;
-  readonly refresh?: boolean | undefined;
-  readonly dir?: boolean | undefined;
-  readonly noValueOnSuccess?: boolean | undefined;
-  readonly resend?: boolean | undefined;
-}
-
-export interface DeleteFields {
-  readonly prevValue?: string | undefined;
-  readonly prevIndex?: number | undefined;
-  readonly recursive?: boolean | undefined;
-  readonly dir?: boolean | undefined;
-}
+/** What of the options goes into the request. */
+export type ReadFields = Omit<GetOptions, keyof CallOptions>;
+export type WriteFields = Omit<SetOptions, keyof CallOptions>;
+export type DeleteFields = Omit<DeleteOptions, keyof CallOptions>;
 
 export function getSpec(at: KeyAddress, fields: ReadFields): RequestSpec {
   const { quorum = false, recursive = false, sort = false } = fields;
