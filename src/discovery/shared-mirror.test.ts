@@ -5,6 +5,7 @@ import { noop } from "../util/deferred.js";
 import { StalledWarning } from "../util/stalled-warning.js";
 import { patience, until } from "../test-kit/waiting.js";
 import { createFakeEtcd } from "../testing/index.js";
+import { unauthorized } from "../testing/test-kit/fakes.js";
 import { SharedMirror, type Subscriber } from "./shared-mirror.js";
 
 const dir = "/services/web";
@@ -77,21 +78,11 @@ test("shared mirror: a list of its own is read beside the poll", async () => {
 });
 
 test("shared mirror: a refusal by etcd ends it for all subscribers", async () => {
-  await using etcd = createFakeEtcd();
-  const refusal = { errorCode: 110, message: "The request requires user authentication", cause: "", index: 0 };
-  let ends = 0;
-  const mirror = new SharedMirror({
-    keys: new KeysAPI({
-      send: () => Promise.resolve({ status: 401, headers: { "x-etcd-index": "1" }, body: JSON.stringify(refusal) }),
-    }),
-    dir,
-    onError: noop,
-    onEnd: () => ends++,
-    stalled: new StalledWarning({ owner: etcd, what: "this test", hint: "", isHeard: true }),
-  });
+  await using at = ground();
+  at.etcd.fail({}, unauthorized);
   const subscribers = [new Seen(), new Seen()];
-  for (const subscriber of subscribers) mirror.join(subscriber);
+  for (const subscriber of subscribers) at.mirror.join(subscriber);
   await until("both have the error", () => subscribers.every(({ error }) => error instanceof EtcdError));
-  assert.equal(ends, 1);
-  for (const subscriber of subscribers) await mirror.leave(subscriber);
+  assert.equal(at.ends(), 1);
+  for (const subscriber of subscribers) await at.mirror.leave(subscriber);
 });

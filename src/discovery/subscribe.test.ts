@@ -1,45 +1,17 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { EtcdError, type Sender } from "../core/index.js";
+import { EtcdError } from "../core/index.js";
+import { fakeBy, unauthorized } from "../testing/test-kit/fakes.js";
 import { createDiscovery } from "./discovery.js";
 
-const headers = { "content-type": "application/json", "x-etcd-index": "7" };
-const listing = {
-  status: 404,
-  headers,
-  body: JSON.stringify({ errorCode: 100, message: "Key not found", cause: "/services", index: 7 }),
-};
-const refusal = {
-  status: 401,
-  headers,
-  body: JSON.stringify({
-    errorCode: 110,
-    message: "The request requires user authentication",
-    cause: "Insufficient credentials",
-    index: 0,
-  }),
-};
-
 test("subscription: a refusal ends all subscriptions of the service, and the next one starts afresh", async () => {
-  const lists: string[] = [];
-  let refuse = (): void => undefined;
-  const refused = new Promise<void>((resolve) => (refuse = resolve));
-  const client: Sender = {
-    async send(spec) {
-      if (spec.longPoll !== true) {
-        lists.push(spec.path);
-        return listing;
-      }
-      await refused;
-      return refusal;
-    },
-  };
+  await using fake = await fakeBy("transport");
+  const { etcd, client } = fake;
+  const refused = etcd.fail({ watch: true }, unauthorized);
   const discovery = createDiscovery({ client });
-  const a = discovery.subscribeNew("a");
-  const b = discovery.subscribeDown("a");
-  assert.deepEqual(await Promise.all([a.ready, b.ready]), [{ index: 7 }, { index: 7 }]);
-  assert.equal(lists.length, 1);
-  refuse();
+  const [a, b] = [discovery.subscribeNew("a"), discovery.subscribeDown("a")];
+  const { index } = etcd;
+  assert.deepEqual(await Promise.all([a.ready, b.ready]), [{ index }, { index }]);
   for (const subscription of [a, b]) {
     await assert.rejects(
       subscription[Symbol.asyncIterator]().next(),
@@ -48,15 +20,18 @@ test("subscription: a refusal ends all subscriptions of the service, and the nex
     assert.ok((await subscription.closed) instanceof EtcdError);
     await subscription.close();
   }
+  const lists = (): number => etcd.requests.filter(({ query }) => query["wait"] !== "true").length;
+  assert.deepEqual([lists(), refused.hits], [1, 1]);
   const c = discovery.subscribe("a");
-  assert.deepEqual(await c.ready, { index: 7 });
+  assert.deepEqual(await c.ready, { index });
   await c.close();
-  assert.equal(lists.length, 2);
+  assert.equal(lists(), 2);
 });
 
 test("subscription: a refused read rejects ready", async () => {
-  const discovery = createDiscovery({ client: { send: () => Promise.resolve(refusal) } });
-  const subscription = discovery.subscribeNew("a");
+  await using fake = await fakeBy("transport");
+  fake.etcd.fail({}, unauthorized, { times: Infinity });
+  const subscription = createDiscovery({ client: fake.client }).subscribeNew("a");
   await assert.rejects(subscription.ready, EtcdError);
   await assert.rejects(subscription[Symbol.asyncIterator]().next(), EtcdError);
 });

@@ -104,6 +104,13 @@ test("virtual time: a process ends when only unreferenced timers are left, and w
   );
 });
 
+test("virtual time: it does not pass beside a socket", async (t) => {
+  const caught = 'process.once("uncaughtException", (error) => { console.log(error.message); process.exit(); });';
+  const listening =
+    'setTimeout(() => console.log("passed"), 1_000); (await import("node:net")).createServer().listen(0, "127.0.0.1");';
+  assert.equal(await program(t.signal, `${caught} ${listening}`), "there are sockets: virtual time cannot pass\n");
+});
+
 /** What a program prints in virtual time, after what `before` did in real time. */
 async function program(
   signal: AbortSignal,

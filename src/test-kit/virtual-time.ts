@@ -11,7 +11,7 @@ export interface VirtualTime {
 /**
  * Replaces this process's `setTimeout`, `setInterval`, `performance.now` and `Date.now`, for good: node:test runs each file in a
  * process of its own. As soon as nothing else can run, the time jumps to the next timer, so a test that waits for an hour takes
- * as long as its work. For tests without sockets: a response on its way through the system is not seen as something to do.
+ * as long as its work. It refuses to pass while there are sockets: a response on its way through the system does not show.
  * `AbortSignal.timeout` and the functions of `node:timers` stay real.
  */
 export function useVirtualTime(): VirtualTime {
@@ -99,7 +99,8 @@ class Engine implements VirtualTime {
     const look = (): void => {
       this.#wait = undefined;
       if (this.#timers.size === 0) return;
-      if (quiet < quietTurns || isWorking()) this.#turn(Math.min(quiet + 1, quietTurns));
+      if (quiet < quietTurns || isWorking(process.getActiveResourcesInfo()))
+        this.#turn(Math.min(quiet + 1, quietTurns));
       else this.#next();
     };
     const keepsAlive = [...this.#timers].some((timer) => timer.hasRef());
@@ -163,6 +164,8 @@ class VirtualTimer {
 }
 
 /** Whether the system works on something for this process: a file, or a name to look up. */
-function isWorking(): boolean {
-  return process.getActiveResourcesInfo().some((name) => name.includes("Req"));
+function isWorking(resources: readonly string[]): boolean {
+  if (resources.some((name) => /^(?:TCP|TLS)/.test(name)))
+    throw new Error("there are sockets: virtual time cannot pass");
+  return resources.some((name) => name.includes("Req"));
 }

@@ -1,11 +1,20 @@
 import { Client, KeysAPI, type ClientOptions } from "../../core/index.js";
 import { createFakeEtcd, startFakeEtcd } from "../fake-etcd.js";
 import type { FakeEtcd } from "../fake-etcd-types.js";
+import type { Fault } from "../faults.js";
 import type { FakeEtcdOptions } from "../options.js";
 
 /** The two ways to a fake: real HTTP, and its transport. */
 export const ways = ["http", "transport"] as const;
 export type Way = (typeof ways)[number];
+
+/** What etcd answers to wrong credentials. */
+export const unauthorized: Fault = {
+  kind: "status",
+  status: 401,
+  type: "application/json",
+  body: JSON.stringify({ errorCode: 110, message: "The request requires user authentication", cause: "", index: 0 }),
+};
 
 /** A fake with a client of it; `await using` ends both. */
 export interface FakeWithClient extends AsyncDisposable {
