@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { test } from "../test-kit/register.js";
 import { Client, KeysAPI } from "../core/index.js";
+import type { Exchange } from "../http/exchange.js";
 import { MemoryProxy } from "../test-kit/memory-proxy.js";
 import { cuttable } from "../test-kit/tcp-proxy.js";
 import { useVirtualTime } from "../test-kit/virtual-time.js";
@@ -49,4 +51,33 @@ heldLockSuite("fake etcd", {
   removeEntries: async (key) => {
     await keys().delete(key, { recursive: true });
   },
+});
+
+test("locks: when the store starts over while somebody waits, the former holder has its TTL, also where the new index is not behind the one at which the waiting began (FF2)", async () => {
+  await using former = createFakeEtcd({ clock: globalClock() });
+  await using restored = createFakeEtcd({ clock: globalClock() });
+  let now = former;
+  const transport: Exchange = (url, spec, signal) =>
+    now.transport(new URL(url.pathname + url.search, now.endpoints[0]), spec, signal);
+  await using client = new Client({ endpoints: ["http://etcd.test:2379"], transport });
+  await using proxy = new MemoryProxy(former.transport);
+  await using cutOff = new Client({ endpoints: former.endpoints, transport: proxy.exchange });
+  const lockOptions = { ttlMs: 60_000 };
+  const held = await createLocks({ client: cutOff }).acquire("/jobs", lockOptions);
+  const waiting = createLocks({ client }).acquire("/jobs", lockOptions);
+  await former.untilWatched("/jobs");
+  const joinedAt = former.index;
+  for (let i = 0; i < 20; i++) former.load({ "/jobs/other": String(i) });
+  proxy.cut("hang");
+  restored.load(Object.fromEntries(Array.from({ length: 10 }, (_, i) => [`/other/${String(i)}`, "v"])));
+  const indexes = [joinedAt, restored.index, former.index];
+  assert.deepEqual(
+    [...indexes].sort((a, b) => a - b),
+    indexes,
+  );
+  now = restored;
+  await former.close();
+  const next = await waiting;
+  assert.equal(held.signal.aborted, true, "the former holder knows by now");
+  assert.ok(await next.release());
 });
