@@ -11,6 +11,7 @@ import { clientStore } from "../src/server/index.js";
 import { startFakeEtcd } from "../src/testing/index.js";
 import { patience } from "../src/test-kit/waiting.js";
 import { ClusterView } from "../src/v3/cluster-view.js";
+import { LeaseTimes } from "../src/v3/lease-times.js";
 import { v3Protocol } from "../src/v3/index.js";
 import { resolveV3Options } from "../src/v3/options.js";
 import { V3Store } from "../src/v3/store.js";
@@ -30,7 +31,8 @@ const grounds: Readonly<Record<string, () => Promise<Ground>>> = {
     const cluster = await start(false);
     const exchange = gotExchange({});
     const base = { url: cluster.endpoints[0] ?? "", query: "" };
-    const store = new V3Store(exchange, base, resolveV3Options({}), new ClusterView());
+    const shared = { view: new ClusterView(), leaseTimes: new LeaseTimes() };
+    const store = new V3Store(exchange, base, resolveV3Options({}), shared);
     return {
       store,
       close: async () => {

@@ -84,7 +84,7 @@ export const overV3 = {
   /** In `npm test`: a few quick files, each of which uses something else of v3. */
   quick: /^(?:lock|mirror|namespace|config-etcd|discovery-subscribe|watch-started-over)\.test\.js$/,
   /** In `npm run integration:v3`. */
-  all: /^(?:agent(?:-bridge)?|cluster(?:-id)?|config-(?:api|etcd|outage)|discovery-[a-z]+|election(?:-store)?|lock|mirror|namespace|shared-watch|typed-keys|watch-started-over)\.test\.js$/,
+  all: /^(?:agent(?:-bridge)?|cluster(?:-id)?|config-(?:api|etcd|outage)|discovery-[a-z]+|election(?:-(?:faults|store))?|lock|mirror|namespace|shared-watch|typed-keys|watch-started-over)\.test\.js$/,
   /** For processes in which clients speak v3 unless their options say otherwise; so do those that they start. */
   env: () => ({
     NODE_OPTIONS: nodeOptions([

@@ -2,13 +2,21 @@ import { textOf } from "./go-text.js";
 
 /** JSON as Go's encoder writes it: `<`, `>`, `&`, U+2028 and U+2029 are escaped, bytes that are not UTF-8 become `\ufffd`. Fields that are undefined are left out. */
 export function goJson(value: unknown): string {
+  const text = JSON.stringify(value ?? null);
+  return differsInGo.test(text) ? writtenOut(value) : text;
+}
+
+/** What JSON.stringify writes in another way than Go: unescaped characters, `\b`, `\f`, and surrogates without their other half. */
+const differsInGo = /[<>&\u2028\u2029]|\\[bf]|\\ud[89a-f]/;
+
+function writtenOut(value: unknown): string {
   if (value === null || value === undefined) return "null";
   if (typeof value === "string") return quoted(value);
-  if (Array.isArray(value)) return `[${value.map(goJson).join(",")}]`;
+  if (Array.isArray(value)) return `[${value.map(writtenOut).join(",")}]`;
   if (typeof value !== "object") return JSON.stringify(value);
   let fields = "";
   for (const [name, field] of Object.entries(value))
-    if (field !== undefined) fields += `${fields === "" ? "" : ","}${quoted(name)}:${goJson(field)}`;
+    if (field !== undefined) fields += `${fields === "" ? "" : ","}${quoted(name)}:${writtenOut(field)}`;
   return `{${fields}}`;
 }
 

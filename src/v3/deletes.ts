@@ -1,7 +1,7 @@
 import type { Compare, CompareAndDeleteCall, DeleteCall } from "../core/call.js";
 import type { AnswerNode, Done, Refused } from "../core/keys-store.js";
 import { integer, objectOf, type KeyValue } from "./decode.js";
-import { timesLeft } from "./leases.js";
+import { timeBefore } from "./leases.js";
 import { deletedNode, directoryNode, fileNode, nowhere, placeOf, refused } from "./nodes.js";
 import {
   absent,
@@ -59,7 +59,7 @@ async function tryDelete(session: Session, call: Deletion, note: string): Promis
   const place = placeOf(result.header);
   if (result.succeeded) {
     const [before] = removedBy(result.responses[0]);
-    return before && deleted(call, result, fileNode(call.key, before, await timesLeft(session, [before])));
+    return before && deleted(call, result, fileNode(call.key, before, await timeBefore(session, before)));
   }
   const situation = decode(result.responses);
   const unreachable = whyUnreachable(place, call.key, situation);

@@ -19,14 +19,20 @@ export interface Lease {
 
 /** A new lease. If it is not used it runs out: never revoke one, it may hold a foreign key. */
 export async function grant(session: Session, ttl: number): Promise<Lease> {
+  const sentMs = session.leaseTimes.now();
   const json = await session.post("/v3/lease/grant", { TTL: String(Math.max(1, ttl)) }, { readOnly: true });
-  return { id: int64(json, "ID"), ttl: ttlOf(json) };
+  const lease = { id: int64(json, "ID"), ttl: ttlOf(json) };
+  session.leaseTimes.renewed(lease.id, lease.ttl, sentMs);
+  return lease;
 }
 
 /** Gives a lease its full time again. Resolves to what it was granted, in seconds; undefined if it is gone. */
 export async function keepAlive(session: Session, id: string): Promise<number | undefined> {
+  const sentMs = session.leaseTimes.now();
   const ttl = ttlOf(await session.post("/v3/lease/keepalive", { ID: id }, { readOnly: true }));
-  return ttl > 0 ? ttl : undefined;
+  if (ttl <= 0) return undefined;
+  session.leaseTimes.renewed(id, ttl, sentMs);
+  return ttl;
 }
 
 /** The seconds that a lease has left, rounded up as v2 does; undefined if it is gone. */
@@ -72,4 +78,13 @@ export async function timesLeft(
   await Promise.all(leases.map((id) => limiter.run(() => lookUp(id), signal).catch(() => undefined)));
   session.signal?.throwIfAborted();
   return found;
+}
+
+/**
+ * The time that a key's lease had left when this client wrote the key. For a lease that this client gave its last full time
+ * it costs no request; if others have renewed it since, it had more. Call it before the lease is renewed.
+ */
+export async function timeBefore(session: Session, key: KeyValue): Promise<TimesLeft> {
+  const known = session.options.ttls ? session.leaseTimes.left(key.lease) : undefined;
+  return known === undefined ? timesLeft(session, [key]) : new Map([[key.lease, known]]);
 }

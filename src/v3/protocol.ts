@@ -6,6 +6,7 @@ import { adminAnswer, doneAnswer, eventLine, placeHeaders, refusedAnswer, type H
 import { abortable, throwIfAborted } from "../util/signals.js";
 import { ClusterView } from "./cluster-view.js";
 import { baseOf } from "./gateway.js";
+import { LeaseTimes } from "./lease-times.js";
 import { resolveV3Options, type V3Options } from "./options.js";
 import { V3Store, type V3Context } from "./store.js";
 
@@ -24,13 +25,13 @@ export function v3Protocol(options?: V3Options): Protocol {
   const resolved = resolveV3Options(options);
   return (exchange) => {
     const stores = new Map<string, V3Store>();
-    const view = new ClusterView();
+    const shared = { view: new ClusterView(), leaseTimes: new LeaseTimes() };
     const storeOf = (url: URL, spec: RequestSpec): V3Store => {
       const base = baseOf(url, spec);
       const name = `${base.url}?${base.query}`;
       let store = stores.get(name);
       if (store === undefined) {
-        store = new V3Store(exchange, base, resolved, view);
+        store = new V3Store(exchange, base, resolved, shared);
         stores.set(name, store);
       }
       return store;

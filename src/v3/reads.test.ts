@@ -30,16 +30,17 @@ test("reads: what is missing both times is missing at the index of the second lo
 
 test("reads: a listing whose revision is compacted between two pages begins anew, three times at most (V121)", async () => {
   for (const format of ["old", "new"] as const) {
-    for (const [compactions, isListed] of [
-      [2, true],
-      [3, false],
+    for (const [compactions, isListed, recursive] of [
+      [2, true, false],
+      [3, false, false],
+      [2, true, true],
+      [3, false, true],
     ] as const) {
       let revision = 0;
       let refused = 0;
       const { keys } = scriptedGateway(
-        ({ body }) => {
-          const [op] = body["success"] as readonly [{ readonly request_range: { readonly revision?: string } }];
-          const isFurther = op.request_range.revision !== undefined;
+        ({ path, body }) => {
+          const isFurther = body["revision"] !== undefined;
           if (isFurther && refused++ < compactions)
             return { refusal: 11, words: "mvcc: required revision has been compacted" };
           const name = isFurther ? "b" : "a";
@@ -50,13 +51,15 @@ test("reads: a listing whose revision is compacted between two pages begins anew
             create_revision: "2",
             mod_revision: "3",
           };
-          const page = { response_range: { kvs: [file], ...(!isFurther && { more: true, count: "2" }) } };
-          return { header: headerAt(revision), succeeded: true, responses: isFurther ? [page] : [empty, page] };
+          const page = { kvs: [file], ...(!isFurther && { more: true, count: "2" }) };
+          const header = headerAt(revision);
+          if (path === "/v3/kv/range") return { header, ...page };
+          return { header, succeeded: true, responses: [empty, { response_range: page }] };
         },
         { format },
       );
       if (isListed) {
-        const { node, index } = await keys.get("/d");
+        const { node, index } = await keys.get("/d", { recursive });
         assert.deepEqual(
           node.nodes.map((each) => [each.key, each.value]),
           [
@@ -66,8 +69,36 @@ test("reads: a listing whose revision is compacted between two pages begins anew
         );
         assert.equal(index, 300);
       } else {
-        await assert.rejects(keys.get("/d"), /compacted/);
+        await assert.rejects(keys.get("/d", { recursive }), /compacted/);
       }
     }
   }
+});
+
+test("reads: a directory that is read recursively takes one plain read, a file or a missing key is looked up as ever", async () => {
+  const file = { value: base64("v"), create_revision: "2", mod_revision: "3" };
+  const { keys, calls } = scriptedGateway(({ path, body }) => {
+    const header = headerAt(9);
+    if (path === "/v3/kv/range") {
+      return { header, ...(body["key"] === base64("/d/") && { kvs: [{ ...file, key: base64("/d/x") }] }) };
+    }
+    const [own] = body["success"] as readonly [{ readonly request_range: { readonly key: string } }];
+    const isFile = own.request_range.key === base64("/f");
+    const found = isFile ? { response_range: { kvs: [{ ...file, key: base64("/f") }] } } : empty;
+    return { header, succeeded: true, responses: [found, empty] };
+  });
+  const paths = async (call: Promise<unknown>): Promise<readonly string[]> => {
+    const before = calls.length;
+    await call;
+    return calls.slice(before).map(({ path }) => path);
+  };
+  const get = (key: string, recursive = true): Promise<unknown> =>
+    keys.get(key, { recursive }).catch((error: unknown) => {
+      if (!isKeyNotFound(error)) throw error;
+    });
+  assert.deepEqual(await paths(get("/d")), ["/v3/kv/range"]);
+  assert.deepEqual(await paths(get("/", false)), ["/v3/kv/range"], "the root is always a directory");
+  assert.deepEqual(await paths(get("/f")), ["/v3/kv/range", "/v3/kv/txn"]);
+  assert.equal((await keys.get("/f", { recursive: true })).node.value, "v");
+  assert.deepEqual(await paths(get("/none")), ["/v3/kv/range", "/v3/kv/txn", "/v3/kv/txn"]);
 });

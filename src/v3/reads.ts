@@ -1,11 +1,11 @@
 import type { GetCall } from "../core/call.js";
 import type { AnswerNode, Done, Place, Refused } from "../core/keys-store.js";
-import type { KeyValue } from "./decode.js";
+import type { Header, Json, KeyValue } from "./decode.js";
 import { GatewayError, grpcCode } from "./gateway.js";
 import { afterAll, compareBytes, isHiddenBelow, type KeyRange, type Layout } from "./layout.js";
 import { timesLeft, type TimesLeft } from "./leases.js";
 import { directoryNode, fileNode, placeOf, refused } from "./nodes.js";
-import { hasMore, keysIn, read, transact, type TxnResult } from "./operations.js";
+import { hasMore, keysIn, read, readRange, transact } from "./operations.js";
 import type { Session } from "./session.js";
 import { situationReads, whyUnreachable } from "./situation.js";
 
@@ -28,33 +28,43 @@ export async function get(session: Session, call: GetCall, note: string): Promis
 
 async function readOnce(session: Session, call: GetCall, note: string): Promise<Done | Refused> {
   const { layout, identity } = session;
-  const { key, quorum } = call;
+  const { key, recursive, quorum } = call;
   const serializable = !quorum;
   const below = layout.below(key);
   const mayList = key === "/" || identity.rights.mayRead(below);
   const own = { key: layout.file(key) };
   // a user who may read only what is below a directory sees the directory all the same
   const mayBeFile = key !== "/" && (!mayList || identity.rights.mayRead(own));
-  const ops = [
-    ...(mayBeFile ? [read(own, { serializable })] : []),
-    ...(mayList ? [read(below, { limit: pageSize, serializable })] : []),
-  ];
-  const first = await transact(session, { success: ops }, { readOnly: true, note });
-  const file = mayBeFile ? keysIn(first.responses[0])[0] : undefined;
-  const listed = mayList ? await listing(session, call, below, first, note) : [];
-  const place = placeOf(first.header);
-  if (listed.length === 0 && key !== "/") {
-    if (file === undefined) return whyMissing(session, call, place, note);
-    return {
-      ...place,
-      action: "get",
-      node: fileNode(key, file, await timesLeft(session, [file], { isPatient: quorum })),
-    };
+  const fields = { limit: pageSize, serializable };
+  // what is read recursively is nearly always a directory, which needs no transaction
+  if (mayList && (recursive || !mayBeFile)) {
+    const first = await readRange(session, below, fields, { note });
+    const listed = await listing(session, call, below, first, note);
+    if (listed.length > 0 || key === "/") return directoryOf(session, call, placeOf(first.header), listed);
+    if (!mayBeFile) return whyMissing(session, call, placeOf(first.header), note);
   }
+  const ops = [...(mayBeFile ? [read(own, { serializable })] : []), ...(mayList ? [read(below, fields)] : [])];
+  const { header, responses } = await transact(session, { success: ops }, { readOnly: true, note });
+  const place = placeOf(header);
+  const file = mayBeFile ? keysIn(responses[0])[0] : undefined;
+  const listed = mayList ? await listing(session, call, below, { header, response: responses.at(-1) }, note) : [];
+  if (listed.length > 0) return directoryOf(session, call, place, listed);
+  if (file === undefined) return whyMissing(session, call, place, note);
+  const times = await timesLeft(session, [file], { isPatient: quorum });
+  return { ...place, action: "get", node: fileNode(key, file, times) };
+}
+
+async function directoryOf(
+  session: Session,
+  { key, recursive, quorum }: GetCall,
+  place: Place,
+  listed: readonly KeyValue[],
+): Promise<Done> {
+  const { layout } = session;
   const tree = treeOf(layout, key, listed);
-  const shown = call.recursive ? listed : listed.filter((each) => isChild(layout, key, each));
+  const shown = recursive ? listed : listed.filter((each) => isChild(layout, key, each));
   const times = await timesLeft(session, shown, { isPatient: quorum });
-  return { ...place, action: "get", node: directoryAnswer(key, tree, call.recursive, times) };
+  return { ...place, action: "get", node: directoryAnswer(key, tree, recursive, times) };
 }
 
 /** All keys that the answer needs: every one below the directory, or the first one of each child. */
@@ -62,12 +72,12 @@ async function listing(
   session: Session,
   { key, recursive, quorum }: GetCall,
   below: KeyRange,
-  first: TxnResult,
+  first: { readonly header: Header; readonly response: Json | undefined },
   note: string,
 ): Promise<readonly KeyValue[]> {
   const found: KeyValue[] = [];
   const { revision } = first.header;
-  let response = first.responses.at(-1);
+  let { response } = first;
   for (;;) {
     const page = keysIn(response);
     for (const each of page) found.push(each);
@@ -76,8 +86,7 @@ async function listing(
     const next = recursive ? `${last.key}\0` : afterChild(session.layout, key, last.key);
     const range = { key: next, rangeEnd: below.rangeEnd };
     const fields = { limit: pageSize, revision, serializable: !quorum };
-    const result = await transact(session, { success: [read(range, fields)] }, { readOnly: true, note });
-    response = result.responses[0];
+    ({ response } = await readRange(session, range, fields, { note }));
   }
 }
 

@@ -1,10 +1,10 @@
 import type { CompareAndSwapCall, SetCall } from "../core/call.js";
 import type { Done, Refused } from "../core/keys-store.js";
-import { expiryIn, grant, keepAlive, timesLeft } from "./leases.js";
-import { fileNode, placeOf, refused } from "./nodes.js";
+import { expiryIn, grant, keepAlive, timeBefore } from "./leases.js";
+import { fileNode, nowhere, placeOf, refused } from "./nodes.js";
 import { modifiedAt, put, transact } from "./operations.js";
 import type { Session } from "./session.js";
-import { comparisonFailed, situationReads, whyUnreachable } from "./situation.js";
+import { comparisonFailed, fileReads, situationReads, whyUnreachable } from "./situation.js";
 
 /** How often it begins anew because somebody else wrote the key meanwhile. */
 const maxAttempts = 10;
@@ -20,19 +20,21 @@ export async function refresh(
 ): Promise<Done | Refused> {
   const { key, kind, ttl = 0 } = call;
   const file = session.layout.file(key);
-  for (let attempt = 1; ; attempt++) {
-    const { ops, decode } = situationReads(session, key);
+  const { ops, decode } = fileReads(session, key);
+  for (let attempt = 1; attempt <= maxAttempts; attempt++) {
     const seen = await transact(session, { success: ops }, { readOnly: true, note });
     const place = placeOf(seen.header);
-    const situation = decode(seen.responses);
-    const unreachable = whyUnreachable(place, key, situation);
-    if (unreachable !== undefined) return unreachable;
-    const { file: before } = situation;
-    if (before === undefined || situation.firstBelow !== undefined) return refused(place, "notFile", key);
+    const before = decode(seen.responses);
+    if (before === undefined) {
+      const refusal = await whyNot(session, key, note);
+      if (refusal !== undefined) return refusal;
+      continue;
+    }
     const failed = kind === "compareAndSwap" ? comparisonFailed(place, before, call) : undefined;
     if (failed !== undefined) return failed;
 
-    const prevNode = fileNode(key, before, await timesLeft(session, [before]));
+    // before the lease is renewed, which changes it
+    const prevNode = fileNode(key, before, await timeBefore(session, before));
     const { ttl: _ttl, expiration: _expiration, ...permanent } = prevNode;
     const granted = before.lease === "0" ? undefined : await keepAlive(session, before.lease);
     // a lease belongs to one write: if the key was written since, this kept a lease alive that holds it no more
@@ -52,6 +54,19 @@ export async function refresh(
       const node = { ...permanent, ...expiryIn(lease.ttl), modifiedIndex: now.index };
       return { ...now, action: kind, node, prevNode };
     }
-    if (attempt === maxAttempts) return refused(place, "raftInternal", `others wrote ${key} during each attempt`);
   }
+  return refused(nowhere, "raftInternal", `others wrote ${key} during each attempt`);
+}
+
+/** Why there is no file to refresh. Undefined: there is one now. */
+async function whyNot(session: Session, key: string, note: string): Promise<Refused | undefined> {
+  const { ops, decode } = situationReads(session, key);
+  const seen = await transact(session, { success: ops }, { readOnly: true, note });
+  const place = placeOf(seen.header);
+  const situation = decode(seen.responses);
+  const unreachable = whyUnreachable(place, key, situation);
+  if (unreachable !== undefined) return unreachable;
+  return situation.file === undefined || situation.firstBelow !== undefined
+    ? refused(place, "notFile", key)
+    : undefined;
 }

@@ -3,6 +3,7 @@ import type { ClusterView } from "./cluster-view.js";
 import { headerOf, type Header, type Json } from "./decode.js";
 import type { Gateway } from "./gateway.js";
 import type { Layout } from "./layout.js";
+import type { LeaseTimes } from "./lease-times.js";
 import type { ResolvedV3Options } from "./options.js";
 import type { Identity } from "./tokens.js";
 
@@ -30,6 +31,8 @@ export interface SessionFields {
   readonly limits: RequestLimits | undefined;
   /** Takes note of the header of every response. */
   readonly view: ClusterView;
+  /** Remembers each lease that is granted or renewed. */
+  readonly leaseTimes: LeaseTimes;
 }
 
 /** One call at one endpoint: as whom, and in which time. */
@@ -40,6 +43,7 @@ export class Session {
   readonly gateway: Gateway;
   readonly signal: AbortSignal | undefined;
   readonly view: ClusterView;
+  readonly leaseTimes: LeaseTimes;
   readonly #limits: RequestLimits | undefined;
   readonly #startMs = performance.now();
 
@@ -51,6 +55,7 @@ export class Session {
       gateway: this.gateway,
       signal: this.signal,
       view: this.view,
+      leaseTimes: this.leaseTimes,
     } = fields);
     this.#limits = fields.limits;
   }

@@ -71,6 +71,27 @@ export function situationReads(
   return { ops, decode };
 }
 
+/**
+ * The reads that tell whether a file is there and nothing is in its way. They cost the server the same however many keys its
+ * directories hold: it counts all keys of a range, even if it may answer only one.
+ */
+export function fileReads(
+  { layout, identity }: Session,
+  key: string,
+): { readonly ops: readonly Op[]; readonly decode: (responses: readonly Json[]) => KeyValue | undefined } {
+  const wayAndBelow = [
+    ...ancestorsOf(key)
+      .map((each) => ({ key: layout.file(each) }))
+      .filter((range) => identity.rights.mayRead(range))
+      .map((range) => read(range, { keysOnly: true })),
+    ...(identity.rights.mayRead(layout.below(key)) ? [read(layout.below(key), { limit: 1, keysOnly: true })] : []),
+  ];
+  return {
+    ops: [read({ key: layout.file(key) }), ...wayAndBelow],
+    decode: ([own, ...others]) => (others.some((each) => keysIn(each).length > 0) ? undefined : keysIn(own)[0]),
+  };
+}
+
 /** Why a key cannot be reached: 104 for a file on the way, 100 for what is missing. Undefined if it is there. */
 export function whyUnreachable(
   place: Place,

@@ -8,6 +8,7 @@ import { deleteKey } from "./deletes.js";
 import { Gateway, GatewayError, grpcCode, type EndpointBase } from "./gateway.js";
 import { createInOrder } from "./in-order.js";
 import { Layout, maxSegments, segmentsOf } from "./layout.js";
+import type { LeaseTimes } from "./lease-times.js";
 import { maxTtl } from "./leases.js";
 import { nowhere, placeOf, refused } from "./nodes.js";
 import { read, transact } from "./operations.js";
@@ -25,21 +26,29 @@ export interface V3Context extends CallContext {
   readonly limits?: RequestLimits | undefined;
 }
 
+/** What all endpoints of a client know together. */
+export interface SharedState {
+  readonly view: ClusterView;
+  readonly leaseTimes: LeaseTimes;
+}
+
 /** The v2 store that one endpoint's v3 store is used as. */
 export class V3Store implements KeysStore {
   readonly #gateway: Gateway;
   readonly #layout: Layout;
   readonly #options: ResolvedV3Options;
   readonly #view: ClusterView;
+  readonly #leaseTimes: LeaseTimes;
   readonly #closed = new AbortController();
   readonly #tokens: Tokens;
   readonly #hub: WatchHub;
 
-  constructor(exchange: Exchange, base: EndpointBase, options: ResolvedV3Options, view: ClusterView) {
+  constructor(exchange: Exchange, base: EndpointBase, options: ResolvedV3Options, { view, leaseTimes }: SharedState) {
     this.#gateway = new Gateway(exchange, base);
     this.#layout = new Layout(options.namespace);
     this.#options = options;
     this.#view = view;
+    this.#leaseTimes = leaseTimes;
     this.#tokens = new Tokens(this.#gateway, this.#closed.signal);
     this.#hub = new WatchHub(options);
   }
@@ -86,6 +95,7 @@ export class V3Store implements KeysStore {
       signal,
       limits,
       view: this.#view,
+      leaseTimes: this.#leaseTimes,
     });
   }
 

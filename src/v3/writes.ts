@@ -2,7 +2,7 @@ import type { Compare, CompareAndSwapCall, CreateCall, SetCall } from "../core/c
 import type { Done, Refused } from "../core/keys-store.js";
 import { GatewayError, grpcCode } from "./gateway.js";
 import { ancestorsOf } from "./layout.js";
-import { expiryIn, grant, timesLeft, type Lease } from "./leases.js";
+import { expiryIn, grant, timeBefore, type Lease } from "./leases.js";
 import { directoryNode, fileNode, placeOf, refused } from "./nodes.js";
 import {
   absent,
@@ -108,7 +108,7 @@ async function written(session: Session, call: PlainWrite, lease: Lease | undefi
         createdIndex: before?.createRevision ?? place.index,
       };
   if (before === undefined) return { ...place, action: kind, node };
-  return { ...place, action: kind, node, prevNode: fileNode(key, before, await timesLeft(session, [before])) };
+  return { ...place, action: kind, node, prevNode: fileNode(key, before, await timeBefore(session, before)) };
 }
 
 function refusalOf(call: PlainWrite, result: TxnResult, situation: Situation): Refused {

@@ -1,6 +1,7 @@
 import pLimit from "p-limit";
 import { ResponseError, type Client, type Credentials, type RequestSpec } from "../../core/index.js";
 import { ClusterView } from "../../v3/cluster-view.js";
+import { LeaseTimes } from "../../v3/lease-times.js";
 import type { KeyValue } from "../../v3/decode.js";
 import { Gateway, GatewayError, grpcCode } from "../../v3/gateway.js";
 import { isHiddenBelow, Layout, type KeyRange } from "../../v3/layout.js";
@@ -47,6 +48,7 @@ export class Target {
   readonly #gateway: Gateway;
   readonly #tokens: Tokens;
   readonly #view = new ClusterView();
+  readonly #leaseTimes = new LeaseTimes();
   #limit = 100;
 
   constructor(options: TargetOptions) {
@@ -167,6 +169,7 @@ export class Target {
         signal: undefined,
         limits: undefined,
         view: this.#view,
+        leaseTimes: this.#leaseTimes,
       });
       try {
         return await work(session);
