@@ -1,12 +1,16 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { useVirtualTime } from "../test-kit/virtual-time.js";
+import { sleep } from "../test-kit/waiting.js";
 import { ClusterError, KeysAPI, UsageError } from "../core/index.js";
 import { KeptKey } from "./kept-key.js";
 import type { KeptKeyOptions } from "./kept-key-options.js";
 import { OneKey } from "./test-kit/one-key.js";
 
+useVirtualTime();
+
 function keep(server: OneKey, options: Partial<KeptKeyOptions> = {}): KeptKey {
-  return new KeptKey(new KeysAPI(server), "/k", "v1", { ttlMs: 5_000, beatMs: 5, retryMs: 5, ...options });
+  return new KeptKey(new KeysAPI(server), "/k", "v1", { ttlMs: 5_000, beatMs: 1_000, retryMs: 1_000, ...options });
 }
 
 test("kept key: it creates the key, refreshes it, and deletes it at the end", async () => {
@@ -41,7 +45,7 @@ test("kept key: a server that blanks the value on refresh is sent the value with
   const server = new OneKey();
   await using kept = keep(server);
   await kept.written;
-  server.refreshed = "";
+  server.blanksRefreshed = true;
   await server.came(server.log.length + 4);
   assert.deepEqual(server.log.slice(-2), ["set v1", "set v1"]);
 });
@@ -115,9 +119,7 @@ test("kept key: a create that is under way is waited for before the delete is se
   const open = server.hold();
   await server.came(2);
   const closing = kept.close();
-  await new Promise<void>((resolve) => {
-    setTimeout(resolve, 20);
-  });
+  await sleep(1_000);
   assert.deepEqual(server.log, ["get", "create v1"]);
   open();
   await closing;

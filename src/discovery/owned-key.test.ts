@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { ClusterError, EndpointError, KeysAPI } from "../core/index.js";
-import { patience } from "../test-kit/waiting.js";
+import { useVirtualTime } from "../test-kit/virtual-time.js";
+import { patience, sleep } from "../test-kit/waiting.js";
 import { OwnedKey, type KeyConflict, type OwnedKeyOptions } from "./owned-key.js";
 import { OneKey } from "./test-kit/one-key.js";
+
+useVirtualTime();
 
 /** What a caller gets whose request met a member that does not respond. */
 const silence = new ClusterError("ERR_CLUSTER_UNAVAILABLE", [
@@ -44,7 +47,7 @@ test("owned key: a create that is stuck in a frozen member cannot bring the key 
   server.freeze(/^create/, silence);
   await assert.rejects(own.keep("v1", true, signal), ClusterError);
   await own.remove(signal);
-  assert.deepEqual(server.thaw(), [412]);
+  assert.deepEqual(await server.thaw(), [412]);
   assert.deepEqual(server.log, ["get", "create v1", "get", "guard"]);
 });
 
@@ -52,7 +55,7 @@ test("owned key: a create that was stuck, and applied meanwhile, is removed (FF1
   const { server, own } = groundOn(new OneKey());
   server.freeze(/^create/, silence);
   await assert.rejects(own.keep("v1", true, signal), ClusterError);
-  assert.deepEqual(server.thaw(), [201]);
+  assert.deepEqual(await server.thaw(), [201]);
   await own.remove(signal);
   assert.equal(server.value, undefined);
   assert.deepEqual(server.log, ["get", "create v1", "get", "delete"]);
@@ -62,10 +65,10 @@ test("owned key: of two creates, the one that is stuck cannot bring the key back
   const { server, own } = groundOn(new OneKey());
   server.freeze(/^create/, silence);
   await assert.rejects(own.keep("v1", true, signal), ClusterError);
-  server.freeze(/^nothing/, silence);
+  server.recover();
   assert.equal(await own.keep("v1", true, signal), true);
   await own.remove(signal);
-  assert.deepEqual(server.thaw(), [412]);
+  assert.deepEqual(await server.thaw(), [412]);
 });
 
 test("owned key: values, refreshes and takeovers that are stuck change nothing later (FF11)", async () => {
@@ -74,9 +77,9 @@ test("owned key: values, refreshes and takeovers that are stuck change nothing l
   server.freeze(/^(?:set v2|refresh)/, silence);
   await assert.rejects(own.keep("v2", true, signal), ClusterError);
   await assert.rejects(own.keep("v1", false, signal), ClusterError);
-  server.freeze(/^nothing/, silence);
+  server.recover();
   assert.equal(await own.keep("v3", true, signal), true);
-  assert.deepEqual(server.thaw(), [412, 412]);
+  assert.deepEqual(await server.thaw(), [412, 412]);
   assert.equal(server.value, "v3");
   await own.remove(signal);
   assert.equal(server.value, undefined);
@@ -87,32 +90,27 @@ test("owned key: a write that was applied although it got no response is recogni
   await own.keep("v1", true, signal);
   server.freeze(/^set/, silence);
   await assert.rejects(own.keep("v2", true, signal), ClusterError);
-  assert.deepEqual(server.thaw(), [200]);
+  assert.deepEqual(await server.thaw(), [200]);
   assert.equal(await own.keep("v2", false, signal), true);
   server.freeze(/^refresh/, silence);
   await assert.rejects(own.keep("v2", false, signal), ClusterError);
-  assert.deepEqual(server.thaw(), [200]);
+  assert.deepEqual(await server.thaw(), [200]);
   await own.remove(signal);
   assert.deepEqual([server.value, conflicts], [undefined, []]);
 });
 
 test("owned key: the directory that blocks a stuck create gives way to the next registration (FF11)", async () => {
   const { server, own } = groundOn(new OneKey());
-  const keys = new KeysAPI({
-    async send(spec, abort) {
-      const raw = await server.send(spec, abort);
-      // the first read finds the directory
-      return server.log.length > 1
-        ? raw
-        : { ...raw, status: 200, body: '{"action":"get","node":{"key":"/k","dir":true}}' };
-    },
-  });
-  const next = new OwnedKey(keys, "/k", { ttl: 5, mode: "refresh", removal: "compare", onConflict: () => undefined });
-  server.overwrite("");
-  assert.equal(await next.keep("v1", true, signal), true);
-  assert.deepEqual(server.log, ["get", "delete", "create v1"]);
+  server.freeze(/^create/, silence);
+  await assert.rejects(own.keep("v1", true, signal), ClusterError);
   await own.remove(signal);
-  assert.equal(server.value, "v1");
+  server.recover();
+  const next = groundOn(server);
+  assert.equal(await next.own.keep("v2", true, signal), true);
+  assert.deepEqual(server.log.slice(4), ["get", "delete", "create v2"]);
+  assert.deepEqual(await server.thaw(), [412]);
+  await own.remove(signal);
+  assert.equal(server.value, "v2");
 });
 
 test("owned key: an overwritten key is restored once, and then only refreshed (FF40)", async () => {
@@ -171,19 +169,17 @@ test("owned key: a claim takes the key back", async () => {
   assert.equal(server.value, "v3");
 });
 
-test("owned key: a key that nobody renews any more is claimed after a TTL (FF25)", async (t) => {
-  t.mock.method(performance, "now", () => nowMs);
-  let nowMs = 0;
+test("owned key: a key that nobody renews any more is claimed after a TTL (FF25)", async () => {
   const { server, own } = groundOn(new OneKey());
   await own.keep("v1", true, signal);
-  server.replace("theirs");
+  await server.replace("theirs");
   assert.equal(await own.keep("v1", false, signal), false);
-  nowMs += 4_000;
-  server.replace("theirs");
+  await sleep(4_000);
+  await server.replace("theirs");
   assert.equal(await own.keep("v1", false, signal), false);
-  nowMs += 4_999;
+  await sleep(4_999);
   assert.equal(await own.keep("v1", false, signal), false);
-  nowMs += 1;
+  await sleep(1);
   assert.equal(await own.keep("v1", false, signal), true);
   assert.equal(server.value, "v1");
 });
@@ -205,10 +201,9 @@ for (const removal of ["compare", "read"] as const) {
 test("owned key: after etcd was restored to an earlier state the key is written again", async () => {
   const { server, own, conflicts } = groundOn(new OneKey());
   await own.keep("v1", true, signal);
-  const backup = server.node;
   await own.keep("v2", true, signal);
   await own.keep("v2", false, signal);
-  server.node = backup;
+  server.restore("v1");
   assert.equal(await own.keep("v2", false, signal), true);
   assert.deepEqual([server.value, conflicts], ["v2", []]);
 });

@@ -1,31 +1,34 @@
-import type { RawResponse, RequestSpec, Sender } from "../../core/index.js";
-
-interface Node {
-  value: string;
-  createdIndex: number;
-  modifiedIndex: number;
-}
+import { Client, KeysAPI, type RawResponse, type RequestSpec, type Sender } from "../../core/index.js";
+import { createFakeEtcd, globalClock, type FakeEtcd } from "../../testing/index.js";
 
 /**
- * An etcd in memory that has one key, `/k`. It logs each request by a short name, in order, and can hold responses back,
- * make requests fail, and get stuck with a request that is applied later.
+ * The way to a fake etcd, for tests about one key, `/k`. It logs each request by a short name, in order, and can hold
+ * responses back, make requests fail, and get stuck with a request that is applied later.
  */
 export class OneKey implements Sender {
   readonly log: string[] = [];
-  node: Node | undefined;
-  index = 6;
+  /** What requests fail with. Absent: they do not. */
   failing: Error | undefined;
-  /** The value in responses to a refresh; absent: the value of the key. */
-  refreshed: string | undefined;
+  /** Whether the server takes a refresh for a write of an empty value, as it does if it does not know refreshes. */
+  blanksRefreshed = false;
+  /** How many requests were under way at once, at most. */
   mostAtOnce = 0;
+  #etcd: FakeEtcd;
+  #client: Client;
   #atOnce = 0;
   #gate: Promise<void> | undefined;
   #stuck: { readonly matches: RegExp; readonly error: Error } | undefined;
   readonly #late: RequestSpec[] = [];
   readonly #waiting = new Set<() => void>();
 
+  constructor() {
+    this.#etcd = createFakeEtcd({ clock: globalClock() });
+    this.#client = clientOf(this.#etcd);
+  }
+
+  /** What is stored. Absent: the key does not exist, or is a directory. */
   get value(): string | undefined {
-    return this.node?.value;
+    return this.#etcd.dump()["/k"];
   }
 
   async send(spec: RequestSpec, signal?: AbortSignal): Promise<RawResponse> {
@@ -41,13 +44,13 @@ export class OneKey implements Sender {
         this.#late.push(spec);
         throw this.#stuck.error;
       }
-      return this.#apply(spec);
+      return await this.#client.send(this.blanksRefreshed ? withoutRefresh(spec) : spec, signal);
     } finally {
       this.#atOnce--;
     }
   }
 
-  /** Holds responses back until the function that it returns is called. */
+  /** Holds requests back until the function that it returns is called. */
   hold(): () => void {
     let open = (): void => undefined;
     this.#gate = new Promise((resolve) => {
@@ -64,27 +67,37 @@ export class OneKey implements Sender {
     this.#stuck = { matches, error };
   }
 
-  /** Applies what was stuck. Returns the statuses. */
-  thaw(): readonly number[] {
+  /** Requests get through again, but those that are stuck remain so. */
+  recover(): void {
     this.#stuck = undefined;
-    return this.#late.splice(0).map((spec) => this.#apply(spec).status);
+  }
+
+  /** Applies what was stuck. Resolves to the statuses. */
+  async thaw(): Promise<readonly number[]> {
+    this.recover();
+    const statuses: number[] = [];
+    for (const spec of this.#late.splice(0)) statuses.push((await this.#client.send(spec)).status);
+    return statuses;
   }
 
   /** A plain write by somebody else. */
   overwrite(value: string): void {
-    this.index++;
-    this.node = { value, createdIndex: this.index, modifiedIndex: this.index };
+    this.#etcd.load({ "/k": value });
   }
 
   /** A write by somebody else that compares first. */
-  replace(value: string): void {
-    this.index++;
-    if (this.node !== undefined) this.node = { ...this.node, value, modifiedIndex: this.index };
+  async replace(value: string): Promise<void> {
+    await new KeysAPI(this.#client).set("/k", value, { prevExist: true });
   }
 
   expire(): void {
-    this.index++;
-    this.node = undefined;
+    this.#etcd.expire("/k");
+  }
+
+  /** Restores the server from a backup, in which the key has this value. */
+  restore(value: string): void {
+    this.#etcd = createFakeEtcd({ clock: globalClock(), keys: { "/k": value } });
+    this.#client = clientOf(this.#etcd);
   }
 
   /** Resolves once that many requests have come. */
@@ -95,41 +108,17 @@ export class OneKey implements Sender {
       });
     }
   }
+}
 
-  #apply(spec: RequestSpec): RawResponse {
-    const query = new URLSearchParams(spec.query ?? "");
-    const form = new URLSearchParams(spec.body ?? "");
-    const prevIndex = query.get("prevIndex");
-    const { node } = this;
-    if (spec.method === "PUT" && query.get("prevExist") === "false") {
-      if (node !== undefined) return this.#refusal(412, 105);
-      this.overwrite(form.get("value") ?? "");
-      return this.#response("create", 201, this.node);
-    }
-    if (node === undefined && (spec.method !== "PUT" || query.size > 0)) return this.#refusal(404, 100);
-    if (prevIndex !== null && prevIndex !== String(node?.modifiedIndex)) return this.#refusal(412, 101);
-    if (spec.method === "GET") return this.#response("get", 200, node);
-    if (spec.method === "DELETE") {
-      this.expire();
-      return this.#response("delete", 200, { value: "", createdIndex: 1, modifiedIndex: this.index });
-    }
-    if (query.size === 0) this.overwrite(form.get("value") ?? "");
-    else this.replace(form.has("refresh") ? (this.refreshed ?? node?.value ?? "") : (form.get("value") ?? ""));
-    return this.#response("compareAndSwap", 200, this.node);
-  }
+function clientOf({ endpoints, transport }: FakeEtcd): Client {
+  return new Client({ endpoints, transport });
+}
 
-  #response(action: string, status: number, node: Node | undefined): RawResponse {
-    return { status, headers: this.#headers(), body: JSON.stringify({ action, node: { key: "/k", ...node } }) };
-  }
-
-  #refusal(status: number, errorCode: number): RawResponse {
-    const body = JSON.stringify({ errorCode, message: "refused", cause: "/k", index: this.index });
-    return { status, headers: this.#headers(), body };
-  }
-
-  #headers(): Record<string, string> {
-    return { "content-type": "application/json", "x-etcd-index": String(this.index) };
-  }
+function withoutRefresh(spec: RequestSpec): RequestSpec {
+  const form = new URLSearchParams(spec.body ?? "");
+  if (!form.has("refresh")) return spec;
+  form.delete("refresh");
+  return { ...spec, body: form.toString() };
 }
 
 function nameOf({ method, query = "", body = "" }: RequestSpec): string {
