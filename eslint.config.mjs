@@ -16,7 +16,10 @@ const table = [
   ["http/undici/*", ["http/*", "util/*"]],
   ["core/*", ["core/cluster/*", "core/wire/*", "http/*", "http/got/*", "util/*"]],
   ["core/cluster/*", ["type http/exchange", "util/*"]],
-  ["core/cluster/attempt*", ["type http/exchange", "http/network-error", "core/wire/*", "core/cluster/*", "util/*"]],
+  [
+    "core/cluster/attempt*",
+    ["type http/exchange", "http/(network-error|require-response)", "core/wire/*", "core/cluster/*", "util/*"],
+  ],
   [
     "core/wire/*",
     [

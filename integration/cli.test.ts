@@ -10,7 +10,7 @@ import { until } from "../src/test-kit/waiting.js";
 import { etcd2, onTerminal, shell, type Ended } from "./cli-support.js";
 import { clusterForTests } from "./support.js";
 
-const shared = clusterForTests("cli");
+const shared = clusterForTests("cli", { v3: true });
 const names = ["ls", "get", "set", "rm", "watch", "export", "import", "serve", "migrate"];
 
 /** Runs the command against the shared cluster. */

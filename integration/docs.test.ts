@@ -11,7 +11,7 @@ import { startChild } from "../src/test-kit/child.js";
 import { blocksOf, publishedPages, type Block, type Page } from "./docs-pages.js";
 import { clusterForTests } from "./support.js";
 
-const cluster = clusterForTests("docs");
+const cluster = clusterForTests("docs", { v3: true });
 const pages = publishedPages();
 const folder = mkdtempSync(join(tmpdir(), "etcd2-docs-"));
 

@@ -4,6 +4,7 @@ import { after, before } from "node:test";
 import { startCluster, type Cluster } from "./test-kit/etcd.js";
 import { find } from "../scripts/servers/programs.mjs";
 import { endpointsFromEnv } from "../scripts/servers/probe.mjs";
+import { find, versionOf } from "../scripts/servers/programs.mjs";
 import {
   Client,
   ClusterError,
@@ -29,13 +30,16 @@ export interface SharedCluster {
 /**
  * A cluster for the tests of the calling file, from its first test to its last: the one that `ETCD_ENDPOINTS` names, else a
  * member of its own. Must be called once, before any test.
+ *
+ * @param v3 whether tests speak v3, too: then it is not an etcd 3.3. @default false
  */
-export function clusterForTests(file: string): SharedCluster {
+export function clusterForTests(file: string, { v3 = false }: { readonly v3?: boolean } = {}): SharedCluster {
   let own: Cluster | undefined;
   let shared: SharedCluster | undefined;
   before(async () => {
-    const named = endpointsFromEnv();
-    if (named.length === 0) own = await ownMember();
+    const given = endpointsFromEnv();
+    const named = v3 && !(await haveV3(given)) ? [] : given;
+    if (named.length === 0) own = await ownMember(v3 ? { bin: etcdWithV3() } : {});
     const endpoints = own?.endpoints ?? named;
     const client = new Client({ endpoints });
     shared = { endpoints, client, keys: new KeysAPI(client), dir: `/test-${file}-${randomBytes(4).toString("hex")}` };
@@ -67,10 +71,23 @@ export function clusterForTests(file: string): SharedCluster {
 
 /** A single member that the test may do anything to; `await using` ends it. */
 export async function ownMember(
-  options: { readonly enableV2?: boolean; readonly args?: readonly string[] } = {},
+  options: { readonly bin?: string; readonly enableV2?: boolean; readonly args?: readonly string[] } = {},
 ): Promise<Cluster> {
   // alone it elects itself: a longer timeout would only make each start longer
   return startCluster({ bin: find("etcd"), heartbeatMs: 20, electionMs: 200, ...options });
+}
+
+/** etcd 3.3 has its v3 gateway below another path, and in another state. */
+function etcdWithV3(): string {
+  const bin = find("etcd");
+  return versionOf("etcd", bin)?.startsWith("3.3.") === true ? find("etcd-3.5") : bin;
+}
+
+async function haveV3(endpoints: readonly string[]): Promise<boolean> {
+  const [first] = endpoints;
+  if (first === undefined) return false;
+  const { etcdserver } = (await (await fetch(`${first}/version`)).json()) as { readonly etcdserver: string };
+  return !etcdserver.startsWith("3.3.");
 }
 
 /**

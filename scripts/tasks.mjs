@@ -7,7 +7,7 @@ import { runMain, runTool, say, ScriptError, step } from "./run.mjs";
 import { compose, composeEndpoints, hasDockerEngine } from "./servers/docker.mjs";
 import { endpointsFromEnv, endpointState, waitForCluster } from "./servers/probe.mjs";
 import { find, findAll, findNode, testPrograms, versionOf } from "./servers/programs.mjs";
-import { overV3, runTests, runTestsOverUndici, runTestsOverV3, testFiles } from "./test-run.mjs";
+import { overV3, runTests, runTestsOverUndici, runTestsOverV3, testFiles, testsForVersion } from "./test-run.mjs";
 
 /** @typedef {{ passed: number, failed: number }} Sum */
 /** @typedef {{ env?: NodeJS.ProcessEnv }} Options */
@@ -129,8 +129,9 @@ async function testVersions() {
   await prepare(build);
   return table("etcd", ["etcd-3.3", "etcd-3.5"], async (/** @type {"etcd-3.3" | "etcd-3.5"} */ name) => {
     const bin = find(name);
+    const version = versionOf("etcd", bin) ?? name;
     const env = { ...neededServers(), ETCD_BIN: bin, ETCD_ENDPOINTS: undefined };
-    return [versionOf("etcd", bin) ?? name, await runTests("integration", { env })];
+    return [version, await runTests("integration", { env, only: testsForVersion(version) })];
   });
 }
 
@@ -150,7 +151,8 @@ async function testNodes(resultFile = "") {
     return exitCode(sum);
   }
   await prepare(build);
-  return table("Node", ["22", "24"], async (major) => {
+  // the oldest that is supported, each of the long-term ones, and the newest that there is
+  return table("Node", ["20.19", "22", "24", "latest"], async (major) => {
     const { bin, version } = findNode(major);
     const file = join(projectRoot, ".cache", "node", `${major}.json`);
     rmSync(file, { force: true });

@@ -1,6 +1,6 @@
 import { unknownField } from "../util/fields.js";
 import { isObject, isPort } from "../util/reader.js";
-import { badArgument, kindOf } from "../util/validate.js";
+import { badArgument, kindOf, show } from "../util/validate.js";
 import { AgentError } from "./errors.js";
 
 /** What a backend keeps of an instance. */
@@ -131,7 +131,8 @@ function requireInstanceData(what: string, data: unknown): asserts data is Insta
   for (const name of ["id", "name", "host"]) {
     if (!isText(data[name])) badArgument(`${what}.${name} must be a string, got ${kindOf(data[name])}`);
   }
-  if (!isPort(data["port"])) badArgument(`${what}.port must be a whole number from 0 to 65535`);
+  if (!isPort(data["port"]))
+    badArgument(`${what}.port must be a whole number from 0 to 65535, got ${show(data["port"])}`);
   if (!isTextArray(data["tags"])) badArgument(`${what}.tags must be an array of strings`);
   if (data["meta"] !== undefined && !isTextRecord(data["meta"]))
     badArgument(`${what}.meta must be an object of strings`);
@@ -147,7 +148,7 @@ export function checkNewInstance(given: NewInstance): NewInstance {
   requireFilled("name", name);
   if (id !== undefined) requireFilled("id", id);
   if (addr !== undefined && !isText(addr)) invalid("addr must be a string");
-  if (!isPort(port)) invalid("port must be a whole number from 0 to 65535");
+  if (!isPort(port)) invalid(`port must be a whole number from 0 to 65535, got ${show(port)}`);
   if (tags !== undefined && !isTextArray(tags)) invalid("tags must be an array of strings");
   if (meta !== undefined && !isTextRecord(meta)) invalid("meta must be an object of strings");
   return { id, name, addr, port, tags: [...(tags ?? [])], meta: meta === undefined ? undefined : { ...meta } };

@@ -45,15 +45,22 @@ export class RequestError extends ConsulError {
   constructor({ statusCode, body, retryAfterMs, ...called }: RequestErrorFields) {
     const kept = body.slice(0, maxBodyLength);
     const [line = ""] = kept.trim().split("\n");
+    const foreign = statusCode === 404 && isForeignPage(kept);
     super(
-      statusCode === 404 ? "ERR_NOT_FOUND" : "ERR_REQUEST",
-      `status ${String(statusCode)}${line === "" ? "" : `: ${line.slice(0, maxQuotedLength)}`}`,
+      statusCode === 404 && !foreign ? "ERR_NOT_FOUND" : "ERR_REQUEST",
+      `status ${String(statusCode)}${line === "" ? "" : `: ${line.slice(0, maxQuotedLength)}`}` +
+        (foreign ? "; is this a Consul? Check options.address" : ""),
       called,
     );
     this.statusCode = statusCode;
     this.body = kept;
     if (retryAfterMs !== undefined) this.retryAfterMs = retryAfterMs;
   }
+}
+
+/** Whether the body of a 404 is a web server's: that URL is not a Consul, or a proxy has no Consul behind it. */
+export function isForeignPage(body: string): boolean {
+  return /^\s*(?:404 page not found\s*$|<)/.test(body);
 }
 
 /** There is no such key, session or node. `statusCode` is 404, also where Consul sends an empty list instead. */

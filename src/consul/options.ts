@@ -1,5 +1,5 @@
 import type { Exchange } from "../http/exchange.js";
-import type { TlsOptions } from "../http/tls-options.js";
+import { checkedTls, type TlsOptions } from "../http/tls-options.js";
 import { safeCallback } from "../util/callback.js";
 import { optional, requireFields, type Check, type Checks } from "../util/fields.js";
 import {
@@ -63,13 +63,12 @@ export function resolveOptions(options: ConsulOptions): ResolvedOptions {
   requireFields("options", options, optionChecks);
   const { ca, cert, key, transport, token = "", address = defaultAddress } = options;
   const { httpTimeoutMs = defaultHttpTimeoutMs, skipTlsVerification = false } = options;
-  if ((cert === undefined) !== (key === undefined)) badArgument("options.cert and options.key go together");
   return {
     address: parseAddress(address),
     httpTimeoutMs: httpTimeoutMs <= 0 ? defaultHttpTimeoutMs : httpTimeoutMs,
     token,
     logger: safeCallback("options.logger", options.logger),
-    tls: { ca, cert, key, rejectUnauthorized: !skipTlsVerification },
+    tls: checkedTls({ ca, cert, key, rejectUnauthorized: !skipTlsVerification }, "options"),
     transport,
   };
 }
@@ -87,7 +86,9 @@ function requireToken(what: string, token: unknown): void {
 function parseAddress(address: string): URL {
   const url = URL.canParse(address) ? new URL(address) : undefined;
   if (url === undefined || (url.protocol !== "http:" && url.protocol !== "https:")) {
-    badArgument('options.address must be a URL such as "http://localhost:8500"');
+    // credentials, and tokens in a query, are not shown
+    const given = /[@?]/.test(address) ? "" : `, got ${JSON.stringify(address)}`;
+    badArgument(`options.address must be a URL such as "http://localhost:8500"${given}`);
   }
   // an address is shown in messages and logs
   if (url.username !== "" || url.password !== "")

@@ -2,7 +2,7 @@ import type { RawResponse, RequestSpec, Sender } from "../http/exchange.js";
 import { optional, requireFields, type Checks } from "../util/fields.js";
 import { parseRetryAfter } from "../util/transient.js";
 import { badArgument, requireSignal, requireText } from "../util/validate.js";
-import { NotFoundError, RequestError } from "./errors.js";
+import { isForeignPage, NotFoundError, RequestError } from "./errors.js";
 import type { RequestOptions } from "./types.js";
 
 /** The fields of a query. Those that are undefined or "" are left out. */
@@ -36,7 +36,7 @@ export async function request(
 
 /** The error for a response with a status from 400. */
 export function refusal(spec: RequestSpec, { status, body, headers }: RawResponse): RequestError {
-  if (status === 404) return new NotFoundError(spec, body);
+  if (status === 404 && !isForeignPage(body)) return new NotFoundError(spec, body);
   const retryAfterMs = parseRetryAfter(headers["retry-after"], Date.now());
   return new RequestError({ method: spec.method, path: spec.path, statusCode: status, body, retryAfterMs });
 }

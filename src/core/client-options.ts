@@ -4,7 +4,7 @@ import type { Exchange, Protocol, RequestLimits } from "../http/exchange.js";
 import { checkedAgents, type OwnAgents } from "../http/got/own-agents.js";
 import { defaultMaxBodyBytes } from "../http/connection-limits.js";
 import { checkedTls, type TlsOptions } from "../http/tls-options.js";
-import { anything, optional, requireFields, type Check, type Checks } from "../util/fields.js";
+import { anything, namesElsewhere, optional, requireFields, type Check, type Checks } from "../util/fields.js";
 import {
   badArgument,
   kindOf,
@@ -14,6 +14,7 @@ import {
   requireMs,
   requireRetryForMs,
   requireText,
+  show,
 } from "../util/validate.js";
 
 /** Options of a {@link Client}. */
@@ -97,8 +98,8 @@ const defaultMaxInFlight = 256;
 export function resolveClientOptions(options: ClientOptions): ResolvedOptions {
   const given: unknown = options;
   if (typeof given !== "object" || given === null || Array.isArray(given))
-    badArgument(`the client needs options, as in { endpoints: ["http://127.0.0.1:2379"] }; got ${kindOf(given)}`);
-  requireFields("options", options, clientChecks);
+    badArgument(`the client needs options, as in ${example}; got ${kindOf(given)}`);
+  requireFields("options", options, clientChecks, otherNames);
   const {
     endpoints,
     selectionMode = EndpointSelectionMode.random,
@@ -149,7 +150,8 @@ export function parseEndpoints(endpoints: readonly (string | URL)[]): readonly E
 }
 
 function requireEndpoints(what: string, endpoints: unknown): void {
-  if (!Array.isArray(endpoints)) badArgument(`${what} must be an array of URLs, got ${kindOf(endpoints)}`);
+  if (!Array.isArray(endpoints))
+    badArgument(`${what} must be an array of URLs, as in ${example}; got ${kindOf(endpoints)}`);
   if (endpoints.length === 0) badArgument(`client: no endpoints available: ${what} is empty`);
 }
 
@@ -162,7 +164,7 @@ function authorizationOf(username: string, password: string): string | undefined
 
 function requireSelectionMode(what: string, mode: unknown): void {
   const modes: readonly unknown[] = Object.values(EndpointSelectionMode);
-  if (!modes.includes(mode)) badArgument(`${what} must be one of ${modes.join(", ")}`);
+  if (!modes.includes(mode)) badArgument(`${what} must be one of ${modes.join(", ")}, got ${show(mode)}`);
 }
 
 function atLeast(min: number): Check {
@@ -170,6 +172,9 @@ function atLeast(min: number): Check {
     requireCount(what, value, min);
   };
 }
+
+/** Options as a message shows them. */
+const example = '{ endpoints: ["http://127.0.0.1:2379"] }';
 
 const clientChecks: Checks<ClientOptions> = {
   endpoints: requireEndpoints,
@@ -192,3 +197,15 @@ const clientChecks: Checks<ClientOptions> = {
   protocol: requireFunction,
   transport: requireFunction,
 };
+
+/** What other clients of etcd, and other libraries, call these options. */
+const otherNames = namesElsewhere({
+  'did you mean "endpoints"?':
+    "address addresses baseurl host hosts href machines nodes peers server servers uri uris url urls",
+  [`write the port into the endpoint, as in ${example}`]: "port",
+  'pass "username" and "password"': "auth basicauth credentials",
+  'did you mean "headerTimeoutMs"?': "connecttimeout dialtimeout requesttimeout timeout timeoutms",
+  'did you mean "tls"?': "https ssl sslopts ssloptions tlsoptions",
+  'it is a field of "tls"': "ca cert key passphrase rejectunauthorized servername",
+  'did you mean "retryForMs"?': "maxretries maxretry retries retry",
+});

@@ -1,4 +1,4 @@
-import { optional, requireFields, type Checks } from "../util/fields.js";
+import { namesElsewhere, optional, requireFields, type Checks } from "../util/fields.js";
 import {
   badArgument,
   kindOf,
@@ -7,8 +7,8 @@ import {
   requireRetryForMs,
   requireSignal,
   requireText,
-  requireTtl,
 } from "../util/validate.js";
+import { requireKeyTtl } from "./key-ttl.js";
 
 /** Options of {@link KeysAPI}. */
 export interface KeysOptions {
@@ -112,7 +112,7 @@ export interface WatcherOptions {
 /** What all calls take. */
 export type CallOptions = Pick<GetOptions, "retryForMs" | "signal">;
 
-export const keysChecks: Checks<KeysOptions> = { prefix: optional(requireKey), namespace: optional(requireKey) };
+const keysChecks: Checks<KeysOptions> = { prefix: optional(requireKey), namespace: optional(requireKey) };
 
 export const getChecks: Checks<GetOptions> = {
   recursive: requireBoolean,
@@ -125,7 +125,7 @@ export const getChecks: Checks<GetOptions> = {
 const writeChecks = {
   prevValue: optional(requireText),
   prevIndex: optional(requireIndex),
-  ttl: optional(requireTtl),
+  ttl: optional(requireKeyTtl),
   dir: requireBoolean,
   resend: requireBoolean,
   retryForMs: optional(requireRetryForMs),
@@ -168,11 +168,33 @@ export const deleteChecks: Checks<DeleteOptions> = {
   signal: requireSignal,
 };
 
-export const watcherChecks: Checks<WatcherOptions> = {
+const watcherChecks: Checks<WatcherOptions> = {
   afterIndex: optional(requireIndex),
   recursive: requireBoolean,
   clusterId: optional(requireText),
 };
+
+/** What other clients call these options. */
+const otherNames = namesElsewhere({
+  "to wait for a change use keys.watcher()": "wait waitindex",
+  "pass signal: AbortSignal.timeout(ms)": "timeout timeoutms requesttimeout",
+  'did you mean "retryForMs"?': "maxretries maxretry retries retry",
+  'did you mean "quorum"?': "consistent consistency linearizable",
+  'did you mean "ttl"? It is in seconds': "expire expires expiry lease ttlms ttlseconds",
+  "pass prevExist: false, or use keys.create()": "ifnotexists nx",
+});
+
+const otherWatcherNames = namesElsewhere({
+  'did you mean "afterIndex"? The first event is the one after that index':
+    "from fromindex index start startindex startrevision since waitindex",
+  "pass it to next(signal) or events(signal)": "signal",
+  "pass a signal to next(), as in next(AbortSignal.timeout(ms))": "timeout timeoutms",
+});
+
+/** Checks the options of a {@link KeysAPI}. */
+export function requireKeysOptions(options: KeysOptions): void {
+  requireFields("options", options, keysChecks);
+}
 
 /** Checks the options of a call, and that nothing follows them: a callback would never be called. */
 export function requireCall<T extends object>(
@@ -181,10 +203,21 @@ export function requireCall<T extends object>(
   checks: Checks<T>,
   extra: readonly unknown[],
 ): void {
+  requireNoCallback(method, "it returns a promise", options, extra);
+  if (typeof options === "number") badArgument("options must be an object, as in { ttl: 60 }, got number");
+  requireFields("options", options, checks, otherNames);
+}
+
+/** The same for the options of a watcher. */
+export function requireWatcherOptions(options: WatcherOptions, extra: readonly unknown[]): void {
+  requireNoCallback("watcher", "use for await (const event of watcher), or next()", options, extra);
+  requireFields("options", options, watcherChecks, otherWatcherNames);
+}
+
+function requireNoCallback(method: string, instead: string, options: unknown, extra: readonly unknown[]): void {
   if (typeof options === "function" || extra.some((each) => typeof each === "function"))
-    badArgument(`${method} takes no callback: it returns a promise`);
-  if (extra.length > 0) badArgument(`${method} has too many arguments`);
-  requireFields("options", options, checks);
+    badArgument(`${method} takes no callback: ${instead}`);
+  if (extra.some((each) => each !== undefined)) badArgument(`${method} has too many arguments`);
 }
 
 /** Refuses a key with a segment `.` or `..`: etcd would resolve it before it looks, which could lead out of the keys. */
@@ -198,8 +231,7 @@ export function requireKey(what: string, key: unknown): asserts key is string {
 /** Refuses combinations of options that etcd would reject, or take for something else. */
 export function requireWrite(value: unknown, options: SetOptions): asserts value is string {
   const { prevExist, prevValue, prevIndex, ttl, refresh, dir, resend } = options;
-  if (typeof value === "object" && value !== null)
-    badArgument(`value must be a string, got ${kindOf(value)}; use JSON.stringify, or keys.withCodec(jsonCodec())`);
+  if (typeof value === "object" && value !== null) badArgument(`value must be a string, got ${objectAsValue(value)}`);
   requireText("value", value);
   requireConditions(options);
   const compares = prevValue !== undefined || prevIndex !== undefined;
@@ -216,6 +248,15 @@ export function requireWrite(value: unknown, options: SetOptions): asserts value
   if (refresh !== true) return;
   if (value !== "") badArgument('a refresh keeps the value: pass "" with options.refresh');
   if (ttl === undefined) badArgument("a refresh needs options.ttl");
+}
+
+/** What to do with an object that was passed as the value. */
+function objectAsValue(value: object): string {
+  if (ArrayBuffer.isView(value)) return 'bytes; etcd stores text: encode them, as in buffer.toString("base64")';
+  const names = Object.keys(value);
+  if (names.length > 0 && names.every((name) => Object.hasOwn(setChecks, name)))
+    return 'what looks like options; the value comes before them, and that of a directory is ""';
+  return `${kindOf(value)}; use JSON.stringify, or keys.withCodec(jsonCodec())`;
 }
 
 /** Refuses conditions that would be none for etcd. */

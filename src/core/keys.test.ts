@@ -376,3 +376,13 @@ test("keys: the error of a failed comparison by value does not contain the store
   }
   await assert.rejects(() => keys.delete("/k", { prevIndex: 3 }), { serverCause: refused.cause });
 });
+
+test("keys: the compiler knows what each method returns: it is not any", () => {
+  // @ts-expect-error a response is not a number
+  const response: Awaited<ReturnType<KeysAPI["get"]>> = 1;
+  // @ts-expect-error a watcher is not a number
+  const watcher: ReturnType<KeysAPI["watcher"]> = 1;
+  // @ts-expect-error a method takes no callback
+  const withCallback = (keys: KeysAPI): unknown => keys.get("/k", {}, () => undefined);
+  assert.deepEqual([response, watcher, withCallback.length], [1, 1, 1]);
+});

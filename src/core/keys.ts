@@ -1,21 +1,21 @@
 import type { Codec } from "./codec.js";
 import type { RawResponse, RequestLimits, RequestSpec, Sender } from "../http/exchange.js";
-import { requireFields } from "../util/fields.js";
-import { requireSender, requireTtl } from "../util/validate.js";
+import { requireSender } from "../util/validate.js";
+import { requireKeyTtl } from "./key-ttl.js";
 import {
   createChecks,
   createInOrderChecks,
   deleteChecks,
   getChecks,
-  keysChecks,
   refreshChecks,
   requireCall,
   requireConditions,
   requireKey,
+  requireKeysOptions,
+  requireWatcherOptions,
   requireWrite,
   setChecks,
   updateChecks,
-  watcherChecks,
   type CallOptions,
   type CreateInOrderOptions,
   type CreateOptions,
@@ -76,7 +76,7 @@ export class KeysAPI {
    */
   constructor(sender: Sender, options: KeysOptions = {}) {
     requireSender("sender", sender);
-    requireFields("options", options, keysChecks);
+    requireKeysOptions(options);
     const { prefix = "/v2/keys", namespace = "" } = options;
     this.#sender = sender;
     this.#options = { prefix, namespace };
@@ -92,7 +92,7 @@ export class KeysAPI {
    * const { node, index } = await keys.get("/services", { recursive: true, quorum: true });
    * for (const child of node.nodes) console.log(child.key, child.value);
    */
-  async get(key: string, options: GetOptions = {}, ...extra: readonly never[]): Promise<KeysResponse> {
+  async get(key: string, options: GetOptions = {}, ...extra: readonly undefined[]): Promise<KeysResponse> {
     requireCall("get", options, getChecks, extra);
     const { recursive, sort, quorum = this.#sender.quorumReads } = options;
     const spec = getSpec(this.#at(key), { recursive, sort, quorum });
@@ -114,7 +114,7 @@ export class KeysAPI {
     key: string,
     value: string,
     options: SetOptions = {},
-    ...extra: readonly never[]
+    ...extra: readonly undefined[]
   ): Promise<KeysResponse | KeysSummary> {
     requireCall("set", options, setChecks, extra);
     const spec = this.#writeSpec(key, value, options);
@@ -134,7 +134,7 @@ export class KeysAPI {
     key: string,
     value: string,
     options: CreateOptions = {},
-    ...extra: readonly never[]
+    ...extra: readonly undefined[]
   ): Promise<KeysResponse> {
     requireCall("create", options, createChecks, extra);
     const spec = this.#writeSpec(key, value, { ...options, prevExist: false });
@@ -152,7 +152,7 @@ export class KeysAPI {
     key: string,
     value: string,
     options: UpdateOptions = {},
-    ...extra: readonly never[]
+    ...extra: readonly undefined[]
   ): Promise<KeysResponse> {
     requireCall("update", options, updateChecks, extra);
     const spec = this.#writeSpec(key, value, { ...options, prevExist: true });
@@ -171,10 +171,10 @@ export class KeysAPI {
     key: string,
     ttl: number,
     options: RefreshOptions = {},
-    ...extra: readonly never[]
+    ...extra: readonly undefined[]
   ): Promise<KeysResponse> {
     requireCall("refresh", options, refreshChecks, extra);
-    requireTtl("ttl", ttl);
+    requireKeyTtl("ttl", ttl);
     const spec = this.#writeSpec(key, "", { ...options, ttl, refresh: true, prevExist: true });
     return this.#decode(await this.#send(spec, options), spec, options);
   }
@@ -191,7 +191,7 @@ export class KeysAPI {
     dir: string,
     value: string,
     options: CreateInOrderOptions = {},
-    ...extra: readonly never[]
+    ...extra: readonly undefined[]
   ): Promise<KeysResponse> {
     requireCall("createInOrder", options, createInOrderChecks, extra);
     requireWrite(value, { dir: options.dir, prevExist: false });
@@ -207,7 +207,7 @@ export class KeysAPI {
    * @example
    * await keys.delete("/old", { recursive: true });
    */
-  async delete(key: string, options: DeleteOptions = {}, ...extra: readonly never[]): Promise<KeysResponse> {
+  async delete(key: string, options: DeleteOptions = {}, ...extra: readonly undefined[]): Promise<KeysResponse> {
     requireCall("delete", options, deleteChecks, extra);
     requireConditions(options);
     const spec = deleteSpec(this.#at(key), options);
@@ -224,8 +224,8 @@ export class KeysAPI {
    *   console.log(event.action, event.node.key);
    * }
    */
-  watcher(key: string, options: WatcherOptions = {}): Watcher {
-    requireFields("options", options, watcherChecks);
+  watcher(key: string, options: WatcherOptions = {}, ...extra: readonly undefined[]): Watcher {
+    requireWatcherOptions(options, extra);
     const { afterIndex = 0, recursive = false, clusterId = "" } = options;
     return new Watcher(this.#sender, this.#at(key), { afterIndex, recursive, clusterId });
   }

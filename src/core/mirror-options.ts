@@ -25,5 +25,5 @@ export const mirrorChecks: Checks<MirrorOptions> = {
 /** Refuses what is not a `KeysAPI`. */
 export function requireKeys(keys: unknown): void {
   if (typeof keys !== "object" || keys === null || !("watcher" in keys) || !("get" in keys))
-    badArgument(`keys must be a KeysAPI, got ${kindOf(keys)}`);
+    badArgument(`keys must be a KeysAPI, as in new KeysAPI(client), got ${kindOf(keys)}`);
 }

@@ -1,6 +1,7 @@
 import { optional, requireFields, type Checks } from "../util/fields.js";
-import { requireBoolean, requireIndex, requireRetryForMs, requireSignal, requireTtl } from "../util/validate.js";
+import { requireBoolean, requireIndex, requireRetryForMs, requireSignal } from "../util/validate.js";
 import { encoded, requireCodec, type Codec } from "./codec.js";
+import { requireKeyTtl } from "./key-ttl.js";
 import type { KeysAPI } from "./keys.js";
 import type { GetOptions, SetOptions, WatcherOptions } from "./keys-options.js";
 import type { MirrorOptions } from "./mirror-options.js";
@@ -70,8 +71,8 @@ export class TypedKeys<T> {
   }
 
   /** Makes a watcher of a key. Does no I/O. @throws {UsageError} for bad arguments */
-  watcher(key: string, options?: WatcherOptions): TypedWatcher<T> {
-    return new TypedWatcher(this.keys.watcher(key, options), this.#codec);
+  watcher(key: string, options?: WatcherOptions, ...extra: readonly undefined[]): TypedWatcher<T> {
+    return new TypedWatcher(this.keys.watcher(key, options, ...extra), this.#codec);
   }
 
   /** Makes a mirror of the files below a key. Does no I/O. @throws {UsageError} for bad arguments */
@@ -93,7 +94,7 @@ export class TypedKeys<T> {
 }
 
 const createChecks: Checks<TypedCreateOptions> = {
-  ttl: optional(requireTtl),
+  ttl: optional(requireKeyTtl),
   retryForMs: optional(requireRetryForMs),
   signal: requireSignal,
 };

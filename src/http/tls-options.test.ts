@@ -22,12 +22,12 @@ const refused: readonly (readonly [what: string, tls: TlsOptions, message: RegEx
   [
     "a ca that is a key",
     { ca: key },
-    /^options\.tls\.ca contains no certificate in PEM \(-----BEGIN CERTIFICATE-----\)$/,
+    /^options\.tls\.ca contains no certificate in PEM: it must have a line "-----BEGIN CERTIFICATE-----"$/,
   ],
   [
     "a ca in DER",
     { ca: Buffer.of(0x30, 0x82, 0x03) },
-    /contains no certificate in PEM \(-----BEGIN CERTIFICATE-----\)$/,
+    /contains no certificate in PEM: it must have a line "-----BEGIN CERTIFICATE-----"$/,
   ],
   ["an empty ca", { ca: "" }, /options\.tls\.ca contains no certificate/],
   ["a cert that is a path", { cert: "/client.pem", key }, /options\.tls\.cert .*"\/client\.pem"\): that is a path/],
@@ -39,12 +39,12 @@ const refused: readonly (readonly [what: string, tls: TlsOptions, message: RegEx
   [
     "cert and key swapped",
     { cert: key, key: certificate },
-    /holds a private key, and options\.tls\.key a certificate: were they swapped\?/,
+    /contains a private key, and options\.tls\.key a certificate: were they swapped\?/,
   ],
   [
     "a key without its frame",
     { cert: certificate, key: secret },
-    /options\.tls\.key contains no private key in PEM \(-----BEGIN PRIVATE KEY-----\)$/,
+    /options\.tls\.key contains no private key in PEM: it must have a line "-----BEGIN PRIVATE KEY-----"$/,
   ],
   [
     "an IPv4 address as servername",

@@ -1,5 +1,6 @@
 import type { ConnectionOptions } from "node:tls";
-import { badArgument, requireBoolean, requireOptions, requireText } from "../util/validate.js";
+import { optional, requireFields, type Check, type Checks } from "../util/fields.js";
+import { badArgument, kindOf, requireBoolean, requireText } from "../util/validate.js";
 
 /** What a TLS connection needs: PEM text or Buffers. Absent means Node's defaults. */
 export interface TlsOptions {
@@ -17,37 +18,46 @@ export interface TlsOptions {
   readonly rejectUnauthorized?: boolean | undefined;
 }
 
-/** A copy, after all its checks. @throws {UsageError} a bad option */
-export function checkedTls(tls: TlsOptions): TlsOptions {
-  requireOptions("options.tls", tls, tlsOptionNames);
-  const { ca, cert, key, passphrase, servername, rejectUnauthorized } = tls;
-  for (const [name, pem] of Object.entries({ ca, cert, key })) {
-    if (pem !== undefined && ![pem].flat().every((part) => typeof part === "string" || Buffer.isBuffer(part))) {
-      badArgument(`options.tls.${name} must be PEM text or a Buffer`);
-    }
+/**
+ * A copy, after all its checks.
+ *
+ * @param what where these options are, for messages
+ * @throws {UsageError} a bad option
+ */
+export function checkedTls(tls: TlsOptions, what = "options.tls"): TlsOptions {
+  requireFields(what, tls, tlsChecks);
+  const { ca, cert, key } = tls;
+  if ((cert === undefined) !== (key === undefined)) {
+    badArgument(`${what}.cert and ${what}.key go together: "${cert === undefined ? "cert" : "key"}" is missing`);
   }
-  if (passphrase !== undefined) requireText("options.tls.passphrase", passphrase);
-  if (servername !== undefined) requireServerName(servername);
-  requireBoolean("options.tls.rejectUnauthorized", rejectUnauthorized);
-  if ((cert === undefined) !== (key === undefined)) badArgument("options.tls.cert and options.tls.key go together");
   if (cert !== undefined && key !== undefined) {
     if (holds(cert, "PRIVATE KEY") && holds(key, "CERTIFICATE") && !holds(cert, "CERTIFICATE")) {
-      badArgument("options.tls.cert holds a private key, and options.tls.key a certificate: were they swapped?");
+      badArgument(`${what}.cert contains a private key, and ${what}.key a certificate: were they swapped?`);
     }
-    requirePem("cert", cert, "CERTIFICATE");
-    requirePem("key", key, "PRIVATE KEY");
+    requirePem(`${what}.cert`, cert, "CERTIFICATE");
+    requirePem(`${what}.key`, key, "PRIVATE KEY");
   }
-  for (const each of [ca ?? []].flat() as readonly (string | Buffer)[]) requirePem("ca", each, "CERTIFICATE");
+  for (const each of [ca ?? []].flat() as readonly (string | Buffer)[]) requirePem(`${what}.ca`, each, "CERTIFICATE");
   return { ...tls };
 }
 
-function requireServerName(servername: unknown): void {
-  requireText("options.tls.servername", servername);
+/** PEM text, or a Buffer of it; for CAs a list of them, too. What it contains is checked afterwards. */
+function pemCheck(mayBeList: boolean): Check {
+  return (what, value) => {
+    const wrong = (mayBeList ? [value].flat() : [value]).find(
+      (part) => typeof part !== "string" && !Buffer.isBuffer(part),
+    );
+    if (wrong !== undefined) badArgument(`${what} must be PEM text or a Buffer, got ${kindOf(wrong)}`);
+  };
+}
+
+function requireServerName(what: string, servername: unknown): void {
+  requireText(what, servername);
   // not imported, since few need it: see lazy.ts
   const { isIP } = process.getBuiltinModule("node:net");
   if (isIP(servername) === 0) return;
   badArgument(
-    `options.tls.servername must be a name, not the IP address "${servername}"; without it the certificate is checked ` +
+    `${what} must be a name, not the IP address "${servername}"; without it the certificate is checked ` +
       "against the address of the endpoint",
   );
 }
@@ -60,13 +70,15 @@ function holds(pem: string | Buffer, label: PemLabel): boolean {
 }
 
 /** Refuses what does not contain such a block, which OpenSSL would report in its own words, or not at all. */
-function requirePem(name: "ca" | "cert" | "key", pem: string | Buffer, label: PemLabel): void {
+function requirePem(what: string, pem: string | Buffer, label: PemLabel): void {
   if (holds(pem, label)) return;
   const text = pem.toString("latin1");
-  const what = `options.tls.${name} contains no ${label.toLowerCase()} in PEM`;
+  const missing = `${what} contains no ${label.toLowerCase()} in PEM`;
   // only what is certainly a path is quoted: anything else may be a secret
   badArgument(
-    isPath(text) ? `${what} ("${text}"): that is a path, read the file first` : `${what} (-----BEGIN ${label}-----)`,
+    isPath(text)
+      ? `${missing} ("${text}"): that is a path, read the file first`
+      : `${missing}: it must have a line "-----BEGIN ${label}-----"`,
   );
 }
 
@@ -98,11 +110,11 @@ export function nodeTlsOptions({
   };
 }
 
-const tlsOptionNames: ReadonlySet<string> = new Set<keyof TlsOptions>([
-  "ca",
-  "cert",
-  "key",
-  "passphrase",
-  "servername",
-  "rejectUnauthorized",
-]);
+const tlsChecks: Checks<TlsOptions> = {
+  ca: optional(pemCheck(true)),
+  cert: optional(pemCheck(false)),
+  key: optional(pemCheck(false)),
+  passphrase: optional(requireText),
+  servername: optional(requireServerName),
+  rejectUnauthorized: requireBoolean,
+};

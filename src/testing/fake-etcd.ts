@@ -2,7 +2,8 @@ import { createHash } from "node:crypto";
 import type { Exchange } from "../http/exchange.js";
 import { cleanPath } from "../server/go-text.js";
 import { UsageError } from "../util/errors.js";
-import { badArgument, requireOptions } from "../util/validate.js";
+import { requireOptions } from "../util/fields.js";
+import { badArgument } from "../util/validate.js";
 import { isManual, realClock, settle, type FakeClock } from "./clock.js";
 import { Cluster } from "./cluster.js";
 import { Connections } from "./connections.js";
@@ -16,7 +17,8 @@ import { pathOf, userKey } from "./key-node.js";
 import { Listener } from "./listener.js";
 import { MemberStore } from "./member-store.js";
 import { addToStore, Membership, publishToStore } from "./membership.js";
-import { checkKeys, checkOptions, type CheckedOptions, type FakeEtcdOptions, type FakeKeys } from "./options.js";
+import { checkKeys, checkOptions, requireWhole } from "./options.js";
+import type { CheckedOptions, FakeEtcdOptions, FakeKeys } from "./options.js";
 import { Replica, type Identity } from "./replica.js";
 import { fakeTransport } from "./transport.js";
 import { WatchedBy } from "./watched-by.js";
@@ -125,15 +127,8 @@ class FakeEtcdHandle implements FakeEtcd {
     this.#cluster.catchUp();
     for (const [key, entry] of Object.entries(keys)) {
       const { value = "", ttl, dir = false } = typeof entry === "string" ? { value: entry } : entry;
-      const call = {
-        kind: "set",
-        key: cleanPath(key),
-        value,
-        dir,
-        ttl,
-        noValueOnSuccess: false,
-        refresh: false,
-      } as const;
+      const path = cleanPath(key);
+      const call = { kind: "set", key: path, value, dir, ttl, noValueOnSuccess: false, refresh: false } as const;
       const result = this.#commit(changeOf(call, this.#clock.now()));
       if (result !== undefined && isError(result))
         badArgument(`key "${key}" cannot be written: etcd's error ${String(result.errorCode)} (${result.cause})`);
@@ -166,8 +161,7 @@ class FakeEtcdHandle implements FakeEtcd {
   untilWatched(key: string, options: WatchedOptions = {}): Promise<void> {
     requireOptions("options", options, watchedNames);
     const { count = 1, signal } = options;
-    if (!Number.isSafeInteger(count) || count < 1)
-      badArgument(`count must be a whole number from 1, got ${String(count)}`);
+    requireWhole("count", count, 1, Number.MAX_SAFE_INTEGER);
     return this.#watchedBy.atLeast(pathOf(cleanPath(key)), count, signal);
   }
 

@@ -1,5 +1,6 @@
 import type { EtcdVersion } from "../server/messages.js";
-import { badArgument, requireBoolean, requireOptions, requireText } from "../util/validate.js";
+import { requireOptions } from "../util/fields.js";
+import { badArgument, requireBoolean, requireText } from "../util/validate.js";
 import type { FakeClock } from "./clock.js";
 
 /** Options of a fake etcd. */
@@ -83,7 +84,8 @@ export function checkKeys(keys: FakeKeys): void {
   }
 }
 
-function requireWhole(what: string, value: unknown, least: number, most: number): asserts value is number {
+/** A whole number between two others. @throws {UsageError} */
+export function requireWhole(what: string, value: unknown, least: number, most: number): asserts value is number {
   if (!Number.isSafeInteger(value) || Number(value) < least || Number(value) > most)
     badArgument(`${what} must be a whole number from ${String(least)} to ${String(most)}, got ${String(value)}`);
 }

@@ -1,6 +1,6 @@
 import { nearest } from "./nearest.js";
 import { isObject } from "./reader.js";
-import { badArgument, isSignal, kindOf } from "./validate.js";
+import { badArgument, isSignal, kindOf, show } from "./validate.js";
 
 /** Refuses a value by throwing a UsageError that begins with `what`. Gets undefined for a field that is absent. */
 export type Check = (what: string, value: unknown) => void;
@@ -11,13 +11,31 @@ export type Check = (what: string, value: unknown) => void;
  */
 export type Checks<T> = Readonly<Record<keyof T, Check>>;
 
+/** What a message says to a field that other libraries have and we have not, by its name. */
+export type OtherNames = ReadonlyMap<string, string>;
+
+/**
+ * @param hints what to say, and the names for which it is said: in lower case, without underscores and dashes, separated
+ *   by spaces. Such as `{ 'did you mean "endpoints"?': "hosts url" }`
+ */
+export function namesElsewhere(hints: Readonly<Record<string, string>>): OtherNames {
+  return new Map(Object.entries(hints).flatMap(([hint, names]) => names.split(" ").map((name) => [name, hint])));
+}
+
+const none: OtherNames = new Map();
+
 /**
  * Checks an options object: that it is one, that it has no field which `checks` does not list (a misspelt condition would
  * be no condition), and each field by its check. `undefined` is accepted if no field is required.
  *
  * @throws {UsageError} `ERR_ARGUMENT`; names what is missing, or the nearest name for an unknown field
  */
-export function requireFields<T extends object>(what: string, options: T | undefined, checks: Checks<T>): void {
+export function requireFields<T extends object>(
+  what: string,
+  options: T | undefined,
+  checks: Checks<T>,
+  otherNames = none,
+): void {
   const { byName, names, required } = tableOf(checks);
   const given: unknown = options;
   if (given === undefined && required.length === 0) return;
@@ -28,7 +46,7 @@ export function requireFields<T extends object>(what: string, options: T | undef
   for (const name in given) {
     const check = byName.get(name);
     if (check === undefined) {
-      const unknown = unknownField(what, given, names);
+      const unknown = unknownField(what, given, names, otherNames);
       if (unknown !== undefined) badArgument(unknown);
       continue;
     }
@@ -38,6 +56,14 @@ export function requireFields<T extends object>(what: string, options: T | undef
   for (const name of required) {
     if (given[name] === undefined) byName.get(name)?.(`${what}.${name}`, undefined);
   }
+}
+
+/** Refuses what is not an object, or has a field that is none of these: for options whose fields are checked one by one. */
+export function requireOptions(what: string, options: unknown, names: ReadonlySet<string>): void {
+  if (options === undefined) return;
+  if (typeof options !== "object" || options === null) badArgument(`${what} must be an object, got ${kindOf(options)}`);
+  const unknown = unknownField(what, options, [...names]);
+  if (unknown !== undefined) badArgument(unknown);
 }
 
 /** The same check for a field that may be absent. */
@@ -51,7 +77,7 @@ export function optional(check: Check): Check {
 export function choice(...texts: readonly string[]): Check {
   return (what, value) => {
     if (value === undefined || (typeof value === "string" && texts.includes(value))) return;
-    badArgument(`${what} must be ${texts.map((text) => JSON.stringify(text)).join(" or ")}`);
+    badArgument(`${what} must be ${texts.map((text) => JSON.stringify(text)).join(" or ")}, got ${show(value)}`);
   };
 }
 
@@ -62,17 +88,27 @@ export const anything: Check = () => undefined;
  * The first field of an object that is none of these, as a message with the nearest name; undefined if there is none. For
  * objects that have an error class of their own.
  */
-export function unknownField(what: string, given: object, names: readonly string[]): string | undefined {
+export function unknownField(
+  what: string,
+  given: object,
+  names: readonly string[],
+  otherNames = none,
+): string | undefined {
   // as some methods take it, such as those of MembersAPI
   if (names.includes("signal") && isSignal(given)) return `${what} must be an object, as in { signal }, got a signal`;
   for (const name in given) {
     // old libraries add methods to all objects there are
     if (names.includes(name) || name in Object.prototype) continue;
-    const meant = nearest(name, names);
-    const hint = meant === undefined ? `; its fields are ${names.join(", ")}` : `; did you mean "${meant}"?`;
-    return `${what} has no field "${name}"${hint}`;
+    return `${what} has no field "${name}"; ${hintFor(name, names, otherNames)}`;
   }
   return undefined;
+}
+
+function hintFor(name: string, names: readonly string[], otherNames: OtherNames): string {
+  const known = otherNames.get(name.toLowerCase().replaceAll(/[_-]/g, ""));
+  if (known !== undefined) return known;
+  const meant = nearest(name, names);
+  return meant === undefined ? `its fields are ${names.join(", ")}` : `did you mean "${meant}"?`;
 }
 
 interface Table {

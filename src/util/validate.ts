@@ -6,15 +6,6 @@ export function badArgument(message: string): never {
   throw new UsageError("ERR_ARGUMENT", message);
 }
 
-/** Refuses what is not an object, or has an unknown field. Rooms that use `requireFields` do not need it. */
-export function requireOptions(what: string, options: unknown, names: ReadonlySet<string>): void {
-  if (options === undefined) return;
-  if (typeof options !== "object" || options === null) badArgument(`${what} must be an object, got ${kindOf(options)}`);
-  for (const name in options) {
-    if (!names.has(name)) badArgument(`${what} has no field "${name}"; its fields are ${[...names].join(", ")}`);
-  }
-}
-
 /** A string that UTF-8 can encode: a lone surrogate would reach etcd as U+FFFD. It is never quoted, since it may be secret. */
 export function requireText(what: string, text: unknown): asserts text is string {
   if (typeof text !== "string") badArgument(`${what} must be a string, got ${kindOf(text)}`);
@@ -60,7 +51,11 @@ export function requireKeysClient(what: string, client: unknown): void {
 
 /** A signal, or undefined. Signals of other realms and of polyfills count. */
 export function requireSignal(what: string, value: unknown): asserts value is AbortSignal | undefined {
-  if (value !== undefined && !isSignal(value)) badArgument(`${what} must be an AbortSignal, got ${kindOf(value)}`);
+  if (value === undefined || isSignal(value)) return;
+  if (typeof value === "function" && what === "signal")
+    badArgument("signal must be an AbortSignal, got function; there is no callback: the call returns a promise");
+  const owner = typeof value === "object" && value !== null && "signal" in value && isSignal(value.signal);
+  badArgument(`${what} must be an AbortSignal, got ${kindOf(value)}${owner ? "; pass its field signal" : ""}`);
 }
 
 /** Whether this is a signal, of whatever realm or polyfill. */
@@ -82,11 +77,10 @@ const maxTtl = 7e9;
 
 /** A TTL in seconds, above 0: etcd takes `ttl=0` as "expire now". */
 export function requireTtl(what: string, value: unknown): asserts value is number {
-  if (typeof value !== "number" || !(value > 0 && value <= maxTtl)) {
-    badArgument(
-      `${what} must be a number of seconds above 0 and at most 7e9, got ${show(value)}; leave it out for no expiry`,
-    );
-  }
+  if (typeof value === "number" && value > 0 && value <= maxTtl) return;
+  // an argument of its own cannot be left out
+  const absent = what.includes(".") ? "; leave it out for no expiry" : "";
+  badArgument(`${what} must be a number of seconds above 0 and at most 7e9, got ${show(value)}${absent}`);
 }
 
 /** The TTL of an entry, in ms: etcd counts whole seconds, so a smaller one is most likely a number of seconds. */

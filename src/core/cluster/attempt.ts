@@ -1,9 +1,9 @@
 import type { Exchange, RawResponse, RequestLimits, RequestSpec } from "../../http/exchange.js";
 import { networkError } from "../../http/network-error.js";
+import { requireResponse } from "../../http/require-response.js";
 import { SdkError } from "../../util/errors.js";
 import { diagnostics, isTraced, trace } from "../../util/diagnostics.js";
 import { isProgramError } from "../../util/program-error.js";
-import { badArgument } from "../../util/validate.js";
 import { listMembersSpec } from "../wire/members.js";
 import { serverError } from "../wire/response.js";
 import { ClusterIdentity, clusterIdOf, type ClusterIdentityOptions } from "./cluster-identity.js";
@@ -171,18 +171,9 @@ function sentSpec(
 }
 
 function from(endpoint: Endpoint, authenticated: boolean, raw: RawResponse): AllFields<RawResponse> {
-  requireRaw(raw);
+  requireResponse(raw);
   const { status, headers, body, maybeApplied, truncated } = raw;
   return { status, headers, body, endpoint: endpoint.label, authenticated, maybeApplied, truncated };
-}
-
-/** A custom transport may resolve to anything, for example to the `Response` of fetch. */
-function requireRaw(raw: unknown): void {
-  const { status, headers, body } = (raw ?? {}) as Partial<RawResponse>;
-  if (typeof status === "number" && typeof headers === "object" && typeof body === "string") return;
-  badArgument(
-    "options.transport must resolve to { status, headers, body }, with headers as an object and body as text",
-  );
 }
 
 function tighter(ours: RequestLimits, asked: RequestLimits | undefined): RequestLimits {

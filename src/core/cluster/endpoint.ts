@@ -1,5 +1,5 @@
 import type { RequestSpec } from "../../http/exchange.js";
-import { badArgument } from "../../util/validate.js";
+import { badArgument, kindOf } from "../../util/validate.js";
 
 /** Base URL of one etcd server, taken apart once. */
 export interface Endpoint {
@@ -17,10 +17,13 @@ export interface Endpoint {
 
 /** Reads a base URL: http or https, a path and a query are kept, a fragment is dropped. */
 export function parseEndpoint(input: string | URL): Endpoint {
-  if (typeof input !== "string" && !isUrl(input)) badArgument("an endpoint must be a string or a URL");
+  if (typeof input !== "string" && !isUrl(input))
+    badArgument(`an endpoint must be a string or a URL, got ${kindOf(input)}`);
   const url = toUrl(String(input));
-  if (url === undefined)
-    badArgument(`endpoint ${quote(input)} is not a URL; it should look like "http://127.0.0.1:2379"`);
+  if (url === undefined) {
+    const several = String(input).includes(",") ? ", one string for each endpoint" : "";
+    badArgument(`endpoint ${quote(input)} is not a URL; it should look like "http://127.0.0.1:2379"${several}`);
+  }
   if (url.protocol !== "http:" && url.protocol !== "https:") {
     badArgument(`endpoint ${quote(input)} must begin with http:// or https://, as in "http://127.0.0.1:2379"`);
   }
@@ -28,7 +31,7 @@ export function parseEndpoint(input: string | URL): Endpoint {
     badArgument(`endpoint ${quote(input)} contains credentials: pass them as username and password of the client`);
   }
   const basePath = url.pathname.replace(/\/+$/, "");
-  if (/\/v2(?:\/(?:keys|members|auth)(?:\/.*)?)?$/.test(basePath)) {
+  if (/\/v2(?:\/(?:keys|members|auth|stats|machines)(?:\/.*)?)?$/.test(basePath)) {
     badArgument(
       `endpoint ${quote(input)} must not contain the path of the v2 API: leave out ${JSON.stringify(/\/v2.*/.exec(basePath)?.[0])}`,
     );

@@ -48,7 +48,7 @@ export function requireStatus(raw: RawResponse, spec: RequestSpec, statuses: rea
 export function requireObject(raw: RawResponse, spec: RequestSpec): JsonObject {
   if (raw.body === "") throw responseError("ERR_EMPTY_BODY", raw, spec, "the body is empty");
   const body = jsonObject(raw);
-  if (body === undefined) throw malformed(raw, spec, "the body is not a JSON object; is this an etcd?");
+  if (body === undefined) throw malformed(raw, spec, "the body is not a JSON object");
   return body;
 }
 
@@ -141,7 +141,10 @@ export function isJson(text: string): boolean {
 
 function responseError(code: ResponseErrorCode, raw: RawResponse, spec: RequestSpec, what: string): ResponseError {
   const type = shorten(raw.headers["content-type"] ?? "no content type", 100);
-  const message = `${asked(raw, spec)} was answered ${String(raw.status)} (${type}, ${String(raw.body.length)} characters): ${what}`;
+  const body = `${type}, ${String(raw.body.length)} characters`;
+  // etcd sends its cluster's id with each response
+  const doubt = code === "ERR_STATUS" || raw.headers["x-etcd-cluster-id"] !== undefined ? "" : "; is this an etcd?";
+  const message = `${asked(raw, spec)} was answered ${String(raw.status)} (${body}): ${what}${doubt}`;
   return new ResponseError(code, message, {
     status: raw.status,
     outcome: outcomeOf(spec),

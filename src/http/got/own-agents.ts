@@ -1,6 +1,7 @@
 import type { Agent } from "node:http";
 import type { Agent as SecureAgent } from "node:https";
-import { badArgument, requireOptions } from "../../util/validate.js";
+import { optional, requireFields, type Check, type Checks } from "../../util/fields.js";
+import { badArgument, kindOf } from "../../util/validate.js";
 
 /** Agents of the user's own, for proxies and the like. They are neither changed nor closed. */
 export interface OwnAgents {
@@ -12,14 +13,15 @@ export interface OwnAgents {
 
 /** A copy, after its check. @throws {UsageError} a field that is not an agent */
 export function checkedAgents(agents: OwnAgents): OwnAgents {
-  requireOptions("options.agent", agents, agentNames);
-  for (const name of ["http", "https"] as const) {
-    const agent: unknown = agents[name];
-    if (agent !== undefined && !(typeof agent === "object" && agent !== null && "addRequest" in agent)) {
-      badArgument(`options.agent.${name} must be an Agent of node:${name}, or of a package that extends it`);
-    }
-  }
+  requireFields("options.agent", agents, agentChecks);
   return { ...agents };
 }
 
-const agentNames: ReadonlySet<string> = new Set<keyof OwnAgents>(["http", "https"]);
+function agentOf(module: "http" | "https"): Check {
+  return (what, agent) => {
+    if (typeof agent === "object" && agent !== null && "addRequest" in agent) return;
+    badArgument(`${what} must be an Agent of node:${module}, or of a package that extends it, got ${kindOf(agent)}`);
+  };
+}
+
+const agentChecks: Checks<OwnAgents> = { http: optional(agentOf("http")), https: optional(agentOf("https")) };

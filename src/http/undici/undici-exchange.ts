@@ -1,6 +1,7 @@
 import type { Dispatcher } from "undici";
 import { throwIfAborted } from "../../util/signals.js";
-import { badArgument, requireOptions } from "../../util/validate.js";
+import { anything, requireFields, type Checks } from "../../util/fields.js";
+import { badArgument } from "../../util/validate.js";
 import type { Exchange, RawResponse, RequestSpec } from "../exchange.js";
 import { isHandshakeAlert } from "../network-error.js";
 import { PendingResponse, type RequestInFlight } from "../pending-response.js";
@@ -30,7 +31,7 @@ export interface UndiciExchangeOptions {
  * @throws {UsageError} a bad option
  */
 export function undiciExchange(options: UndiciExchangeOptions = {}): Exchange {
-  requireOptions("options", options, optionNames);
+  requireFields("options", options, optionChecks);
   const { dispatcher } = options;
   if (dispatcher !== undefined) return overDispatcher(dispatcher, options.tls);
   const tls = checkedTls(options.tls ?? {});
@@ -43,7 +44,8 @@ export function undiciExchange(options: UndiciExchangeOptions = {}): Exchange {
   return Object.assign(exchange, { close, sharesSignals: true, presentsCertificate: tls.cert !== undefined });
 }
 
-const optionNames: ReadonlySet<string> = new Set<keyof UndiciExchangeOptions>(["tls", "dispatcher"]);
+// each is checked where it is used
+const optionChecks: Checks<UndiciExchangeOptions> = { tls: anything, dispatcher: anything };
 
 function overDispatcher(dispatcher: Dispatcher, tls: TlsOptions | undefined): Exchange {
   const given: unknown = dispatcher;
