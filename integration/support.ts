@@ -4,7 +4,7 @@ import { after, before } from "node:test";
 import { startCluster, type Cluster } from "./test-kit/etcd.js";
 import { find } from "../scripts/servers/programs.mjs";
 import { endpointsFromEnv } from "../scripts/servers/probe.mjs";
-import { find, versionOf } from "../scripts/servers/programs.mjs";
+import { findEtcdWithV3 } from "../scripts/servers/programs.mjs";
 import {
   Client,
   ClusterError,
@@ -39,7 +39,7 @@ export function clusterForTests(file: string, { v3 = false }: { readonly v3?: bo
   before(async () => {
     const given = endpointsFromEnv();
     const named = v3 && !(await haveV3(given)) ? [] : given;
-    if (named.length === 0) own = await ownMember(v3 ? { bin: etcdWithV3() } : {});
+    if (named.length === 0) own = await ownMember(v3 ? { bin: findEtcdWithV3() } : {});
     const endpoints = own?.endpoints ?? named;
     const client = new Client({ endpoints });
     shared = { endpoints, client, keys: new KeysAPI(client), dir: `/test-${file}-${randomBytes(4).toString("hex")}` };
@@ -75,12 +75,6 @@ export async function ownMember(
 ): Promise<Cluster> {
   // alone it elects itself: a longer timeout would only make each start longer
   return startCluster({ bin: find("etcd"), heartbeatMs: 20, electionMs: 200, ...options });
-}
-
-/** etcd 3.3 has its v3 gateway below another path, and in another state. */
-function etcdWithV3(): string {
-  const bin = find("etcd");
-  return versionOf("etcd", bin)?.startsWith("3.3.") === true ? find("etcd-3.5") : bin;
 }
 
 async function haveV3(endpoints: readonly string[]): Promise<boolean> {

@@ -1,7 +1,7 @@
 // One run of node:test over compiled test files, counted.
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
-import { join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { projectRoot, run, say } from "./run.mjs";
 
@@ -26,12 +26,17 @@ export function testFiles(folder, only) {
  * does a file without a test.
  *
  * @param {"src" | "integration"} folder
- * @param {{ env?: NodeJS.ProcessEnv | undefined, only?: RegExp | undefined, nodeArgs?: readonly string[] | undefined }} [options]
- *   `only`: which files, by their path below the folder; `nodeArgs`: for the tests' processes and the Node processes that they start
+ * @param {{ env?: NodeJS.ProcessEnv | undefined, only?: RegExp | undefined, nodeArgs?: readonly string[] | undefined, without?: readonly string[] | undefined }} [options]
+ *   `only`: which files, by their path below the folder; `nodeArgs`: for the tests' processes and the Node processes that they start;
+ *   `without`: programs that are missing, so that files which need them are left out
  * @returns {Promise<{ passed: number, failed: number }>}
  */
-export async function runTests(folder, { env, only = /^(?!(?:consumers|site)\/)/, nodeArgs = [] } = {}) {
-  const files = testFiles(folder, only);
+export async function runTests(folder, { env, only = /^(?!(?:consumers|site)\/)/, nodeArgs = [], without = [] } = {}) {
+  const files = testFiles(folder, only).filter((file) => {
+    const lacking = without.filter((name) => needs(file, name));
+    if (lacking.length > 0) say(`${relative(projectRoot, file)} is left out: it needs ${lacking.join(" and ")}`);
+    return lacking.length === 0;
+  });
   if (files.length === 0) {
     say(`no test file in dist/${folder}`);
     return { passed: 0, failed: 1 };
@@ -62,6 +67,26 @@ export async function runTests(folder, { env, only = /^(?!(?:consumers|site)\/)/
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
+}
+
+/**
+ * Whether a compiled test, or a file of its folder that it imports, looks for a program.
+ *
+ * @param {string} file
+ * @param {string} name
+ * @param {Set<string>} [seen]
+ * @returns {boolean}
+ */
+export function needs(file, name, seen = new Set()) {
+  if (seen.has(file)) return false;
+  seen.add(file);
+  const text = readFileSync(file, "utf8");
+  const finder = `find${name.charAt(0).toUpperCase()}${name.slice(1)}(`;
+  if (text.includes(`"${name}"`) || text.includes(finder)) return true;
+  const own = [...text.matchAll(/from "(\.{1,2}\/[^"]+\.js)"/g)]
+    .map(([, path = ""]) => join(dirname(file), path))
+    .filter((path) => relative(join(projectRoot, "dist", "integration"), path).startsWith("..") === false);
+  return own.some((path) => needs(path, name, seen));
 }
 
 /** @param {readonly string[]} nodeArgs added to those of this process */
@@ -111,17 +136,17 @@ export const overV3 = {
 /**
  * Integration tests of layers with `v3Protocol()` in place of v2.
  *
- * @param {{ env?: NodeJS.ProcessEnv | undefined, only?: RegExp | undefined }} [options]
+ * @param {{ env?: NodeJS.ProcessEnv | undefined, only?: RegExp | undefined, without?: readonly string[] | undefined }} [options]
  */
-export function runTestsOverV3({ env, only = overV3.quick } = {}) {
-  return runTests("integration", { only, env: { ...env, ...overV3.env() } });
+export function runTestsOverV3({ env, only = overV3.quick, without } = {}) {
+  return runTests("integration", { only, without, env: { ...env, ...overV3.env() } });
 }
 
 /**
  * The same tests with `etcd2/undici` in place of got.
  *
  * @param {"src" | "integration"} folder
- * @param {{ env?: NodeJS.ProcessEnv | undefined }} [options]
+ * @param {{ env?: NodeJS.ProcessEnv | undefined, without?: readonly string[] | undefined }} [options]
  */
 export function runTestsOverUndici(folder, options = {}) {
   return runTests(folder, { ...options, only: overUndici.only[folder], nodeArgs: overUndici.nodeArgs });

@@ -1,4 +1,4 @@
-// The Docker engine, if there is one: the cluster of docker-compose.yml, and the etcd binary from its image.
+// The Docker engine, if there is one: the cluster of docker-compose.yml, and programs out of images.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { capture, projectRoot, run, ScriptError } from "../run.mjs";
@@ -16,24 +16,25 @@ export function hasDockerEngine() {
 }
 
 /**
- * Copies the etcd of the image that docker-compose.yml names.
+ * Copies a program out of an image. It must be one that needs no library of the image.
  *
+ * @param {string} image
+ * @param {string} path of the program in the image
  * @param {string} target path of the copy
  * @returns {string | undefined} why there is none, or undefined
  */
-export function copyEtcdFromImage(target) {
-  const image = composeImage();
+export function copyFromImage(image, path, target) {
   // create, not run: nothing has to be started, and the image has no shell. Pulls the image if necessary.
   const created = capture("docker", ["create", image]);
   const container = created.stdout.trim().split("\n").at(-1);
   if (!created.ok || !container) return `docker create ${image}: ${created.reason}`;
-  const copied = capture("docker", ["cp", `${container}:/usr/local/bin/etcd`, target]);
+  const copied = capture("docker", ["cp", `${container}:${path}`, target]);
   capture("docker", ["rm", container]);
   return copied.ok ? undefined : `docker cp out of ${image}: ${copied.reason}`;
 }
 
 /** The image of docker-compose.yml, chosen as compose chooses it. Read from the file, so that the compose plugin is not needed. */
-function composeImage() {
+export function composeImage() {
   const [, fallback] =
     /^\s*image: \$\{ETCD_IMAGE:-(\S+)\}/m.exec(readFileSync(join(projectRoot, "docker-compose.yml"), "utf8")) ?? [];
   const image = process.env["ETCD_IMAGE"] || fallback;

@@ -2,20 +2,25 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { capture, npm, projectRoot, say, ScriptError } from "../run.mjs";
-import { copyEtcdFromImage, hasDockerEngine } from "./docker.mjs";
+import { composeImage, copyFromImage, hasDockerEngine } from "./docker.mjs";
 import { findOnPath, hasDebianTools, keepInCache, unpackPackage } from "./packages.mjs";
 
 const etcd = { version: ["--version"], pattern: /etcd Version: (\S+)/, package: "etcd-server", file: "usr/bin/etcd" };
 
+/** Where images of etcd have their programs. */
+const inImage = "/usr/local/bin";
+
 /**
  * How each program is recognized, and where it comes from. `version`: the arguments with which it prints its version;
  * `wanted`: the versions that can be used; `names`: what it may be called on the PATH; `search`: paths to try besides;
- * `package` and `file`: the Debian package that has it, and where; `suite`: its Debian release, if not the machine's own.
+ * `package` and `file`: the Debian package that has it, and where; `suite`: its Debian release, if not the machine's own;
+ * `image`: a Docker image that has it, and its path there. nginx and openssl would need libraries of their images.
  */
 const programs = {
   etcd: {
     ...etcd,
     wanted: /^3\.[345]\./,
+    image: () => [composeImage(), `${inImage}/etcd`],
     remedy: "an etcd 3.3, 3.4 or 3.5 (https://github.com/etcd-io/etcd/releases)",
   },
   // makes the backups that tests restore
@@ -25,11 +30,24 @@ const programs = {
     wanted: /^3\.[345]\./,
     package: "etcd-client",
     file: "usr/bin/etcdctl",
+    image: () => [composeImage(), `${inImage}/etcdctl`],
     remedy: "an etcdctl 3.3, 3.4 or 3.5 (https://github.com/etcd-io/etcd/releases)",
   },
   // for the tests of other versions
-  "etcd-3.3": { ...etcd, wanted: /^3\.3\./, suite: "bullseye", remedy: "an etcd 3.3" },
-  "etcd-3.5": { ...etcd, wanted: /^3\.5\./, suite: "trixie", remedy: "an etcd 3.5" },
+  "etcd-3.3": {
+    ...etcd,
+    wanted: /^3\.3\./,
+    suite: "bullseye",
+    image: () => ["quay.io/coreos/etcd:v3.3.27", `${inImage}/etcd`],
+    remedy: "an etcd 3.3",
+  },
+  "etcd-3.5": {
+    ...etcd,
+    wanted: /^3\.5\./,
+    suite: "trixie",
+    image: () => ["quay.io/coreos/etcd:v3.5.16", `${inImage}/etcd`],
+    remedy: "an etcd 3.5",
+  },
   nginx: {
     version: ["-v"],
     pattern: /nginx\/(\S+)/,
@@ -45,6 +63,7 @@ const programs = {
     package: "consul",
     suite: "bullseye",
     file: "usr/bin/consul",
+    image: () => ["consul:1.8.7", "/bin/consul"],
     remedy: "a Consul (https://releases.hashicorp.com/consul)",
   },
   openssl: {
@@ -73,15 +92,15 @@ const programs = {
 };
 
 /** @typedef {keyof typeof programs} Program */
-/** @typedef {{ version?: readonly string[], pattern?: RegExp, wanted?: RegExp, names?: readonly string[], search?: readonly string[], package?: string, suite?: string, file?: string, remedy: string }} Source */
+/** @typedef {{ version?: readonly string[], pattern?: RegExp, wanted?: RegExp, names?: readonly string[], search?: readonly string[], package?: string, suite?: string, file?: string, image?: () => readonly [image: string, path: string], remedy: string }} Source */
 
 /** The environment variable that names a program: ETCD_BIN, ETCD_3_5_BIN. @param {Program} name */
 const variableOf = (name) => `${name.toUpperCase().replaceAll(/\W/g, "_")}_BIN`;
 
 /**
  * Path of a program: the one that its variable names, else the first usable one of: the PATH, one fetched earlier, (etcd)
- * the image of docker-compose.yml, Debian's package. Packages are unpacked, never installed: an install would start
- * services. Prints each way that failed.
+ * the image of docker-compose.yml, Debian's package, another image. Packages are unpacked, never installed: an install would
+ * start services. Prints each way that failed.
  *
  * @param {Program} name
  * @returns {string}
@@ -103,14 +122,20 @@ export function find(name) {
     if (problem === undefined) return path;
     say(`${name}: cannot use ${path}: ${problem}`);
   }
-  for (const fetch of name === "etcd" ? [fromImage, fromPackage] : [fromPackage]) {
+  for (const fetch of name === "etcd" ? [fromImage, fromPackage] : [fromPackage, fromImage]) {
     const problem = fetch(name, cached);
     if (problem === undefined) return cached;
-    say(`${name}: ${problem}`);
+    if (problem !== "") say(`${name}: ${problem}`);
   }
   throw new ScriptError(
     `${name} was not found and could not be fetched (see above): put ${remedy} on the PATH, or name it in ${variable}`,
   );
+}
+
+/** The etcd of the tests, or a 3.5 if that is a 3.3, whose v3 gateway is below another path, and in another state. */
+export function findEtcdWithV3() {
+  const bin = find("etcd");
+  return versionOf("etcd", bin)?.startsWith("3.3.") === true ? find("etcd-3.5") : bin;
 }
 
 /** @type {Map<string, string | undefined>} */
@@ -147,18 +172,21 @@ function whyUnusable(name, bin) {
 }
 
 /**
- * Takes the etcd binary from the image of docker-compose.yml: tests kill and freeze members, so they must be plain processes.
+ * Takes a program out of an image: tests kill and freeze servers, so they must be plain processes.
  *
  * @param {Program} name
  * @param {string} target
- * @returns {string | undefined} why there is none
+ * @returns {string | undefined} why there is none; "" if no image has it
  */
 function fromImage(name, target) {
+  const { image } = /** @type {Source} */ (programs[name]);
+  if (image === undefined) return "";
   if (process.platform !== "linux" || !hasDockerEngine()) return "no Docker engine that runs programs of this system";
-  say("etcd: taking the binary from the image that docker-compose.yml names");
+  const [from, path] = image();
+  say(`${name}: taking it out of the image ${from}`);
   return keepInCache(target, {
-    fill: (folder) => copyEtcdFromImage(join(folder, "etcd")),
-    file: "etcd",
+    fill: (folder) => copyFromImage(from, path, join(folder, name)),
+    file: name,
     check: (path) => whyUnusable(name, path),
   });
 }
@@ -186,14 +214,14 @@ function fromPackage(name, target) {
  * Finds several programs. A missing one does not stop the search for the others.
  *
  * @param {readonly Program[]} names
- * @returns {{ env: Record<string, string>, missing: string[] }} `env`: variable and path of each that was found; `missing`:
- *   a line with the remedy for each other
+ * @returns {{ env: Record<string, string>, missing: ReadonlyMap<Program, string> }} `env`: variable and path of each that
+ *   was found; `missing`: a line with the remedy for each other
  */
 export function findAll(names) {
   /** @type {Record<string, string>} */
   const env = {};
-  /** @type {string[]} */
-  const missing = [];
+  /** @type {Map<Program, string>} */
+  const missing = new Map();
   for (const name of names) {
     try {
       env[variableOf(name)] = find(name);
@@ -201,7 +229,7 @@ export function findAll(names) {
     } catch (error) {
       if (!(error instanceof ScriptError)) throw error;
       say(error.message);
-      missing.push(error.message);
+      missing.set(name, error.message);
     }
   }
   return { env, missing };
