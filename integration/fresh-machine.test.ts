@@ -4,9 +4,10 @@ import { spawn } from "node:child_process";
 import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { find } from "../scripts/servers/programs.mjs";
+import { needs, testFiles } from "../scripts/test-run.mjs";
 import { projectRoot } from "../scripts/run.mjs";
 import { until } from "../src/test-kit/waiting.js";
 
@@ -71,8 +72,10 @@ function machine(t: TestContext): Machine {
   };
 }
 
-/** Prints the path of etcd as the scripts find it. */
-const findIt = 'import { find } from "./scripts/servers/programs.mjs"; console.log("found " + find("etcd"));';
+/** Prints the paths of etcd and etcdctl as the scripts find them. */
+const findThem = `
+  import { find } from "./scripts/servers/programs.mjs";
+  for (const name of "etcd etcdctl".split(" ")) console.log("found " + find(name));`;
 
 test("fresh machine: without etcd, apt and Docker the quick start names etcd and the remedy before it builds anything (FF36)", async (t) => {
   const { node, checkout } = machine(t);
@@ -122,23 +125,41 @@ test("fresh machine: offline, apt is asked for its lists once, and the message s
   assert.equal(readFileSync(join(checkout, "updates"), "utf8").trim().split("\n").length, 1);
 });
 
-test("fresh machine: with Docker alone etcd comes out of the image that docker-compose.yml names", async (t) => {
+test("fresh machine: with Docker alone etcd and etcdctl come out of the image that docker-compose.yml names", async (t) => {
   const { node, install, checkout } = machine(t);
+  // one string, since a name of its own would say that this file needs the program: see below
+  const paths = ("etcd etcdctl".split(" ") as Parameters<typeof find>[0][]).map(find);
   install(
     "docker",
     `case "$1" in
       version) echo 28.2.2 ;;
       create) echo "$2" > '${checkout}/image'; echo container-1 ;;
-      cp) [ "$2" = container-1:/usr/local/bin/etcd ] && exec '${process.execPath}' -e 'fs.symlinkSync(...process.argv.slice(1))' '${find("etcd")}' "$3" ;;
+      cp)
+        case "$2" in
+          container-1:/usr/local/bin/etcd) from='${paths[0]}' ;;
+          container-1:/usr/local/bin/etcdctl) from='${paths[1]}' ;;
+          *) exit 1 ;;
+        esac
+        exec '${process.execPath}' -e 'fs.symlinkSync(...process.argv.slice(1))' "$from" "$3" ;;
       rm) [ "$2" = container-1 ] && echo removed > '${checkout}/removed' ;;
       *) exit 1 ;;
     esac`,
   );
-  const { code, stderr } = await node("--input-type=module", "--eval", findIt).ended;
+  const { code, stderr } = await node("--input-type=module", "--eval", findThem).ended;
   assert.equal(code, 0, stderr);
-  assert.match(stderr, /^found .*check out é\/\.cache\/servers\/etcd$/m);
+  for (const name of "etcd etcdctl".split(" ")) {
+    assert.match(stderr, new RegExp(`^found .*check out é/\\.cache/servers/${name}$`, "m"));
+  }
   assert.match(readFileSync(join(checkout, "image"), "utf8"), /^quay\.io\/coreos\/etcd:v3\.4\./);
   assert.ok(existsSync(join(checkout, "removed")));
+});
+
+test("fresh machine: a program that is missing leaves out the tests that need it, and no others", () => {
+  const files = testFiles("integration", /^(?:keys|proxy|tls|consul-lock|migrate)\.test\.js$/);
+  const left = "nginx openssl consul etcd-3.5 etcdctl"
+    .split(" ")
+    .map((name) => files.filter((file) => needs(file, name)).map((file) => basename(file, ".test.js")));
+  assert.deepEqual(left, [["proxy"], ["tls"], ["consul-lock"], ["migrate"], []]);
 });
 
 test("fresh machine: SIGTERM at any moment leaves no process and no temporary folder behind", async (t) => {

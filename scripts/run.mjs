@@ -199,7 +199,8 @@ export function atExit(cleanup, ended = Promise.resolve()) {
   };
 }
 
-function watchExit() {
+/** From now on a signal that ends this process waits until it is taken from the event loop: for what `atExit` then knows. */
+export function watchExit() {
   if (watching) return;
   watching = true;
   process.on("exit", () => {

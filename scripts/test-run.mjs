@@ -70,7 +70,7 @@ export async function runTests(folder, { env, only = /^(?!(?:consumers|site)\/)/
 }
 
 /**
- * Whether a compiled test, or a file of its folder that it imports, looks for a program.
+ * Whether a compiled integration test, or a file of dist/integration that it imports, names a program.
  *
  * @param {string} file
  * @param {string} name
@@ -81,8 +81,7 @@ export function needs(file, name, seen = new Set()) {
   if (seen.has(file)) return false;
   seen.add(file);
   const text = readFileSync(file, "utf8");
-  const finder = `find${name.charAt(0).toUpperCase()}${name.slice(1)}(`;
-  if (text.includes(`"${name}"`) || text.includes(finder)) return true;
+  if (text.includes(`"${name}"`)) return true;
   const own = [...text.matchAll(/from "(\.{1,2}\/[^"]+\.js)"/g)]
     .map(([, path = ""]) => join(dirname(file), path))
     .filter((path) => relative(join(projectRoot, "dist", "integration"), path).startsWith("..") === false);

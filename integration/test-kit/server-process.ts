@@ -4,7 +4,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from
 import { createServer } from "node:net";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { atExit, ScriptError } from "../../scripts/run.mjs";
+import { atExit, ScriptError, watchExit } from "../../scripts/run.mjs";
 
 /** How long a server may take to become healthy, in ms. It rarely takes 3 s. */
 export const healthTimeoutMs = 30_000;
@@ -167,6 +167,8 @@ interface Attempt<T> {
 
 /** Starts a server. If another process has taken one of its ports meanwhile, tries again with new ones, up to five times in all. */
 export async function startOnFreePorts<T>(prepare: () => Attempt<T> | Promise<Attempt<T>>): Promise<T> {
+  // before anything is made that must be removed
+  watchExit();
   for (let attempt = 1; ; attempt++) {
     const { start, giveUp } = await prepare();
     try {
