@@ -1,7 +1,6 @@
 // Mistakes in calls that only a real server shows. The numbers are those of docs/spec/mistakes.md.
 import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
-import type { Cluster } from "../scripts/servers/etcd.mjs";
 import { createConsulClient, NotFoundError } from "../src/consul/index.js";
 import { AuthAPI, AuthUserAPI, Client, KeysAPI, SrvDiscoverer } from "../src/core/index.js";
 import { createDiscovery, createEtcdAgent } from "../src/discovery/index.js";
@@ -10,6 +9,7 @@ import { settled } from "../src/test-kit/scripted-cluster.js";
 import { patience, until } from "../src/test-kit/waiting.js";
 import { failure } from "./mistakes-support.js";
 import { clearHistory, ownMember } from "./support.js";
+import type { Cluster } from "./test-kit/etcd.js";
 
 let cluster: Cluster;
 

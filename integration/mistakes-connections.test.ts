@@ -4,7 +4,6 @@ import { once } from "node:events";
 import http from "node:http";
 import net, { type AddressInfo } from "node:net";
 import test, { after, before } from "node:test";
-import { startCluster, type Cluster, type ClusterOptions } from "../scripts/servers/etcd.mjs";
 import { find } from "../scripts/servers/programs.mjs";
 import { AuthAPI, AuthUserAPI, MembersAPI, Mirror, type Client, type KeysAPI } from "../src/core/index.js";
 import { refusedUrl } from "../src/test-kit/scripted-server.js";
@@ -12,6 +11,7 @@ import { patience } from "../src/test-kit/waiting.js";
 import { makeCertificates, pem, type Certificates, type CertificateName } from "./certificates.js";
 import { failure } from "./mistakes-support.js";
 import { ownMember } from "./support.js";
+import { startCluster, type Cluster, type ClusterOptions } from "./test-kit/etcd.js";
 
 let certificates: Certificates;
 const servers = {} as Record<"plain" | "secure" | "wrongHost" | "withoutV2", Cluster>;
