@@ -127,8 +127,9 @@ test("fresh machine: offline, apt is asked for its lists once, and the message s
 
 test("fresh machine: with Docker alone etcd and etcdctl come out of the image that docker-compose.yml names", async (t) => {
   const { node, install, checkout } = machine(t);
-  // one string, since a name of its own would say that this file needs the program: see below
-  const paths = ("etcd etcdctl".split(" ") as Parameters<typeof find>[0][]).map(find);
+  // in one string, since a name in quotes would mean that this file needs the program: see the next test
+  const programs = "etcd etcdctl".split(" ") as Parameters<typeof find>[0][];
+  const [etcd = "", etcdctl = ""] = programs.map((name) => find(name));
   install(
     "docker",
     `case "$1" in
@@ -136,8 +137,8 @@ test("fresh machine: with Docker alone etcd and etcdctl come out of the image th
       create) echo "$2" > '${checkout}/image'; echo container-1 ;;
       cp)
         case "$2" in
-          container-1:/usr/local/bin/etcd) from='${paths[0]}' ;;
-          container-1:/usr/local/bin/etcdctl) from='${paths[1]}' ;;
+          container-1:/usr/local/bin/etcd) from='${etcd}' ;;
+          container-1:/usr/local/bin/etcdctl) from='${etcdctl}' ;;
           *) exit 1 ;;
         esac
         exec '${process.execPath}' -e 'fs.symlinkSync(...process.argv.slice(1))' "$from" "$3" ;;

@@ -109,7 +109,12 @@ export async function clearHistory(
  * - v2: each takes an index
  * - v3: it moves no index, but the time that is left grows
  */
-export function refreshCounter(keys: KeysAPI, key: string, options: GetOptions = {}): () => Promise<number> {
+export function refreshCounter(
+  keys: KeysAPI,
+  key: string,
+  // another member than the one that wrote the key may not have it yet
+  options: GetOptions = { quorum: true },
+): () => Promise<number> {
   let [first, last, rises] = [0, Infinity, 0];
   return async () => {
     const { modifiedIndex, ttl = Infinity } = (await keys.get(key, options)).node;
