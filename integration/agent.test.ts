@@ -12,10 +12,10 @@ import {
   type KeysClient,
   type Sender,
 } from "../src/core/index.js";
-import { batch, eventsUntil, patience, told } from "../src/agent/test-kit/agent-ground.js";
+import { batch, eventsUntil, told } from "../src/agent/test-kit/agent-ground.js";
 import { agentSuite } from "../src/agent/test-kit/agent-suite.js";
 import { startChild } from "../src/test-kit/child.js";
-import { noiseMs, until } from "../src/test-kit/waiting.js";
+import { noiseMs, patience, until } from "../src/test-kit/waiting.js";
 import { clearHistory, clusterForTests, ownMember, refreshCounter } from "./support.js";
 
 const cluster = clusterForTests("agent");

@@ -9,12 +9,10 @@ import { lockSuite } from "../src/election/test-kit/lock-suite.js";
 import { startChild } from "../src/test-kit/child.js";
 import { TcpProxy } from "../src/test-kit/tcp-proxy.js";
 import { noiseMs, until } from "../src/test-kit/waiting.js";
-import type { Cluster } from "./test-kit/etcd.js";
 import { fastCluster } from "./fast-cluster.js";
-import { clearHistory, isOverV3, ownMember, refreshCounter } from "./support.js";
+import { clearHistory, etcdOfSuite, isOverV3, refreshCounter } from "./support.js";
 
-let cluster: Cluster | undefined;
-let client: Client | undefined;
+const etcd = etcdOfSuite();
 
 const timing = { ttlMs: 8_000, lockDelayMs: 300, cooldownMs: 100, stepDownTimeoutMs: 500, marginMs: 500 } as const;
 
@@ -25,14 +23,8 @@ lockSuite("etcd", {
   manyTermsMs: 15_000,
   // etcd looks for expired keys twice a second
   expiryLatenessMs: 500,
-  start: async () => {
-    cluster = await ownMember();
-    client = new Client({ endpoints: cluster.endpoints });
-  },
-  stop: async () => {
-    await client?.close();
-    await cluster?.stop();
-  },
+  start: etcd.start,
+  stop: etcd.stop,
   contender: (t) => contender(t, endpoint()),
   endSession: async (key) => {
     await keys().delete(key);
@@ -40,14 +32,8 @@ lockSuite("etcd", {
 });
 
 describe("etcd's election alone", { concurrency: false }, () => {
-  before(async () => {
-    cluster = await ownMember();
-    client = new Client({ endpoints: cluster.endpoints });
-  });
-  after(async () => {
-    await client?.close();
-    await cluster?.stop();
-  });
+  before(etcd.start);
+  after(etcd.stop);
 
   test("etcd election: what is stored; a bad config causes no I/O (consul 49)", async (t) => {
     const { candidate } = await contender(t, endpoint());
@@ -235,8 +221,8 @@ describe("etcd's election alone", { concurrency: false }, () => {
     const stop = new AbortController();
     const seen: string[] = [];
     const observing = (async () => {
-      const etcd = createEtcdCandidate({ client: clientNow() });
-      for await (const entry of etcd.observe("observed", stop.signal)) seen.push(describeEntry(entry));
+      const observer = createEtcdCandidate({ client: etcd.client });
+      for await (const entry of observer.observe("observed", stop.signal)) seen.push(describeEntry(entry));
     })();
     await until("the first look", () => seen.length === 1);
     const config: LeadershipConfig = { ...timing, key: "observed", contactInfo: "a" };
@@ -321,15 +307,11 @@ describe("etcd's election on three members", { concurrency: false }, () => {
 });
 
 function endpoint(): string {
-  return cluster?.endpoints[0] ?? assert.fail("the cluster is there only while tests run");
-}
-
-function clientNow(): Client {
-  return client ?? assert.fail("the client is there only while tests run");
+  return etcd.server.endpoints[0] ?? assert.fail("a cluster has an endpoint");
 }
 
 function keys(): KeysAPI {
-  return new KeysAPI(clientNow());
+  return new KeysAPI(etcd.client);
 }
 
 async function proxyTo(t: TestContext, url: string): Promise<TcpProxy> {

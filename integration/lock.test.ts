@@ -1,22 +1,20 @@
 // Locks and semaphores on a real etcd, over both transports.
 import assert from "node:assert/strict";
 import { describe, test, type TestContext } from "node:test";
-import type { Cluster } from "./test-kit/etcd.js";
 import { Client, EtcdError, KeysAPI, UsageError, type Exchange, type KeyNode } from "../src/core/index.js";
 import { newKey } from "../src/election/test-kit/lock-ground.js";
 import { undiciExchange } from "../src/http/undici/index.js";
 import { createLocks, type Locks } from "../src/lock/index.js";
 import { heldLockSuite } from "../src/lock/test-kit/held-lock-suite.js";
 import { cuttable, TcpProxy } from "../src/test-kit/tcp-proxy.js";
-import { clusterForTests, ownMember } from "./support.js";
+import { clusterForTests, etcdOfSuite } from "./support.js";
 
 for (const [name, transport] of [
   ["etcd, got", undefined],
   ["etcd, undici", undiciExchange],
 ] as const) {
-  let cluster: Cluster | undefined;
-  let client: Client | undefined;
-  const keys = (): KeysAPI => new KeysAPI(client ?? assert.fail("the client is there only while tests run"));
+  const etcd = etcdOfSuite();
+  const keys = (): KeysAPI => new KeysAPI(etcd.client);
   const nodes = async (key: string): Promise<readonly KeyNode[]> => {
     try {
       const { node } = await keys().get(key, { quorum: true });
@@ -29,16 +27,10 @@ for (const [name, transport] of [
     ttlMs: 8_000,
     // etcd looks for expired keys twice a second
     expiryLatenessMs: 500,
-    start: async () => {
-      cluster = await ownMember();
-      client = new Client({ endpoints: cluster.endpoints });
-    },
-    stop: async () => {
-      await client?.close();
-      await cluster?.stop();
-    },
+    start: etcd.start,
+    stop: etcd.stop,
     user: async (t) => {
-      const proxy = await TcpProxy.start(cluster?.endpoints[0] ?? assert.fail("there is an endpoint"));
+      const proxy = await TcpProxy.start(etcd.server.endpoints[0] ?? assert.fail("there is an endpoint"));
       t.after(() => proxy.close());
       return {
         locks: locksFor(t, proxy.url, transport?.()),

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before } from "node:test";
+import { SuiteServer } from "../src/test-kit/suite-server.js";
 import { startCluster, type Cluster } from "./test-kit/etcd.js";
 import { find } from "../scripts/servers/programs.mjs";
 import { endpointsFromEnv } from "../scripts/servers/probe.mjs";
@@ -17,6 +18,14 @@ import {
 
 /** Whether the tests run over `v3Protocol()`, on members without the v2 API: their clients then speak v3 by default. */
 export const isOverV3 = process.env["ETCD2_TEST_PROTOCOL"] === "v3";
+
+/** One member for all tests of a suite. */
+export function etcdOfSuite(): SuiteServer<Cluster, Client> {
+  return new SuiteServer(
+    () => ownMember(),
+    ({ endpoints }) => new Client({ endpoints }),
+  );
+}
 
 /** What the tests of one file share: a cluster, its client, and a directory that no other file uses. */
 export interface SharedCluster {

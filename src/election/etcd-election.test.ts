@@ -1,15 +1,12 @@
-import assert from "node:assert/strict";
-import { Client, KeysAPI } from "../core/index.js";
-import { MemoryProxy } from "../test-kit/memory-proxy.js";
+import { KeysAPI } from "../core/index.js";
 import { useVirtualTime } from "../test-kit/virtual-time.js";
-import { createFakeEtcd, globalClock, type FakeEtcd } from "../testing/index.js";
 import { etcdContender } from "./test-kit/etcd-contender.js";
+import { cuttableClient, fakeEtcdOfSuite } from "./test-kit/fake-etcd-of-suite.js";
 import { lockSuite } from "./test-kit/lock-suite.js";
 
 useVirtualTime();
 
-let etcd: FakeEtcd | undefined;
-let client: Client | undefined;
+const etcd = fakeEtcdOfSuite();
 
 lockSuite("fake etcd", {
   title: (number, text) => `election: ${text} (consul 49, case ${String(number)}, fake etcd)`,
@@ -18,23 +15,13 @@ lockSuite("fake etcd", {
   manyTermsMs: 60_000,
   // etcd looks for expired keys twice a second
   expiryLatenessMs: 500,
-  start: () => {
-    etcd = createFakeEtcd({ clock: globalClock() });
-    client = new Client({ endpoints: etcd.endpoints, transport: etcd.transport });
-    return Promise.resolve();
-  },
-  stop: async () => {
-    await client?.close();
-    await etcd?.close();
-  },
+  start: etcd.start,
+  stop: etcd.stop,
   contender: (t) => {
-    const { endpoints, transport } = etcd ?? assert.fail("the fake is there only while tests run");
-    const proxy = new MemoryProxy(transport);
-    const own = new Client({ endpoints, transport: proxy.exchange });
-    t.after(() => own.close());
-    return Promise.resolve(etcdContender(own, proxy));
+    const { client, way } = cuttableClient(t, etcd.server);
+    return Promise.resolve(etcdContender(client, way));
   },
   endSession: async (key) => {
-    await new KeysAPI(client ?? assert.fail("the client is there only while tests run")).delete(key);
+    await new KeysAPI(etcd.client).delete(key);
   },
 });

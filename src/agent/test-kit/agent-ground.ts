@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import { AgentError, type Agent, type AgentOptions, type InstanceEvent, type ServiceWatcher } from "../index.js";
 import { test } from "../../test-kit/register.js";
+import { patience } from "../../test-kit/waiting.js";
 
 /** An empty backend for one test. */
 export interface AgentGround {
@@ -37,11 +38,6 @@ export function checksOn(backend: string, start: StartGround): Check {
       }
     });
   };
-}
-
-/** A signal for what should happen soon. */
-export function patience(): AbortSignal {
-  return AbortSignal.timeout(30_000);
 }
 
 export async function batch(watcher: ServiceWatcher): Promise<readonly InstanceEvent[]> {

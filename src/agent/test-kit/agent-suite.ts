@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { createInstance, type NewInstance } from "../index.js";
 import { UsageError } from "../../util/errors.js";
-import { addresses, agentError, batch, checksOn, patience, told, type StartGround } from "./agent-ground.js";
+import { addresses, agentError, batch, checksOn, told, type StartGround } from "./agent-ground.js";
 import { agentWatchSuite } from "./agent-watch-suite.js";
+import { patience } from "../../test-kit/waiting.js";
 
 /** What the agent of every backend must do: cases 1 to 27 of the specification, and what else they have in common. */
 export function agentSuite(backend: string, start: StartGround): void {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { createInstance, type Agent, type InstanceEvent } from "../index.js";
 import { UsageError } from "../../util/errors.js";
-import { batch, checksOn, eventsUntil, patience, told, type StartGround } from "./agent-ground.js";
+import { batch, checksOn, eventsUntil, told, type StartGround } from "./agent-ground.js";
+import { patience } from "../../test-kit/waiting.js";
 
 /** The part of the suite that concerns watchers. */
 export function agentWatchSuite(backend: string, start: StartGround): void {

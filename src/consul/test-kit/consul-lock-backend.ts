@@ -1,9 +1,7 @@
-import assert from "node:assert/strict";
-import { createConsulClient, type ConsulClient, type SessionId } from "../index.js";
+import type { SessionId } from "../index.js";
 import type { Exchange } from "../../http/exchange.js";
-import { httpTimeoutMs, wayTo, type ConsulServer, type StartConsulServer } from "./consul-server.js";
+import { consulOfSuite, cuttableClient, type StartConsulServer } from "./consul-server.js";
 import type { LockBackend } from "../../election/test-kit/lock-ground.js";
-import { cuttable } from "../../test-kit/tcp-proxy.js";
 
 export interface ConsulLockOptions {
   /** Names the server in the title of each test. */
@@ -16,40 +14,28 @@ export interface ConsulLockOptions {
 
 /** Consul for the suite that every backend of elections passes. Its shortest TTL is 10 s. */
 export function consulLockBackend({ suffix, start, manyTermsMs, expiryLatenessMs }: ConsulLockOptions): LockBackend {
-  let server: ConsulServer | undefined;
-  let client: ConsulClient | undefined;
+  const consul = consulOfSuite(start);
   return {
     title: (number, text) => `election: ${text} (consul ${String(number)}, ${suffix})`,
     config: { ttlMs: 10_000, lockDelayMs: 1_000, cooldownMs: 300, stepDownTimeoutMs: 500, marginMs: 500 },
     concurrency: true,
     manyTermsMs,
     expiryLatenessMs,
-    start: async () => {
-      server = await start();
-      client = createConsulClient({ address: server.url, transport: server.transport, httpTimeoutMs });
-    },
-    stop: async () => {
-      await client?.close();
-      await server?.stop();
-    },
+    start: consul.start,
+    stop: consul.stop,
     contender: async (t) => {
-      const way = await wayTo(server ?? assert.fail("the server is there only while tests run"));
       const seen = { releases: { sent: 0, answered: 0 }, lastGoodBeatMs: -Infinity, pending: 0 };
-      const own = createConsulClient({ address: way.url, httpTimeoutMs, transport: counting(way.transport, seen) });
-      t.after(async () => {
-        await own.close();
-        await way.close();
-      });
+      const { client, way } = await cuttableClient(t, consul.server, (exchange) => counting(exchange, seen));
       return {
-        candidate: own,
-        ...cuttable(way),
+        candidate: client,
+        ...way,
         releases: () => seen.releases,
         lastGoodBeatMs: () => seen.lastGoodBeatMs,
         pending: () => seen.pending,
       };
     },
     endSession: async (_key, id) => {
-      await client?.deleteSession(id as SessionId);
+      await consul.client.deleteSession(id as SessionId);
     },
   };
 }

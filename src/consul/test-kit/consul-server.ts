@@ -3,13 +3,14 @@ import { createConsulClient, type ConsulClient, type ConsulOptions } from "../in
 import type { Exchange } from "../../http/exchange.js";
 import { gotExchange } from "../../http/got/got-exchange.js";
 import { MemoryProxy } from "../../test-kit/memory-proxy.js";
+import { SuiteServer } from "../../test-kit/suite-server.js";
 import { cuttable, TcpProxy, type Cuttable } from "../../test-kit/tcp-proxy.js";
 import { forwardTo, httpDoor, memoryDoor } from "./consul-doors.js";
 import { ConsulFront, type ConsulHandler, type OpenDoor } from "./consul-front.js";
 import { createFakeConsul, type FakeConsulOptions } from "./fake-consul.js";
 
 /** A fake or real Consul that no other test uses. */
-export interface ConsulServer {
+export interface ConsulServer extends AsyncDisposable {
   /** Where it listens. */
   readonly url: string;
   /** Responds to requests in this process. Absent: they go to `url`. */
@@ -36,36 +37,43 @@ function startWith(open: OpenDoor, options: FakeConsulOptions): StartConsulServe
   return async () => {
     const fake = createFakeConsul(options);
     const door = await open(fake.handler);
+    const stop = async (): Promise<void> => {
+      fake.close();
+      await door.close();
+    };
     return {
       url: door.url,
       handler: fake.handler,
       ...(door.transport !== undefined && { transport: door.transport }),
-      stop: async () => {
-        fake.close();
-        await door.close();
-      },
+      stop,
+      [Symbol.asyncDispose]: stop,
     };
   };
 }
 
-/** A way to a server of its own that can be cut. */
-export interface ConsulWay extends Cuttable {
-  readonly url: string;
-  readonly transport: Exchange;
-  close(): Promise<void>;
+/** One Consul for all tests of a suite. */
+export function consulOfSuite(start: StartConsulServer): SuiteServer<ConsulServer, ConsulClient> {
+  return new SuiteServer(start, ({ url, transport }) => createConsulClient({ address: url, transport, httpTimeoutMs }));
 }
 
-export async function wayTo({ url, transport }: ConsulServer): Promise<ConsulWay> {
-  if (transport === undefined) {
-    const proxy = await TcpProxy.start(url);
-    return { ...cuttable(proxy), url: proxy.url, transport: gotExchange(), close: () => proxy.close() };
-  }
-  const proxy = new MemoryProxy(transport);
-  return { ...cuttable(proxy), url, transport: proxy.exchange, close: () => proxy.close() };
+/** A client of its own for a test, and its way to the server, which can be cut. `wrap` may watch what it sends. */
+export async function cuttableClient(
+  t: TestContext,
+  { url, transport }: ConsulServer,
+  wrap: (exchange: Exchange) => Exchange = (exchange) => exchange,
+): Promise<{ readonly client: ConsulClient; readonly way: Cuttable }> {
+  const way = transport === undefined ? await TcpProxy.start(url) : new MemoryProxy(transport);
+  const [address, exchange] = way instanceof TcpProxy ? [way.url, gotExchange()] : [url, way.exchange];
+  const client = createConsulClient({ address, transport: wrap(exchange), httpTimeoutMs });
+  t.after(async () => {
+    await client.close();
+    await way.close();
+  });
+  return { client, way: cuttable(way) };
 }
 
 /** For clients of tests that are not about timeouts, in ms. */
-export const httpTimeoutMs = 60_000;
+const httpTimeoutMs = 60_000;
 
 export interface ConsulGround {
   readonly front: ConsulFront;

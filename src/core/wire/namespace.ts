@@ -23,7 +23,7 @@ export function inNamespace(response: KeysResponse, namespace: string): KeysResp
  * An error of etcd with its keys as they are within a namespace: that of the request, and the one that etcd refused, or one
  * above it, which it names as the cause. Other errors are returned as they are.
  */
-export function errorInNamespace(error: unknown, namespace: string): unknown {
+function errorInNamespace(error: unknown, namespace: string): unknown {
   if (namespace === "" || !(error instanceof EtcdError)) return error;
   const namesOne = namesKey.has(error.errorCode) && error.serverCause.startsWith("/");
   return new EtcdError({
