@@ -14,6 +14,6 @@ describe("elections on a fake Consul", { concurrency: true }, () => {
   consulElectionSuite("fake", start);
   lockSuite(
     "consul lock (fake)",
-    consulLockBackend({ suffix: "fake", start, manyTermsMs: 60_000, expiryLatenessMs: 0 }),
+    consulLockBackend({ suffix: "fake", start, manyTermsMs: 20_000, expiryLatenessMs: 0 }),
   );
 });

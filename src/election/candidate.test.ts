@@ -14,7 +14,7 @@ lockSuite("a lock in memory", {
   title: (number, text) => `election: ${text} (consul ${String(number)}, in memory)`,
   config: { ttlMs: 8_000, lockDelayMs: 100, cooldownMs: 50, stepDownTimeoutMs: 150, marginMs: 500 },
   concurrency: true,
-  manyTermsMs: 60_000,
+  manyTermsMs: 20_000,
   expiryLatenessMs: 0,
   start: () => Promise.resolve(),
   stop: () => Promise.resolve(),

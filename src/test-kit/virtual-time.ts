@@ -47,9 +47,9 @@ class Engine implements VirtualTime {
 
   constructor() {
     const start = (callback: Callback, ms: number | undefined, args: unknown[], repeats: boolean): VirtualTimer => {
-      const inContext = AsyncResource.bind(callback);
+      const context = new AsyncResource("VirtualTimer", { requireManualDestroy: true });
       const bound = (): void => {
-        inContext(...args);
+        context.runInAsyncScope(callback, undefined, ...args);
       };
       const timer = new VirtualTimer(this, bound, ms, repeats);
       this.add(timer);
