@@ -170,7 +170,11 @@ test("cli: a shell pipeline copies a tree, and a reader that has enough ends it 
     node.nodes.map(({ value }) => value).sort(),
     [0, 1, 2, 3, 4].map((i) => `v${String(i)} "é😀"\n`),
   );
-  const head = await shell(`set -o pipefail; etcd2 watch --after 1 -r / | head -2`, environment());
+  const { index } = await shared.keys.set(`${dir}/watched`, "1");
+  // more than are read: with the first that nobody reads the command ends
+  for (let i = 2; i < 10; i++) await shared.keys.set(`${dir}/watched`, String(i));
+  const watch = `etcd2 watch --after ${String(index)} -r ${dir}`;
+  const head = await shell(`set -o pipefail; ${watch} | head -2`, environment());
   assert.equal(head.code, 0, head.err);
   assert.equal(head.out.trim().split("\n").length, 2);
   assert.equal(head.err, "");
