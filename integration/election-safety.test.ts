@@ -5,6 +5,7 @@ import { lateEventsOf, termsOf, violationsOf, type Fact, type TermRecord } from 
 import { harmMember } from "./member-harm.js";
 import { fight, seconds, seed } from "./election-nemesis.js";
 import { fastCluster } from "./fast-cluster.js";
+import { isOverV3 } from "./support.js";
 
 const config = {
   key: "safety/leader",
@@ -17,7 +18,7 @@ const config = {
 } as const;
 
 test(
-  `election: one leader at a time among five processes (consul 49), for ${String(seconds)} s, seed ${String(seed)}`,
+  `election: one leader at a time among five processes (consul 49${isOverV3 ? ", V76" : ""}), for ${String(seconds)} s, seed ${String(seed)}`,
   { timeout: seconds * 1_000 + 120_000 },
   async (t) => {
     await using cluster = await fastCluster();

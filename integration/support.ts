@@ -19,10 +19,13 @@ import {
 /** Whether the tests run over `v3Protocol()`, on members without the v2 API: their clients then speak v3 by default. */
 export const isOverV3 = process.env["ETCD2_TEST_PROTOCOL"] === "v3";
 
-/** One member for all tests of a suite. */
+/** How many members the cluster of a test file has. `ETCD2_TEST_MEMBERS` sets it; tests that harm members start their own. */
+export const memberCount = Number(process.env["ETCD2_TEST_MEMBERS"] ?? 1);
+
+/** A cluster for all tests of a suite, which harm no member. */
 export function etcdOfSuite(): SuiteServer<Cluster, Client> {
   return new SuiteServer(
-    () => ownMember(),
+    () => unharmedCluster(),
     ({ endpoints }) => new Client({ endpoints }),
   );
 }
@@ -37,8 +40,8 @@ export interface SharedCluster {
 }
 
 /**
- * A cluster for the tests of the calling file, from its first test to its last: the one that `ETCD_ENDPOINTS` names, else a
- * member of its own. Must be called once, before any test.
+ * A cluster for the tests of the calling file, from its first test to its last: the one that `ETCD_ENDPOINTS` names, else
+ * one of its own. Must be called once, before any test.
  *
  * @param v3 whether tests speak v3, too: then it is not an etcd 3.3. @default false
  */
@@ -48,7 +51,7 @@ export function clusterForTests(file: string, { v3 = false }: { readonly v3?: bo
   before(async () => {
     const given = endpointsFromEnv();
     const named = v3 && !(await haveV3(given)) ? [] : given;
-    if (named.length === 0) own = await ownMember(v3 ? { bin: findEtcdWithV3() } : {});
+    if (named.length === 0) own = await unharmedCluster(v3 ? { bin: findEtcdWithV3() } : {});
     const endpoints = own?.endpoints ?? named;
     const client = new Client({ endpoints });
     shared = { endpoints, client, keys: new KeysAPI(client), dir: `/test-${file}-${randomBytes(4).toString("hex")}` };
@@ -84,6 +87,13 @@ export async function ownMember(
 ): Promise<Cluster> {
   // alone it elects itself: a longer timeout would only make each start longer
   return startCluster({ bin: find("etcd"), heartbeatMs: 20, electionMs: 200, ...options });
+}
+
+/** A cluster of {@link memberCount} members for tests that harm none of them; `await using` ends it. */
+export function unharmedCluster(options: { readonly bin?: string } = {}): Promise<Cluster> {
+  if (memberCount === 1) return ownMember(options);
+  // several members keep their leader on a busy machine: what happens when it changes has tests of its own
+  return startCluster({ bin: find("etcd"), size: memberCount, heartbeatMs: 100, electionMs: 1_000, ...options });
 }
 
 async function haveV3(endpoints: readonly string[]): Promise<boolean> {

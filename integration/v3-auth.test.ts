@@ -23,15 +23,22 @@ import {
 } from "../src/core/index.js";
 import { patience, until } from "../src/test-kit/waiting.js";
 import { v3Protocol } from "../src/v3/index.js";
+import { memberCount } from "./support.js";
 
 const clientOf = (cluster: Cluster, options: Partial<ClientOptions> = {}): Client =>
-  new Client({ endpoints: cluster.endpoints, protocol: v3Protocol(), ...options });
+  // of several members one may lag behind, as in v2
+  new Client({ endpoints: cluster.endpoints, protocol: v3Protocol(), quorumReads: memberCount > 1, ...options });
 
 for (const program of ["etcd", "etcd-3.5"] as const) {
   test(`v3: users, roles and rights on ${program}: narrower rights than the key work, outside of them is refused (V57, V59, V60, V74, V116)`, async () => {
     const tokens = ["--auth-token-ttl", "2"];
     const bin = find(program);
-    await using cluster = await startCluster({ bin, enableV2: false, args: program === "etcd" ? [] : tokens });
+    await using cluster = await startCluster({
+      bin,
+      size: memberCount,
+      enableV2: false,
+      args: program === "etcd" ? [] : tokens,
+    });
     await using root = clientOf(cluster, { username: "root", password: "r" });
     // credentials while authentication is off: 3.4 refuses any Authorization then
     assert.equal((await new KeysAPI(root).set("/app/k", "0")).node.value, "0");
@@ -91,7 +98,7 @@ for (const program of ["etcd", "etcd-3.5"] as const) {
 }
 
 test("v3: one authentication serves all calls of a user; curl lines mask the password and the token (V57, V62)", async () => {
-  await using cluster = await startCluster({ bin: find("etcd"), enableV2: false });
+  await using cluster = await startCluster({ bin: find("etcd"), size: memberCount, enableV2: false });
   await using admin = clientOf(cluster);
   await new AuthUserAPI(admin).add("root", "s3cret");
   await new AuthAPI(admin).enable();
@@ -153,7 +160,7 @@ test("v3: a server whose gateway is off is told by name, and nothing is sent twi
 });
 
 test("v3: an nginx that buffers responses is noticed in time, with the rule that mends it; with the rules it works (V84)", async (t) => {
-  await using cluster = await startCluster({ bin: find("etcd"), enableV2: false });
+  await using cluster = await startCluster({ bin: find("etcd"), size: memberCount, enableV2: false });
   const target = cluster.endpoints[0] ?? "";
   for (const [rules, works] of [
     ["", false],
@@ -213,7 +220,7 @@ async function between(
 }
 
 test("v3: a lost grant is notApplied, a transaction that was cut is unknown, a read is asked again (V67, V68, V70, V90)", async (t) => {
-  await using cluster = await startCluster({ bin: find("etcd"), enableV2: false });
+  await using cluster = await startCluster({ bin: find("etcd"), size: memberCount, enableV2: false });
   const target = cluster.endpoints[0] ?? "";
   let failing: ((path: string) => "cut before" | "cut after" | undefined) | undefined;
   const url = await between(t, target, (path) => failing?.(path));

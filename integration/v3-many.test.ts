@@ -4,9 +4,13 @@ import test from "node:test";
 import { startChild } from "../src/test-kit/child.js";
 import { noiseMs, patience, until } from "../src/test-kit/waiting.js";
 import { watchesAt } from "./support.js";
-import { base64, counting, onBothGateways } from "./v3-support.js";
+import { base64, counting, onBothGateways, type V3Ground } from "./v3-support.js";
 
-const watchesAtV3 = (endpoint: string): Promise<number> => watchesAt(endpoint, "v3");
+/** The streams of all members: a client keeps to one of them. */
+async function watchesOf({ cluster }: V3Ground): Promise<number> {
+  const each = await Promise.all(cluster.endpoints.map((url) => watchesAt(url, "v3")));
+  return each.reduce((sum, count) => sum + count, 0);
+}
 
 onBothGateways((ground) => {
   test("v3: 1,000 events from an index come one by one, in order, each once, over at most two streams (V41)", async () => {
@@ -29,14 +33,14 @@ onBothGateways((ground) => {
     const keys = ground.keys({}, { transport });
     const { index } = await keys.set("/s/k", "0");
     const first = keys.watcher("/s/k", { afterIndex: index }).next(patience());
-    await until("a stream stands", async () => (await watchesAtV3(ground.endpoint)) > 0);
+    await until("a stream stands", async () => (await watchesOf(ground)) > 0);
     const waiting = Array.from({ length: 999 }, (_, i) =>
       keys.watcher("/s/k", { afterIndex: i % 2 === 0 ? 0 : index }).next(patience()),
     );
     // those from now on have to be there before the write: this one was asked for last
     const last = keys.watcher("/s/other").next(patience());
     await until("the last one stands", () => streams() === 2);
-    await until("another key has a stream", async () => (await watchesAtV3(ground.endpoint)) === 2);
+    await until("another key has a stream", async () => (await watchesOf(ground)) === 2);
     await keys.set("/s/k", "1");
     const events = await Promise.all([first, ...waiting]);
     assert.deepEqual(new Set(events.map(({ node }) => node.value)), new Set(["1"]));
@@ -51,11 +55,11 @@ onBothGateways((ground) => {
     const { index } = await keys.set("/d/start", "");
     const end = new AbortController();
     const name = (i: number): string => `/d/${String(i)}`;
-    const before = await watchesAtV3(ground.endpoint);
+    const before = await watchesOf(ground);
     const waiting = Array.from({ length: 1_000 }, (_, i) =>
       keys.watcher(name(i), { afterIndex: index }).next(i < 500 ? patience(120_000) : end.signal),
     );
-    await until("all stand", async () => (await watchesAtV3(ground.endpoint)) >= before + 1_000);
+    await until("all stand", async () => (await watchesOf(ground)) >= before + 1_000);
     assert.equal(streams(), 1_000);
     for (let i = 0; i < 500; i += 50)
       await Promise.all(Array.from({ length: 50 }, (_, n) => keys.set(name(i + n), `v${String(i + n)}`)));
@@ -67,7 +71,7 @@ onBothGateways((ground) => {
     const reason = new Error("enough");
     end.abort(reason);
     for (const each of waiting.slice(500)) await assert.rejects(each, (error) => error === reason);
-    await until("no stream is left", async () => (await watchesAtV3(ground.endpoint)) <= before);
+    await until("no stream is left", async () => (await watchesOf(ground)) <= before);
   });
 
   test("v3: a watcher catches up over lines of megabytes, and the stream gives the memory back (V56)", async () => {

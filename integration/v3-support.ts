@@ -2,12 +2,14 @@ import { after, before, describe } from "node:test";
 import { startCluster, type Cluster } from "./test-kit/etcd.js";
 import { find } from "../scripts/servers/programs.mjs";
 import { Client, KeysAPI, type ClientOptions, type Exchange, type RequestSpec } from "../src/core/index.js";
+import { memberCount } from "./support.js";
 import { gotExchange } from "../src/http/got/got-exchange.js";
 import { v3Protocol, type V3Options } from "../src/v3/index.js";
 
-/** One member without the v2 API, and clients that speak v3 to it. */
+/** A cluster without the v2 API, of `ETCD2_TEST_MEMBERS` members, and clients that speak v3 to all of them. */
 export interface V3Ground {
   readonly cluster: Cluster;
+  /** The first member's. */
   readonly endpoint: string;
   /** Keys in a namespace that no other test uses. */
   keys(options?: V3Options, client?: Partial<ClientOptions>): KeysAPI;
@@ -19,13 +21,13 @@ export interface V3Ground {
 /** Registers the tests on both formats of the gateway: that of 3.4 and that of Debian's 3.5. */
 export function onBothGateways(register: (ground: V3Ground) => void, args: readonly string[] = []): void {
   for (const program of ["etcd", "etcd-3.5"] as const) {
-    void describe(`on ${program} without v2`, () => {
+    void describe(`on ${program} without v2${memberCount === 1 ? "" : `, ${String(memberCount)} members`}`, () => {
       let cluster: Cluster | undefined;
       const clients: Client[] = [];
       let count = 0;
       before(async () => {
         // the shortest TTL depends on the election timeout: it is 2 s with etcd's own
-        cluster = await startCluster({ bin: find(program), enableV2: false, args: [...args] });
+        cluster = await startCluster({ bin: find(program), size: memberCount, enableV2: false, args: [...args] });
       });
       after(async () => {
         await Promise.all(clients.map((client) => client.close()));
@@ -38,7 +40,9 @@ export function onBothGateways(register: (ground: V3Ground) => void, args: reado
       const endpoint = (): string => running().endpoints[0] ?? "";
       const client: V3Ground["client"] = (options, more) => {
         const protocol = v3Protocol({ namespace: `/test${String(++count)}`, ...options });
-        const made = new Client({ endpoints: running().endpoints, protocol, ...more });
+        // of several members one may lag behind, as in v2: a plain read is not told of a write through another
+        const quorumReads = memberCount > 1;
+        const made = new Client({ endpoints: running().endpoints, quorumReads, protocol, ...more });
         clients.push(made);
         return made;
       };

@@ -17,7 +17,7 @@ import {
 import { gotExchange } from "../src/http/got/got-exchange.js";
 import { patience, until } from "../src/test-kit/waiting.js";
 import { v3Protocol } from "../src/v3/index.js";
-import { watchesAt } from "./support.js";
+import { memberCount, watchesAt } from "./support.js";
 
 /** A transport that records the paths of its requests. */
 function recording(): { readonly transport: Exchange; readonly paths: string[] } {
@@ -49,7 +49,7 @@ for (const program of ["etcd", "etcd-3.5"] as const) {
   test(`v3: an expired token on ${program} is replaced by one authentication, and the call is applied once (V58)`, async () => {
     // 3.4 has no flag for it: there a user's tokens are dropped with its password
     const args = program === "etcd" ? [] : ["--auth-token-ttl", "2"];
-    await using cluster = await startCluster({ bin: find(program), enableV2: false, args });
+    await using cluster = await startCluster({ bin: find(program), size: memberCount, enableV2: false, args });
     await withAuth(cluster);
     const { transport, paths } = recording();
     const [credentials, protocol] = [{ username: "root", password: "r" }, v3Protocol()];
@@ -74,7 +74,7 @@ for (const program of ["etcd", "etcd-3.5"] as const) {
   });
 
   test(`v3: a denied watch on ${program} is isUnauthorized, and its stream is closed (V54)`, async () => {
-    await using cluster = await startCluster({ bin: find(program), enableV2: false });
+    await using cluster = await startCluster({ bin: find(program), size: memberCount, enableV2: false });
     await withAuth(cluster);
     const { transport, paths } = recording();
     const protocol = v3Protocol();
@@ -87,6 +87,8 @@ for (const program of ["etcd", "etcd-3.5"] as const) {
     }
     // each is tried once more, with a fresh token
     assert.equal(paths.filter((path) => path === "/v3/watch").length, 4);
-    await until("no watch is left", async () => (await watchesAt(cluster.endpoints[0] ?? "", "v3")) === 0);
+    for (const endpoint of cluster.endpoints) {
+      await until("no watch is left", async () => (await watchesAt(endpoint, "v3")) === 0);
+    }
   });
 }

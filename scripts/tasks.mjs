@@ -7,7 +7,8 @@ import { runMain, runTool, say, ScriptError, step } from "./run.mjs";
 import { compose, composeEndpoints, hasDockerEngine } from "./servers/docker.mjs";
 import { endpointsFromEnv, endpointState, waitForCluster } from "./servers/probe.mjs";
 import { find, findAll, findNode, testPrograms, versionOf } from "./servers/programs.mjs";
-import { overV3, runTests, runTestsOverUndici, runTestsOverV3, testFiles, testsForVersion } from "./test-run.mjs";
+import { ofV3, onThreeMembers, overV3, runTests, runTestsOverUndici, runTestsOverV3 } from "./test-run.mjs";
+import { shortSafety, testFiles, testsForVersion } from "./test-run.mjs";
 
 /** @typedef {{ passed: number, failed: number }} Sum */
 /** @typedef {{ env?: NodeJS.ProcessEnv, without?: readonly import("./servers/programs.mjs").Program[] }} Options */
@@ -84,7 +85,14 @@ async function testEverything() {
     ["unit tests over undici", () => runTestsOverUndici("src", options)],
     ["integration tests", () => runTests("integration", options)],
     ["integration tests over undici", () => runTestsOverUndici("integration", options)],
-    ["integration tests over v3", () => runTestsOverV3(options)],
+    [
+      "integration tests over v3 on three members",
+      () => runTestsOverV3({ ...options, env: threeOfNewer(options.env) }),
+    ],
+    [
+      "tests of v3 on three members",
+      () => runTests("integration", { ...options, only: ofV3.quick, env: { ...options.env, ...onThreeMembers } }),
+    ],
   ];
   // When a server is missing, the tests that do not need it still run.
   for (const [title, work] of missing.has("etcd") ? kinds.slice(0, 2) : kinds) {
@@ -141,10 +149,36 @@ async function testVersions() {
   });
 }
 
-/** `npm run integration:v3`: the suites of all layers over `v3Protocol()`, on members without the v2 API. */
+/** `npm run integration:v3`: the suites of all layers over `v3Protocol()`, and its own tests, on members without the v2 API: one and three. */
 async function testOverV3() {
   await prepare(build);
-  return exitCode(await runTestsOverV3({ env: { ...neededServers(), ETCD_ENDPOINTS: undefined }, only: overV3.all }));
+  const one = { ...neededServers(), ...shortSafety, ETCD_ENDPOINTS: undefined };
+  const three = { ...one, ...onThreeMembers };
+  const sum = { passed: 0, failed: 0 };
+  /** @type {[title: string, work: () => Promise<Sum>][]} */
+  const kinds = [
+    ["layers over v3 on one member (V75, V76, V77)", () => runTestsOverV3({ env: one, only: overV3.all })],
+    [
+      "layers over v3 on three members of the newer version (V75, V76, V77)",
+      () => runTestsOverV3({ env: threeOfNewer(one), only: overV3.all }),
+    ],
+    ["v3 on one member", () => runTests("integration", { env: one, only: ofV3.all })],
+    ["v3 on three members", () => runTests("integration", { env: three, only: ofV3.several })],
+  ];
+  for (const [title, work] of kinds) await step(title, async () => add(sum, await work()));
+  return exitCode(sum);
+}
+
+/**
+ * For suites over v3 that `npm test` runs once: on three members, of the newer version if it was found, since all other tests
+ * run on the older one.
+ *
+ * @param {NodeJS.ProcessEnv | undefined} env
+ * @returns {NodeJS.ProcessEnv}
+ */
+function threeOfNewer(env) {
+  const newer = env?.["ETCD_3_5_BIN"];
+  return { ...env, ...onThreeMembers, ...shortSafety, ...(newer !== undefined && { ETCD_BIN: newer }) };
 }
 
 /** `npm run test:nodes`: unit and integration tests under other Node versions, on the build of this one. */

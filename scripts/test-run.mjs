@@ -120,9 +120,9 @@ export function testsForVersion(version) {
 /** Layers whose integration tests hold over v3, without a v2 API on the server. */
 export const overV3 = {
   /** In `npm test`: a few quick files, each of which uses something else of v3. */
-  quick: /^(?:lock|mirror|namespace|config-etcd|discovery-subscribe|watch-started-over)\.test\.js$/,
-  /** In `npm run integration:v3`. */
-  all: /^(?:agent(?:-bridge)?|cluster(?:-id)?|config-(?:api|etcd|outage)|discovery-[a-z]+|election(?:-(?:faults|store))?|lock|mirror|namespace|shared-watch|typed-keys|watch-started-over)\.test\.js$/,
+  quick: /^(?:election-safety|lock|mirror|namespace|config-etcd|discovery-subscribe|watch-started-over)\.test\.js$/,
+  /** In `npm run integration:v3`: the suites of mirrors (V75), elections (V76), discovery, agents and configuration (V77), and others. */
+  all: /^(?:agent(?:-bridge)?|cluster(?:-id)?|config-(?:api|etcd|outage)|discovery-[a-z]+|election(?:-(?:faults|safety|store))?|lock|mirror|namespace|shared-watch|typed-keys|watch-started-over)\.test\.js$/,
   /** For processes in which clients speak v3 unless their options say otherwise; so do those that they start. */
   env: () => ({
     NODE_OPTIONS: nodeOptions([
@@ -131,6 +131,22 @@ export const overV3 = {
     ETCD2_TEST_PROTOCOL: "v3",
   }),
 };
+
+/** Tests of `v3Protocol()` itself. Each starts clusters of both versions without v2. */
+export const ofV3 = {
+  /** In `npm run integration:v3`. */
+  all: /^v3-[a-z]+\.test\.js$/,
+  /** Those whose clusters may have several members: in `npm run integration:v3` once more on three. */
+  several: /^v3-(?:auth|keys|layers|many|tokens|watch)\.test\.js$/,
+  /** Of these in `npm test`. */
+  quick: /^v3-(?:keys|watch)\.test\.js$/,
+};
+
+/** For clusters of three members. */
+export const onThreeMembers = { ETCD2_TEST_MEMBERS: "3" };
+
+/** A short safety run, the same each time; its seed is in the name of its test. */
+export const shortSafety = { ELECTION_SAFETY_SECONDS: "20", ELECTION_SAFETY_SEED: "20161" };
 
 /**
  * Integration tests of layers with `v3Protocol()` in place of v2.
