@@ -231,7 +231,8 @@ export class Client implements Sender, AsyncDisposable {
   #sendOnce(spec: RequestSpec, signal: AbortSignal): Promise<RawResponse> {
     if (spec.endpoint !== undefined) {
       const only = [this.#endpoints.find(spec.endpoint)];
-      return this.#limiter.run(() => tryEndpoints(only, spec, this.#attempts.known, signal), signal);
+      const send = (): Promise<RawResponse> => tryEndpoints(only, spec, this.#attempts.known, signal);
+      return spec.longPoll === true ? send() : this.#limiter.run(send, signal);
     }
     if (isShared(spec)) return this.#polls.join(spec, signal);
     // a poll may wait for days, and takes no slot of the limiter

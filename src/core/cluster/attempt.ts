@@ -101,9 +101,18 @@ export class Attempts {
   /**
    * Why an attempt failed, for what {@link send} or {@link accept} threw: an `EndpointError`, unless trying elsewhere cannot
    * help. undefined if a guard took the endpoint for another cluster's, but it is ours: the same request is to be sent again,
-   * without a guard.
+   * without a guard. Rejects with the signal's reason when aborted.
    */
-  async failure(endpoint: Endpoint, spec: RequestSpec, thrown: unknown, signal: AbortSignal): Promise<unknown> {
+  async failure(
+    endpoint: Endpoint,
+    spec: RequestSpec,
+    thrown: unknown,
+    guard: PollGuard | undefined,
+    signal: AbortSignal,
+  ): Promise<unknown> {
+    signal.throwIfAborted();
+    // the guard ends polls of another cluster
+    if (guard?.signal?.aborted === true) return guard.signal.reason;
     if (!(thrown instanceof ForeignPoll)) return failureOf(endpoint, spec, thrown);
     const { identity } = this.#options;
     try {
@@ -128,7 +137,7 @@ export class Attempts {
     return this.#exchange(requestUrl(endpoint, spec), sent, guard?.signal ?? signal);
   }
 
-  /** For who traces attempts: what is refused is an error there, too. */
+  /** The whole attempt, for subscribers that trace it: they see one operation, and its error is the one that the call hears of. */
   async #sendAndAccept(
     endpoint: Endpoint,
     spec: RequestSpec,
@@ -137,8 +146,10 @@ export class Attempts {
   ): Promise<RawResponse> {
     try {
       return await this.accept(endpoint, spec, await this.#send(endpoint, spec, guard, signal), signal);
-    } catch (error) {
-      throw error instanceof ForeignPoll || signal.aborted ? error : failureOf(endpoint, spec, error);
+    } catch (thrown) {
+      const error = await this.failure(endpoint, spec, thrown, guard, signal);
+      if (error !== undefined) throw error;
+      return this.#sendAndAccept(endpoint, spec, undefined, signal);
     }
   }
 }

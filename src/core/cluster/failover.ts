@@ -4,7 +4,7 @@ import { changesNothing } from "../../util/changes-nothing.js";
 import { log } from "../../util/log.js";
 import type { Attempts } from "./attempt.js";
 import type { Endpoint } from "./endpoint.js";
-import { StrangerError } from "./stranger.js";
+import { StrangerError, type PollGuard } from "./stranger.js";
 
 /**
  * Told of the endpoint at which a call ends: it answered and is to be pinned, or the next call is to begin after it.
@@ -41,8 +41,7 @@ export async function tryEndpoints(
     } catch (thrown) {
       guard?.end();
       failures ??= new Failures(order, spec, attempts, onEnd);
-      // the guard ends polls of another cluster
-      await failures.add(endpoint, guard?.signal?.aborted === true ? guard.signal.reason : thrown, signal);
+      await failures.add(endpoint, thrown, guard, signal);
     }
   }
   throw new ClusterError("ERR_CLUSTER_UNAVAILABLE", failures?.errors ?? []);
@@ -78,9 +77,8 @@ class Failures {
   }
 
   /** Takes note of what an attempt threw. Rejects with it if trying elsewhere cannot help, or with the signal's reason. */
-  async add(endpoint: Endpoint, thrown: unknown, signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
-    const error = await this.#attempts.failure(endpoint, this.#spec, thrown, signal);
+  async add(endpoint: Endpoint, thrown: unknown, guard: PollGuard | undefined, signal: AbortSignal): Promise<void> {
+    const error = await this.#attempts.failure(endpoint, this.#spec, thrown, guard, signal);
     this.isOurs = error === undefined;
     if (this.isOurs) return;
     signal.throwIfAborted();

@@ -2,19 +2,23 @@ import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import test from "node:test";
 import { ClusterError, UsageError } from "../../util/errors.js";
-import type { Sender } from "../../http/exchange.js";
+import type { Exchange, Sender } from "../../http/exchange.js";
 import { clusterOf, rejection, settled } from "../../test-kit/scripted-cluster.js";
 import {
+  clientOf,
   closeUnanswered,
   event,
   headersOnly,
   ok,
+  okBody,
   raftTimeout,
+  reply,
   silence,
   waitIndexes,
   type Answer,
 } from "../../test-kit/scripted-server.js";
 import { limitMs, patience } from "../../test-kit/waiting.js";
+import { KeysAPI } from "../keys.js";
 
 const waiting = headersOnly({ "x-etcd-index": "20" });
 
@@ -243,4 +247,34 @@ test("shared polls: when a promise of onHeaders resolves, the poll ends early fo
   }
   assert.equal(server(0).requests.length, 1);
   await server(0).connectionsDownTo(0);
+});
+
+test("shared polls: when a poll goes on from another cluster to ours, every caller hears of our headers (FF12)", async (t) => {
+  const stranger = headersOnly({ "x-etcd-cluster-id": "another", "x-etcd-index": "900" });
+  const ours = { "x-etcd-cluster-id": "ours", "x-etcd-index": "20" };
+  const script =
+    (headers: Readonly<Record<string, string>>, poll: Answer): Answer =>
+    (...args) =>
+      (args[1].path === "/v2/members" ? reply(200, { members: [] }, headers) : poll)(...args);
+  const { keys } = await clusterOf(t, [
+    [script({ "x-etcd-cluster-id": "another" }, stranger)],
+    [script(ours, event(21, ours))],
+    [script(ours, event(21, ours))],
+  ]);
+  const watchers = Array.from({ length: 3 }, () => keys.watcher("/k", { afterIndex: 20 }));
+  for (const { clusterId } of await Promise.all(watchers.map((watcher) => watcher.next(patience()))))
+    assert.equal(clusterId, "ours");
+});
+
+test("shared polls: a transport may call onHeaders before it returns", async (t) => {
+  const head = { status: 200, headers: { "x-etcd-index": "20" } };
+  const transport: Exchange = (_url, spec) => {
+    spec.onHeaders?.(head);
+    return Promise.resolve({ ...head, body: JSON.stringify(okBody) });
+  };
+  const client = clientOf(["http://127.0.0.1:1"], { transport });
+  t.after(() => client.close());
+  const watchers = Array.from({ length: 3 }, () => new KeysAPI(client).watcher("/k", { afterIndex: 6 }));
+  // the first request of a client waits for its log, the second one goes out at once
+  for (const watcher of watchers) assert.equal((await watcher.next(patience())).node.modifiedIndex, 7);
 });

@@ -11,21 +11,6 @@ export interface PollsOptions {
   readonly send: (endpoints: EndpointSet, spec: RequestSpec, signal: AbortSignal) => Promise<RawResponse>;
 }
 
-interface SharedPoll {
-  readonly response: Promise<RawResponse>;
-  /** The signal of the caller that sent the poll. When it aborts the poll ends, and the others send a new one. */
-  readonly owner: AbortSignal;
-  /** Whether the owner's `onHeaders` ended the poll: the others send a new one then, too. */
-  ownerLeft: boolean;
-  /** The endpoints this poll was sent to. After a failover new callers do not join it: it may hang. */
-  readonly endpoints: EndpointSet;
-  readonly sinceMs: number;
-  /** Status and headers of the response, once a good one has begun. */
-  head: ResponseHead | undefined;
-  /** Who waits for the headers; made with the first one. */
-  guests: ((head: ResponseHead) => void)[] | undefined;
-}
-
 /** A poll that a caller left without an event, and that is older than this, may hang: no new caller joins it. */
 const doubtfulMs = 1_000;
 
@@ -56,35 +41,14 @@ export class SharedPolls {
 
   /** Not async, nor is `join`: each such call would keep a quarter of a kilobyte more for each poll. */
   #begin(name: string, endpoints: EndpointSet, spec: RequestSpec, owner: AbortSignal): Promise<RawResponse> {
-    const onHeaders: RequestSpec["onHeaders"] = (head, connection) => {
-      if (head.status < 300) {
-        poll.head = head;
-        for (const hear of poll.guests?.splice(0) ?? []) hear(head);
-      }
-      try {
-        return spec.onHeaders?.(head, connection);
-      } catch (error) {
-        poll.ownerLeft = true;
-        throw error;
-      }
-    };
-    const response = this.#options.send(endpoints, withHeadersHook(spec, onHeaders), owner);
-    const poll: SharedPoll = {
-      response,
-      owner,
-      ownerLeft: false,
-      endpoints,
-      sinceMs: performance.now(),
-      head: undefined,
-      guests: undefined,
-    };
+    const poll = new SharedPoll(endpoints, spec, owner, this.#options.send);
     this.#polls.set(name, poll);
     const forget = (): void => {
       this.#forget(name, poll);
     };
     // before anybody else hears of the end; `finally` would keep half a kilobyte more for each poll
-    response.then(forget, forget);
-    return response;
+    poll.response.then(forget, forget);
+    return poll.response;
   }
 
   async #waitFor(poll: SharedPoll, name: string, spec: RequestSpec, signal: AbortSignal): Promise<RawResponse> {
@@ -105,6 +69,48 @@ export class SharedPolls {
   }
 }
 
+/** A poll that one caller has sent, its owner, and that others may wait for, its guests. */
+class SharedPoll {
+  readonly response: Promise<RawResponse>;
+  /** The signal of the owner. When it aborts the poll ends, and the guests send a new one. */
+  readonly owner: AbortSignal;
+  /** Whether the owner's `onHeaders` ended the poll: the guests send a new one then, too. */
+  ownerLeft = false;
+  /** The endpoints this poll was sent to. After a failover new callers do not join it: it may hang. */
+  readonly endpoints: EndpointSet;
+  readonly sinceMs = performance.now();
+  /** Status and headers of the response, once a good one has begun. */
+  head: ResponseHead | undefined;
+  /** The guests, who hear of the headers; made with the first one. */
+  guests: Set<(head: ResponseHead) => void> | undefined;
+
+  constructor(endpoints: EndpointSet, spec: RequestSpec, owner: AbortSignal, send: PollsOptions["send"]) {
+    this.endpoints = endpoints;
+    this.owner = owner;
+    // last: a transport may call it before it returns
+    this.response = send(
+      endpoints,
+      withHeadersHook(spec, (head, connection) => {
+        this.#tellGuests(head);
+        try {
+          return spec.onHeaders?.(head, connection);
+        } catch (error) {
+          this.ownerLeft = true;
+          throw error;
+        }
+      }),
+      owner,
+    );
+  }
+
+  /** A poll may have several heads: it goes on to the next endpoint when one turns out to belong to another cluster. */
+  #tellGuests(head: ResponseHead): void {
+    if (head.status >= 300) return;
+    this.head = head;
+    if (this.guests !== undefined) for (const hear of [...this.guests]) hear(head);
+  }
+}
+
 /** A caller's wait for a poll that another caller sent. */
 class GuestWait {
   readonly response: Promise<RawResponse>;
@@ -116,6 +122,7 @@ class GuestWait {
       let waiting = true;
       const end = (settle: () => void): void => {
         waiting = false;
+        poll.guests?.delete(hear);
         off();
         settle();
       };
@@ -133,10 +140,10 @@ class GuestWait {
           refuse(error);
         }
       };
+      (poll.guests ??= new Set()).add(hear);
       let off = (): void => undefined;
       off = onAbort(signal, refuse);
-      if (poll.head === undefined) (poll.guests ??= []).push(hear);
-      else hear(poll.head);
+      if (poll.head !== undefined) hear(poll.head);
       poll.response.then((raw) => {
         end(() => {
           resolve(raw);
