@@ -181,23 +181,46 @@ export async function startOnFreePorts<T>(prepare: () => Attempt<T> | Promise<At
   }
 }
 
-/** Each process starts at its own hundred ports, so that test files running side by side do not collide. */
-let nextPort = 10_000 + (process.pid % 220) * 100;
-
 /**
- * Ports without a listener. They are below 32768, where the ports for outgoing connections begin. A process never gets the
- * same port twice, so a member that is down keeps its ports.
+ * Hundreds of ports, below 32768, where the ports for outgoing connections begin. A process listens on the first port of each
+ * hundred that it uses, until it ends: so test files that run side by side have ports of their own, also while a member is down.
  */
+const hundreds = 227;
+let nextHundred = process.pid % hundreds;
+/** Ports of hundreds that this process has claimed, which it has not used yet. */
+let unused: number[] = [];
+
+/** Ports without a listener. A process never gets the same port twice, so a member that is down keeps its ports. */
 export async function freePorts(count: number): Promise<readonly number[]> {
   const ports: number[] = [];
-  for (let looked = 0; ports.length < count; looked++) {
-    if (looked > 20_000)
-      throw new ScriptError("no free port below 32768 on 127.0.0.1: end a program that listens there");
-    const port = nextPort;
-    nextPort = port === 32_767 ? 10_000 : port + 1;
-    if (await isFree(port)) ports.push(port);
+  while (ports.length < count) {
+    if (unused.length === 0) unused = await claimHundred();
+    const port = unused.shift();
+    if (port !== undefined && (await isFree(port))) ports.push(port);
   }
   return ports;
+}
+
+async function claimHundred(): Promise<number[]> {
+  for (let looked = 0; looked < hundreds; looked++) {
+    const first = 10_000 + 100 * nextHundred;
+    nextHundred = (nextHundred + 1) % hundreds;
+    if (await isClaimed(first)) return Array.from({ length: 99 }, (_, i) => first + 1 + i);
+  }
+  throw new ScriptError("all ports from 10000 to 32699 are in use on 127.0.0.1: end the programs that listen there");
+}
+
+/** Listens on a port as long as this process lives. Resolves to false if another one does. */
+function isClaimed(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer().unref();
+    server.once("error", () => {
+      resolve(false);
+    });
+    server.listen(port, "127.0.0.1", () => {
+      resolve(true);
+    });
+  });
 }
 
 function isFree(port: number): Promise<boolean> {
