@@ -4,6 +4,7 @@ import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { constants } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { inspect } from "node:util";
 
 /** @typedef {(line: string) => void} Log prints one line of progress */
 
@@ -35,13 +36,7 @@ export function runMain(moduleUrl, main) {
       process.exitCode = code ?? 0;
     },
     (/** @type {unknown} */ error) => {
-      say(
-        error instanceof ScriptError
-          ? error.message
-          : error instanceof Error
-            ? (error.stack ?? error.message)
-            : String(error),
-      );
+      say(error instanceof ScriptError ? error.message : inspect(error));
       process.exitCode = 1;
     },
   );
@@ -156,9 +151,7 @@ export function checkNodeVersion() {
   const wanted = /** @type {{ engines: { node: string } }} */ (
     JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8"))
   ).engines.node;
-  const [major = 0, minor = 0] = wanted.replace(/^\D+/, "").split(".").map(Number);
-  const [ourMajor = 0, ourMinor = 0] = process.versions.node.split(".").map(Number);
-  if (ourMajor < major || (ourMajor === major && ourMinor < minor)) {
+  if (process.versions.node.localeCompare(wanted.replace(/^\D+/, ""), "en", { numeric: true }) < 0) {
     throw new ScriptError(
       `Node ${wanted} is needed and this is ${process.version}: install a newer one from https://nodejs.org`,
     );

@@ -1,8 +1,8 @@
 // node scripts/tasks.mjs NAME: the commands of package.json that run tests. Each installs, builds and finds what it needs.
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { build, capture, checkNodeVersion, installDependencies, npm, projectRoot, run } from "./run.mjs";
+import { build, checkNodeVersion, installDependencies, projectRoot, run } from "./run.mjs";
 import { runMain, runTool, say, ScriptError, step } from "./run.mjs";
 import { compose, composeEndpoints, hasDockerEngine } from "./servers/docker.mjs";
 import { endpointsFromEnv, endpointState, waitForCluster } from "./servers/probe.mjs";
@@ -37,7 +37,11 @@ async function quickstart(flag = "") {
   await step("find etcd", () => {
     try {
       const bin = find("etcd");
-      start = async () => (await builtTestKit()).startCluster({ bin });
+      start = async () => {
+        /** @type {typeof import("../integration/test-kit/etcd.js")} */
+        const { startCluster } = await importBuilt("test-kit/etcd.js");
+        return startCluster({ bin });
+      };
     } catch (error) {
       // The image's binary is for Linux: on other systems the whole cluster runs in Docker.
       if (!(error instanceof ScriptError) || process.platform === "linux" || !hasDockerEngine()) throw error;
@@ -60,9 +64,9 @@ async function quickstart(flag = "") {
   }
 }
 
-/** The servers of the tests, which are compiled. @returns {Promise<typeof import("../integration/test-kit/etcd.js")>} */
-function builtTestKit() {
-  return import(pathToFileURL(join(projectRoot, "dist", "integration", "test-kit", "etcd.js")).href);
+/** A module of the integration tests, as it was compiled. @param {string} path */
+function importBuilt(path) {
+  return import(pathToFileURL(join(projectRoot, "dist", "integration", path)).href);
 }
 
 /** `npm test`: everything, from a clean clone. Stops at a step that fails, but runs all kinds of tests. */
@@ -78,7 +82,6 @@ async function testEverything() {
   await step("unused exports", () => runTool("knip/bin/knip.js", []));
   /** @type {Options} */
   const options = { env: { ...env, ETCD_ENDPOINTS: undefined }, without: [...missing.keys()] };
-  const sum = { passed: 0, failed: missing.size };
   /** @type {[title: string, work: () => Promise<Sum>][]} */
   const kinds = [
     ["unit tests", () => runTests("src", options)],
@@ -95,10 +98,19 @@ async function testEverything() {
     ],
   ];
   // When a server is missing, the tests that do not need it still run.
-  for (const [title, work] of missing.has("etcd") ? kinds.slice(0, 2) : kinds) {
-    await step(title, async () => add(sum, await work()));
-  }
-  for (const line of missing.values()) say(`integration tests not run: ${line}`);
+  return runWithout(missing, missing.has("etcd") ? kinds.slice(0, 2) : kinds);
+}
+
+/**
+ * Runs kinds of tests. A missing program counts as a failed test.
+ *
+ * @param {ReturnType<typeof findAll>["missing"]} missing
+ * @param {readonly (readonly [title: string, work: () => Promise<Sum>])[]} kinds
+ */
+async function runWithout(missing, kinds) {
+  const sum = { passed: 0, failed: missing.size };
+  for (const [title, work] of kinds) await step(title, async () => add(sum, await work()));
+  for (const line of missing.values()) say(`tests not run: ${line}`);
   return exitCode(sum);
 }
 
@@ -118,10 +130,7 @@ async function testOnCluster() {
   const { env, missing } = servers ?? findAll(testPrograms);
   if (missing.has("etcd")) neededServers();
   const options = { env: { ...env, ETCD_ENDPOINTS: endpoints.join(",") }, without: [...missing.keys()] };
-  const sum = { passed: 0, failed: missing.size };
-  add(sum, await runTests("integration", options));
-  for (const line of missing.values()) say(`tests not run: ${line}`);
-  return exitCode(sum);
+  return runWithout(missing, [["integration tests", () => runTests("integration", options)]]);
 }
 
 /** The cluster of docker-compose.yml. `stop` ends it, but only if it was started here. */
@@ -236,31 +245,13 @@ async function testLong(name = "", flag = "") {
 /** `npm run test:consumers`: the packed package in bundlers, test runners, TypeScript versions and other runtimes. */
 async function testConsumers() {
   await prepare(build);
-  const folder = join(projectRoot, ".cache", "consumers");
-  let tarball = "";
-  const [tools, bare] = [join(folder, "tools"), join(folder, "bare")];
-  await step("pack and install", async () => {
-    for (const each of [tools, bare]) mkdirSync(each, { recursive: true });
-    const [npmCommand, ...pack] = npm("pack", "--ignore-scripts", "--pack-destination", folder);
-    const { ok, stdout, reason } = capture(npmCommand, pack);
-    if (!ok) throw new ScriptError(`npm pack: ${reason}`);
-    tarball = join(folder, stdout.trim().split("\n").at(-1) ?? "");
-    for (const each of ["package.json", "package-lock.json", ".npmrc"]) {
-      copyFileSync(join(projectRoot, "integration", "consumers", "tools", each), join(tools, each));
-    }
-    writeFileSync(join(bare, "package.json"), "{}");
-    const quietly = ["--ignore-scripts", "--no-audit", "--no-fund"];
-    for (const [cwd, ...args] of [
-      [tools, "ci"],
-      [tools, "install", "--no-save", tarball],
-      [bare, "install", "--no-save", tarball],
-    ]) {
-      const [command, ...all] = npm(...args, ...quietly);
-      const installed = capture(command, all, { cwd });
-      if (!installed.ok) throw new ScriptError(`npm ${args.join(" ")}: ${installed.reason}`);
-    }
+  /** @type {typeof import("../integration/consumers/install.js")} */
+  const { installForConsumers } = await importBuilt("consumers/install.js");
+  let installed = {};
+  await step("pack and install", () => {
+    installed = installForConsumers();
   });
-  const env = { ...neededServers(), ETCD2_CONSUMERS: tools, ETCD2_CONSUMERS_BARE: bare, ETCD2_TARBALL: tarball };
+  const env = { ...neededServers(), ...installed };
   return exitCode(await runTests("integration", { env, only: /^consumers\// }));
 }
 

@@ -156,23 +156,13 @@ export function keepInCache(target, { fill, file = basename(target), check }) {
   const folder = mkdtempSync(join(dirname(target), "new-"));
   try {
     const problem = fill(folder) ?? check(join(folder, file));
-    if (problem === undefined) moveInto(join(folder, file), target, check);
+    if (problem === undefined) renameSync(join(folder, file), target);
     return problem;
+  } catch (error) {
+    // a folder does not replace another: another process was quicker
+    if (!existsSync(target) || check(target) !== undefined) throw error;
+    return undefined;
   } finally {
     rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-/**
- * @param {string} from
- * @param {string} target
- * @param {(path: string) => string | undefined} check
- */
-function moveInto(from, target, check) {
-  try {
-    renameSync(from, target);
-  } catch (error) {
-    // a folder does not replace another: somebody was quicker
-    if (!existsSync(target) || check(target) !== undefined) throw error;
   }
 }

@@ -5,10 +5,14 @@ import { capture, npm, projectRoot, say, ScriptError } from "../run.mjs";
 import { composeImage, copyFromImage, hasDockerEngine } from "./docker.mjs";
 import { findOnPath, hasDebianTools, keepInCache, unpackPackage } from "./packages.mjs";
 
-const etcd = { version: ["--version"], pattern: /etcd Version: (\S+)/, package: "etcd-server", file: "usr/bin/etcd" };
-
-/** Where images of etcd have their programs. */
-const inImage = "/usr/local/bin";
+/** @param {string} [image] */
+const etcd = (image) => ({
+  version: ["--version"],
+  pattern: /etcd Version: (\S+)/,
+  package: "etcd-server",
+  file: "usr/bin/etcd",
+  image: () => [image ?? composeImage(), "/usr/local/bin/etcd"],
+});
 
 /**
  * How each program is recognized, and where it comes from. `version`: the arguments with which it prints its version;
@@ -18,9 +22,8 @@ const inImage = "/usr/local/bin";
  */
 const programs = {
   etcd: {
-    ...etcd,
+    ...etcd(),
     wanted: /^3\.[345]\./,
-    image: () => [composeImage(), `${inImage}/etcd`],
     remedy: "an etcd 3.3, 3.4 or 3.5 (https://github.com/etcd-io/etcd/releases)",
   },
   // makes the backups that tests restore
@@ -30,24 +33,12 @@ const programs = {
     wanted: /^3\.[345]\./,
     package: "etcd-client",
     file: "usr/bin/etcdctl",
-    image: () => [composeImage(), `${inImage}/etcdctl`],
+    image: () => [composeImage(), "/usr/local/bin/etcdctl"],
     remedy: "an etcdctl 3.3, 3.4 or 3.5 (https://github.com/etcd-io/etcd/releases)",
   },
   // for the tests of other versions
-  "etcd-3.3": {
-    ...etcd,
-    wanted: /^3\.3\./,
-    suite: "bullseye",
-    image: () => ["quay.io/coreos/etcd:v3.3.27", `${inImage}/etcd`],
-    remedy: "an etcd 3.3",
-  },
-  "etcd-3.5": {
-    ...etcd,
-    wanted: /^3\.5\./,
-    suite: "trixie",
-    image: () => ["quay.io/coreos/etcd:v3.5.16", `${inImage}/etcd`],
-    remedy: "an etcd 3.5",
-  },
+  "etcd-3.3": { ...etcd("quay.io/coreos/etcd:v3.3.27"), wanted: /^3\.3\./, suite: "bullseye", remedy: "an etcd 3.3" },
+  "etcd-3.5": { ...etcd("quay.io/coreos/etcd:v3.5.16"), wanted: /^3\.5\./, suite: "trixie", remedy: "an etcd 3.5" },
   nginx: {
     version: ["-v"],
     pattern: /nginx\/(\S+)/,
