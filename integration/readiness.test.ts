@@ -62,11 +62,11 @@ test("readiness: health, StatsAPI and ready work on a healthy cluster, without a
   const [survivor, ...others] = cluster.members;
   assert.ok(survivor !== undefined);
   await Promise.all(others.map((member) => member.kill()));
-  const alone = await until("the survivor knows that it has no leader", async () => {
+  await until("the survivor says that it has no leader", async () => {
     const found = (await client.health()).find(({ endpoint }) => endpoint === survivor.url);
-    return found?.healthy === false && found.error === undefined && found;
+    // 3.3 and 3.4 give no reason; for a moment 3.5 has another one, that its own read timed out
+    return found?.healthy === false && found.error === undefined && /LEADER|^$/.test(found.reason);
   });
-  assert.match(alone.reason, /LEADER|^$/);
 
   const reason = new Error("enough");
   await assert.rejects(client.ready({ signal: AbortSignal.abort(reason) }), (error) => error === reason);
