@@ -108,6 +108,21 @@ test("mistakes: port 2380 is most likely the peer port (M12)", async () => {
 for (const [what, transport, got] of [
   ["fetch", () => Promise.resolve(new Response("{}")), /got the Response of fetch: read its text\(\) first$/],
   ["an axios", () => Promise.resolve({ status: 200, data: {} }), /got an object with status, data$/],
+  [
+    "fetch, with its Headers",
+    () => Promise.resolve({ status: 200, headers: new Headers(), body: "{}" }),
+    /got headers that are a Headers or a Map: make them an object by Object\.fromEntries\(headers\)$/,
+  ],
+  [
+    "something with raw headers",
+    () => Promise.resolve({ status: 200, headers: ["X-Etcd-Index", "7"], body: "{}" }),
+    /got headers that are an array$/,
+  ],
+  [
+    "something without headers",
+    () => Promise.resolve({ status: 200, headers: null, body: "{}" }),
+    /got headers that are null$/,
+  ],
   ["a function that resolves to nothing", () => Promise.resolve(), /got undefined$/],
   ["a function without a promise", () => ({ status: 200, headers: {} }), /got an object with status, headers$/],
 ] as const) {
