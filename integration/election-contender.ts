@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import type { TcpProxy } from "../src/test-kit/tcp-proxy.js";
 import { termsOf, type Fact, type TermRecord } from "./histories/election-history.js";
 import type { Orders } from "./election-program.js";
+import { withoutStalled } from "../src/test-kit/child.js";
 
 /** The monotonic clock that all processes of this machine share, in ms. */
 export function nowMs(): number {
@@ -37,9 +38,8 @@ export class Contender {
   start(): void {
     const { NODE_TEST_CONTEXT: _context, ...env } = process.env;
     const program = fileURLToPath(new URL("election-program.js", import.meta.url));
-    // outages are expected here: no warnings about them
-    const quiet = "--disable-warning=ETCD2_STALLED";
-    const child = spawn(process.execPath, [quiet, program, JSON.stringify(this.#orders)], {
+    // outages are expected here
+    const child = spawn(process.execPath, [withoutStalled, program, JSON.stringify(this.#orders)], {
       env,
       stdio: ["ignore", "pipe", "inherit"],
     });

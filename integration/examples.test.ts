@@ -4,6 +4,7 @@ import { join } from "node:path";
 import test from "node:test";
 import { promisify } from "node:util";
 import { projectRoot } from "../scripts/run.mjs";
+import { withoutStalled } from "../src/test-kit/child.js";
 import { clusterForTests } from "./support.js";
 
 // As a user runs them, against the built package. nginx-upstreams and consul-leader have tests of their own.
@@ -26,7 +27,7 @@ for (const [example, says] of [
   test(`examples/${example}.ts runs to its end`, async () => {
     const { stdout, stderr } = await promisify(execFile)(
       process.execPath,
-      [join(projectRoot, "dist", "examples", `${example}.js`)],
+      [withoutStalled, join(projectRoot, "dist", "examples", `${example}.js`)],
       {
         env: { ...process.env, ETCD_ENDPOINTS: cluster.endpoints.join(",") },
         timeout: 300_000,
