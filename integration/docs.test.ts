@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
 import ts from "typescript";
 import { startConsul } from "./test-kit/consul.js";
 import { find } from "../scripts/servers/programs.mjs";
-import { projectRoot } from "../scripts/run.mjs";
 import { startChild } from "../src/test-kit/child.js";
+import { compilePrograms, compilerOptions, installPackage, messagesOf } from "./docs-compiler.js";
 import { blocksOf, publishedPages, type Block, type Page } from "./docs-pages.js";
 import { clusterForTests } from "./support.js";
 
@@ -18,20 +18,8 @@ const folder = mkdtempSync(join(tmpdir(), "etcd2-docs-"));
 /** Of the compiler. */
 let complaints: readonly string[] = [];
 
-const options: ts.CompilerOptions = {
-  strict: true,
-  exactOptionalPropertyTypes: true,
-  noUncheckedIndexedAccess: true,
-  target: ts.ScriptTarget.ES2022,
-  module: ts.ModuleKind.NodeNext,
-  lib: ["lib.es2023.d.ts", "lib.esnext.disposable.d.ts"],
-  types: ["node"],
-  typeRoots: [join(projectRoot, "node_modules", "@types")],
-  skipLibCheck: true,
-};
-
 before(() => {
-  install();
+  installPackage(folder);
   for (const page of pages) for (const block of programsOf(page)) write(page, block);
   complaints = compile();
 });
@@ -51,8 +39,8 @@ test("every block of the documentation is a program, or marked as a fragment, an
       );
       // Node 20 and 22 do not have it
       assert.ok(language === "ts" || !/\busing \w+ =/.test(code), `${at}: "using" needs ts`);
-      const { diagnostics = [] } = ts.transpileModule(code, { reportDiagnostics: true, compilerOptions: options });
-      assert.deepEqual(messagesOf(diagnostics), [], at);
+      const { diagnostics = [] } = ts.transpileModule(code, { reportDiagnostics: true, compilerOptions });
+      assert.deepEqual(messagesOf(folder, diagnostics), [], at);
     }
 });
 
@@ -109,17 +97,6 @@ async function runAll(
   assert.doesNotMatch(stderr, /warning/i);
 }
 
-/** The package as installed by a user, with the files just compiled; and undici. */
-function install(): void {
-  const installed = join(folder, "node_modules", "etcd2");
-  mkdirSync(installed, { recursive: true });
-  symlinkSync(join(projectRoot, "dist"), join(installed, "dist"), "junction");
-  symlinkSync(join(projectRoot, "node_modules", "undici"), join(folder, "node_modules", "undici"), "junction");
-  const manifest = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8")) as { readonly exports: object };
-  const exports: unknown = JSON.parse(JSON.stringify(manifest.exports).replaceAll("./dist/lib/", "./dist/src/"));
-  writeFileSync(join(installed, "package.json"), JSON.stringify({ name: "etcd2", type: "module", exports }));
-}
-
 function write(page: Page, block: Block): void {
   const file = fileOf(page, block);
   mkdirSync(join(file, ".."), { recursive: true });
@@ -142,13 +119,5 @@ function compile(): readonly string[] {
       .map((block) => fileOf(page, block)),
   );
   assert.ok(files.length > 5);
-  const program = ts.createProgram(files, options);
-  const { diagnostics } = program.emit();
-  return messagesOf([...ts.getPreEmitDiagnostics(program), ...diagnostics]);
-}
-
-function messagesOf(diagnostics: readonly ts.Diagnostic[]): readonly string[] {
-  return diagnostics.map(({ file, messageText }) => {
-    return `${file?.fileName.slice(folder.length) ?? ""}: ${ts.flattenDiagnosticMessageText(messageText, "\n")}`;
-  });
+  return compilePrograms(folder, files);
 }
