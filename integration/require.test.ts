@@ -97,6 +97,20 @@ test("etcd2 loads nothing of etcd2/testing, whose code and types are at most 60 
   assert.ok(packed > 10_000 && packed <= 60_000, `${String(packed)} bytes`);
 });
 
+test("etcd2 loads no module of etcd2/v3, neither in a chunk of its own nor in a shared one", () => {
+  const lib = join(projectRoot, "dist", "lib");
+  const sourcesOf = (entry: string): readonly string[] =>
+    [...filesLoadedBy(join(lib, entry, "index.js"))].flatMap((file) => {
+      const { sources } = JSON.parse(readFileSync(`${file}.map`, "utf8")) as { readonly sources: readonly string[] };
+      return sources;
+    });
+  const ofV3 = (source: string): boolean => source.includes("/src/v3/");
+  assert.ok(sourcesOf("v3").filter(ofV3).length > 20, "the source maps name them");
+  const loaded = sourcesOf("core");
+  assert.ok(loaded.length > 50);
+  assert.deepEqual(loaded.filter(ofV3), []);
+});
+
 test("with --enable-source-maps, stack traces show the sources", async () => {
   const program =
     'import { Client } from "etcd2"; try { new Client({ endpoints: ["x"] }); } catch ({ stack }) { console.log(stack); }';

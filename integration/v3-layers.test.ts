@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { AgentWarning } from "../src/agent/index.js";
+import { EndpointError, type Exchange, type RawResponse } from "../src/core/index.js";
 import { createEtcdAgent, type EtcdAgentOptions } from "../src/discovery/index.js";
+import { gotExchange } from "../src/http/got/got-exchange.js";
 import { until } from "../src/test-kit/waiting.js";
 import { onBothGateways } from "./v3-support.js";
 
@@ -40,4 +42,45 @@ onBothGateways((ground) => {
     await fresh.close();
     await assert.rejects(ground.keys({ namespace }).get("/disco/web/web-1"), /100/);
   });
+
+  test("v3: an instance whose create got no response is deregistered, and that create, applied later, brings nothing back (V77, FF11)", async () => {
+    const namespace = "/stuck";
+    const { transport, deliver } = withStuckCreate();
+    await using agent = createEtcdAgent({ client: ground.client({ namespace }, { transport }), ttlMs: 60_000 });
+    const reader = createEtcdAgent({ client: ground.client({ namespace }) });
+    const addresses = async (): Promise<readonly string[]> =>
+      (await reader.service("web")).instances.map(({ host }) => host);
+    const instance = { id: "web-1", name: "web", addr: "10.0.0.1", port: 80 };
+    await agent.register(instance);
+    assert.deepEqual(await addresses(), ["10.0.0.1"]);
+    await agent.deregister("web-1");
+    assert.deepEqual(await deliver(), { succeeded: false });
+    assert.deepEqual(await addresses(), []);
+    // what keeps the create out does not keep the next registration out
+    await agent.register({ ...instance, addr: "10.0.0.2" });
+    assert.deepEqual(await addresses(), ["10.0.0.2"]);
+    await reader.close();
+  });
 });
+
+/** A transport that holds the first transaction that writes a key with a lease, and reports that no response came. `deliver` sends it after all. */
+function withStuckCreate(): { readonly transport: Exchange; readonly deliver: () => Promise<{ succeeded: boolean }> } {
+  const inner = gotExchange({});
+  let send: (() => Promise<RawResponse>) | undefined;
+  const exchange: Exchange = (url, spec, signal) => {
+    if (send !== undefined || spec.path !== "/v3/kv/txn" || spec.body?.includes('"lease"') !== true)
+      return inner(url, spec, signal);
+    send = () => inner(url, spec, undefined);
+    const fields = { endpoint: url.origin, outcome: "unknown" } as const;
+    return Promise.reject(new EndpointError("ERR_HEADER_TIMEOUT", "no response in time", fields));
+  };
+  return {
+    transport: Object.assign(exchange, { close: () => inner.close?.() }),
+    deliver: async () => {
+      assert.ok(send !== undefined, "a create was held");
+      const { status, body } = await send();
+      assert.equal(status, 200);
+      return { succeeded: (JSON.parse(body) as { readonly succeeded?: boolean }).succeeded === true };
+    },
+  };
+}

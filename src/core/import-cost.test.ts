@@ -5,12 +5,15 @@ import test from "node:test";
 /** An import or a re-export as the compiler writes it. */
 const imports = /^(?:import|export) (?:[\w*{][^;"'()=]* from )?"([^"]+)";$/gm;
 
+/** The same, and what is imported later. */
+const everyImport = /^(?:import|export) (?:[\w*{][^;"'()=]* from )?"([^"]+)";$|\bimport\("([^"]+)"\)/gm;
+
 /** What is loaded with a compiled module, itself included: modules of this package, and the names of all others. */
-function loadedWith(module: URL, seen = new Set<string>()): ReadonlySet<string> {
+function loadedWith(module: URL, seen = new Set<string>(), pattern = imports): ReadonlySet<string> {
   if (seen.has(module.href)) return seen;
   seen.add(module.href);
-  for (const [, from = ""] of readFileSync(module, "utf8").matchAll(imports)) {
-    if (from.startsWith(".")) loadedWith(new URL(from, module), seen);
+  for (const [, now = "", from = now] of readFileSync(module, "utf8").matchAll(pattern)) {
+    if (from.startsWith(".")) loadedWith(new URL(from, module), seen, pattern);
     else seen.add(from);
   }
   return seen;
@@ -23,4 +26,16 @@ test("core: importing it loads no other package, and no module of Node's: those 
     loaded.filter((name) => !name.startsWith("file:")),
     [],
   );
+});
+
+test("core: importing it loads no module of another room, such as v3, which it never loads later either", () => {
+  const core = new URL("index.js", import.meta.url);
+  const rooms = (modules: Iterable<string>): readonly string[] => [
+    ...new Set([...modules].map((href) => /\/dist\/src\/(\w+)\//.exec(href)?.[1] ?? href)),
+  ];
+  assert.deepEqual(rooms(loadedWith(core)).toSorted(), ["core", "http", "util"]);
+  const later = [...loadedWith(core, new Set(), everyImport)].filter((name) => name.startsWith("file:"));
+  assert.ok(later.length > loadedWith(core).size, "the transport is loaded later");
+  assert.deepEqual(rooms(later).toSorted(), ["core", "http", "util"]);
+  assert.ok(rooms(loadedWith(new URL("../v3/index.js", import.meta.url))).includes("v3"), "the search would find it");
 });
