@@ -23,9 +23,10 @@ const deletion = (key: string, revision: number, previous?: Json): Json => ({
 });
 
 async function told(events: readonly Json[], expired: readonly string[] = []): Promise<readonly string[]> {
-  const found = await eventsOf(new Layout(""), { index: 9, clusterId: "c" }, changesIn({ events }), (lease) =>
-    Promise.resolve(expired.includes(lease) ? undefined : 7),
-  );
+  const found = await eventsOf(new Layout(""), { index: 9, clusterId: "c" }, changesIn({ events }), {
+    ofPut: (lease) => Promise.resolve(expired.includes(lease) ? undefined : 7),
+    isGone: (lease) => Promise.resolve(expired.includes(lease)),
+  });
   return found.map(
     ({ action, node, prevNode }) =>
       `${action} ${node?.key ?? ""}${node?.dir ? "/" : ""} ${prevNode?.value ?? (prevNode ? "dir" : "-")}`,
@@ -44,13 +45,15 @@ test("events: a put is set with what was there, a deletion is delete, or expire 
 
 test("events: a put with a lease tells the time that is left of it", async () => {
   const change = { kv: kv("/a", "1", [9, 9, 1], "77") };
-  const [event] = await eventsOf(new Layout(""), { index: 9, clusterId: "c" }, changesIn({ events: [change] }), () =>
-    Promise.resolve(7),
-  );
+  const [event] = await eventsOf(new Layout(""), { index: 9, clusterId: "c" }, changesIn({ events: [change] }), {
+    ofPut: () => Promise.resolve(7),
+    isGone: () => Promise.resolve(false),
+  });
   assert.equal(event?.node?.ttl, 7);
-  const [unknown] = await eventsOf(new Layout(""), { index: 9, clusterId: "c" }, changesIn({ events: [change] }), () =>
-    Promise.resolve("unknown"),
-  );
+  const [unknown] = await eventsOf(new Layout(""), { index: 9, clusterId: "c" }, changesIn({ events: [change] }), {
+    ofPut: () => Promise.resolve(undefined),
+    isGone: () => Promise.resolve(false),
+  });
   assert.equal(unknown?.node?.ttl, undefined);
 });
 

@@ -33,8 +33,13 @@ export function byRevision(changes: readonly Change[]): ReadonlyMap<number, read
   return groups;
 }
 
-/** The seconds that a lease has left. Undefined: it is gone; "unknown": it cannot be told. */
-export type TimeLeft = (lease: string) => Promise<number | undefined | "unknown">;
+/** What events have to know of leases. Must not reject. */
+export interface LeaseSource {
+  /** The seconds that the lease of a key that was put has left. Undefined: it is gone, or nobody can tell. */
+  ofPut(lease: string): Promise<number | undefined>;
+  /** Whether the lease of a deleted key is known to be gone. */
+  isGone(lease: string): Promise<boolean>;
+}
 
 /**
  * The changes of one revision as v2 would tell them.
@@ -49,7 +54,7 @@ export async function eventsOf(
   layout: Layout,
   place: Place,
   changes: readonly Change[],
-  timeLeft: TimeLeft,
+  leases: LeaseSource,
 ): Promise<readonly Done[]> {
   const parsed = changes.flatMap((change) => {
     const at = layout.parse(change.kv.key);
@@ -67,7 +72,7 @@ export async function eventsOf(
       .map(({ key }) => key)
       .filter((directory) => !parsed.some(({ key }) => isBelow(key, directory))),
   );
-  const events: Done[] = [];
+  const events: Promise<Done>[] = [];
   for (const { key, isMarker, isDeletion, kv, previous } of parsed) {
     if (isDeletion ? isSwallowed(key, isMarker) : isMarker && !madeDirectories.has(key)) continue;
     // the file that a new directory replaces is told with it
@@ -75,11 +80,11 @@ export async function eventsOf(
     const replaced = isMarker ? parsed.find((each) => each.key === key && !each.isMarker)?.previous : previous;
     events.push(
       isDeletion
-        ? await deletionOf(place, key, isMarker, previous, timeLeft)
-        : await putOf(place, key, isMarker, kv, replaced, timeLeft),
+        ? deletionOf(place, key, isMarker, previous, leases)
+        : putOf(place, key, isMarker, kv, replaced, leases),
     );
   }
-  return events;
+  return Promise.all(events);
 }
 
 async function putOf(
@@ -88,10 +93,10 @@ async function putOf(
   isMarker: boolean,
   kv: KeyValue,
   replaced: KeyValue | undefined,
-  timeLeft: TimeLeft,
+  leases: LeaseSource,
 ): Promise<Done> {
-  const left = kv.lease === "0" ? undefined : await timeLeft(kv.lease);
-  const times = new Map(typeof left === "number" ? [[kv.lease, left]] : []);
+  const left = kv.lease === "0" ? undefined : await leases.ofPut(kv.lease);
+  const times = new Map(left === undefined ? [] : [[kv.lease, left]]);
   return {
     ...place,
     action: "set",
@@ -105,7 +110,7 @@ async function deletionOf(
   key: string,
   isMarker: boolean,
   previous: KeyValue | undefined,
-  timeLeft: TimeLeft,
+  leases: LeaseSource,
 ): Promise<Done> {
   const prevNode: AnswerNode | undefined = isMarker
     ? directoryNode(key, previous)
@@ -114,7 +119,7 @@ async function deletionOf(
   return {
     ...place,
     // a deletion is not called an expiry without a reason
-    action: lease !== "0" && (await timeLeft(lease)) === undefined ? "expire" : "delete",
+    action: lease !== "0" && (await leases.isGone(lease)) ? "expire" : "delete",
     node: deletedNode({ ...prevNode, key }, place.index),
     ...(prevNode !== undefined && { prevNode }),
   };

@@ -1,17 +1,17 @@
 import { StringDecoder } from "node:string_decoder";
 import type { ConnectionHold } from "../http/exchange.js";
 import type { Done } from "../core/keys-store.js";
-import { EndpointError } from "../util/errors.js";
 import { deferred, noop } from "../util/deferred.js";
 import { Notifier } from "../util/notifier.js";
 import { headerOf, int64, malformed, objectOf, type Header, type Json } from "./decode.js";
 import { byRevision, changesIn, eventsOf, type Change } from "./events.js";
 import { jsonOf, refusalIn } from "./gateway.js";
 import { base64, type KeyRange } from "./layout.js";
-import { timeLeft } from "./leases.js";
+import { LeaseLookUps } from "./lease-look-ups.js";
 import { placeOf } from "./nodes.js";
 import type { Session } from "./session.js";
 import { whenSilent } from "./silence-timer.js";
+import { endedEarly, notConfirmed } from "./watch-errors.js";
 
 /** The server refused the watch: the user may not read all of the range, or the token is not good. */
 export class WatchDeniedError extends Error {}
@@ -33,8 +33,6 @@ export interface WatchStreamOptions {
 /** How much a stream remembers for polls that come back: as many events as v2 keeps, or so much of the stream. */
 const maxEvents = 1_000;
 const maxBytes = 8 * 2 ** 20;
-/** Longest wait for what became of a lease: without a cluster leader nobody can tell. */
-const lookUpTimeoutMs = 5_000;
 
 /**
  * One watch of the v3 API: a response that is never complete, with one JSON message a line. It remembers what it has read
@@ -52,11 +50,12 @@ export class WatchStream {
   readonly #session: Session;
   readonly #events: { readonly index: number; readonly events: readonly Done[]; readonly bytes: number }[] = [];
   readonly #decoder = new StringDecoder("utf8");
+  readonly #times: LeaseLookUps;
   #connection: ConnectionHold | undefined;
   #isHeld = true;
   #partial = "";
   #fragments: Change[] = [];
-  /** Lines are worked off one after the other: to tell an expiry a request is needed. */
+  /** Events are remembered one after the other, though what they need is looked up side by side. */
   #working: Promise<void> = Promise.resolve();
   #bytes = 0;
   #oldest = Infinity;
@@ -69,6 +68,7 @@ export class WatchStream {
 
   constructor(session: Session, { range, start, startTimeoutMs, mayForget, onOverflow, onEnd }: WatchStreamOptions) {
     this.#session = session;
+    this.#times = new LeaseLookUps(session, this.#controller.signal);
     this.#mayForget = mayForget;
     this.#onOverflow = onOverflow;
     this.#onEnd = onEnd;
@@ -141,7 +141,7 @@ export class WatchStream {
   async #run(range: KeyRange, start: string | undefined, startTimeoutMs: number): Promise<void> {
     const { gateway, identity } = this.#session;
     const stopTimer = whenSilent(startTimeoutMs, () => {
-      this.#fail(this.#silent(startTimeoutMs));
+      this.#fail(notConfirmed(gateway.base.url, startTimeoutMs));
     });
     this.created.then(stopTimer, stopTimer);
     const create = {
@@ -172,7 +172,7 @@ export class WatchStream {
       );
       await this.#working;
       if (raw.status !== 200) this.#fail(gateway.refusal(raw, true));
-      else this.#fail(this.#endedEarly());
+      else this.#fail(endedEarly(gateway.base.url));
     } catch (error) {
       await this.#working;
       this.#fail(error);
@@ -187,19 +187,21 @@ export class WatchStream {
       this.#partial + this.#decoder.write(Buffer.from(part.buffer, part.byteOffset, part.byteLength))
     ).split("\n");
     this.#partial = lines.pop() ?? "";
-    for (const line of lines.filter((each) => each !== "")) {
-      this.#working = this.#working.then(async () => {
-        try {
-          if (!this.#isOver) await this.#take(line);
-        } catch (error) {
+    for (const line of lines) {
+      if (line === "" || this.#isOver) continue;
+      try {
+        this.#take(line);
+      } catch (error) {
+        this.#inOrder(() => {
           this.#fail(error);
-        }
-      });
+        });
+      }
     }
     return false;
   }
 
-  async #take(line: string): Promise<void> {
+  /** Begins to work on a line: what its events need is looked up at once, and they are remembered when all before them are. */
+  #take(line: string): void {
     const json = jsonOf(line);
     const refusal = refusalIn(json, 200, true);
     if (refusal !== undefined) throw refusal;
@@ -208,7 +210,9 @@ export class WatchStream {
     const header = headerOf(result);
     this.#session.view.see(header);
     if (result["canceled"] === true) {
-      this.#cancel(result, header);
+      this.#inOrder(() => {
+        this.#cancel(result, header);
+      });
       return;
     }
     if (result["created"] === true) {
@@ -222,18 +226,23 @@ export class WatchStream {
     this.#fragments = [];
     const place = placeOf(header);
     for (const [index, group] of byRevision(changes)) {
-      const events = await eventsOf(this.#session.layout, { ...place, index }, group, (lease) => this.#timeLeft(lease));
-      this.#remember(index, events, (line.length / changes.length) * group.length);
+      const bytes = (line.length / changes.length) * group.length;
+      const told = eventsOf(this.#session.layout, { ...place, index }, group, this.#times);
+      this.#inOrder(async () => {
+        this.#remember(index, await told, bytes);
+      });
     }
   }
 
-  async #timeLeft(lease: string): Promise<number | undefined | "unknown"> {
-    try {
-      const signal = AbortSignal.any([this.#controller.signal, AbortSignal.timeout(lookUpTimeoutMs)]);
-      return await timeLeft(this.#session, lease, signal);
-    } catch {
-      return "unknown";
-    }
+  /** Does the next thing when all before it are done, unless the stream is over by then. */
+  #inOrder(work: () => void | Promise<void>): void {
+    this.#working = this.#working.then(async () => {
+      try {
+        if (!this.#isOver) await work();
+      } catch (error) {
+        this.#fail(error);
+      }
+    });
   }
 
   #remember(index: number, events: readonly Done[], bytes: number): void {
@@ -260,23 +269,6 @@ export class WatchStream {
       return;
     }
     this.#fail(new WatchDeniedError());
-  }
-
-  #endedEarly(): EndpointError {
-    const endpoint = this.#session.gateway.base.url;
-    return new EndpointError("ERR_NETWORK", `endpoint ${endpoint} ended a watch before it stood`, {
-      endpoint,
-      outcome: "notApplied",
-    });
-  }
-
-  #silent(ms: number): EndpointError {
-    const endpoint = this.#session.gateway.base.url;
-    return new EndpointError(
-      "ERR_HEADER_TIMEOUT",
-      `endpoint ${endpoint} did not confirm a watch within ${String(ms)} ms: a proxy in front of it may buffer responses (nginx: proxy_buffering off), or the transport does not call onPart`,
-      { endpoint, outcome: "notApplied" },
-    );
   }
 
   #fail(error: unknown): void {
