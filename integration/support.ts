@@ -53,7 +53,8 @@ export function clusterForTests(file: string, { v3 = false }: { readonly v3?: bo
     const named = v3 && !(await haveV3(given)) ? [] : given;
     if (named.length === 0) own = await unharmedCluster(v3 ? { bin: findEtcdWithV3() } : {});
     const endpoints = own?.endpoints ?? named;
-    const client = new Client({ endpoints });
+    // tests that are about a timeout have clients of their own
+    const client = new Client({ endpoints, headerTimeoutMs: 60_000 });
     shared = { endpoints, client, keys: new KeysAPI(client), dir: `/test-${file}-${randomBytes(4).toString("hex")}` };
   });
   after(async () => {

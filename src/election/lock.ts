@@ -38,7 +38,7 @@ export interface LeadershipConfig {
 export interface LeaderContext {
   /**
    * Aborts when the term ends, for whatever reason, and always before the lock could be somebody else's: `signal.aborted`
-   * itself looks at the clock. Its reason is an {@link ElectionError}, or the reason of the caller's own signal.
+   * itself looks at the clock (one that `AbortSignal.any` made of it does not, on Node 26). Its reason is an {@link ElectionError}, or the reason of the caller's own signal.
    */
   readonly signal: AbortSignal;
   /**

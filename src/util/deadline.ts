@@ -5,7 +5,8 @@ import { maxTimerMs } from "./signals.js";
  *
  * A timer is late in a process that was stopped (SIGSTOP, a long pause) or is busy: Node first handles what arrived
  * meanwhile. So `signal.aborted` and `signal.throwIfAborted()` look at the clock themselves, and abort the signal if the
- * time is over. Its listeners are called before they return.
+ * time is over. Its listeners are called before they return. `AbortSignal.any` asks them up to Node 24; the one of Node 26
+ * reads the state behind them, so a signal that it makes follows with the timer.
  */
 export class Deadline {
   /** Aborts at the deadline. */
