@@ -91,7 +91,7 @@ export async function ownMember(
 }
 
 /** A cluster of {@link memberCount} members for tests that harm none of them; `await using` ends it. */
-export function unharmedCluster(options: { readonly bin?: string } = {}): Promise<Cluster> {
+function unharmedCluster(options: { readonly bin?: string } = {}): Promise<Cluster> {
   if (memberCount === 1) return ownMember(options);
   // several members keep their leader on a busy machine: what happens when it changes has tests of its own
   return startCluster({ bin: find("etcd"), size: memberCount, heartbeatMs: 100, electionMs: 1_000, ...options });

@@ -28,7 +28,7 @@ export interface InstanceEvent {
  * instance are merged into one. Outages of the backend do not end it.
  *
  * It ends quietly by `close()`, by `break` and when its agent leaves. It throws the reason when its signal aborts, and the
- * error when the backend refuses for good, such as for missing rights. Close it when you are done: it shares one poll of the
+ * error when the backend refuses, such as for missing rights. Close it when you are done: it shares one poll of the
  * backend with the other watchers of the service.
  */
 export interface ServiceWatcher
@@ -132,7 +132,7 @@ export interface Agent extends AsyncDisposable {
    * @throws {AggregateError} all failures, after every instance was tried; the agent still holds those that failed
    */
   leave(options?: DeregisterOptions): Promise<void>;
-  /** Leaves for good. Idempotent. @throws {AggregateError} as `leave` does */
+  /** Leaves, and cannot be used again. Idempotent. @throws {AggregateError} as `leave` does */
   close(): Promise<void>;
 }
 
@@ -142,7 +142,7 @@ export interface AgentWarning {
    * - `SKIPPED`: an entry of the backend is not an instance and is left out
    * - `RETRYING`: the backend failed and is tried again
    * - `LEFTOVER`: an old entry could not be removed; it expires
-   * - `RESTORED`: somebody overwrote the entry of one of our instances; it holds our value again
+   * - `RESTORED`: another client overwrote the entry of one of our instances; it holds our value again
    * - `TAKEN_OVER`: another process has registered an instance under this id; ours stands by until that one is gone
    */
   readonly code: "SKIPPED" | "RETRYING" | "LEFTOVER" | "RESTORED" | "TAKEN_OVER";

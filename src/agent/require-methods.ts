@@ -1,6 +1,6 @@
 import { badArgument, kindOf } from "../util/validate.js";
 
-/** Refuses what is not an object with these methods, whoever made it. @throws {UsageError} */
+/** Refuses what is not an object with these methods; it may be of any class. @throws {UsageError} */
 export function requireMethods(what: string, value: unknown, names: readonly string[]): void {
   const has = (name: string): boolean =>
     typeof value === "object" && value !== null && typeof Reflect.get(value, name) === "function";

@@ -3,7 +3,7 @@ import type { InstanceEvent } from "./agent.js";
 import { hasTags, keyOfInstance } from "./instance.js";
 import { eventOf, type Change } from "./instance-set.js";
 
-/** What a watcher is told of. */
+/** What is reported to a watcher. */
 export interface WatchUpdate {
   /** Whether these are the full set, as additions: the first batch, which may be empty. */
   readonly isFirst: boolean;

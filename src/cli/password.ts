@@ -15,7 +15,7 @@ export async function askPassword(prompt: string, { stdin, stderr, signal }: Io,
       done();
     },
   });
-  // the terminal is in raw mode meanwhile: what is typed is not echoed, and Ctrl-C comes as a key
+  // the terminal is in raw mode until the end: what is typed is not echoed, and Ctrl-C comes as a key
   const reader = createInterface({ input: stdin, output: silent, terminal: true });
   try {
     const typed = new Promise<string>((resolve, reject) => {

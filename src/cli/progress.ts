@@ -12,7 +12,7 @@ export interface ProgressDetails {
   readonly total?: number | undefined;
   /** How many changes are waiting. */
   readonly lag?: number | undefined;
-  /** How many keys could not be written because somebody else had. */
+  /** How many keys could not be written because another writer had written them. */
   readonly conflicts?: number | undefined;
 }
 

@@ -1,8 +1,8 @@
 import { isKeyNotFound, compareNodes, type KeyNode, type KeysAPI } from "../core/index.js";
 
 /**
- * Walks a tree in the order of its keys, directory by directory: what is in memory at once is what is in the directories
- * from the top to here. Not one moment of the tree: what changes meanwhile may be seen before or after. Hidden keys come
+ * Walks a tree in the order of its keys, directory by directory: only the directories from the top to the present
+ * one are in memory. It is no snapshot: a key that changes during the walk may be seen before or after the change. Hidden keys come
  * only below a hidden name that was given.
  *
  * @param onNode is given each node below `key`, directories before what is in them; a file itself
@@ -40,7 +40,7 @@ async function walkNodes(
   }
 }
 
-/** Undefined if the directory has gone meanwhile, or is a file now. */
+/** Undefined if the directory is gone by now, or is a file. */
 async function childrenOf(keys: KeysAPI, key: string, signal: AbortSignal): Promise<readonly KeyNode[] | undefined> {
   try {
     const { node } = await keys.get(key, { signal });

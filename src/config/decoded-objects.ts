@@ -13,7 +13,7 @@ export interface ObjectKind<T> {
   readonly folder: string;
   /** Reads the text of a file. */
   readonly decode: (text: string, origin: TextOrigin) => T;
-  /** Makes an object of which only the name is known. */
+  /** Makes an object from its name alone. */
   readonly placeholder: (metadata: ObjectMeta) => T;
 }
 

@@ -94,7 +94,7 @@ export class SourceAPI implements AsyncDisposable {
         onFirst,
       ),
     ];
-    // one that fails for good ends the other
+    // if one of them ends with an error, so does the other
     for (const kind of kinds) kind.catch(running.fail);
     await Promise.allSettled(kinds);
   }

@@ -18,7 +18,7 @@ export interface BlockingOptions {
 
 /** What Consul adds to the wait, at most a sixteenth of it, and the way there and back, in ms. */
 const extraMs = 10_000;
-/** Least time between two requests of which the first brought nothing new, in ms. */
+/** The shortest time from a request that brought nothing new to the next one, in ms. */
 const paceMs = 250;
 
 /** Sends a query again and again, each time for what came after the last response. Holds nothing between two requests. */

@@ -40,7 +40,7 @@ export interface ConsulAgentOptions extends AgentOptions {
   readonly dc?: string | undefined;
   /** `false`: instances have no check, and stay when their process dies. @default { ttlMs: 15000, deregisterAfterMs: 60000 } */
   readonly check?: false | TtlCheck | undefined;
-  /** Called with what is tried again or left out. @default nobody is told, except of what stays in trouble */
+  /** Called with what is tried again or left out. @default only trouble that lasts is reported, as a process warning */
   readonly onWarning?: ((warning: AgentWarning) => void) | undefined;
 }
 

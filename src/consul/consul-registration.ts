@@ -36,7 +36,7 @@ export interface RegistrationSetting {
   /** Absent: the instance has no check, and nothing is sent to keep it. */
   readonly check: TtlCheck | undefined;
   readonly warn: (warning: AgentWarning) => void;
-  /** Whether somebody listens to warnings. */
+  /** Whether the user has a handler for warnings. */
   readonly isHeard: boolean;
   /** Bounds how many registrations and removals run at once. */
   readonly inTurn: <T>(run: () => Promise<T>) => Promise<T>;
@@ -119,7 +119,7 @@ export class ConsulRegistration implements HeldInstance {
     await this.#untilSeen(instance, false, undefined);
   }
 
-  /** Consul tells nobody who watches a service that one of its ids has moved to another: it must be removed there first. */
+  /** If an id moves to another service, Consul does not report it to watchers of the first one: it must be removed there before. */
   async #leaveOtherService(signal: AbortSignal): Promise<void> {
     const { client, instance } = this.#setting;
     const registered = await readRegistered(client, instance.id, signal);

@@ -45,7 +45,7 @@ export class KeyRequests {
     return decode(spec, raw, flag) ?? false;
   }
 
-  /** Removes the key, whoever holds it. */
+  /** Removes the key, also if another session holds it. */
   async remove(signal: AbortSignal): Promise<void> {
     await this.send(specOf("DELETE", this.#path, { dc: this.leadership.dc }), signal);
   }

@@ -24,7 +24,7 @@ export function sendLocksAhead(client: ConsulClient, ahead: Sender): void {
 /**
  * Makes locks and semaphores on Consul. Does no I/O.
  *
- * Whoever waits for a lock, or holds it, has an entry below its key, held by a session. The entries are served in the order
+ * Each waiter and each holder of a lock has an entry below its key, held by a session. The entries are served in the order
  * of their creation.
  *
  * @throws {UsageError} for bad options

@@ -13,13 +13,13 @@ const minPauseMs = 1_000;
 
 /**
  * Bounds how many long polls are open at once. Consul holds the connection of a poll until the poll's wait is over, even if
- * the client has gone (seen on 1.8.7), so the room of an aborted poll stays taken until then.
+ * the client has gone (seen on 1.8.7), so an aborted poll keeps its slot until then.
  */
 export class PollSlots {
   readonly #width: number;
-  /** Until when the server holds connections that we have given up. */
+  /** Until when the server still holds the connections of aborted polls. */
   readonly #abandoned: number[] = [];
-  /** Those that wait for room, the one that has waited longest first. */
+  /** Polls that wait for a slot, the longest wait first. */
   readonly #waiting = new Set<(slot: PollSlot) => void>();
   #open = 0;
 

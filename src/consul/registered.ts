@@ -42,7 +42,7 @@ export async function readRegistered(
   }
 }
 
-/** Whether it is another instance than ours: somebody who edits tags or metadata does not make it another one. */
+/** Whether the id belongs to another instance than ours. Edited tags or metadata do not make it another one. */
 export function isAnother(registered: Registered, ours: InstanceData): boolean {
   return registered.name !== ours.name || registered.host !== ours.host || registered.port !== ours.port;
 }

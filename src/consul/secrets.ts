@@ -5,7 +5,7 @@ const redirectStatuses: ReadonlySet<number> = new Set([301, 302, 307, 308]);
 
 /**
  * Refuses redirects that would change what a request does, or give away what it carries. A write follows no redirect to
- * another path, since Consul redirects some ids to the path of somebody else's, nor to another server. A read follows
+ * another path, since Consul redirects some ids to the path of another object, nor to another server. A read follows
  * none to another server if there is a token, which may not go there.
  */
 export function withSafeRedirects(exchange: Exchange, hasToken: boolean): Exchange {
@@ -18,7 +18,7 @@ export function withSafeRedirects(exchange: Exchange, hasToken: boolean): Exchan
 
 function requireSafe(from: URL, spec: RequestSpec, { status, headers }: RawResponse, hasToken: boolean): void {
   const { location = "" } = headers;
-  // what cannot be followed at all is refused by whoever follows
+  // a redirect that cannot be followed at all is refused by the code that follows redirects
   if (location === "" || !URL.canParse(location, from.href)) return;
   const to = new URL(location, from.href);
   const writes = spec.method !== "GET";

@@ -154,7 +154,7 @@ export interface KV {
   get(path: string, options?: RequestOptions): Promise<string>;
   /** Reads a value. @throws {NotFoundError} */
   getBytes(path: string, options?: RequestOptions): Promise<Uint8Array>;
-  /** Writes a value, whoever holds the key. */
+  /** Writes a value, also if a session holds the key. */
   put(path: string, value: string | Uint8Array, options?: RequestOptions): Promise<void>;
   /** Deletes a key. Succeeds if there is none. */
   delete(path: string, options?: RequestOptions): Promise<void>;

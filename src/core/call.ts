@@ -180,6 +180,6 @@ export type AdminCall = StatusCall | NamedCall | AddMemberCall | UpdateMemberCal
 
 /**
  * One v2 operation as a plain value. The wire functions put it into a `RequestSpec`; a server parses HTTP into the same
- * value. Whoever executes it reads no URL, query or form.
+ * value. A store that executes it reads no URL, query or form.
  */
 export type Call = KeysCall | WatchCall | AdminCall;

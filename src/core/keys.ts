@@ -251,8 +251,8 @@ export class KeysAPI {
 
   /**
    * The keys below a key, as if there were no others: "/a" is "/tenant/a". All keys are relative: of requests, responses,
-   * errors, events and mirrors. "/" is the key itself, and also stands for whatever is above it: an event says so when a
-   * directory there was deleted. Every layer accepts it as its client. Namespaces can be nested.
+   * errors, events and mirrors. "/" is the key itself. It also stands for everything above, which an event
+   * names if a directory there was deleted. Every layer accepts it as its client. Namespaces can be nested.
    *
    * `..` is refused, but code that has the client reaches all keys: only roles protect them.
    *

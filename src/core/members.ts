@@ -64,7 +64,7 @@ export class MembersAPI {
     return this.#call(updateMemberSpec(id, urls), decodeUpdated, signal);
   }
 
-  /** Removes a member for good; one that was removed before is fine. 404 for an unknown id. */
+  /** Removes a member; its id can never join again. Does nothing if it was removed before. 404 for an unknown id. */
   async remove(id: string, signal?: AbortSignal): Promise<void> {
     requireName("id", id);
     return this.#call(removeMemberSpec(id), decodeRemoved, signal);

@@ -24,7 +24,7 @@ import { isHiddenBelow } from "./watch-checks.js";
 const rereadMs = 1_000;
 const maxRereadMs = 30_000;
 
-/** The local copy behind a mirror: reads when somebody waits, and keeps what nobody has taken yet. */
+/** The local copy behind a mirror: reads while a caller waits, and keeps changes until a caller takes them. */
 export class MirrorCopy {
   readonly #key: string;
   readonly #reader: MirrorReader;
@@ -33,7 +33,7 @@ export class MirrorCopy {
   #isListed = false;
   /** What `take` has not returned yet: it grows no larger than the copy. */
   readonly #unread = new UnreadChanges<KeyNode>();
-  /** Settles, and never rejects, when the pull is over that some call makes for all. */
+  /** One call pulls for all that wait. Settles when that pull is over; never rejects. */
   #pulling: Promise<void> | undefined;
   /** Ends the wait of that pull. */
   #interrupt: ((reason: unknown) => void) | undefined;
@@ -155,7 +155,7 @@ export class MirrorCopy {
     this.#unread.add({ kind: "list", changes, index, ...(startedOver && { startedOver }) });
   }
 
-  /** Events that change no file, such as a new directory or a hidden name, are no update. */
+  /** Events that change no file, such as a new directory or a hidden name, make no update. */
   #apply(events: readonly KeysResponse[]): void {
     for (const event of events) {
       this.#index = event.node.modifiedIndex;

@@ -101,10 +101,10 @@ export class Mirror {
 
   /**
    * The first call reads; each further one waits for a change. Transient failures (no endpoint answered, a proxy or rate
-   * limiter refused) are tried again, with growing pauses that respect `Retry-After`. What `ready` and `waitFor` took in
-   * meanwhile comes first, as one update.
+   * limiter refused) are tried again, with growing pauses that respect `Retry-After`. What `ready` and `waitFor` have
+   * read since the last call comes first, as one update.
    *
-   * @throws {EtcdError | ResponseError} what does not pass by itself: etcd's own refusal, such as missing rights; for the
+   * @throws {EtcdError | ResponseError} what another attempt would not change: etcd's own refusal, such as missing rights; for the
    * first read, also a response that is not etcd's, such as that of a server without the v2 API
    * @throws {UsageError} `ERR_BUSY`: an earlier `next` is still waiting; `ERR_CLOSED`: the client is closed
    * Rejects with `signal.reason` when aborted; may be called again.

@@ -22,7 +22,7 @@ export interface KeptKeyOptions {
   readonly onState?: ((state: KeepAliveState) => void) | undefined;
   /** Called with each failure that is tried again. */
   readonly onError?: ((error: unknown) => void) | undefined;
-  /** Called when somebody else has written the key. */
+  /** Called when another process has written the key. */
   readonly onConflict?: ((conflict: KeyConflict) => void) | undefined;
   /** Warns if nobody listens and it gets nowhere. Absent: nothing does. */
   readonly stalled?: StalledWarning | undefined;

@@ -188,7 +188,7 @@ export class KeptKey implements AsyncDisposable {
     }
   }
 
-  /** Only a create can bring the key back after its removal: it gets time to be answered. All other requests are given up at once. */
+  /** Only a create can bring the key back after its removal: it gets time for its response. All other requests are aborted at once. */
   #end(reason: unknown): void {
     for (const { reject } of this.#waiters) reject(reason);
     this.#waiters = [];

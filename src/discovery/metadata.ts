@@ -38,11 +38,11 @@ export interface Announced {
 }
 
 /**
- * One attempt of a public host to write its service's metadata, whoever wrote it before. It compares with what it has
+ * One attempt of a public host to write its service's metadata over that of any other host. It compares with what it has
  * read: a plain set that is stuck in a frozen member would undo what a later host has written.
  *
  * @param adopts keep the credentials that the service has, if it is public
- * @throws {EtcdError} another host came between: see {@link isRace}
+ * @throws {EtcdError} another host wrote first: see {@link isRace}
  */
 export async function announcePublic(
   context: MetadataContext,

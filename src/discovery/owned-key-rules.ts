@@ -6,7 +6,7 @@ export interface Foreign {
   readonly sinceMs: number;
 }
 
-/** By how much, in ms, the expiration must have moved to prove a refresh: over v3 it is told in whole seconds. */
+/** By how much the expiration must move to prove a refresh, in ms: over v3 it is in whole seconds. */
 const refreshedMs = 1_500;
 
 /** Whether a node was written or refreshed since it was first seen. */
@@ -16,7 +16,7 @@ export function isRenewed(first: KeyNode, now: KeyNode): boolean {
   return from !== undefined && to !== undefined && to - from > refreshedMs;
 }
 
-/** Whether a write failed since another one came before it. */
+/** Whether a write failed because another one came first. */
 export function isRace(error: unknown): boolean {
   return isCompareFailed(error) || isNodeExist(error) || isKeyNotFound(error);
 }

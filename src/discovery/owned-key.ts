@@ -16,7 +16,7 @@ import { isRace, isRenewed, mayBeApplied, outcomeOf, without, type Foreign } fro
 export type KeepAliveMode = "refresh" | "set";
 
 /**
- * - `restored`: somebody overwrote the key once; it holds our value again
+ * - `restored`: another client overwrote the key once; it holds our value again
  * - `takenOver`: another process has written the key with a condition, or keeps writing it; ours stands by
  */
 export type KeyConflict = "restored" | "takenOver";
@@ -32,21 +32,21 @@ export interface OwnedKeyOptions {
    * plain delete after a read that finds the key ours; watchers that only know `delete`, such as the Go library, see it.
    */
   readonly removal: "compare" | "read";
-  /** Called when somebody else has written the key. Must not throw. */
+  /** Called when another process has written the key. Must not throw. */
   readonly onConflict: (conflict: KeyConflict) => void;
 }
 
 /** A foreign overwrite within this many TTLs after the last one is another process at work, not an edit. */
 const editWindowTtls = 4;
-/** How often one beat reads again because another write came between. */
+/** How often one heartbeat reads again because of a write by another process. */
 const maxRaces = 5;
-/** How long the directory stays that blocks a create without a response, in seconds. */
+/** The TTL of the directory that blocks a create whose response is missing, in seconds. */
 const guardTtl = 600;
 
 /**
  * One key with a TTL that this process writes. Every write has a condition: the first one is a `create`, later ones
  * compare the index of the write before. So a request that is stuck in a frozen member, and is applied after it was
- * given up, changes nothing that was written since, and cannot bring the key back once it is removed.
+ * aborted, changes nothing that was written since, and cannot bring the key back once it is removed.
  *
  * The process that claimed the key last owns it. One that finds the key taken over stands by: it leaves the key alone,
  * and claims it again when it is gone, or when nobody has renewed it for a whole TTL.
@@ -85,7 +85,7 @@ export class OwnedKey {
   /**
    * Writes `value`, or renews it. Resolves to whether the key is ours now.
    *
-   * @param claim whether to take the key over from whoever holds it, as a new registration does
+   * @param claim whether to take the key over from its holder, as a new registration does
    * @throws {EtcdError | ClusterError | ResponseError | UsageError} as `KeysAPI`; only races are tried again
    * Rejects with `signal.reason` when aborted.
    */
@@ -154,7 +154,7 @@ export class OwnedKey {
     try {
       if (this.#mode === "refresh" && present === value) {
         const { node } = await this.#keys.refresh(this.#key, ttl, { prevIndex, signal });
-        // over v3 a refresh moves no index, so whoever held the key before would still take it for theirs
+        // over v3 a refresh moves no index, so the former holder would still believe that the key is its own
         if (this.#last?.modifiedIndex === prevIndex || node.modifiedIndex !== prevIndex) {
           this.#own(node);
           if (node.value === value) return;

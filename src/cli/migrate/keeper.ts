@@ -15,8 +15,8 @@ const everyMs = 250;
 const atOnce = 16;
 
 /**
- * Keeps the leases of keys alive, each every third of its time: a refresh in v2 is no event, so only v2's own `expire` says
- * that a key is to go.
+ * Keeps the leases of keys alive, each at every third of its TTL. A refresh in v2 makes no event, so only v2's own `expire`
+ * event shows that a key has gone.
  */
 export class Keeper {
   readonly #target: Target;
@@ -34,7 +34,7 @@ export class Keeper {
     this.#kept.set(path, { lease, ttl, dueMs: performance.now() + (ttl * 1_000) / 3 });
   }
 
-  /** The key is gone, has no TTL, or is somebody else's. */
+  /** The key is gone, has no TTL, or belongs to another writer. */
   forget(path: string): void {
     this.#kept.delete(path);
   }

@@ -37,7 +37,7 @@ function holderOf(lock: string): number | undefined {
     process.kill(pid, 0);
     return pid;
   } catch (error) {
-    // somebody else's process
+    // a process of another user
     return (error as NodeJS.ErrnoException).code === "EPERM" ? 0 : undefined;
   }
 }

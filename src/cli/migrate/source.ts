@@ -85,7 +85,7 @@ export class Source {
         continue;
       }
       const inside = isRead.delete(node) ? node : await this.read(node.key, atLeast);
-      // gone meanwhile, or a file now; a name that is not UTF-8 is not found either
+      // gone by now, or a file; a name that is not UTF-8 is not found either
       if (inside?.dir !== true) {
         if (node.key.includes("\ufffd")) yield { path: `${node.key}/`, node, isUnreadable: true };
         continue;

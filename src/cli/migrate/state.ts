@@ -29,7 +29,7 @@ interface Saved extends Scope {
 
 /**
  * What must survive the process: which keys of the v3 store this migration has written. A key is ours as long as its
- * mod_revision is one of our transactions'; whoever writes it gives it another one. The values of the transaction under way
+ * mod_revision is one of our transactions'; any other write changes it. The values of the transaction under way
  * are noted before it is sent, so that it is known as ours even if its response was never seen.
  */
 export class State {

@@ -20,7 +20,7 @@ export const batchSize = 1_000_000;
 const shortestKept = 30;
 /** By how much a lease may be shorter than the TTL in v2, in seconds. */
 const slack = 2;
-/** How often a batch is compared anew, because somebody else wrote to it meanwhile. */
+/** How often a batch is compared again because another writer changed a key of it. */
 const maxTries = 30;
 const atOnce = 16;
 
@@ -158,7 +158,7 @@ export class Writer {
     return true;
   }
 
-  /** @returns false if somebody else was faster, and the batch has to be compared again */
+  /** @returns false if another writer was faster, and the batch must be compared again */
   async #commit(changes: readonly Change[]): Promise<boolean> {
     const target = this.#target;
     const state = this.#state;

@@ -41,8 +41,9 @@ export class EndpointSet {
   }
 
   /**
-   * The same set, pinned to that endpoint. When it is no longer in the list but was configured, the list has failed as a
-   * whole: back to what was configured, until a sync finds better. Unchanged when it is neither (replaced meanwhile).
+   * The same set, pinned to that endpoint. If it was configured but is no longer in the list, the whole list has failed: the
+   * configured endpoints come back, until a sync finds better ones. If it is neither, it was replaced during the call, and
+   * the set stays as it is.
    */
   pinnedTo(endpoint: Endpoint): EndpointSet {
     const index = indexIn(this.#list, endpoint);
@@ -51,7 +52,7 @@ export class EndpointSet {
     return configured === -1 ? this : new EndpointSet(this.#configured, configured);
   }
 
-  /** The same set, pinned to the one behind that endpoint, unless the pin has left `start`, where that call began, meanwhile. */
+  /** The same set, pinned to the endpoint after that one, unless the pin has moved since the call began at `start`. */
   pinnedAfter(endpoint: Endpoint, start: Endpoint | undefined): EndpointSet {
     const index = indexIn(this.#list, endpoint);
     return index === -1 || this.#list[this.#pin]?.href !== start?.href

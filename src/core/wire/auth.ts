@@ -91,7 +91,7 @@ export function decodeDone(raw: RawResponse, spec: RequestSpec): void {
 export function decodeStatus(raw: RawResponse): boolean {
   requireStatus(raw, statusSpec, [200]);
   const { enabled } = requireObject(raw, statusSpec);
-  if (typeof enabled !== "boolean") throw malformed(raw, statusSpec, "enabled is no boolean");
+  if (typeof enabled !== "boolean") throw malformed(raw, statusSpec, '"enabled" is not a boolean');
   return enabled;
 }
 
@@ -131,7 +131,7 @@ function names(
   nameField?: string,
 ): readonly string[] {
   const list = body[field] ?? [];
-  if (!Array.isArray(list)) throw malformed(raw, spec, `${field} is no list`);
+  if (!Array.isArray(list)) throw malformed(raw, spec, `"${field}" is not an array`);
   return list.map((entry: unknown) => {
     const name = nameField !== undefined && isObject(entry) ? entry[nameField] : entry;
     if (typeof name !== "string") throw malformed(raw, spec, `${field} holds something without a name`);

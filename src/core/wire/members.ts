@@ -47,7 +47,7 @@ export function decodeRemoved(raw: RawResponse, spec: RequestSpec): void {
 export function decodeMembers(raw: RawResponse): readonly Member[] {
   requireStatus(raw, listMembersSpec, [200]);
   const members = requireObject(raw, listMembersSpec)["members"] ?? [];
-  if (!Array.isArray(members)) throw malformed(raw, listMembersSpec, "members is no list");
+  if (!Array.isArray(members)) throw malformed(raw, listMembersSpec, '"members" is not an array');
   return members.map((member: unknown) => memberOf(raw, listMembersSpec, member));
 }
 
@@ -64,7 +64,7 @@ function memberPath(id: string): string {
 }
 
 function memberOf(raw: RawResponse, spec: RequestSpec, member: unknown): Member {
-  if (!isObject(member)) throw malformed(raw, spec, "a member is no object");
+  if (!isObject(member)) throw malformed(raw, spec, "a member is not an object");
   return {
     id: textField(raw, spec, member, "id"),
     name: textField(raw, spec, member, "name"),
@@ -76,6 +76,6 @@ function memberOf(raw: RawResponse, spec: RequestSpec, member: unknown): Member 
 function texts(raw: RawResponse, spec: RequestSpec, body: JsonObject, name: string): readonly string[] {
   const list = body[name] ?? [];
   if (!Array.isArray(list) || !list.every((text) => typeof text === "string"))
-    throw malformed(raw, spec, `${name} is no list of texts`);
+    throw malformed(raw, spec, `"${name}" is not an array of strings`);
   return list;
 }
