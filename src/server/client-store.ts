@@ -10,7 +10,7 @@ import type { RawResponse, RequestSpec, ResponseHead, Sender } from "../http/exc
 import { ResponseError, type EtcdErrorCode } from "../util/errors.js";
 import { deferred, noop } from "../util/deferred.js";
 import { isObject } from "../util/reader.js";
-import { abortable } from "../util/signals.js";
+import { abortable, linkSignal } from "../util/signals.js";
 import { requireSender } from "../util/validate.js";
 
 /**
@@ -146,7 +146,8 @@ async function openWatch(client: Sender, call: WatchCall, context: CallContext):
     const at = { prefix, key: call.key };
     const spec = { ...keys.watchSpec(at, call.recursive, Number(waitIndex), onHeaders), onHeaders, shared: false };
     const exact = { ...spec, call: { ...call, waitIndex } };
-    return client.send(withCredentials(exact, context), AbortSignal.any([closed.signal, ...signalsOf(context)]));
+    const link = linkSignal(closed.signal, ...signalsOf(context));
+    return client.send(withCredentials(exact, context), link.signal).finally(link.unlink);
   };
   const stands = deferred<ResponseHead>();
   let pending: Promise<RawResponse> | undefined = poll(call.waitIndex, stands.resolve);

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import test from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import {
   abortable,
+  limitTime,
   linkSignal,
   maxTimerMs,
   onAbort,
@@ -191,4 +194,31 @@ test("sleep: a time that has passed is no negative delay, which Node 24 warns of
     setTimeoutMock.mock.calls.map(({ arguments: [, ms] }) => ms),
     [0, 0, 0],
   );
+});
+
+test("time limit: it aborts with a TimeoutError, or as its parents do, and leaves neither timer nor listener", async () => {
+  const parent = new AbortController();
+  const short = limitTime(1, parent.signal);
+  await assert.rejects(sleep(60_000, short.signal), { name: "TimeoutError" });
+  short.unlink();
+  const long = limitTime(maxTimerMs, parent.signal);
+  const ended = limitTime(1, parent.signal);
+  ended.unlink();
+  await sleep(20, undefined);
+  assert.equal(ended.signal.aborted, false);
+  parent.abort(reason);
+  assert.equal(long.signal.reason, reason);
+  long.unlink();
+  assert.equal(listeners(parent.signal), 0);
+});
+
+test("time limit: it holds although nothing refers to it but what waits for its signal", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const call = sleep(60_000, limitTime(200, new AbortController().signal).signal);
+  for (let i = 0; i < 5; i++) {
+    await sleep(10, undefined);
+    collect();
+  }
+  await assert.rejects(call, { name: "TimeoutError" });
 });

@@ -1,4 +1,5 @@
 import { Limiter } from "../util/limiter.js";
+import { limitTime } from "../util/signals.js";
 import type { LeaseSource } from "./events.js";
 import { timeLeft } from "./leases.js";
 import type { Session } from "./session.js";
@@ -34,8 +35,8 @@ export class LeaseLookUps implements LeaseSource {
   async #lookUp(lease: string): Promise<number | undefined | "unknown"> {
     try {
       return await this.#limiter.run(() => {
-        const signal = AbortSignal.any([this.#closed, AbortSignal.timeout(lookUpTimeoutMs)]);
-        return timeLeft(this.#session, lease, signal);
+        const link = limitTime(lookUpTimeoutMs, this.#closed);
+        return timeLeft(this.#session, lease, link.signal).finally(link.unlink);
       }, this.#closed);
     } catch {
       return "unknown";

@@ -1,4 +1,5 @@
 import type { RequestLimits } from "../http/exchange.js";
+import { linkSignal } from "../util/signals.js";
 import type { ClusterView } from "./cluster-view.js";
 import { headerOf, type Header, type Json } from "./decode.js";
 import type { Gateway } from "./gateway.js";
@@ -68,16 +69,17 @@ export class Session {
       : (header: Header): void => {
           this.view.see(header);
         };
-    const both = signal === undefined ? this.signal : AbortSignal.any([signal, ...(this.signal ? [this.signal] : [])]);
+    const link = signal === undefined ? undefined : linkSignal(signal, this.signal);
     const { token } = this.identity;
-    const json = await this.gateway.post(path, body, {
-      signal: both,
+    const options = {
+      signal: link?.signal ?? this.signal,
       token,
       readOnly,
       note,
       maskedBody,
       limits: this.#limitsNow(),
-    });
+    };
+    const json = await this.gateway.post(path, body, options).finally(link?.unlink);
     if (json["header"] !== undefined) see(headerOf(json));
     return json;
   }

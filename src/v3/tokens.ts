@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Credentials } from "../core/keys-store.js";
-import { abortable } from "../util/signals.js";
+import { abortable, limitTime } from "../util/signals.js";
 import { textOf, textsOf, type Json } from "./decode.js";
 import { GatewayError, grpcCode, type Gateway } from "./gateway.js";
 import { Rights } from "./rights.js";
@@ -85,8 +85,16 @@ export class Tokens {
     }
   }
 
-  async #authenticate({ username, password }: Credentials): Promise<Identity> {
-    const signal = AbortSignal.any([this.#closed, AbortSignal.timeout(authenticateTimeoutMs)]);
+  async #authenticate(credentials: Credentials): Promise<Identity> {
+    const link = limitTime(authenticateTimeoutMs, this.#closed);
+    try {
+      return await this.#identityFrom(credentials, link.signal);
+    } finally {
+      link.unlink();
+    }
+  }
+
+  async #identityFrom({ username, password }: Credentials, signal: AbortSignal): Promise<Identity> {
     const options = { signal, readOnly: true } as const;
     let token: string;
     try {
