@@ -1,3 +1,5 @@
+// Node loads it when a server first listens. Loaded here, it takes its time (0.7 ms of CPU) with the import, not at the first start.
+import "node:dns";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { isLineTooLong, maxHeaderBytes, readRequest, writeAnswer, writeHead } from "../server/http-server.js";

@@ -6,7 +6,7 @@ import { AuthRoleAPI, AuthUserAPI, MembersAPI, PermissionType } from "../core/in
 import { patience } from "../test-kit/waiting.js";
 import { createFakeEtcd, startFakeEtcd, type FakeEtcd } from "./index.js";
 import { fakeBy, type Way } from "./test-kit/fakes.js";
-import { playedCases, versions } from "./test-kit/recordings.js";
+import { playedCases, recordedCases, versions } from "./test-kit/recordings.js";
 
 const guide = readFileSync(new URL("../../../docs/guides/testing-your-code.md", import.meta.url), "utf8");
 
@@ -17,6 +17,13 @@ test("the guide says how many recorded cases are replayed, by version and way: a
     return `| ${version}     | ${share("http")} | ${share("transport")}         |`;
   });
   assert.ok(guide.includes(rows.join("\n")), rows.join("\n"));
+});
+
+test("the README says how many cases were recorded, and links what the guide says of them (X50)", () => {
+  const readme = readFileSync(new URL("../../../README.md", import.meta.url), "utf8");
+  const link = `[true to ${String(recordedCases().length)} recordings](docs/guides/testing-your-code.md#how-faithful-it-is)`;
+  assert.ok(readme.includes(link));
+  assert.match(guide, /^## How faithful it is$/m);
 });
 
 /** A check for each entry of the guide's list: the fake does differ in what it names. */
