@@ -213,30 +213,6 @@ test("mirror: pauses grow, and are at least as long as Retry-After (FF7)", async
   assert.equal(errors.length, 3);
 });
 
-test("mirror: if history is cleared before each watch, the pauses grow (FF17)", async (t) => {
-  const script = Array.from({ length: 20 }, (_, i) => [list(2_000 * (i + 1), []), cleared(2_000 * (i + 2))]).flat();
-  const { mirror, seen } = await ground(t, script, { minRetryMs: 100, maxRetryMs: 10_000 });
-  const signal = AbortSignal.timeout(5_000);
-  await assert.rejects(
-    async () => {
-      for (;;) await mirror.next(signal);
-    },
-    { name: "TimeoutError" },
-  );
-  const lists = seen(0).filter(({ query }) => !query.includes("wait=true")).length;
-  assert.ok(lists >= 2 && lists <= 10, String(lists));
-});
-
-test("mirror: if history is cleared after a successful watch, it reads again at once (FF17)", async (t) => {
-  const rounds = Array.from({ length: 5 }, (_, i) => [
-    list(2_000 * i + 9, ["a"]),
-    eventOf("a", 2_000 * i + 10, 2_000 * i + 9),
-    cleared(2_000 * (i + 1)),
-  ]).flat();
-  const { next } = await ground(t, [...rounds, list(20_000, ["a"])], { minRetryMs: 60_000, maxRetryMs: 60_000 });
-  for (let i = 0; i < 11; i++) assert.equal((await next()).startedOver, undefined);
-});
-
 test("mirror: a programming error rejects at once (FF19)", async () => {
   let calls = 0;
   const sender: Sender = {
