@@ -23,6 +23,7 @@ export function aimsTable(results: Results): string {
     ...importAims(results),
     ...tlsAims(results.rounds),
     ...idleAims(results),
+    ...v3Aims(results.rounds),
   ];
   return table(
     ["", "aim", "measured", "verdict"],
@@ -254,6 +255,22 @@ function idleAims({ idle, idleWatchers, rounds }: Results): readonly Aim[] {
       },
     ];
   });
+}
+
+/** One call at a time on one machine (V79). */
+function v3Aims(rounds: readonly Round[]): readonly Aim[] {
+  const mosts = [
+    ["get", 3],
+    ["put", 3.5],
+    ["ttl", 7],
+    ["list", 5],
+  ] as const;
+  return mosts.map(([kind, most]) => ({
+    number: 9,
+    what: `over v3, one ${kind} at a time takes at most ${String(most)} × as long as over v2 (p50)`,
+    figures: [ratioFigure("", inScenario(rounds, `v3 ${kind} c=1`), "etcd2 through v3", "etcd2 on got", "p50")],
+    holds: (value) => value <= most,
+  }));
 }
 
 function ratioFigure(

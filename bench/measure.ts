@@ -5,7 +5,18 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { capture, npm, say, ScriptError } from "../scripts/run.mjs";
 import type { KeysAPI } from "../src/core/index.js";
 import { packagesFolder, type PackagesName } from "./install.js";
-import { busyDir, canHold, idleKey, largeDir, listDir, sdkPairs, smallKey, takesPart, watchedKey } from "./plan.js";
+import {
+  busyDir,
+  canHold,
+  idleKey,
+  largeDir,
+  listDir,
+  sdkPairs,
+  smallKey,
+  takesPart,
+  ttlKey,
+  watchedKey,
+} from "./plan.js";
 import type { Matrix, Plan, Scenario, SubjectName } from "./plan.js";
 import { withSignal, type DecodedBody, type IdleRound, type ImportTimes } from "./protocol.js";
 import type { LoadTask, Round, Size } from "./protocol.js";
@@ -78,7 +89,7 @@ async function measure(
     return [[name, await worker.follow({ kind, key: busyDir, warmUps: followWarmUps }, ms, write)]];
   }
   const { kind } = scenario;
-  const key = scenario.kind === "list" ? scenario.dir : smallKey;
+  const key = scenario.kind === "list" ? scenario.dir : scenario.kind === "ttl" ? ttlKey : smallKey;
   const task: LoadTask = { kind, key, concurrency: scenario.concurrency, ms };
   const plain: SubjectMeasured = [name, await worker.load(task)];
   if (scenario.passes === undefined || !sdkPairs.some(({ sdk }) => sdk === name)) return [plain];

@@ -33,6 +33,9 @@ export const sdkPairs = [
 export const smallKey = "/bench/small";
 export const watchedKey = "/bench/watched";
 export const idleKey = "/bench/idle";
+/** A key of its own: over v3 a read of a key with a TTL takes a look-up. */
+export const ttlKey = "/bench/with-ttl";
+export const hundredDir = "/bench/hundred";
 export const listDir = "/bench/list";
 export const largeDir = "/bench/large";
 export const busyDir = "/bench/busy";
@@ -43,6 +46,14 @@ export async function writeTestData(keys: KeysAPI, many: number): Promise<void> 
   await keys.set(`${busyDir}/0`, "0");
   await writeKeys(keys, listDir, 1_000);
   await writeKeys(keys, largeDir, many);
+}
+
+/** Writes what is read over v2 and over v3: two stores of one server. */
+export async function writeCommonData(...stores: readonly KeysAPI[]): Promise<void> {
+  for (const keys of stores) {
+    await keys.set(smallKey, "v".repeat(64));
+    await writeKeys(keys, hundredDir, 100);
+  }
 }
 
 async function writeKeys(keys: KeysAPI, dir: string, count: number): Promise<void> {
@@ -106,9 +117,10 @@ const tlsScenarios = (ms: number): readonly Scenario[] => [
 ];
 
 const v3Scenarios = (ms: number): readonly Scenario[] => [
-  ...loads("get", [16], ms),
-  ...loads("put", [16], ms),
-  ...loads("ttl", [16], ms),
+  ...loads("get", [1, 16], ms),
+  ...loads("put", [1, 16], ms),
+  ...loads("ttl", [1, 16], ms),
+  ...lists([1], hundredDir, ms),
   { name: "watch below, c=1000", kind: "watch", watchers: 1_000, recursive: true, ms },
 ];
 

@@ -13,7 +13,7 @@ import { v3Protocol } from "../src/v3/index.js";
 import { measureFake } from "./fake.js";
 import { benchCache, goWorker, installPackages, memoryFolder, type GoWorker } from "./install.js";
 import { measureDecoding, measureIdle, measureImports, measureRounds, measureSizes } from "./measure.js";
-import { clientGroups, fullPlan, nodesPlan, protocolGroups, quickPlan, smallKey } from "./plan.js";
+import { clientGroups, fullPlan, nodesPlan, protocolGroups, quickPlan, smallKey, writeCommonData } from "./plan.js";
 import { subjectGroups, writeTestData } from "./plan.js";
 import type { Matrix, NodeSubjectName, Plan, SubjectName } from "./plan.js";
 import type { OtherNodeResults, Results, Round } from "./protocol.js";
@@ -42,7 +42,7 @@ async function bench(): Promise<void> {
   await using v3Client = new Client({ endpoints: [url], protocol: v3Protocol() });
   const v3Keys = new KeysAPI(v3Client);
   const keysOf = (name: SubjectName): KeysAPI => (name === "etcd2 through v3" ? v3Keys : keys);
-  await v3Keys.set(smallKey, "v".repeat(64));
+  await writeCommonData(keys, v3Keys);
   await step(`write ${String(plan.largeKeys)} keys`, () => writeTestData(keys, plan.largeKeys));
 
   const start = (name: SubjectName): WorkerProcess => startWorker(go, name, url);

@@ -77,13 +77,16 @@ export function tlsSection(rounds: readonly Round[]): readonly string[] {
 
 /** The SDK over v3, beside itself over v2. */
 export function v3Section(rounds: readonly Round[]): readonly string[] {
-  const scenarios = ["v3 get c=16", "v3 put c=16", "v3 ttl c=16", "v3 watch below, c=1000"];
-  const [loads, watches] = [scenarios.slice(0, 3), scenarios.slice(3)];
+  const single = ["v3 get c=1", "v3 put c=1", "v3 ttl c=1", "v3 list c=1"];
+  const loads = ["v3 get c=16", "v3 put c=16", "v3 ttl c=16"];
+  const watches = ["v3 watch below, c=1000"];
+  const scenarios = [...single, ...loads, ...watches];
   const [base, title] = ["etcd2 on got", (scenario: string): string => scenario.replace("v3 ", "")] as const;
   const of = ofScenarios(rounds, scenarios);
   return [
     "## v3 beside v2",
-    'The same server, through `v3Protocol()`, relative to v2; "ttl" is a set with a TTL, and the last columns are the time from a write below a directory to its 1,000 watchers.',
+    'The same server, through `v3Protocol()`, relative to v2; "ttl" is a set with a TTL, "list" reads a directory, and the last columns are the time from a write below a directory to its 1,000 watchers.',
+    comparisonTable(of, single, [["p50", "p50"]], { base, title }),
     comparisonTable(
       of,
       loads,
