@@ -161,7 +161,7 @@ test("outage: after history was cleared, the source API delivers the difference 
   assert.equal(endpoints.calls.length, 2, "an equal state was delivered again");
 });
 
-test("close: after everything is closed the process ends by itself, and no update is taken (config 47)", async (t) => {
+test("close: after everything is closed the process ends on its own, and a sink takes no more updates (config 47)", async (t) => {
   const each = await ground(t);
   const child = startChild(t, "../../integration/config-child.js", each.cluster.endpoints);
   const { status, stdout, stderr } = await child.ended;

@@ -63,7 +63,7 @@ test("outage: a lookup and a registration that begin while etcd is down work onc
 });
 
 for (const how of ["terminate", "kill"] as const) {
-  test(`outage: subscriptions survive a restart (${how}), and report the hosts that vanished and came meanwhile (discovery 41)`, async () => {
+  test(`outage: subscriptions survive a restart (${how}), and report the hosts that vanished and came during it (discovery 41)`, async () => {
     const { cluster, member } = await single();
     await using _ = cluster;
     await using client = new Client({ endpoints: cluster.endpoints });

@@ -125,7 +125,7 @@ test("registration: the key is never missing; a refresh wakes no watcher, a set 
   assert.ok(set !== undefined && set.events >= 2 && set.events <= set.seconds + 1 && set.sameAge, JSON.stringify(set));
 });
 
-test("registration: a key that somebody deleted is back at the next heartbeat (discovery 13)", async () => {
+test("registration: a deleted key is back at the next heartbeat (discovery 13)", async () => {
   const service = serviceName();
   await using registration = observed(cluster.client).discovery.register(
     service,

@@ -85,7 +85,7 @@ for (const [name, transport] of [
 }
 
 describe("elections on etcd", { concurrency: true }, () => {
-  test("election: long contact info is refreshed, and not released once somebody else has the key (FF23)", async (t) => {
+  test("election: long contact info is refreshed, and not released once another process has the key (FF23)", async (t) => {
     const key = newKey();
     const session = await candidateFor(t, endpoint()).participate(
       { ...config, key, contactInfo: "x".repeat(5_000), ttlMs: 6_000, cooldownMs: 60_000 },

@@ -54,7 +54,7 @@ describe("the checker", () => {
     assert.equal(violationsOf([term("a", 2, 0, 10, 9)]).length, 1);
   });
 
-  test("checker: finds too many holders of a semaphore, and somebody who was passed", () => {
+  test("checker: finds too many holders of a semaphore, and a waiter that was passed over", () => {
     const three = [term("a", 1, 0, 100), term("b", 2, 10, 50), term("c", 3, 20, 30)];
     assert.deepEqual(violationsOf(three, 3), []);
     assert.ok(violationsOf(three, 2).length > 0);

@@ -216,7 +216,7 @@ describe("etcd's election alone", { concurrency: false }, () => {
     await until("it leads", () => session.isLeader);
   });
 
-  test("etcd election: observe reports each leader, and that nobody leads (consul 49)", async (t) => {
+  test("etcd election: observe reports each leader, and when there is none (consul 49)", async (t) => {
     const [a, b] = [await contender(t, endpoint()), await contender(t, endpoint())];
     const stop = new AbortController();
     const seen: string[] = [];

@@ -21,7 +21,7 @@ after(() => cluster.stop());
 
 const url = (): string => cluster.endpoints[0] ?? assert.fail();
 
-test("mistakes: what is no mistake works: a trailing slash, credentials without auth, a key without slash (M16, M22, M33)", async () => {
+test("mistakes: valid variants work: a trailing slash, credentials without auth, a key without slash (M16, M22, M33)", async () => {
   await using client = new Client({ endpoints: [`${url()}/`], username: "nobody", password: "secret" });
   const keys = new KeysAPI(client);
   assert.equal((await keys.set("slashless", "v")).node.key, "/slashless");
@@ -40,7 +40,7 @@ test("mistakes: the root as a key is etcd's own message, with the call (M34)", a
   }
 });
 
-test("mistakes: a second next is told of the first, and a closed client ends both calls and those in progress (M45, M46)", async () => {
+test("mistakes: a second next rejects with the place of the first, and a closed client ends both calls and those in progress (M45, M46)", async () => {
   const client = new Client({ endpoints: [url()] });
   const keys = new KeysAPI(client);
   const watcher = keys.watcher("/busy");

@@ -70,7 +70,7 @@ for (const [number, what, lines, text] of [
   });
 }
 
-test("mistakes: a program that does not close its client ends by itself (M58)", async () => {
+test("mistakes: a program that does not close its client ends on its own (M58)", async () => {
   const { code, stderr } = await program('await new KeysAPI(new Client({ endpoints })).set("/k", "v");');
   assert.deepEqual([code, stderr], [0, ""]);
 });

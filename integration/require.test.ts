@@ -44,7 +44,7 @@ test("close() during a watcher, an autoSync and reads lets the process end", asy
   assert.equal(await script("module", `${importing} ${busySession}`), "ERR_CLOSED,ERR_CLOSED\n");
 });
 
-test("without close() the process ends by itself once nothing is in progress", async () => {
+test("without close() the process ends on its own once nothing is in progress", async () => {
   assert.equal(await script("module", `${importing} ${session.replace("await client.close();", "")}`), "/\n");
 });
 

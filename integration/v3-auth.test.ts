@@ -144,7 +144,7 @@ test("v3: members: list, leader, add, update, remove; sync and prioritizeLeader 
   await assert.rejects(members.remove("1234"), (error) => error instanceof EtcdError && error.status === 404);
 });
 
-test("v3: a server whose gateway is off is told by name, and nothing is sent twice (V64)", async () => {
+test("v3: the error for a server whose gateway is off names the flag, and nothing is sent twice (V64)", async () => {
   await using cluster = await startCluster({
     bin: find("etcd"),
     enableV2: false,

@@ -130,7 +130,7 @@ onBothGateways((ground) => {
     assert.equal(await codeOf(keys.set(`/${"s/".repeat(61)}k`, "v")), 209);
   });
 
-  test("v3: a TTL is at least 2 s, a key without one is permanent, an expiry is told with the value (V23, V24, V25, V27)", async () => {
+  test("v3: a TTL is at least 2 s, a key without one is permanent, an expiry reports the value (V23, V24, V25, V27)", async () => {
     const keys = ground.keys();
     const { node } = await keys.set("/t/short", "1", { ttl: 1 });
     assert.equal(node.ttl, 2);
@@ -148,7 +148,7 @@ onBothGateways((ground) => {
     assert.equal((await keys.get("/t/kept")).node.value, "2", "the lease that it had ran out without effect");
   });
 
-  test("v3: refresh with the same ttl moves nothing and tells nobody; with another one it is a set (V28, V29, V30, V32, V35)", async () => {
+  test("v3: refresh with the same ttl changes no index and makes no event; with another one it is a set (V28, V29, V30, V32, V35)", async () => {
     const keys = ground.keys();
     const { node, index } = await keys.set("/r/k", "v", { ttl: 10 });
     const watcher = keys.watcher("/r", { recursive: true, afterIndex: index });
@@ -211,12 +211,12 @@ onBothGateways((ground) => {
     await assert.rejects(new KeysAPI(client, { prefix: "/other/keys" }).get("/a"), UsageError);
   });
 
-  test("v3: a v2 client at a server without v2 is told of etcd2/v3 (V88)", async () => {
+  test("v3: the error for a v2 client at a server without v2 names etcd2/v3 (V88)", async () => {
     const client = ground.client({}, { protocol: undefined });
     await assert.rejects(new KeysAPI(client).get("/a"), /--enable-v2.*etcd2\/v3/);
   });
 
-  test("v3: a lease ends with its key's time even if nobody reads it", async () => {
+  test("v3: a lease ends with its key's time even if the key is never read", async () => {
     const keys = ground.keys({ namespace: "/gone" });
     await keys.set("/k", "1", { ttl: 1 });
     await until("the key is gone from the store", async () => !("/k" in (await storeBelow(ground, "/gone"))));

@@ -28,7 +28,7 @@ onBothGateways((ground) => {
     assert.ok(streams() <= 2, `${String(streams())} streams`);
   });
 
-  test("v3: 1,000 watchers of one key are one stream, from now and from an index, and each is told (V50)", async () => {
+  test("v3: 1,000 watchers of one key are one stream, from now and from an index, and each gets the event (V50)", async () => {
     const { transport, streams } = counting();
     const keys = ground.keys({}, { transport });
     const { index } = await keys.set("/s/k", "0");
@@ -49,7 +49,7 @@ onBothGateways((ground) => {
     assert.equal(streams(), 2);
   });
 
-  test("v3: 1,000 watchers below one directory are one stream each, all told of their own key, and let go of at once (V51)", async () => {
+  test("v3: 1,000 watchers below one directory have one stream each, get the events of their own key, and end at once (V51)", async () => {
     const { transport, streams } = counting();
     const keys = ground.keys({ keepStreamsMs: 0 }, { transport });
     const { index } = await keys.set("/d/start", "");

@@ -76,7 +76,7 @@ onBothGateways((ground) => {
     assert.equal(new Set(events.slice(0, 3).map(({ node }) => node.modifiedIndex)).size, 1);
   });
 
-  test("v3: hidden names are not told above them, and are told when they are named (V1)", async () => {
+  test("v3: events of hidden names come only to watchers whose key names them (V1)", async () => {
     const keys = ground.keys();
     const { index } = await keys.set("/h/seen", "0");
     const above = keys.watcher("/h", { recursive: true, afterIndex: index }).next(patience());

@@ -149,7 +149,7 @@ for (const [how, startOver] of Object.entries(ways)) {
   });
 }
 
-test("started over: a watcher whose calls each wait only half a second is told, too (FF2)", async (t) => {
+test("started over: a watcher whose calls each wait only half a second reports it, too (FF2)", async (t) => {
   const own = await ownMember();
   t.after(() => own.stop());
   const [member] = own.members;

@@ -34,7 +34,7 @@ const leastMs = 5_000;
 /** By how much the index is raised at the end of an epoch: a store that starts over stays below it until watchers have found out. */
 const raisedBy = 300;
 
-test(`faults: the whole cluster starts over, again and again for ${String(seconds)} s: clients go on with it, and whoever watches is told (${repeatedBy})`, async (t) => {
+test(`faults: the whole cluster starts over, again and again for ${String(seconds)} s: clients go on with it, and all watchers report it (${repeatedBy})`, async (t) => {
   const run = await startOver(t);
   const { load, epochs, ways } = run;
   const { calls, watchers, mirrors } = load;

@@ -47,7 +47,7 @@ test("epochs: finds acknowledged writes that are not in their epoch, or came fro
   assert.equal(foreignViolations(foreign, ["A", "B"]).length, 1);
 });
 
-test("epochs: a watcher that is told, reads and goes on has no violation", () => {
+test("epochs: a watcher that reports the loss, reads and goes on has no violation", () => {
   const [[a, b, c] = [], [d, e] = []] = epochs.map(({ events }) => events);
   assert.ok(a && b && c && d && e);
   assert.deepEqual(toldViolations(watcher([a, b, d, e], { at: 2, afterIndex: 5 }), epochs), []);
@@ -55,7 +55,7 @@ test("epochs: a watcher that is told, reads and goes on has no violation", () =>
   assert.deepEqual(toldViolations(watcher([a, d, e], { at: 1, afterIndex: 10 }, { at: 1, afterIndex: 5 }), epochs), []);
 });
 
-test("epochs: finds a watcher that lost events without being told", () => {
+test("epochs: finds a watcher that lost events without a report", () => {
   const [[a, b, c] = [], [d, e] = []] = epochs.map(({ events }) => events);
   assert.ok(a && b && c && d && e);
   const wrong = [

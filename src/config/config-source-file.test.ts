@@ -122,7 +122,7 @@ test("file source: a file that becomes bad or unreadable keeps the last state, w
   assert.ok(warnings[0]?.error instanceof ConfigError && !warnings[0].error.message.includes("s3cret"));
 });
 
-test("file source: the same content is no call, also after the file was away", async (t) => {
+test("file source: the same content causes no call, also after the file was missing", async (t) => {
   const path = join(await folder(t), "services.json");
   await writeFile(path, web);
   const { source, services, endpoints, warned } = run(t, path, 20);

@@ -19,7 +19,7 @@ test("config: bySource() with a name gives the object of each source that has it
   assert.throws(() => config.bySource(1 as never), { code: "ERR_ARGUMENT" });
 });
 
-test("config: what a handler throws is a process warning if there is no onError", async (t) => {
+test("config: an error thrown by a handler becomes a process warning if there is no onError", async (t) => {
   const warnings: string[] = [];
   t.mock.method(process, "emitWarning", (text: string) => warnings.push(text));
   const config = new ServiceConfig();

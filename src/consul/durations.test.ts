@@ -46,7 +46,7 @@ for (const [text, ms] of [
   });
 }
 
-test("consul 26: what is no duration", () => {
+test("consul 26: texts that are not durations", () => {
   for (const text of ["", "10", "s", "1x", "1 s", " 1s", "1s ", "-", "1.2.3s", ".s", "1e3s", "Infinity", "--1s"])
     assert.throws(() => parseDuration(text), isUsage);
   for (const ms of [NaN, Infinity, -Infinity]) assert.throws(() => formatDuration(ms), isUsage);

@@ -124,7 +124,7 @@ test("leaks: 10,000 calls with one signal do not grow heap or listeners, and cau
   assert.ok(grown < 1_000_000, `grown by ${String(grown)} bytes`);
 });
 
-test("close(): calls in flight, queued calls, watches and an autoSync reject with ERR_CLOSED, and the process ends by itself", async (t) => {
+test("close(): calls in flight, queued calls, watches and an autoSync reject with ERR_CLOSED, and the process ends on its own", async (t) => {
   const server = await ScriptedServer.start((response, request, socket) => {
     if (request.path === "/v2/keys/silent") return undefined;
     const answer =

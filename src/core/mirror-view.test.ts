@@ -113,7 +113,7 @@ test("mirror: ready rejects like next; leaving it unawaited is not an unhandled 
   assert.deepEqual(unhandled, []);
 });
 
-test("mirror: waitFor reads by itself, and next then delivers what it read, each key once", async (t) => {
+test("mirror: waitFor reads without next, and next then delivers what it read, each key once", async (t) => {
   const { etcd, mirror, asked, at } = await ground(t, "a");
   await mirror.ready;
   for (const name of ["a", "b", "c", "a", "d"]) etcd.load(filesOf(name));

@@ -51,7 +51,7 @@ test("owned key: a create that is stuck in a frozen member cannot bring the key 
   assert.deepEqual(server.log, ["get", "create v1", "get", "guard"]);
 });
 
-test("owned key: a create that was stuck, and applied meanwhile, is removed (FF11)", async () => {
+test("owned key: a create that was stuck, and is applied later, is removed (FF11)", async () => {
   const { server, own } = groundOn(new OneKey());
   server.freeze(/^create/, silence);
   await assert.rejects(own.keep("v1", true, signal), ClusterError);
@@ -169,7 +169,7 @@ test("owned key: a claim takes the key back", async () => {
   assert.equal(server.value, "v3");
 });
 
-test("owned key: a key that nobody renews any more is claimed after a TTL (FF25)", async () => {
+test("owned key: a key that is no longer renewed is claimed after a TTL (FF25)", async () => {
   const { server, own } = groundOn(new OneKey());
   await own.keep("v1", true, signal);
   await server.replace("theirs");

@@ -89,7 +89,7 @@ for (const [what, restored] of [
     { key: "/k", value: "leader", createdIndex: 15, modifiedIndex: 15 },
   ],
 ] as const) {
-  test(`etcd election: when the store is ${what}, who waits leaves the former leader a TTL, since that may not know yet (FF2)`, async () => {
+  test(`etcd election: when the store is ${what}, a waiting candidate leaves the former leader its TTL, since it may not know yet (FF2)`, async () => {
     const before = { key: "/k", value: "leader", createdIndex: 90, modifiedIndex: 90 };
     const answerWith = (status: number, index: number, body: object): RawResponse => ({
       status,

@@ -48,7 +48,7 @@ for (const [encoding, compress] of [
   }
 }
 
-test("responses: an encoded body hides neither a server error nor a redirect, and identity is no encoding (FF42)", async (t) => {
+test("responses: an encoded body hides neither a server error nor a redirect, and identity is not an encoding (FF42)", async (t) => {
   const gzip = { "content-encoding": "gzip" };
   const { keys, server, counts } = await clusterOf(t, [[reply(503, "busy", gzip)], [ok()]]);
   await keys.get("/k");

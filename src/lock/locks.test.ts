@@ -37,7 +37,7 @@ heldLockSuite("fake etcd", {
   },
 });
 
-test("locks: when the store starts over while somebody waits, the former holder has its TTL, also where the new index is not behind the one at which the waiting began (FF2)", async () => {
+test("locks: when the store starts over while another client waits, the former holder keeps its TTL, also if the new index is not behind the one at which the wait began (FF2)", async () => {
   await using former = createFakeEtcd({ clock: globalClock() });
   await using restored = createFakeEtcd({ clock: globalClock() });
   let now = former;

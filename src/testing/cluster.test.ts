@@ -50,7 +50,7 @@ for (const way of ways) {
     assert.equal(fake.etcd.requests.find(({ key }) => key === "/a")?.member, leader.name);
   });
 
-  test(`another leads over ${way} when the leader was killed, and a write sent meanwhile is answered (X34)`, async () => {
+  test(`another leads over ${way} when the leader was killed, and a write sent during the election is answered (X34)`, async () => {
     await using fake = await fakeBy(way, { members: 3, electionTimeoutMs: 100 });
     const before = leaderOf(fake);
     const [follower] = followersOf(fake);

@@ -53,7 +53,7 @@ test("transport and HTTP of one fake have one store (X6)", async () => {
   assert.equal((await new KeysAPI(inMemory).get("/a")).node.value, "1");
 });
 
-test("keys of the start can be read, and are no events (X7)", async () => {
+test("keys of the start can be read, and make no events (X7)", async () => {
   await using fake = await fakeBy("transport", {
     keys: { "/a/b": "1", c: { value: "2", ttl: 100 }, "/d": { dir: true } },
   });
@@ -86,7 +86,7 @@ test("dump has files only, hidden ones too, by key (X8)", async () => {
 });
 
 for (const way of ways)
-  test(`load over ${way} writes as somebody else would: watchers are told, the index moves by one for each key (X9)`, async () => {
+  test(`load over ${way} writes as another client would: watchers get events, the index moves by one for each key (X9)`, async () => {
     await using fake = await fakeBy(way);
     const { etcd, keys } = fake;
     const event = keys.watcher("/a").next(patience());
@@ -177,7 +177,7 @@ for (const way of ways)
     assert.ok(!JSON.stringify(etcd.requests).includes("secret"));
   });
 
-test("untilWatched resolves when somebody waits, at once if somebody does, and rejects with its signal's reason (X12)", async () => {
+test("untilWatched resolves when a watch waits, at once if one does already, and rejects with its signal's reason (X12)", async () => {
   await using fake = await fakeBy("transport");
   const { etcd, keys } = fake;
   const before = etcd.untilWatched("/a/", { signal: patience() });
@@ -277,7 +277,7 @@ test("fifty keys in order at once have fifty names, in the order of their indexe
   assert.deepEqual(names, names.toSorted());
 });
 
-test("nobody is answered who does not come by the loopback (X55)", async () => {
+test("only clients on the loopback are answered (X55)", async () => {
   await using etcd = await startFakeEtcd();
   const { port } = new URL(etcd.endpoints[0] ?? "");
   const others = Object.values(networkInterfaces()).flatMap((list) => (list ?? []).filter(({ internal }) => !internal));

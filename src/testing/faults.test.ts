@@ -42,7 +42,7 @@ for (const way of ways) {
   });
 
   for (const applied of [false, true])
-    test(`a blackHole over ${way}, ${applied ? "applied" : "not applied"} meanwhile, answers when it is healed (X23)`, async () => {
+    test(`a blackHole over ${way}, ${applied ? "applied" : "not applied"} before, answers when it is healed (X23)`, async () => {
       await using fake = await fakeBy(way);
       const { etcd, keys } = fake;
       const fault = etcd.fail({ key: "/a" }, { kind: "blackHole", applied });
@@ -78,7 +78,7 @@ for (const way of ways) {
     assert.deepEqual([error?.code, error?.outcome], ["ERR_NETWORK", "notApplied"]);
   });
 
-  test(`slowHeaders over ${way}, aborted meanwhile: the reason comes at once, and the member notices (X25)`, async () => {
+  test(`slowHeaders over ${way}, aborted while it waits: it rejects with the reason at once, and the member notices (X25)`, async () => {
     await using fake = await fakeBy(way);
     const { etcd, keys } = fake;
     const fault = etcd.fail({ key: "/a" }, { kind: "slowHeaders", ms: 600_000 });

@@ -27,7 +27,7 @@ async function best(times: number, measure: () => number | Promise<number>): Pro
   return least;
 }
 
-test("a thousand watchers of one key are all told of one write, within 50 ms (X43)", async (t) => {
+test("a thousand watchers of one key all get the event of one write, within 50 ms (X43)", async (t) => {
   const spec = { method: "GET", path: "/v2/keys/a", query: "wait=true", longPoll: true } as const;
   const took = await best(3, async () => {
     await using etcd = createFakeEtcd();

@@ -104,7 +104,7 @@ test("expire of a directory is one event, whether or not it has a TTL (X17)", as
 });
 
 for (const way of ways)
-  test(`clearHistory over ${way}: whoever asks for what was before is refused, a Mirror lists again (X18)`, async () => {
+  test(`clearHistory over ${way}: a request for earlier events is refused, and a Mirror lists again (X18)`, async () => {
     await using fake = await fakeBy(way, { keys: { "/m/a": "1", "/m/b": "1" } });
     const { etcd, keys } = fake;
     const mirror = new Mirror(keys, "/m");

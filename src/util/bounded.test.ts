@@ -70,7 +70,7 @@ test("bounded: an abort of the parent ends it with that reason; aborted beforeha
   );
 });
 
-test("bounded: Infinity is no limit", async () => {
+test("bounded: Infinity means no limit", async () => {
   const before = timers();
   const controller = new AbortController();
   const call = bounded(Infinity, controller.signal, () => tooLate, never);

@@ -52,7 +52,7 @@ test("diagnostics: an operation that fails publishes its error", async (t) => {
   assert.equal(message.error, error);
 });
 
-test("diagnostics: an open operation ends by itself, with an error or without", (t) => {
+test("diagnostics: an open operation ends on its own, with an error or without", (t) => {
   const events = subscribed(t);
   traceOpen(channel, newMessage())();
   assert.deepEqual(events.splice(0), ["start", "end", "asyncStart", "asyncEnd"]);

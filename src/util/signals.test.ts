@@ -187,7 +187,7 @@ test("link: follows a polyfill's signal that has neither a reason nor throwIfAbo
   assert.equal(getEventListeners(target, "abort").length, 0);
 });
 
-test("sleep: a time that has passed is no negative delay, which Node 24 warns of (FF30)", async (t) => {
+test("sleep: a time that has passed makes no negative delay, of which Node 24 warns (FF30)", async (t) => {
   const setTimeoutMock = t.mock.method(globalThis, "setTimeout");
   for (const ms of [-43.8, -0.001, 0]) await sleep(ms, undefined);
   assert.deepEqual(

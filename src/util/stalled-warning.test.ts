@@ -105,7 +105,7 @@ test("stalled: one warning for each owner, however many loops use it, and howeve
   assert.equal(found.length, 2);
 });
 
-test("stalled: nothing is printed if somebody listens for failures", async (t) => {
+test("stalled: nothing is printed if there is a handler for failures", async (t) => {
   const { found, pass } = scene(t);
   const stalled = stalledOf({ isHeard: true });
   stalled.start();

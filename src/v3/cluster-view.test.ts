@@ -28,7 +28,7 @@ test("cluster view: a current response below what was known when it was sent sho
   assert.equal(view.indexOf("c"), 12);
 });
 
-test("cluster view: a response that was overtaken by a later one is no sign that the store started over", () => {
+test("cluster view: a response that arrives after a later one does not mean that the store started over", () => {
   const view = new ClusterView();
   view.see(header(10));
   const slow = view.expectCurrent();

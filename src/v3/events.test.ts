@@ -57,7 +57,7 @@ test("events: a put with a lease tells the time that is left of it", async () =>
   assert.equal(unknown?.node?.ttl, undefined);
 });
 
-test("events: a directory is told when it is made by itself, and not when it is made on the way", async () => {
+test("events: a directory has an event when it is made explicitly, and none when it is made on the way", async () => {
   assert.deepEqual(await told([put("/d/", "", [9, 9, 1])]), ["set /d/ -"]);
   assert.deepEqual(await told([put("/d/", "", [9, 9, 1]), put("/d/x", "1", [9, 9, 1])]), ["set /d/x -"]);
   assert.deepEqual(await told([put("/d/", "", [5, 9, 2])]), [], "a marker that only moved");
@@ -75,7 +75,7 @@ test("events: the deletion of a directory is one event and stands for all below 
   assert.deepEqual(await told([deletion("/d/x", 9, kv("/d/x", "1", [5, 5, 1]))]), ["delete /d/x 1"]);
 });
 
-test("events: several keys of one revision are told in the order of their keys; foreign keys are not (V48, V123)", async () => {
+test("events: the events of one revision come in the order of their keys; foreign keys are not (V48, V123)", async () => {
   assert.deepEqual(await told([put("/a", "1", [9, 9, 1]), put("/a//b", "1", [9, 9, 1]), put("/b", "2", [9, 9, 1])]), [
     "set /a -",
     "set /b -",

@@ -43,7 +43,7 @@ test("gateway: a refusal is known by its code, in the old and the new format", a
   }
 });
 
-test("gateway: a server without a gateway is told by an error that names the flag, and nothing was applied (V64)", async () => {
+test("gateway: the error for a server without a gateway names the flag, and nothing was applied (V64)", async () => {
   for (const body of ["404 page not found\n", ""]) {
     await assert.rejects(answering(404, body).post("/v3/kv/txn", {}, { signal: undefined }), (error) => {
       assert.ok(error instanceof ResponseError);

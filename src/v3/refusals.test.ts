@@ -92,7 +92,7 @@ for (const format of formats) {
     }
   });
 
-  test(`keys: a refusal is told by its code, not by status or words, ${format} format (V3, V20)`, async () => {
+  test(`keys: a refusal is recognized by its code, not by status or words, ${format} format (V3, V20)`, async () => {
     const authOff: Scripted = { refusal: 9, words: "etcdserver: authentication is not enabled" };
     const said = (refusal: number) => (call: SeenCall) =>
       call.path === "/v3/auth/authenticate" ? authOff : { refusal, words: "any words" };

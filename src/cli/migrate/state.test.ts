@@ -15,7 +15,7 @@ let count = 0;
 const fresh = (): string => join(folder, `${String(++count)}.json`);
 const scope: Scope = { from: "a", to: "b", prefix: "/", namespace: "", directories: "kept", also: [] };
 
-test("migrate: a key is ours as long as nobody else has written it", () => {
+test("migrate: a key is ours until another writer changes it", () => {
   const file = fresh();
   const state = State.open(file, scope, 40);
   const values = new Map([["/a", "secret"]]);

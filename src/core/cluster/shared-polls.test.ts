@@ -51,7 +51,7 @@ test("shared polls: a different key, index or recursive flag is a different poll
   await Promise.all(calls);
 });
 
-test("shared polls: from-now watchers share no poll, since each begins at its own moment", async (t) => {
+test("shared polls: watchers from now on do not share a poll, since each begins at its own moment", async (t) => {
   const { keys, server } = await clusterOf(t, [[event(21)]]);
   await Promise.all([keys.watcher("/k").next(patience()), keys.watcher("/k").next(patience())]);
   assert.deepEqual(waitIndexes(server(0)), [0, 0]);
