@@ -124,7 +124,7 @@ export interface Agent extends AsyncDisposable {
   deregister(id: string, options?: DeregisterOptions): Promise<void>;
   /** All services that have an instance with these tags, by name. */
   services(options?: QueryOptions): Promise<ReadonlyMap<string, Service>>;
-  /** One service; empty if nobody knows it. */
+  /** One service; empty if it is unknown. */
   service(name: string, options?: QueryOptions): Promise<Service>;
   /**
    * Deregisters everything that this agent holds and ends its watchers. The agent can be used again.

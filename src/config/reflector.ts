@@ -20,7 +20,7 @@ export interface ReflectorOptions<T> {
   readonly send: (op: Operation, items: readonly T[]) => void;
   /** Called with each failure that is tried again. Must not throw. */
   readonly onFailure: (doing: "list" | "watch", error: unknown) => void;
-  /** Warns if nobody listens and it gets nowhere. */
+  /** Warns if it makes no progress and the user has no handler. */
   readonly stalled: StalledWarning;
   /** Pause after a failure, in ms. */
   readonly periodMs: number;

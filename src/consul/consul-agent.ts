@@ -183,7 +183,7 @@ class ConsulBackend implements Backend {
     return this.#own;
   }
 
-  /** The instances of a service that the catalog lists. Anybody can register a name that nobody can ask for. */
+  /** The instances of a service that the catalog lists. Names can be registered that no query can ask for. */
   async #listed(name: string, signal: AbortSignal): Promise<readonly InstanceData[]> {
     try {
       return await this.#instances(name, signal);

@@ -16,7 +16,7 @@ const maxDelayMs = 1_000;
 export interface ConsulLockSessionOptions {
   readonly requests: KeyRequests;
   readonly id: SessionId;
-  /** Whether the key is an entry in a queue, which nobody else contests and which is removed in the end. @default false */
+  /** Whether the key is an entry in a queue, which no other process contests and which is removed in the end. @default false */
   readonly isEntry?: boolean;
 }
 

@@ -81,7 +81,7 @@ class SessionLock implements Lock {
 
   async open(signal: AbortSignal): Promise<LockSession> {
     signal.throwIfAborted();
-    // not cancelled by an abort: a session that nobody knows of would last for its whole TTL
+    // not cancelled by an abort: an unknown session would last for its whole TTL
     const creating = this.#create();
     try {
       return this.#sessionFor(await abortable(creating, signal));

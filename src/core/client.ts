@@ -117,7 +117,7 @@ export class Client implements Sender, AsyncDisposable {
   async #sendLinked(spec: RequestSpec, signal: AbortSignal | undefined, retryForMs: number): Promise<RawResponse> {
     const link = this.#links.take(signal);
     try {
-      // most calls: nobody follows them, and they are not tried again
+      // most calls: no observer follows them, and they are not tried again
       if (retryForMs === 0 && !isCallTraced(spec)) return await this.#sendOnce(spec, link.signal);
       const once = (): Promise<RawResponse> => this.#sendOnce(spec, link.signal);
       return await traced(spec, () => retryFor(retryForMs, spec, link.signal, once));

@@ -75,7 +75,7 @@ export interface Changes<File extends Keyed> extends Omit<MirrorUpdate, "changes
 }
 
 /**
- * The updates that nobody has taken yet, as one: each key at most once, so that a reader that comes late gets the latest
+ * The updates that were not taken yet, as one: each key at most once, so that a reader that comes late gets the latest
  * state, not a backlog. Each update costs as much as it has changes, however many are there already.
  */
 export class UnreadChanges<File extends Keyed> {

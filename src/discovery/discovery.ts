@@ -115,7 +115,7 @@ export class EtcdDiscovery implements Discovery {
     this.#warn(warning);
   };
 
-  /** Warns once per client if nobody listens and it gets nowhere. */
+  /** Warns once per client if there is no progress and the user has no handler. */
   stalledWarning(what: string): StalledWarning {
     return new StalledWarning({
       owner: this.#owner(),

@@ -24,7 +24,7 @@ export interface KeptKeyOptions {
   readonly onError?: ((error: unknown) => void) | undefined;
   /** Called when another process has written the key. */
   readonly onConflict?: ((conflict: KeyConflict) => void) | undefined;
-  /** Warns if nobody listens and it gets nowhere. Absent: nothing does. */
+  /** Warns if there is no progress and the user has no handler. Absent: no warning. */
   readonly stalled?: StalledWarning | undefined;
   /** Ends it as `close` does. */
   readonly signal?: AbortSignal | undefined;

@@ -203,7 +203,7 @@ export class KeptKey implements AsyncDisposable {
     const promise = new Promise<void>((resolve, reject) => {
       this.#waiters = [...this.#waiters, { version, resolve, reject }];
     });
-    // nobody has to wait for it
+    // it need not be awaited
     promise.catch(noop);
     return promise;
   }

@@ -69,7 +69,7 @@ export interface HostResponse {
 export interface ServiceResponse {
   /** What `service` would reject with; undefined if nothing is wrong. */
   err(): Promise<Error | undefined>;
-  /** The service; if nobody has registered it, its name and nothing else. */
+  /** The service; only its name if it was never registered. */
   service(): Promise<Service>;
   /** See {@link Service.all}. */
   all(options?: QueryOptions): Promise<Hosts>;

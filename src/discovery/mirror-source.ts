@@ -10,7 +10,7 @@ export class MirrorSource implements InstanceSource {
   readonly #byKey = new Map<string, readonly InstanceData[]>();
 
   /**
-   * @param stalled warns if nobody listens and the first list does not come
+   * @param stalled warns if the first list does not come and the user has no handler
    * @param decode the instances in a file; warns of what it leaves out
    */
   constructor(mirror: Mirror, stalled: StalledWarning, decode: (node: KeyNode) => readonly InstanceData[]) {

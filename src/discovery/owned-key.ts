@@ -49,7 +49,7 @@ const guardTtl = 600;
  * aborted, changes nothing that was written since, and cannot bring the key back once it is removed.
  *
  * The process that claimed the key last owns it. One that finds the key taken over stands by: it leaves the key alone,
- * and claims it again when it is gone, or when nobody has renewed it for a whole TTL.
+ * and claims it again when it is gone, or when it was not renewed for a whole TTL.
  */
 export class OwnedKey {
   readonly #keys: KeysAPI;
@@ -219,7 +219,7 @@ export class OwnedKey {
   }
 
   /**
-   * Whether somebody changed the key by hand. A process that takes over knows what was there and compares, which keeps
+   * Whether the key was changed by hand. A process that takes over knows what was there and compares, which keeps
    * `createdIndex`; a plain set does not. Plain sets that keep coming are a process at work, too.
    */
   #isEdit({ createdIndex }: KeyNode): boolean {

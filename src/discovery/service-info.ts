@@ -31,7 +31,7 @@ export function infoOf(host: Host): ServiceInfo {
     : { ...emptyInfo(name), critical };
 }
 
-/** The metadata of a service that nobody has registered. */
+/** The metadata of a service that was never registered. */
 export function emptyInfo(name: string): ServiceInfo {
   return { name, critical: false, hostname: "", user: "", password: "", ports: {}, public: false, rest: [] };
 }

@@ -30,9 +30,9 @@ export interface SharedMirrorOptions {
   readonly dir: string;
   /** Told of each failure that is tried again. Must not throw. */
   readonly onError: (error: unknown) => void;
-  /** Warns if nobody listens and the first list does not come. */
+  /** Warns if the first list does not come and the user has no handler. */
   readonly stalled: StalledWarning;
-  /** Called when it is over: nobody may join from then on. */
+  /** Called when it is over: no reader may join from then on. */
   readonly onEnd: () => void;
 }
 

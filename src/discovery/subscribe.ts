@@ -78,7 +78,7 @@ export class LiveSubscription<T> implements Subscription<T> {
     this.#pick = pick;
     this.#options = options;
     this.ready = this.#settle.promise;
-    // nobody has to wait for it
+    // it need not be awaited
     this.ready.catch(noop);
     const late = source.listed;
     this.#subscriber = {

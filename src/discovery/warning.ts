@@ -7,7 +7,7 @@ import type { KeyConflict } from "./owned-key.js";
  * - `METADATA_INVALID`, `HOST_INVALID`: a stored value cannot be read
  * - `METADATA_DELETED`: the metadata is gone, and is written again
  * - `RETRY`: a request failed, and is tried again
- * - `RESTORED`: somebody overwrote the key of a host of ours; it holds our value again
+ * - `RESTORED`: another program overwrote the key of a host of ours; it holds our value again
  * - `TAKEN_OVER`: another process has registered under the id of a host of ours; ours stands by until that one is gone
  * - `NOT_DELETED`: the key of a host that ended could not be deleted, and expires
  */
@@ -47,7 +47,7 @@ export function warner(handler: Warn | undefined): Warn {
   };
 }
 
-/** Warns of a key of ours that somebody else wrote. */
+/** Warns of a key of ours that another program wrote. */
 export const conflictWarnings: Readonly<
   Record<KeyConflict, { readonly code: "RESTORED" | "TAKEN_OVER"; readonly message: string }>
 > = {

@@ -32,7 +32,7 @@ const maxBacklog = 100;
 
 /** How long to try for the lock. */
 export interface AcquirePolicy {
-  /** Whether to give up when somebody else has it. The participation then ends with a `TakenError`. */
+  /** Whether to stop if another candidate has the lock. The participation then ends with a `TakenError`. */
   readonly once: boolean;
   /** What ends the participation, before it has the lock. */
   readonly isFinal: (error: unknown) => boolean;
@@ -66,7 +66,7 @@ export class Participation implements LeaderSession {
     unread: () => new Backlog(maxBacklog),
   });
   readonly #stalled: StalledWarning;
-  /** Whether somebody has asked for the changes. */
+  /** Whether the changes were requested. */
   #isHeard = false;
   readonly #reports: Reports = {
     onFailure: (error) => {
@@ -93,7 +93,7 @@ export class Participation implements LeaderSession {
       owner,
       what,
       hint,
-      // somebody may begin to listen at any time
+      // a reader may come at any time
       get isHeard() {
         return isHeard();
       },

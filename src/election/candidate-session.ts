@@ -9,7 +9,7 @@ import type { Hold, Leadership, Lock, LockSession, OnFailure } from "./lock.js";
 /** How much longer than the TTL closing a session may take, in ms. */
 const closeExtraMs = 1_000;
 
-/** Who is told how the backend does. */
+/** Gets reports on the state of the backend. */
 export interface Reports {
   /** It failed, and is tried again. */
   readonly onFailure: OnFailure;
@@ -57,7 +57,7 @@ export class KeptSession {
     return this.#contest.signal;
   }
 
-  /** Until when whoever holds the lock by this session may rely on it, by `performance.now()`. */
+  /** Until when the holder of the lock may rely on this session, by `performance.now()`. */
   get endMs(): number {
     return this.#sentMs + this.#ttlMs - this.#config.marginMs;
   }

@@ -6,7 +6,7 @@ import { isProgramError } from "../util/program-error.js";
 
 /**
  * - `ERR_LOST`: the backend reports that the lock, or the session it belongs to, is no longer ours
- * - `ERR_EXPIRED`: no heartbeat succeeded in time, so that the lock may be somebody else's by now
+ * - `ERR_EXPIRED`: no heartbeat succeeded in time, so that another process may hold the lock by now
  * - `ERR_RESIGNED`: it was released on purpose, by `abdicate()`, `release()` or `close()`
  * - `ERR_FINISHED`: the callback has ended, and the term with it
  * - `ERR_TIMEOUT`: the backend took too long
@@ -40,12 +40,12 @@ export function isFinal(error: unknown): boolean {
   return error instanceof UsageError || isProgramError(error);
 }
 
-/** What an attempt to take a lock ends with, if somebody else has it and nobody wants to wait. Never reaches a user. */
+/** How an attempt to take a lock ends if another process has it and the caller does not want to wait. Never reaches a user. */
 export class TakenError extends Error {
   override readonly name = "TakenError";
 }
 
-/** Whether a lock was not taken because somebody else has it. */
+/** Whether a lock was not taken because another process has it. */
 export function isTaken(error: unknown): boolean {
   return error instanceof TakenError;
 }

@@ -97,7 +97,7 @@ export class EtcdSession implements LockSession {
       if (this.#held !== held) return undefined;
       if (isKeyNotFound(error)) throw keyLost();
       if (!isCompareFailed(error)) throw error;
-      // somebody else's, or an earlier heartbeat was applied whose response was lost
+      // written by another process, or by an earlier heartbeat whose response was lost
       const node = await readNode(this.#keys, this.#key, signal);
       if (node?.value !== this.#value || node.createdIndex !== held.createdIndex) throw keyLost();
       held.modifiedIndex = (await this.#refresh(node.modifiedIndex, signal)).modifiedIndex;
@@ -113,7 +113,7 @@ export class EtcdSession implements LockSession {
       // a restored store has the leader's key, but may let it expire earlier than the leader believes
       if (this.#waiting.has(this.#key)) continue;
       const removal = changes.find(({ type, node }) => type === "remove" && node.key === this.#key);
-      // "list": nobody saw how it went, so it may have expired. undefined: gone between our attempt and the first look
+      // "list": how it ended was not seen, so it may have expired. undefined: gone between our attempt and the first look
       const mayHaveExpired = removal?.action === "expire" || removal?.action === "list";
       return Math.max(mayHaveExpired ? this.#lockDelayMs : 0, this.#heldOffUntilMs - performance.now());
     }
@@ -232,7 +232,7 @@ export class EtcdSession implements LockSession {
     this.#late = { count, untilMs: count === 0 ? 0 : this.#late.untilMs };
   }
 
-  /** It retries by itself, with short pauses: somebody waits for a leader. */
+  /** It retries on its own, with short pauses: candidates wait for a leader. */
   #mirror(onError: OnFailure): Mirror {
     return new Mirror(this.#keys, this.#key, { onError, maxRetryMs: Math.min(1_000, this.#ttlMs / 2) });
   }

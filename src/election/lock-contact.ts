@@ -30,7 +30,7 @@ export interface Contact {
 
 /**
  * First contact: calls `ask` until the backend answers. A refusal is an answer, too: the election meets it again, and
- * reports it. Warns after 5 s, since nobody can listen yet.
+ * reports it. Warns after 5 s, since no handler can be set yet.
  *
  * @throws what is no answer, and never will be: a closed client, an error of the program
  * Rejects with `signal.reason` when aborted.

@@ -30,14 +30,14 @@ export interface QueueReader {
 
 /** What {@link QueuedSession} needs. */
 export interface QueuedSessionOptions {
-  /** The claim on an entry of our own, which nobody else contests. Its fencing token is the entry's index. */
+  /** The claim on an entry of our own, which no other process contests. Its fencing token is the entry's index. */
   readonly entry: LockSession;
   readonly queue: QueueReader;
   /** The key of the lock, for messages. */
   readonly key: string;
   /** How many may hold it. */
   readonly limit: number;
-  /** Whether to queue up only if the lock is free: whoever does not want to wait need not wake those who do. */
+  /** Whether to queue up only if the lock is free: a caller that does not want to wait need not wake those that do. */
   readonly onlyIfFree: boolean;
 }
 

@@ -37,7 +37,7 @@ export interface LeadershipConfig {
 /** What the callback of a leader is given. */
 export interface LeaderContext {
   /**
-   * Aborts when the term ends, for whatever reason, and always before the lock could be somebody else's: `signal.aborted`
+   * Aborts when the term ends, for whatever reason, and always before another process could hold the lock: `signal.aborted`
    * itself looks at the clock (one that `AbortSignal.any` made of it does not, on Node 26). Its reason is an {@link ElectionError}, or the reason of the caller's own signal.
    */
   readonly signal: AbortSignal;
@@ -79,7 +79,7 @@ export interface LeaderSession extends AsyncDisposable {
    * lock is left to expire
    */
   abdicate(): Promise<boolean>;
-  /** Asks the backend for the contact info of the leader; undefined if nobody leads. Rejects with `signal.reason`. */
+  /** Asks the backend for the contact info of the leader; undefined if there is none. Rejects with `signal.reason`. */
   current(options?: SignalOptions): Promise<string | undefined>;
   /** Asks the backend for the entry as it is stored; undefined if there is none. Rejects with `signal.reason`. */
   currentEntry(options?: SignalOptions): Promise<LeaderEntry | undefined>;
@@ -88,7 +88,7 @@ export interface LeaderSession extends AsyncDisposable {
   /** Whether this candidate leads now: a term is running and its signal has not aborted. Looks at the clock. */
   readonly isLeader: boolean;
   /**
-   * What happens from now on. Ends with the participation, or throws the reason of the signal. While nobody has called it,
+   * What happens from now on. Ends with the participation, or throws the reason of the signal. Before the first call,
    * failures that last are reported by `process.emitWarning`.
    */
   changes(options?: SignalOptions): Reader<LeadershipChange>;
@@ -139,7 +139,7 @@ export interface Candidate {
 export interface LockProvider {
   /** Whether the backend answered, and refused: another attempt would not help. Such an error ends `acquire` of a lock. */
   readonly isRefusal: (error: unknown) => boolean;
-  /** The client. If an election gets nowhere and nobody listens, there is one process warning for each client. */
+  /** The client. If an election makes no progress and has no handler, there is one process warning for each client. */
   readonly owner: object;
   /** Checks a config and adds the defaults. @param what its name in messages, default: "config" @throws {UsageError} */
   resolve(config: LeadershipConfig, what?: string): Leadership;
@@ -179,7 +179,7 @@ export interface LeaderEntry {
   readonly value: string;
   /** Whether anybody holds the lock: Consul keeps the entry of the last leader. */
   readonly held: boolean;
-  /** The holder's session. Absent if nobody holds the lock, and if another program wrote the entry. */
+  /** The holder's session. Absent if the lock is free, and if another program wrote the entry. */
   readonly sessionId?: string | undefined;
   /** See {@link LeaderContext.fencingToken}. */
   readonly fencingToken: string;

@@ -34,7 +34,7 @@ export interface HeldLock extends AsyncDisposable {
   /** As it was specified. */
   readonly key: string;
   /**
-   * Aborts when the lock is no longer ours, and always before somebody else could have it: `signal.aborted` itself looks at
+   * Aborts when the lock is no longer ours, and always before another process could have it: `signal.aborted` itself looks at
    * the clock. Its reason is an {@link ElectionError}: `ERR_LOST`, `ERR_EXPIRED`, or `ERR_RESIGNED` after `release()`.
    */
   readonly signal: AbortSignal;
@@ -59,7 +59,7 @@ export interface Semaphore {
   tryAcquire(options?: LockOptions): Promise<HeldLock | undefined>;
 }
 
-/** Locks and semaphores of one backend. First come, first served: who waits is passed by nobody who came later. */
+/** Locks and semaphores of one backend. First come, first served: no waiter is passed by a later one. */
 export interface Locks {
   /**
    * Waits for a lock. An outage is waited out.
@@ -73,7 +73,7 @@ export interface Locks {
    */
   acquire(key: string, options?: LockOptions): Promise<HeldLock>;
   /**
-   * Takes a lock if it is free and nobody waits for it; resolves to undefined otherwise.
+   * Takes a lock if it is free and no other process waits for it; resolves to undefined otherwise.
    *
    * @throws {UsageError} for bad arguments, before any I/O; if `key` is used as a semaphore with another limit
    * @throws what a request failed with: it is not tried again

@@ -6,7 +6,7 @@ import type { LeaderEntry } from "./lock.js";
 
 /**
  * Follows who leads, without taking part in the election: yields the present leader, then each change, in order; undefined
- * while nobody leads. Survives outages and cleared history.
+ * while there is no leader. Survives outages and cleared history.
  *
  * @param key of the leadership
  * @throws {UsageError} for bad arguments

@@ -17,7 +17,7 @@ export interface LocksOptions {
 /**
  * Makes locks and semaphores on etcd. Does no I/O.
  *
- * A lock is a directory: whoever waits for it, or holds it, has an entry with a TTL in it. The entries are served in the
+ * A lock is a directory: each waiter and each holder has an entry with a TTL in it. The entries are served in the
  * order of their creation.
  *
  * @throws {UsageError} for bad options

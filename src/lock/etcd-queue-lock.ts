@@ -46,7 +46,7 @@ export class EtcdQueueLock implements Lock {
   }
 }
 
-/** Whether the store has started over while somebody waits for a lock: emptied, or restored from a backup. */
+/** Whether the store has started over during the wait for a lock: emptied, or restored from a backup. */
 class History {
   readonly #ttlMs: number;
   #index = 0;
@@ -111,7 +111,7 @@ class EtcdQueue implements QueueReader {
   }
 
   follow(onError: OnFailure): (signal: AbortSignal) => Promise<readonly QueueEntry[]> {
-    // it retries by itself, with short pauses: somebody waits for the lock
+    // it retries on its own, with short pauses: others wait for the lock
     const mirror = new Mirror(this.#keys, this.#dir, { onError, maxRetryMs: Math.min(1_000, this.#ttlMs / 2) });
     return async (signal) => {
       const { startedOver } = await mirror.next(signal);
@@ -120,7 +120,7 @@ class EtcdQueue implements QueueReader {
     };
   }
 
-  /** An empty directory stays for ever. Where somebody has an entry again, etcd refuses. */
+  /** An empty directory stays for ever. If there is an entry again, etcd refuses. */
   async tidy(signal: AbortSignal): Promise<void> {
     const { node } = await this.#keys.get(this.#dir, { quorum: false, signal });
     if (node.dir && node.nodes.length === 0) await this.#keys.delete(this.#dir, { dir: true, signal });

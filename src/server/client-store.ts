@@ -168,7 +168,7 @@ async function openWatch(client: Sender, call: WatchCall, context: CallContext):
         raw = await abortable(polling, signal);
         pending = undefined;
       } catch (error) {
-        // whoever aborts its wait finds the same poll the next time
+        // after an aborted wait, the next one finds the same poll
         if (signal?.aborted !== true) pending = undefined;
         throw error;
       }

@@ -47,7 +47,7 @@ export class TooManyBytesError extends Error {}
 /**
  * Reads a request to its end. Only as much of its body is kept as a form may have; the rest is read and dropped.
  *
- * @param share counts what is kept. Absent: nobody counts
+ * @param share counts what is kept. Absent: it is not counted
  * @throws {TooManyBytesError} by `share`
  */
 export async function readRequest(

@@ -33,7 +33,7 @@ export class ServedStore implements KeysStore {
       this.#withOwnUrls(call, await this.#limited(context, (signal) => administer(call, { ...context, signal })));
   }
 
-  /** From the latest response that told it; "" before the first. In hexadecimal. */
+  /** From the latest response that had it; "" before the first. In hexadecimal. */
   get clusterId(): string {
     return this.#clusterId;
   }
@@ -53,7 +53,7 @@ export class ServedStore implements KeysStore {
     try {
       const watch = await this.#inTime(link, async (signal) => {
         const opened = await this.#options.store.watch(call, { ...context, signal });
-        // nobody waits for it any more
+        // no call waits for it any more
         if (signal.aborted && !("errorCode" in opened)) opened.close();
         return opened;
       });

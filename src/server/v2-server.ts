@@ -156,7 +156,7 @@ function busy(text: string): HttpAnswer {
   return textAnswer(503, text, { "Retry-After": "1" });
 }
 
-/** Such an address is where to listen, but nobody can connect to it from elsewhere. */
+/** Such an address is where to listen, but no client can connect to it from elsewhere. */
 function isEveryAddress(host: string): boolean {
   return /^(?:0\.0\.0\.0|\[?::(?:0*|ffff:0\.0\.0\.0)\]?|0)$/i.test(host);
 }

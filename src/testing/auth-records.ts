@@ -19,7 +19,7 @@ export interface RoleRecord {
   readonly revoke?: RolePatterns | undefined;
 }
 
-/** The role that may do everything; nobody keeps it, nobody can change it. */
+/** The role that may do everything. It is not stored, and cannot be changed. */
 export const rootRole: RoleRecord = { role: "root", permissions: { kv: { read: ["/*"], write: ["/*"] } } };
 
 /** What enabling auth makes of the role for callers without credentials, if there is none. */

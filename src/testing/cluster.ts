@@ -243,5 +243,5 @@ export class Cluster {
 }
 
 function ignore(): void {
-  // an aborted sleep, or an answer that nobody waits for
+  // an aborted sleep, or a response that no call waits for
 }

@@ -86,7 +86,7 @@ export class Front {
     const answer = await this.#face(request);
     if (fault.kind === "blackHole") await abortable(healed, signal);
     const delivery = faultyDelivery(fault, answer);
-    // nobody will read the events of this watch
+    // the events of this watch are not read any more
     if (delivery.kind !== "answer" || delivery.answer.lines === undefined || delivery.cutAfter !== undefined)
       await answer.lines?.[Symbol.asyncIterator]().return?.();
     return delivery;

@@ -115,7 +115,7 @@ const keysRoot = "/1";
 
 const longestSeconds = 2 ** 63 / 1e9;
 
-/** Children are listed in an order that is neither sorted nor that of insertion: Go's maps have none, and nobody is to rely on one. */
+/** Children are listed in an order that is neither sorted nor that of insertion: Go's maps have none, and no program should rely on one. */
 function nodesField(children: Map<string, TreeNode>, nowMs: number, listing: Listing): Pick<AnswerNode, "nodes"> {
   const shown = Array.from(children.values()).filter((child) => !child.name.startsWith("_"));
   if (shown.length === 0) return {};

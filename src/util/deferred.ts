@@ -6,7 +6,7 @@ export interface Deferred<T> {
 }
 
 /**
- * What `Promise.withResolvers` is on Node 22 and later. If nobody awaits `promise`, a rejection counts as unhandled;
+ * What `Promise.withResolvers` is on Node 22 and later. If `promise` is not awaited, a rejection counts as unhandled;
  * append `promise.catch(noop)` where that is allowed.
  */
 export function deferred<T>(): Deferred<T> {

@@ -79,7 +79,7 @@ interface Diagnostics {
 }
 
 /**
- * What the package does, on channels of `node:diagnostics_channel`. While nobody subscribes, no message is
+ * What the package does, on channels of `node:diagnostics_channel`. Without subscribers, no message is
  * built. Payloads are plain objects without values, passwords and headers.
  *
  * All but `switch` are tracing channels: `tracingChannel("etcd2:call").subscribe({ start, end, asyncStart, asyncEnd, error })`.

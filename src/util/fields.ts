@@ -15,7 +15,7 @@ export type Checks<T> = Readonly<Record<keyof T, Check>>;
 export type OtherNames = ReadonlyMap<string, string>;
 
 /**
- * @param hints what to say, and the names for which it is said: in lower case, without underscores and dashes, separated
+ * @param hints what the message adds, and the names for which it does: in lower case, without underscores and dashes, separated
  *   by spaces. Such as `{ 'did you mean "endpoints"?': "hosts url" }`
  */
 export function namesElsewhere(hints: Readonly<Record<string, string>>): OtherNames {

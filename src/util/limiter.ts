@@ -27,7 +27,7 @@ export class Limiter {
    */
   run<T>(work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     if (this.#early === 0 && this.#hasFree()) return this.#runDirectly(work);
-    // whoever comes while p-limit is loaded stays behind those that wait for it
+    // a call that comes while p-limit is loaded stays behind those that wait already
     return this.#early > 0 || this.#limit === undefined
       ? this.#runLater(work, signal)
       : this.#runIn(this.#limit, work, signal);

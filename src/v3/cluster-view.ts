@@ -3,11 +3,11 @@ import type { Header } from "./decode.js";
 /** A client meets one cluster, and now and then another one in its place. */
 const maxClusters = 8;
 
-/** The highest index that any response of a cluster has told. All endpoints of a client share it. */
+/** The highest index in any response of a cluster. All endpoints of a client share it. */
 export class ClusterView {
   readonly #indexes = new Map<string, number>();
 
-  /** 0 if the cluster has told none. */
+  /** 0 before the first response that has one. */
   indexOf(clusterId: string): number {
     return this.#indexes.get(clusterId) ?? 0;
   }

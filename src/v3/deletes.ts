@@ -23,7 +23,7 @@ import { beingDeleted } from "./layout.js";
 
 type Deletion = DeleteCall | CompareAndDeleteCall;
 
-/** How often a deletion begins anew because somebody else changed the directory meanwhile. */
+/** How often a deletion starts again because another client changed the directory. */
 const maxAttempts = 10;
 
 /** Deletes a file or a directory. Rejects as `Session.post` does. */
@@ -94,7 +94,7 @@ async function deleteEmpty(session: Session, call: DeleteCall, note: string): Pr
   return isFull ? refused(placeOf(result.header), "dirNotEmpty", call.key) : undefined;
 }
 
-/** Deletes a directory and all below it. Its marker goes with it, which is what watchers are told of: it gets one first if it has none. */
+/** Deletes a directory and all below it. Its marker goes with it, which is what watchers see: it gets one first if it has none. */
 async function deleteTree(
   session: Session,
   call: DeleteCall,

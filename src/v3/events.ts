@@ -35,7 +35,7 @@ export function byRevision(changes: readonly Change[]): ReadonlyMap<number, read
 
 /** What events have to know of leases. Must not reject. */
 export interface LeaseSource {
-  /** The seconds that the lease of a key that was put has left. Undefined: it is gone, or nobody can tell. */
+  /** The seconds that the lease of a key that was put has left. Undefined: it is gone, or unknown. */
   ofPut(lease: string): Promise<number | undefined>;
   /** Whether the lease of a deleted key is known to be gone. */
   isGone(lease: string): Promise<boolean>;
@@ -45,7 +45,7 @@ export interface LeaseSource {
  * The changes of one revision as v2 would tell them.
  *
  * - a put of a file is `set`, its deletion `delete` or `expire`
- * - a new marker with nothing below it in the same revision is the `set` of a directory; what was made on the way is not told
+ * - a new marker with nothing below it in the same revision is the `set` of a directory; what was made on the way has no event
  * - the deletion of a marker is the `delete` of the directory, and stands for all below it
  *
  * They come in the order of their keys, whatever the order in the transaction was.
@@ -75,7 +75,7 @@ export async function eventsOf(
   const events: Promise<Done>[] = [];
   for (const { key, isMarker, isDeletion, kv, previous } of parsed) {
     if (isDeletion ? isSwallowed(key, isMarker) : isMarker && !madeDirectories.has(key)) continue;
-    // the file that a new directory replaces is told with it
+    // the event of a new directory includes the file that it replaces
     if (isDeletion && !isMarker && madeDirectories.has(key)) continue;
     const replaced = isMarker ? parsed.find((each) => each.key === key && !each.isMarker)?.previous : previous;
     events.push(

@@ -2,7 +2,7 @@ import type { Exchange, RawResponse, RequestLimits, RequestSpec } from "../http/
 import { EndpointError, ResponseError } from "../util/errors.js";
 import { isJson, type Json } from "./decode.js";
 
-/** The gateway said no. `code` is gRPC's number: status and words differ between versions of the gateway. */
+/** The gateway refused. `code` is gRPC's number: status and words differ between versions of the gateway. */
 export class GatewayError extends Error {
   readonly code: number;
   readonly status: number;
@@ -76,7 +76,7 @@ export class Gateway {
   /**
    * Sends one request, and resolves to the JSON of the response.
    *
-   * @throws {GatewayError} the gateway said no
+   * @throws {GatewayError} the gateway refused
    * @throws {EndpointError} no response, or one of a server that failed
    * @throws {ResponseError} the response is not the gateway's
    */

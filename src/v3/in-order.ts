@@ -80,7 +80,7 @@ async function create(session: Session, call: CreateCall, note: string): Promise
     const obstacle = seen.responses.slice(1, -2).flatMap(keysIn)[0];
     if (obstacle !== undefined) return refused(place, "notDir", layout.parse(obstacle.key)?.key);
     const isTaken = seen.responses.slice(-2).some((response) => keysIn(response).length > 0);
-    // somebody else made the next name: write the marker alone, which moves it on
+    // another client made the next name: write the marker alone, which moves it on
     if (isTaken) {
       await transact(session, { compare: [unmoved], success: [put(marker, "")] }, { note });
       seen = await transact(session, { success: look }, { readOnly: true, note });

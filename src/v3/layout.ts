@@ -4,7 +4,7 @@ export interface KeyRange {
   readonly rangeEnd?: string | undefined;
 }
 
-/** The value of a marker that is made only to be deleted: watchers are told of its end alone. All others are empty. */
+/** The value of a marker that is made only to be deleted: watchers see only its end. All others are empty. */
 export const beingDeleted = "deleting";
 
 /** A key with more segments than this cannot be written: the transaction would have more than 128 operations. */

@@ -4,7 +4,7 @@ import type { LeaseSource } from "./events.js";
 import { timeLeft } from "./leases.js";
 import type { Session } from "./session.js";
 
-/** Longest wait for what became of a lease: without a cluster leader nobody can tell. */
+/** Longest wait for the state of a lease: without a cluster leader it is unknown. */
 const lookUpTimeoutMs = 5_000;
 const lookUpsAtOnce = 16;
 
@@ -31,7 +31,7 @@ export class LeaseLookUps implements LeaseSource {
     return (await this.#lookUp(lease)) === undefined;
   }
 
-  /** "unknown": it cannot be told. */
+  /** "unknown": it cannot be found out. */
   async #lookUp(lease: string): Promise<number | undefined | "unknown"> {
     try {
       return await this.#limiter.run(() => {

@@ -38,7 +38,7 @@ export function directoryNode(key: string, marker: Pick<KeyValue, "createRevisio
   return { key, dir: true, modifiedIndex: marker.createRevision, createdIndex: marker.createRevision };
 }
 
-/** What a deleted node is told as: without its value. */
+/** How an event shows a deleted node: without its value. */
 export function deletedNode(
   { value: _value, ttl: _ttl, expiration: _expiration, nodes: _nodes, ...node }: AnswerNode,
   index: number,

@@ -106,7 +106,7 @@ function isChild(layout: Layout, directory: string, { key }: KeyValue): boolean 
 async function whyMissing(session: Session, { key, quorum }: GetCall, missedAt: Place, note: string): Promise<Refused> {
   const { ops, decode } = situationReads(session, key, !quorum);
   const result = await transact(session, { success: ops }, { readOnly: true, note });
-  // made between the two requests: whoever watches from the index of this response must be told of it
+  // made between the two requests: a watch from the index of this response must see it
   return whyUnreachable(placeOf(result.header), key, decode(result.responses)) ?? refused(missedAt, "keyNotFound", key);
 }
 

@@ -6,12 +6,12 @@ import { modifiedAt, put, transact } from "./operations.js";
 import type { Session } from "./session.js";
 import { comparisonFailed, fileReads, situationReads, whyUnreachable } from "./situation.js";
 
-/** How often it begins anew because somebody else wrote the key meanwhile. */
+/** How often it starts again because another client wrote the key. */
 const maxAttempts = 10;
 
 /**
  * Gives a key a new TTL and keeps its value. With the TTL that it has, its lease is kept alive: no event, no new index.
- * Otherwise it gets a new lease, which watchers are told of. Rejects as `Session.post` does.
+ * Otherwise it gets a new lease, which watchers see. Rejects as `Session.post` does.
  */
 export async function refresh(
   session: Session,

@@ -28,7 +28,7 @@ export function nothingBelow({ layout, identity }: Session, key: string): readon
   return identity.rights.mayRead(below) ? [absent(below)] : [];
 }
 
-/** The reads that tell the situation of a key, and what they told. */
+/** The reads that show the situation of a key, and how to decode their responses. */
 export function situationReads(
   session: Session,
   key: string,

@@ -117,7 +117,7 @@ export class V3Store implements KeysStore {
     }
   }
 
-  /** What the caller is told when the gateway says no. Throws what is not a refusal. */
+  /** The refusal for the caller, if the gateway refused. Throws everything else. */
   async #refusal(error: unknown, signal: AbortSignal | undefined): Promise<Refused> {
     const denied = refused(nowhere, "unauthorized", "Insufficient credentials");
     if (error instanceof WrongPasswordError || error instanceof WatchDeniedError) return denied;

@@ -7,7 +7,7 @@ import { Rights } from "./rights.js";
 
 /** As whom a call goes out. */
 export interface Identity {
-  /** Absent: without a user, since authentication is off or nobody was named. */
+  /** Absent: without a user, since authentication is off or no user was named. */
   readonly token?: string | undefined;
   readonly rights: Rights;
 }

@@ -13,7 +13,7 @@ import { WatchStream } from "./watch-stream.js";
 /** A poll of one endpoint. */
 export interface Poll {
   readonly call: WatchCall;
-  /** Who asks, so that nobody reads a stream of somebody else. */
+  /** The user of the watch: streams are shared only by watches of one user. */
   readonly user: string;
   /** Ends the wait until the watch stands. */
   readonly signal: AbortSignal | undefined;
@@ -27,7 +27,7 @@ interface Entry {
   readonly readers: Set<Reader>;
   /** When the last reader left, by `performance.now()`. */
   leftMs: number;
-  /** Runs while nobody reads. */
+  /** Runs while there is no reader. */
   timer: NodeJS.Timeout | undefined;
 }
 
@@ -259,7 +259,7 @@ function rangeOf({ layout, identity }: Session, { key, recursive }: WatchCall): 
   const below = layout.below(key);
   if (key === "/") return recursive ? below : { key: layout.marker(key) };
   const file = layout.file(key);
-  // a user who may read only what is below a directory, or only the file, is told of that
+  // a user who may read only what is below a directory, or only the file, gets the events of that part
   return recursive
     ? identity.rights.firstReadable({ key: file, rangeEnd: below.rangeEnd }, below)
     : identity.rights.firstReadable({ key: file, rangeEnd: `${layout.marker(key)}\0` }, { key: file });

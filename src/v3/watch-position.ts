@@ -36,9 +36,9 @@ export function positionOf(stream: WatchStream, { view }: Session): MemberPositi
 }
 
 /**
- * Where a poll "from now on" begins: after whatever somebody who asks now may know of, so that nobody is told of a write
- * that was acknowledged before. A member that began behind that lags, or its store has started over: a quorum read, one
- * for each stream, shows which it is. Without a majority nobody can tell.
+ * Where a poll "from now on" begins: after every write that was acknowledged before it, so that it reports none of them. A
+ * member whose stream begins earlier either lags, or its store has started over: one quorum read for each stream shows which.
+ * Without a majority it stays unknown.
  */
 export async function latestIndex(
   session: Session,

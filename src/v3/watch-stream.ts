@@ -22,7 +22,7 @@ export interface WatchStreamOptions {
   readonly start: string | undefined;
   /** Longest wait until the watch stands, in ms; `Infinity` for none. */
   readonly startTimeoutMs: number;
-  /** Whether nobody needs the events of an index any more, nor those before it. Asked when there are too many of them. */
+  /** Whether the events up to an index are no longer needed. Called when there are too many of them. */
   readonly mayForget: (index: number) => boolean;
   /** Called when it begins to forget events. */
   readonly onOverflow: () => void;
@@ -128,7 +128,7 @@ export class WatchStream {
         if (wanted.length > 0) return wanted;
       }
       if (this.#isOver) return undefined;
-      // it remembers less than this reader has to be told
+      // it no longer has all events that this reader needs
       if (from < this.#oldest) return undefined;
       await this.#news.wait(signal);
     }

@@ -21,7 +21,7 @@ export interface Purged {
 
 /**
  * Deletes what v2 has, each key only as it was when it was compared with v3 just before. Directories go last, and only if
- * nothing is left in them: so hidden keys, which v2 does not list and nobody named, are not deleted with them.
+ * nothing is left in them: so hidden keys, which v2 does not list and no option named, are not deleted with them.
  *
  * @param total how many files there are
  * @throws {CommandFailed} something changed meanwhile

@@ -29,7 +29,7 @@ export interface Found {
 export interface TargetOptions {
   /** Without a user: the gateway takes tokens. */
   readonly client: Client;
-  /** Undefined: nobody. */
+  /** Undefined: no user. */
   readonly credentials: Credentials | undefined;
   /** Goes before every key; "" for none. */
   readonly namespace: string;
