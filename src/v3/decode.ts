@@ -1,6 +1,7 @@
 import { ResponseError } from "../util/errors.js";
 import { fromBase64 } from "./layout.js";
 
+/** A JSON object. */
 export type Json = Readonly<Record<string, unknown>>;
 
 /** A key of the v3 store. Numbers above 2^53 are refused, never rounded. */
@@ -21,6 +22,7 @@ export interface Header {
   readonly clusterId: string;
 }
 
+/** Whether a value is a JSON object, not an array and not null. */
 export function isJson(value: unknown): value is Json {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
@@ -70,11 +72,13 @@ export function integer(json: Json, name: string): number {
   return value;
 }
 
+/** The header of a response. @throws {ResponseError} it is malformed */
 export function headerOf(json: Json): Header {
   const header = objectOf(json, "header");
   return { revision: integer(header, "revision"), clusterId: hex(int64(header, "cluster_id")) };
 }
 
+/** A key as the gateway writes it. @throws {ResponseError} it is malformed */
 export function keyValueOf(json: Json): KeyValue {
   return {
     key: fromBase64(textOf(json, "key")),

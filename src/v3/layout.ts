@@ -65,6 +65,7 @@ export function ancestorsOf(key: string): readonly string[] {
   return segments.slice(1).map((_, i) => `/${segments.slice(0, i + 1).join("/")}`);
 }
 
+/** The segments of a v2 key; the root has none. */
 export function segmentsOf(key: string): readonly string[] {
   return key === "/" ? [] : key.slice(1).split("/");
 }
@@ -79,10 +80,12 @@ export function isHiddenBelow(ancestor: string, key: string): boolean {
   return key.slice(ancestor === "/" ? 0 : ancestor.length).includes("/_");
 }
 
+/** The base64 of a text's UTF-8, as the gateway wants keys and values. */
 export function base64(text: string): string {
   return Buffer.from(text, "utf8").toString("base64");
 }
 
+/** The text of base64; bytes that are not UTF-8 become U+FFFD. */
 export function fromBase64(text: string): string {
   return Buffer.from(text, "base64").toString("utf8");
 }

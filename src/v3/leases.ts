@@ -11,7 +11,9 @@ export const maxTtl = 9_000_000_000;
 const ttlPatienceMs = 1_000;
 const ttlsAtOnce = 16;
 
+/** A lease that was granted. */
 export interface Lease {
+  /** A 64-bit number in decimal. */
   readonly id: string;
   /** Seconds that were granted; at least 2. */
   readonly ttl: number;

@@ -6,6 +6,7 @@ import { expiryIn, type TimesLeft } from "./leases.js";
 /** The place of a response that nothing was sent for. */
 export const nowhere: Place = { index: 0, clusterId: "" };
 
+/** The place of a response, by its header. */
 export function placeOf({ revision, clusterId }: Header): Place {
   return { index: revision, clusterId };
 }

@@ -22,6 +22,7 @@ export function absent({ key, rangeEnd }: KeyRange): CompareOp {
   return { key: base64(key), ...endOf(rangeEnd), target: "VERSION", result: "EQUAL", version: "0" };
 }
 
+/** The key exists. */
 export function present(key: string): CompareOp {
   return { key: base64(key), target: "VERSION", result: "GREATER", version: "0" };
 }
@@ -32,11 +33,14 @@ export function modifiedAt(key: string, revision: string | number): CompareOp {
   return { key: base64(key), target: "MOD", result: "EQUAL", mod_revision: index < 2n ** 63n ? String(index) : "-1" };
 }
 
+/** The key has this value. */
 export function hasValue(key: string, value: string): CompareOp {
   return { key: base64(key), target: "VALUE", result: "EQUAL", value: base64(value) };
 }
 
+/** How a key is put. */
 export interface PutFields {
+  /** The id of the lease that the key gets. Absent: it gets none. */
   readonly lease?: string | undefined;
   /** Keep the value that is there. */
   readonly ignoreValue?: boolean;
@@ -44,6 +48,7 @@ export interface PutFields {
   readonly previous?: boolean;
 }
 
+/** Writes a key. */
 export function put(key: string, value: string, { lease, ignoreValue = false, previous = false }: PutFields = {}): Op {
   return {
     request_put: {
@@ -60,15 +65,20 @@ export function putIfAbsent(marker: string): Op {
   return { request_txn: { compare: [absent({ key: marker })], success: [put(marker, "")] } };
 }
 
+/** Deletes a key or all keys of a range. `previous`: answers with the keys as they were. */
 export function remove({ key, rangeEnd }: KeyRange, previous = false): Op {
   return { request_delete_range: { key: base64(key), ...endOf(rangeEnd), ...(previous && { prev_kv: true }) } };
 }
 
+/** How a range is read. */
 export interface ReadFields {
+  /** The largest number of keys in the response. Absent: all. */
   readonly limit?: number;
+  /** Leaves the values out. @default false */
   readonly keysOnly?: boolean;
+  /** The revision that is read. Absent: the present one. */
   readonly revision?: number | undefined;
-  /** Answered by the member itself, leader or not; may be stale. */
+  /** Answered by the member itself, leader or not; may be stale. @default false */
   readonly serializable?: boolean;
 }
 
@@ -89,13 +99,18 @@ function rangeOf({ key, rangeEnd }: KeyRange, fields: ReadFields): Json {
   };
 }
 
+/** A transaction. */
 export interface Txn {
+  /** What must hold for `success` to be executed. Absent: nothing. */
   readonly compare?: readonly CompareOp[];
   readonly success: readonly Op[];
+  /** Executed otherwise. Absent: nothing is. */
   readonly failure?: readonly Op[];
 }
 
+/** The response to a transaction. */
 export interface TxnResult {
+  /** Whether all compares held. */
   readonly succeeded: boolean;
   readonly header: Header;
   /** The responses of the branch that was executed, in the order of its operations. */

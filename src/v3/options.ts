@@ -24,6 +24,7 @@ export interface V3Options {
   readonly watchStartTimeoutMs?: number | undefined;
 }
 
+/** The options, with all defaults filled in. */
 export type ResolvedV3Options = { readonly [Name in keyof V3Options]-?: Exclude<V3Options[Name], undefined> };
 
 /** Checks the options and fills in the defaults. @throws {UsageError} `ERR_ARGUMENT` */

@@ -22,6 +22,7 @@ export interface RequestPurpose {
   readonly isCurrent?: boolean;
 }
 
+/** What a session is made of. */
 export interface SessionFields {
   readonly gateway: Gateway;
   readonly layout: Layout;

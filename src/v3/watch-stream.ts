@@ -16,6 +16,7 @@ import { endedEarly, notConfirmed } from "./watch-errors.js";
 /** The server refused the watch: the user may not read all of the range, or the token is not good. */
 export class WatchDeniedError extends Error {}
 
+/** What to watch, and what the owner of the stream wants to know. */
 export interface WatchStreamOptions {
   readonly range: KeyRange;
   /** First revision of interest. Undefined: from now on. */
