@@ -35,7 +35,7 @@ export const watchedKey = "/bench/watched";
 export const idleKey = "/bench/idle";
 /** A key of its own: over v3 a read of a key with a TTL takes a look-up. */
 export const ttlKey = "/bench/with-ttl";
-export const hundredDir = "/bench/hundred";
+const hundredDir = "/bench/hundred";
 export const listDir = "/bench/list";
 export const largeDir = "/bench/large";
 export const busyDir = "/bench/busy";
