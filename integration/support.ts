@@ -22,11 +22,16 @@ export const isOverV3 = process.env["ETCD2_TEST_PROTOCOL"] === "v3";
 /** How many members the cluster of a test file has. `ETCD2_TEST_MEMBERS` sets it; tests that harm members start their own. */
 export const memberCount = Number(process.env["ETCD2_TEST_MEMBERS"] ?? 1);
 
+/** Of several members one may lag behind: a plain read may not see what another client has just written. */
+function sharedClient(endpoints: readonly string[]): Client {
+  return new Client({ endpoints, quorumReads: memberCount > 1 });
+}
+
 /** A cluster for all tests of a suite, which harm no member. */
 export function etcdOfSuite(): SuiteServer<Cluster, Client> {
   return new SuiteServer(
     () => unharmedCluster(),
-    ({ endpoints }) => new Client({ endpoints }),
+    ({ endpoints }) => sharedClient(endpoints),
   );
 }
 
