@@ -13,6 +13,7 @@ import {
   EtcdError,
   EtcdErrorCode,
   KeysAPI,
+  type ClientOptions,
   type GetOptions,
 } from "../src/core/index.js";
 
@@ -23,8 +24,8 @@ export const isOverV3 = process.env["ETCD2_TEST_PROTOCOL"] === "v3";
 export const memberCount = Number(process.env["ETCD2_TEST_MEMBERS"] ?? 1);
 
 /** Of several members one may lag behind: a plain read may not see what another client has just written. */
-function sharedClient(endpoints: readonly string[]): Client {
-  return new Client({ endpoints, quorumReads: memberCount > 1 });
+function sharedClient(endpoints: readonly string[], options: Partial<ClientOptions> = {}): Client {
+  return new Client({ endpoints, quorumReads: memberCount > 1, ...options });
 }
 
 /** A cluster for all tests of a suite, which harm no member. */
@@ -59,7 +60,7 @@ export function clusterForTests(file: string, { v3 = false }: { readonly v3?: bo
     if (named.length === 0) own = await unharmedCluster(v3 ? { bin: findEtcdWithV3() } : {});
     const endpoints = own?.endpoints ?? named;
     // tests that are about a timeout have clients of their own
-    const client = new Client({ endpoints, headerTimeoutMs: 60_000 });
+    const client = sharedClient(endpoints, { headerTimeoutMs: 60_000 });
     shared = { endpoints, client, keys: new KeysAPI(client), dir: `/test-${file}-${randomBytes(4).toString("hex")}` };
   });
   after(async () => {
