@@ -7,8 +7,8 @@ import { runMain, runTool, say, ScriptError, step } from "./run.mjs";
 import { compose, composeEndpoints, hasDockerEngine } from "./servers/docker.mjs";
 import { endpointsFromEnv, endpointState, waitForCluster } from "./servers/probe.mjs";
 import { find, findAll, findNode, testPrograms, versionOf } from "./servers/programs.mjs";
-import { ofV3, onThreeMembers, overV3, runTests, runTestsOverUndici, runTestsOverV3 } from "./test-run.mjs";
-import { shortSafety, testFiles, testsForVersion } from "./test-run.mjs";
+import { ofV3, onThreeMembers, overV3, shortSafety, withoutGateway } from "../integration/selections.mjs";
+import { overV3Env, runTests, runTestsOverUndici, runTestsOverV3, testFiles } from "./test-run.mjs";
 
 /** @typedef {{ passed: number, failed: number }} Sum */
 /** @typedef {{ env?: NodeJS.ProcessEnv, without?: readonly import("./servers/programs.mjs").Program[] }} Options */
@@ -154,7 +154,9 @@ async function testVersions() {
     const bin = find(name);
     const version = versionOf("etcd", bin) ?? name;
     const env = { ...neededServers(), ETCD_BIN: bin, ETCD_ENDPOINTS: undefined };
-    return [version, await runTests("integration", { env, only: testsForVersion(version) })];
+    const is33 = version.startsWith("3.3.");
+    if (is33) say(`etcd ${version} has no v3 gateway at /v3: files that need one are left out`);
+    return [version, await runTests("integration", { env, only: is33 ? withoutGateway : undefined })];
   });
 }
 
@@ -234,7 +236,7 @@ async function testLong(name = "", flag = "") {
     ...neededServers(),
     ETCD_ENDPOINTS: undefined,
     [variable]: seconds,
-    ...(flag === "--v3" && overV3.env()),
+    ...(flag === "--v3" && overV3Env()),
   };
   const options = ["--enable-source-maps", "--test", `--test-timeout=${Number(seconds) * 1_000 + 300_000}`];
   const files = testFiles("integration", only);

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { availableParallelism, tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
+import { overUndici, overV3 } from "../integration/selections.mjs";
 import { projectRoot, run, say } from "./run.mjs";
 
 /**
@@ -86,63 +87,20 @@ export function needs(file, name, seen = new Set()) {
   return own.some((path) => needs(path, name, seen));
 }
 
+/** For processes in which clients speak v3 unless their options say otherwise; so do those that they start. */
+export function overV3Env() {
+  return { NODE_OPTIONS: nodeOptions([importsKit("over-v3")]), ETCD2_TEST_PROTOCOL: "v3" };
+}
+
+/** @param {string} name of a module of the test kit */
+function importsKit(name) {
+  return `--import=${pathToFileURL(join(projectRoot, "dist", "src", "test-kit", `${name}.js`)).href}`;
+}
+
 /** @param {readonly string[]} nodeArgs added to those of this process */
 function nodeOptions(nodeArgs) {
   return [process.env["NODE_OPTIONS"] ?? "", ...nodeArgs].join(" ").trim();
 }
-
-/** What the transports have in common is tested over each: these are the files that go to the network, or to etcd, through the core. Not those of got's own path. */
-const overUndici = {
-  nodeArgs: [`--import=${pathToFileURL(join(projectRoot, "dist", "src", "test-kit", "over-undici.js")).href}`],
-  only: {
-    src: /^(?:core\/(?:cluster\/)?[\w-]+|http\/(?:got\/(?=got-loading))?[\w-]+)\.test\.js$/,
-    integration:
-      /^(?:auth|cluster|diagnostics|keys|members|mirror|mistakes-(?:calls|connections)|namespace|no-v2|properties|proxy|proxy-variables|readiness|shared-watch|srv|tls(?:-faults)?|typed-keys|v3-(?:keys|watch)|watch(?:-[a-z-]+)?)\.test\.js$/,
-  },
-};
-
-/**
- * The integration tests for a version of etcd.
- *
- * @param {string} version
- * @returns {RegExp | undefined} undefined: all of them
- */
-export function testsForVersion(version) {
-  if (!version.startsWith("3.3.")) return undefined;
-  say(`etcd ${version} has no v3 gateway at /v3: files that need one are left out`);
-  return /^(?!consumers\/|site\/|migrate|serve|stores|v2-server|v3-)/;
-}
-
-/** Layers whose integration tests hold over v3, without a v2 API on the server. */
-export const overV3 = {
-  /** In `npm test`: a few quick files, each of which uses something else of v3. */
-  quick: /^(?:election-safety|lock|mirror|namespace|config-etcd|discovery-subscribe|watch-started-over)\.test\.js$/,
-  /** In `npm run integration:v3`: the suites of mirrors (V75), elections (V76), discovery, agents and configuration (V77), and others. */
-  all: /^(?:agent(?:-bridge)?|cluster(?:-id)?|config-(?:api|etcd|outage)|discovery-[a-z]+|election(?:-(?:faults|safety|store))?|lock|mirror|namespace|shared-watch|typed-keys|watch-started-over)\.test\.js$/,
-  /** For processes in which clients speak v3 unless their options say otherwise; so do those that they start. */
-  env: () => ({
-    NODE_OPTIONS: nodeOptions([
-      `--import=${pathToFileURL(join(projectRoot, "dist", "src", "test-kit", "over-v3.js")).href}`,
-    ]),
-    ETCD2_TEST_PROTOCOL: "v3",
-  }),
-};
-
-/** Tests of `v3Protocol()` itself. Each starts clusters of both versions without v2. */
-export const ofV3 = {
-  /** In `npm run integration:v3`. */
-  all: /^v3-[a-z]+\.test\.js$/,
-  /** Those whose clusters may have several members: in `npm run integration:v3` once more on three. */
-  several: /^v3-(?:auth|keys|layers|many|tokens|watch)\.test\.js$/,
-  /** Of these in `npm test`. */
-  quick: /^v3-(?:keys|watch)\.test\.js$/,
-};
-
-/** For clusters of three members. */
-export const onThreeMembers = { ETCD2_TEST_MEMBERS: "3" };
-
-/** A short safety run, the same each time; its seed is in the name of its test. */
-export const shortSafety = { ELECTION_SAFETY_SECONDS: "20", ELECTION_SAFETY_SEED: "20161" };
 
 /**
  * Integration tests of layers with `v3Protocol()` in place of v2.
@@ -150,7 +108,7 @@ export const shortSafety = { ELECTION_SAFETY_SECONDS: "20", ELECTION_SAFETY_SEED
  * @param {{ env?: NodeJS.ProcessEnv | undefined, only?: RegExp | undefined, without?: readonly string[] | undefined }} [options]
  */
 export function runTestsOverV3({ env, only = overV3.quick, without } = {}) {
-  return runTests("integration", { only, without, env: { ...env, ...overV3.env() } });
+  return runTests("integration", { only, without, env: { ...env, ...overV3Env() } });
 }
 
 /**
@@ -160,7 +118,7 @@ export function runTestsOverV3({ env, only = overV3.quick, without } = {}) {
  * @param {{ env?: NodeJS.ProcessEnv | undefined, without?: readonly string[] | undefined }} [options]
  */
 export function runTestsOverUndici(folder, options = {}) {
-  return runTests(folder, { ...options, only: overUndici.only[folder], nodeArgs: overUndici.nodeArgs });
+  return runTests(folder, { ...options, only: overUndici[folder], nodeArgs: [importsKit("over-undici")] });
 }
 
 /**
