@@ -37,7 +37,8 @@ function machine(t: TestContext): Machine {
   assert.ok(checkout !== undefined && path !== undefined && temporary !== undefined);
   for (const each of [checkout, path, temporary]) mkdirSync(each);
   cpSync(join(projectRoot, "scripts"), join(checkout, "scripts"), { recursive: true });
-  for (const each of ["package.json", "docker-compose.yml"]) cpSync(join(projectRoot, each), join(checkout, each));
+  for (const each of ["package.json", "docker-compose.yml", "integration/selections.mjs"])
+    cpSync(join(projectRoot, each), join(checkout, each));
   symlinkSync(process.execPath, join(path, "node"));
   return {
     checkout,
