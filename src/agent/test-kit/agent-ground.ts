@@ -33,9 +33,12 @@ export function checksOn(backend: string, start: StartGround): Check {
       };
       try {
         await body(create, ground);
-      } finally {
-        await Promise.all(agents.map((agent) => agent.close()));
+      } catch (error) {
+        // what closing rejects with would hide why the test failed
+        await Promise.allSettled(agents.map((agent) => agent.close()));
+        throw error;
       }
+      await Promise.all(agents.map((agent) => agent.close()));
     });
   };
 }
