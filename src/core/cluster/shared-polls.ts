@@ -33,15 +33,19 @@ export class SharedPolls {
    */
   join(spec: RequestSpec, signal: AbortSignal): Promise<RawResponse> {
     const name = `${spec.path}?${spec.query ?? ""}`;
-    const [poll, current] = [this.#polls.get(name), this.#options.endpoints()];
-    return poll?.endpoints === current
-      ? this.#waitFor(poll, name, spec, signal)
-      : this.#begin(name, current, spec, signal);
+    const poll = this.#joinable(name);
+    return poll === undefined ? this.#begin(name, spec, signal) : this.#waitFor(poll, name, spec, signal);
+  }
+
+  /** The poll of this name, if it was sent to the client's current endpoints. */
+  #joinable(name: string): SharedPoll | undefined {
+    const poll = this.#polls.get(name);
+    return poll?.endpoints === this.#options.endpoints() ? poll : undefined;
   }
 
   /** Not async, nor is `join`: each such call would keep a quarter of a kilobyte more for each poll. */
-  #begin(name: string, endpoints: EndpointSet, spec: RequestSpec, owner: AbortSignal): Promise<RawResponse> {
-    const poll = new SharedPoll(endpoints, spec, owner, this.#options.send);
+  #begin(name: string, spec: RequestSpec, owner: AbortSignal): Promise<RawResponse> {
+    const poll = new SharedPoll(this.#options.endpoints(), spec, owner, this.#options.send);
     this.#polls.set(name, poll);
     const forget = (): void => {
       this.#forget(name, poll);
@@ -51,17 +55,20 @@ export class SharedPolls {
     return poll.response;
   }
 
-  async #waitFor(poll: SharedPoll, name: string, spec: RequestSpec, signal: AbortSignal): Promise<RawResponse> {
-    const wait = new GuestWait(poll, spec.onHeaders, signal);
-    try {
-      return await wait.response;
-    } catch (error) {
-      if (signal.aborted && performance.now() - poll.sinceMs > doubtfulMs) this.#forget(name, poll);
-      signal.throwIfAborted();
-      if (wait.left || !(poll.owner.aborted || poll.ownerLeft)) throw error;
-      // not a failure: only the owner has left. A new poll from the same index misses nothing
-      return this.join(spec, signal);
+  /** A loop: calls that wait for each other's promises would add up while a patient caller sees many owners leave. */
+  async #waitFor(first: SharedPoll, name: string, spec: RequestSpec, signal: AbortSignal): Promise<RawResponse> {
+    for (let poll: SharedPoll | undefined = first; poll !== undefined; poll = this.#joinable(name)) {
+      const wait = new GuestWait(poll, spec.onHeaders, signal);
+      try {
+        return await wait.response;
+      } catch (error) {
+        if (signal.aborted && performance.now() - poll.sinceMs > doubtfulMs) this.#forget(name, poll);
+        signal.throwIfAborted();
+        if (wait.left || !(poll.owner.aborted || poll.ownerLeft)) throw error;
+        // not a failure: only the owner has left. A new poll from the same index misses nothing
+      }
     }
+    return this.#begin(name, spec, signal);
   }
 
   #forget(name: string, poll: SharedPoll): void {
