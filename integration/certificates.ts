@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { atExit } from "../scripts/run.mjs";
 import { find } from "../scripts/servers/programs.mjs";
+import type { ClusterOptions } from "./test-kit/etcd.js";
 
 /** The available certificates: a CA, good and bad ones issued by it, and those of an untrusted CA. */
 export type CertificateName = "ca" | "foreignCa" | "server" | "expired" | "wrongHost" | "client" | "foreignClient";
@@ -69,6 +70,18 @@ export function makeCertificates(): Certificates {
 /** Contents of a file, as the `tls` options take them. */
 export function pem(path: string): Buffer {
   return readFileSync(path);
+}
+
+/** TLS of a member with this certificate, which requires a client certificate of the CA. */
+export function memberTls(certificates: Certificates, name: CertificateName): NonNullable<ClusterOptions["tls"]> {
+  return {
+    cert: certificates.cert(name),
+    key: certificates.key(name),
+    ca: certificates.cert("ca"),
+    clientCertAuth: true,
+    clientCert: certificates.cert("client"),
+    clientKey: certificates.key("client"),
+  };
 }
 
 const newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];

@@ -8,10 +8,10 @@ import { find } from "../scripts/servers/programs.mjs";
 import { AuthAPI, AuthUserAPI, MembersAPI, Mirror, type Client, type KeysAPI } from "../src/core/index.js";
 import { refusedUrl } from "../src/test-kit/scripted-server.js";
 import { patience } from "../src/test-kit/waiting.js";
-import { makeCertificates, pem, type Certificates, type CertificateName } from "./certificates.js";
+import { makeCertificates, memberTls, pem, type Certificates, type CertificateName } from "./certificates.js";
 import { failure } from "./mistakes-support.js";
 import { ownMember } from "./support.js";
-import { startCluster, type Cluster, type ClusterOptions } from "./test-kit/etcd.js";
+import { startCluster, type Cluster } from "./test-kit/etcd.js";
 
 let certificates: Certificates;
 const servers = {} as Record<"plain" | "secure" | "wrongHost" | "withoutV2", Cluster>;
@@ -21,7 +21,7 @@ const others: net.Server[] = [];
 before(async () => {
   certificates = makeCertificates();
   const bin = find("etcd");
-  const secure = (name: CertificateName): Promise<Cluster> => startCluster({ bin, tls: tlsOf(name) });
+  const secure = (name: CertificateName): Promise<Cluster> => startCluster({ bin, tls: memberTls(certificates, name) });
   const [plain, good, wrongHost, withoutV2] = await Promise.all([
     ownMember(),
     secure("server"),
@@ -36,17 +36,6 @@ after(async () => {
   await Promise.all(Object.values(servers).map((cluster) => cluster.stop()));
   certificates[Symbol.dispose]();
 });
-
-function tlsOf(name: CertificateName): NonNullable<ClusterOptions["tls"]> {
-  return {
-    cert: certificates.cert(name),
-    key: certificates.key(name),
-    ca: certificates.cert("ca"),
-    clientCertAuth: true,
-    clientCert: certificates.cert("client"),
-    clientKey: certificates.key("client"),
-  };
-}
 
 const url = (server: keyof typeof servers): string => servers[server].endpoints[0] ?? assert.fail();
 const ca = (): { readonly ca: Buffer } => ({ ca: pem(certificates.cert("ca")) });

@@ -10,6 +10,7 @@ import { clientOf } from "../src/test-kit/scripted-server.js";
 import { HeaderWatch } from "../src/test-kit/waiting.js";
 import {
   makeCertificates,
+  memberTls,
   passphrase,
   pem,
   wrongHostName,
@@ -27,19 +28,7 @@ before(async () => {
   const member = (
     name: CertificateName,
     advertiseClientUrls?: (member: { url: string }) => readonly string[],
-  ): Promise<Cluster> =>
-    startCluster({
-      bin,
-      tls: {
-        cert: certificates.cert(name),
-        key: certificates.key(name),
-        ca: certificates.cert("ca"),
-        clientCertAuth: true,
-        clientCert: certificates.cert("client"),
-        clientKey: certificates.key("client"),
-      },
-      advertiseClientUrls,
-    });
+  ): Promise<Cluster> => startCluster({ bin, tls: memberTls(certificates, name), advertiseClientUrls });
   const [good, expired, wrongHost, plain] = await Promise.all([
     member("server", ({ url }) => [url.replace("https:", "http:"), url.replace("127.0.0.1", "localhost")]),
     member("expired", ({ url }) => [url.replace("https:", "http:")]),
