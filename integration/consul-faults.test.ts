@@ -12,7 +12,7 @@ import {
 import { consulFaultsSuite } from "../src/consul/test-kit/consul-faults-suite.js";
 import { test } from "../src/test-kit/register.js";
 import { patience, soonOnce, until } from "../src/test-kit/waiting.js";
-import { aborted } from "../src/util/bounded.js";
+import { untilAborted } from "../src/util/signals.js";
 import { onRealConsul } from "./consul-support.js";
 
 /** Rules that let a token register services, but not see the nodes that they are on. */
@@ -39,7 +39,7 @@ onRealConsul((start) => {
     const terms: string[] = [];
     const work: AsLeader = ({ signal, fencingToken }) => {
       terms.push(fencingToken);
-      return aborted(signal);
+      return untilAborted(signal);
     };
     const session = await client.participate({ key: "l", contactInfo: "me", dc: "dc2" }, work);
     t.after(() => session.close());

@@ -79,7 +79,7 @@ const connections: readonly (readonly [number, string, () => Promise<string>, Re
     4,
     "http to a TLS port",
     () => failure(url("secure").replace("https:", "http:")),
-    /\(the server closed the connection without an answer: if it speaks TLS, use https:\/\/\)$/,
+    /\(the server closed the connection without a response: if it speaks TLS, use https:\/\/\)$/,
   ],
   [
     5,
@@ -97,7 +97,7 @@ const connections: readonly (readonly [number, string, () => Promise<string>, Re
     10,
     "a host that is not in the certificate",
     () => failure(url("wrongHost"), { tls: { ...ca(), ...ourCertificate() } }),
-    /certificate is for another host: use a name that it lists, or say it as tls\.servername\)$/,
+    /certificate is for another host: use a name that it lists, or pass one as tls\.servername\)$/,
   ],
   [
     12,
@@ -109,13 +109,13 @@ const connections: readonly (readonly [number, string, () => Promise<string>, Re
     17,
     "a redis",
     async () => failure(await saying("-ERR unknown command 'GET'\r\n")),
-    /\(what answers there does not speak HTTP\/1\.1: is that the client port of an etcd\?\)$/,
+    /\(the server does not speak HTTP\/1\.1: is this etcd's client port\?\)$/,
   ],
   [
     17,
     "a port for gRPC alone",
     async () => failure(await saying(Buffer.from("000000040000000000", "hex"))),
-    /\(what answers there does not speak HTTP\/1\.1: is that the client port of an etcd\?\)$/,
+    /\(the server does not speak HTTP\/1\.1: is this etcd's client port\?\)$/,
   ],
   [
     18,

@@ -154,7 +154,7 @@ const refusals: readonly Refusal[] = [
     name: "the server's certificate is for another host",
     endpoint: () => url("wrongHost"),
     tls: goodTls,
-    hint: /for another host: use a name that it lists, or say it as tls\.servername/,
+    hint: /for another host: use a name that it lists, or pass one as tls\.servername/,
     outcome: "notApplied",
   },
   {

@@ -9,7 +9,7 @@ import { clientStore, createV2Server } from "../src/server/index.js";
 import { HttpDriver } from "../src/testing/test-kit/http-driver.js";
 import {
   recordedCases,
-  type RecordedAnswer,
+  type RecordedResponse,
   type RecordedCase,
   type RecordedStep,
 } from "../src/testing/test-kit/recordings.js";
@@ -133,7 +133,7 @@ function withoutCreatedIndex(recorded: RecordedCase): RecordedCase {
   }));
 }
 
-function mapAnswers(recorded: RecordedCase, map: (answer: RecordedAnswer) => RecordedAnswer): RecordedCase {
+function mapAnswers(recorded: RecordedCase, map: (answer: RecordedResponse) => RecordedResponse): RecordedCase {
   const mapStep = (step: RecordedStep): RecordedStep => ({ ...step, answer: map(step.answer) });
   return { ...recorded, steps: recorded.steps.map(mapStep) };
 }

@@ -11,10 +11,10 @@ const maxFrames = 15;
  * The frames of our own between a call and the transport, the outermost first. Frames that only await ("at async") have
  * returned, and do not count.
  */
-async function wayOf(call: (keys: KeysAPI) => Promise<unknown>): Promise<readonly string[]> {
-  let way: readonly string[] = [];
+async function pathOf(call: (keys: KeysAPI) => Promise<unknown>): Promise<readonly string[]> {
+  let path: readonly string[] = [];
   const exchange: Exchange = () => {
-    way = ownFrames();
+    path = ownFrames();
     const node = { key: "/a", value: "v", modifiedIndex: 7, createdIndex: 7 };
     return Promise.resolve({ status: 200, headers: {}, body: JSON.stringify({ action: "set", node }) });
   };
@@ -24,7 +24,7 @@ async function wayOf(call: (keys: KeysAPI) => Promise<unknown>): Promise<readonl
   // the first call loads the log
   await call(keys);
   await call(keys);
-  return way;
+  return path;
 }
 
 function stackOf(): readonly string[] {
@@ -42,9 +42,9 @@ function ownFrames(): readonly string[] {
     .reverse();
 }
 
-/** How often a way comes into a file from another one. */
-function entriesOf(way: readonly string[], file: string): number {
-  return way.filter((frame, i) => frame.includes(file) && way[i - 1]?.includes(file) !== true).length;
+/** How often the path enters a file from another one. */
+function entriesOf(path: readonly string[], file: string): number {
+  return path.filter((frame, i) => frame.includes(file) && path[i - 1]?.includes(file) !== true).length;
 }
 
 for (const [name, call] of [
@@ -52,10 +52,10 @@ for (const [name, call] of [
   ["get", (keys: KeysAPI) => keys.get("/a")],
 ] as const) {
   test(`client: from keys.${name} to the transport there are at most ${String(maxFrames)} frames`, async () => {
-    const way = await wayOf(call);
-    assert.match(way[0] ?? "", new RegExp(`KeysAPI\\.${name}`), way.join("\n"));
-    assert.ok(way.some((frame) => frame.includes("/limiter.")) && way.at(-1)?.includes("/http/"), way.join("\n"));
-    assert.ok(way.length <= maxFrames, `${String(way.length)} frames:\n${way.join("\n")}`);
-    assert.ok(entriesOf(way, "/core/client.") <= 2, way.join("\n"));
+    const path = await pathOf(call);
+    assert.match(path[0] ?? "", new RegExp(`KeysAPI\\.${name}`), path.join("\n"));
+    assert.ok(path.some((frame) => frame.includes("/limiter.")) && path.at(-1)?.includes("/http/"), path.join("\n"));
+    assert.ok(path.length <= maxFrames, `${String(path.length)} frames:\n${path.join("\n")}`);
+    assert.ok(entriesOf(path, "/core/client.") <= 2, path.join("\n"));
   });
 }

@@ -19,7 +19,7 @@ export interface Write extends At {
   readonly noValueOnSuccess: boolean;
 }
 
-/** What the key must be for a conditional call to be applied: at least one of the fields is there. */
+/** What must hold of the key for a conditional call to be applied. At least one of the fields is there. */
 export interface Compare {
   /** The value that the key must have. Absent: any. */
   readonly prevValue?: string | undefined;
@@ -53,7 +53,7 @@ export interface CreateCall extends Write {
   readonly kind: "create" | "createInOrder";
 }
 
-/** Writes if the key is as `prevValue` and `prevIndex` say. */
+/** Writes if the key matches `prevValue` and `prevIndex`. */
 export interface CompareAndSwapCall extends Write, Compare {
   /** The name of the call. */
   readonly kind: "compareAndSwap";
@@ -71,7 +71,7 @@ export interface DeleteCall extends At {
   readonly dir: boolean;
 }
 
-/** Deletes a file if it is as `prevValue` and `prevIndex` say. */
+/** Deletes a file if it matches `prevValue` and `prevIndex`. */
 export interface CompareAndDeleteCall extends At, Compare {
   /** The name of the call. */
   readonly kind: "compareAndDelete";

@@ -74,7 +74,7 @@ test("clientFromEnv: TLS files of etcdctl 3 and 2, which make endpoints without 
   );
   assert.throws(() => clientOptionsFromEnv({ ETCDCTL_CERT: cert }), {
     code: "ERR_ARGUMENT",
-    message: /^ETCDCTL_CERT is set, and none of ETCDCTL_KEY, .* is$/,
+    message: /^ETCDCTL_CERT is set, but none of ETCDCTL_KEY, .* is$/,
   });
   assert.throws(() => clientOptionsFromEnv({ ETCDCTL_CACERT: join(folder, "none") }), {
     code: "ERR_ARGUMENT",

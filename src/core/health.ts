@@ -17,15 +17,15 @@ export interface EndpointHealth {
   readonly endpoint: string;
   /** Whether the member behind it can write: it has a leader, and no alarm. False if it does not respond as etcd. */
   readonly healthy: boolean;
-  /** Why it is not healthy, as the member says it. "" for a healthy one, and for servers before 3.4. */
+  /** Why it is not healthy, as the member reports it. "" for a healthy one, and for servers before 3.4. */
   readonly reason: string;
-  /** How long the response took, in ms; of one that did not come, how long it was waited for. */
+  /** How long the response took, in ms; if none came, how long the call waited for it. */
   readonly latencyMs: number;
-  /** Why the member's word is not known: there was no response, or not etcd's. Absent if it is. */
+  /** Why there is no report of the member: there was no response, or not etcd's. Absent if there is one. */
   readonly error?: ClusterError | ResponseError;
 }
 
-/** Asks every endpoint at once. Rejects only with the signal's reason and with a UsageError. */
+/** Asks all endpoints at the same time. Rejects only with the signal's reason and with a UsageError. */
 export async function healthOf(
   sender: Sender,
   endpoints: readonly string[],
@@ -37,13 +37,13 @@ export async function healthOf(
   return Promise.all(
     endpoints.map(async (endpoint) => {
       const sentMs = performance.now();
-      const health = await wordOf(sender, endpoint, signal);
+      const health = await reportOf(sender, endpoint, signal);
       return { endpoint, ...health, latencyMs: performance.now() - sentMs };
     }),
   );
 }
 
-async function wordOf(
+async function reportOf(
   sender: Sender,
   endpoint: string,
   signal: AbortSignal | undefined,

@@ -19,7 +19,7 @@ function loadedWith(module: URL, seen = new Set<string>(), pattern = imports): R
   return seen;
 }
 
-test("core: importing it loads no other package, and no module of Node's: those are got where they are used", () => {
+test("core: importing it loads no other package and no Node module: those are loaded where they are used", () => {
   const loaded = [...loadedWith(new URL("index.js", import.meta.url))];
   assert.ok(loaded.length > 50);
   assert.deepEqual(

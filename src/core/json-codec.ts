@@ -31,8 +31,9 @@ export interface SchemaIssue {
 /**
  * Stores values as JSON.
  *
- * With a schema, every value that is read has passed it. So has every value that is written, after a turn through JSON: what
- * could not be read back is refused before anything is sent. Without a schema nothing checks that a value is a `T`.
+ * With a schema, every value that is read has passed it, and every value that is written, too, after a round trip
+ * through JSON: what could not be read back is refused before anything is sent. Without a schema nothing checks that a
+ * value is a `T`.
  *
  * @param schema any Standard Schema validator; it may be asynchronous
  * @throws {UsageError} for something else

@@ -1,13 +1,13 @@
 import { requireTtl } from "../util/validate.js";
 
-/** Longer TTLs, in seconds, are warned of: most of them are meant as milliseconds. */
+/** Longer TTLs, in seconds, cause a warning: most of them are meant as milliseconds. */
 const longTtl = 7 * 24 * 3_600;
 
 let hasWarned = false;
 
 /**
- * A TTL of etcd's keys, in whole seconds. One above a week is accepted, with a process warning (code `ETCD2_LONG_TTL`), once
- * per process: nothing else tells a number of milliseconds.
+ * A TTL of etcd's keys, in whole seconds. One above a week is accepted, with a process warning (code `ETCD2_LONG_TTL`),
+ * once per process: a number of milliseconds cannot be recognized otherwise.
  */
 export function requireKeyTtl(what: string, value: unknown): asserts value is number {
   requireTtl(what, value);

@@ -52,7 +52,7 @@ const calls: readonly Call[] = [
   },
   { name: "a sync", answers: [members], run: ({ client }, signal) => client.sync(signal) },
   { name: "a watch", answers: [event], run: next },
-  { name: "a watch that was asked again", answers: [reply(200), event], run: next },
+  { name: "a watch whose poll was sent again", answers: [reply(200), event], run: next },
   { name: "a watch that failed", answers: [closeUnanswered()], run: next },
   { name: "an aborted read", answers: [silence()], run: get, stop: abortIt },
   { name: "a read aborted in its body", answers: [headersOnly()], run: get, stop: abortIt },

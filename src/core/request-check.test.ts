@@ -28,7 +28,7 @@ const bad: readonly (readonly [string, unknown, RegExp])[] = [
   ["an empty path", { method: "GET", path: "" }, /spec\.path must begin with one "\/"/],
   ["two slashes", { method: "GET", path: "//secret.example/x" }, /spec\.path must begin with one "\/"/],
   ["a backslash", { method: "GET", path: "/\\secret.example/x" }, /spec\.path must be percent-encoded/],
-  ["a query in the path", { method: "GET", path: `${path}?quorum=true` }, /its query belongs into spec\.query/],
+  ["a query in the path", { method: "GET", path: `${path}?quorum=true` }, /its query belongs in spec\.query/],
   ["a fragment", { method: "GET", path: `${path}#secret` }, /spec\.path must be percent-encoded/],
   ["a line break", { method: "GET", path: `${path}\r\nsecret: x` }, /spec\.path must be percent-encoded/],
   ["a letter that is not ASCII", { method: "GET", path: `${path}é` }, /spec\.path must be percent-encoded/],

@@ -26,7 +26,7 @@ export function requireRequest(spec: RequestSpec): void {
 }
 
 /**
- * Marks a request as one that need not be checked: made by our own code, of arguments that were checked. A copy of it is not
+ * Marks a request as one that need not be checked: made by our own code from checked arguments. A copy of it is not
  * marked. No other code can set or copy the mark: it is a private field.
  */
 export function checked(spec: RequestSpec): RequestSpec {
@@ -63,7 +63,7 @@ const dotSegment = /\/(?:\.|%2e){1,2}(?:\/|$)/i;
 function requirePath(what: string, path: unknown): void {
   if (typeof path !== "string") badArgument(`${what} must be a string, got ${kindOf(path)}`);
   if (!path.startsWith("/") || path.startsWith("//")) badArgument(`${what} must begin with one "/"`);
-  if (!plainPath.test(path)) badArgument(`${what} must be percent-encoded, and its query belongs into spec.query`);
+  if (!plainPath.test(path)) badArgument(`${what} must be percent-encoded, and its query belongs in spec.query`);
   if (dotSegment.test(path)) badArgument(`${what} must not contain a segment "." or ".."`);
 }
 

@@ -26,13 +26,13 @@ export interface SrvRecord {
 
 /** Looks up SRV records; the `Resolver` of `node:dns/promises` is one. */
 export interface SrvResolver {
-  /** The SRV records of a name, in any order. Rejects with a code such as `ENOTFOUND` where there are none. */
+  /** The SRV records of a name, in any order. Rejects with a code such as `ENOTFOUND` if there are none. */
   resolveSrv(hostname: string): Promise<readonly SrvRecord[]>;
 }
 
 /** Options of {@link SrvDiscoverer}. */
 export interface SrvDiscovererOptions {
-  /** Absent: the system's. */
+  /** Absent: the system's resolver. */
   readonly resolver?: SrvResolver | undefined;
   /** Keep http targets where there are https ones too. A forged response could then lead to plain text. @default false */
   readonly allowInsecure?: boolean | undefined;
@@ -62,8 +62,8 @@ export class SrvDiscoverer implements Discoverer {
   }
 
   /**
-   * Looks up both names, once, for at most 10 s. Targets are ordered by priority, within it at random by weight; https
-   * comes before http. Records that cannot be an endpoint are left out.
+   * Looks up both names, once, for at most 10 s. Targets are ordered by priority, and at random by weight within one
+   * priority; https comes before http. Records that cannot be an endpoint are left out.
    *
    * @param domain e.g. "example.com"
    * @param serviceName tells clusters of one domain apart: `_etcd-client-ssl-<serviceName>._tcp`. Absent or "": none
@@ -97,7 +97,7 @@ export class SrvDiscoverer implements Discoverer {
   async #lookUp(name: string): Promise<Found> {
     const limit = new AbortController();
     const timer = setTimeout(() => {
-      limit.abort(new Error(`no answer within ${String(lookupMs)} ms`));
+      limit.abort(new Error(`no response within ${String(lookupMs)} ms`));
     }, lookupMs);
     try {
       const resolver = this.#resolver ?? (await systemResolver(limit.signal));

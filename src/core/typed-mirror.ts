@@ -10,9 +10,9 @@ import { filesBelow, rooted } from "./mirror-list.js";
 import type { MirrorOptions } from "./mirror-options.js";
 import { typedFile, type TypedFile } from "./typed-types.js";
 
-/** One file that came, changed or went. */
+/** One file that was added, changed or removed. */
 export interface TypedMirrorChange<T> extends Omit<MirrorChange, "node" | "prevNode"> {
-  /** The file as it is now; of one that went, with its last good value. */
+  /** The file as it is now; a removed one has its last good value. */
   readonly node: TypedFile<T>;
   /** The file with its last good value; absent if there was none. */
   readonly prevNode?: TypedFile<T>;
@@ -78,7 +78,7 @@ export class TypedMirror<T> {
   /** Resolves when the subtree has been read and decoded, as `Mirror.ready` does. No value makes it reject. */
   get ready(): Promise<void> {
     const ready = this.waitFor(0);
-    // who only looks at the property does not have to handle it
+    // a program that only reads the property need not handle a rejection
     ready.catch(noop);
     return ready;
   }

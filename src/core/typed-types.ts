@@ -26,7 +26,7 @@ export type TypedNode<T> = TypedFile<T> | TypedDirectory<T>;
 
 /** What is left of a file or a directory that was deleted or has expired: no value. */
 export interface RemovedNode extends Omit<KeyNode, "value" | "nodes"> {
-  /** Never there: the value is gone; that before the change is in `prevNode`. */
+  /** Never there: the value before the change is in `prevNode`. */
   readonly value?: undefined;
 }
 
@@ -70,7 +70,10 @@ export function typedFile<T>({ value: _text, nodes: _none, ...rest }: KeyNode, v
   return { ...rest, dir: false, value, nodes: [] };
 }
 
-/** The node before a change, if there was one, and its values can be decoded: the change itself must not fail by it. */
+/**
+ * The node before a change, if there was one and its values can be decoded: a bad earlier value must not fail the
+ * change.
+ */
 export async function typedPrevNode<T>(
   codec: Codec<T>,
   node: KeyNode | undefined,

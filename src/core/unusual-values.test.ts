@@ -45,7 +45,7 @@ for (const prefix of ["/v2/keys", "/v2/keys/app"]) {
   });
 }
 
-/** The response to a get of a directory with so many keys, of which the last has that value. */
+/** The response to a get of a directory with that many keys, of which the last has that value. */
 function wideTree(dir: string, count: number, last: unknown): Answer {
   const nodes = Array.from({ length: count }, (_, i) => ({
     key: `${dir}/${String(i)}`,

@@ -93,7 +93,8 @@ export class Watcher {
     // all in one function: a pending call of another one costs half a kilobyte for each watcher
     try {
       for (;;) {
-        // calls that are aborted sooner than a poll leaves such a member would never find out that the store started over
+        // otherwise a caller that aborts each call before its poll leaves such a member would never learn that the
+        // store started over
         if (performance.now() - (this.#behindSinceMs ?? Infinity) >= 2 * behindMs) await this.#requireSameStore(signal);
         const sentMs = performance.now();
         const waitIndex = this.#gaps.lookBackFrom ?? this.#waitIndex;
@@ -241,7 +242,7 @@ const none: readonly KeysResponse[] = [];
 type Received = KeysResponse | "progress" | "nothing" | "behind";
 
 /** Thrown at the headers of a poll, to end it. Never leaves this file. */
-const leftToLookBack = new ResponseError("ERR_STATUS", "the poll was left at its headers", {
+const leftToLookBack = new ResponseError("ERR_STATUS", "the poll was ended at its headers", {
   status: 200,
   outcome: "notApplied",
 });

@@ -26,7 +26,7 @@ import { limitMs } from "../test-kit/waiting.js";
 interface Write {
   readonly name: string;
   readonly call: (keys: KeysAPI) => Promise<unknown>;
-  /** Which rule holds for it: a plain write, one that is to be sent again in every case, or one that is sent once. */
+  /** Which rule holds for it: a plain write, one that is sent again in every case, or one that is sent only once. */
   readonly kind: "plain" | "resent" | "oneShot";
   /** Method, target and body as every server must get them. */
   readonly request: string;
@@ -161,7 +161,7 @@ const faults: readonly Fault[] = [
     oneShot: noV2,
     alone: noV2,
   },
-  // not etcd's: whoever it was may have passed the request on
+  // not etcd's response: a proxy may have passed the request on
   {
     name: "404 text page of a stranger",
     s0: reply(404, "<html>gone</html>"),
@@ -286,14 +286,14 @@ for (const write of writes) {
   }
 }
 
-test("faults: a read on a kept connection that is closed is asked again there, and not of the next endpoint", async (t) => {
+test("faults: a read on a kept connection that is closed is sent again to the same endpoint, not to the next", async (t) => {
   const { keys, counts } = await clusterOf(t, [[ok(), closeUnanswered(), ok()], [ok()]]);
   await keys.get("/k");
   await keys.get("/k");
   assert.deepEqual(counts(), [3, 0]);
 });
 
-test("faults: a server that accepts but never shakes hands got nothing: a one-shot write goes on", async (t) => {
+test("faults: if the TLS handshake never completes, nothing was sent, and a one-shot write fails over", async (t) => {
   let connections = 0;
   const mute = await listen(
     t,
@@ -309,7 +309,7 @@ test("faults: a server that accepts but never shakes hands got nothing: a one-sh
   assert.equal(s1.requests.length, 1);
 });
 
-test("faults: https to a server that speaks plain HTTP: nothing was sent, a one-shot write goes on", async (t) => {
+test("faults: https to a server that speaks plain HTTP: nothing was sent, and a one-shot write fails over", async (t) => {
   const { server } = await clusterOf(t, [[ok()], [ok()]]);
   const client = clientOf([server(0).url.replace("http:", "https:"), server(1)]);
   t.after(() => client.close());

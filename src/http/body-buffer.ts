@@ -27,5 +27,5 @@ export class BodyBuffer {
   }
 }
 
-/** As many parts are kept as they came; more are joined. */
+/** How many parts are kept as they arrived; when there are more, they are joined. */
 const maxParts = 1_024;

@@ -1,6 +1,9 @@
 // What holds for the connections of every transport.
 
-/** An idle connection is closed after 30 s, sooner than most proxies do it: a write on a connection that was just closed has an unknown outcome. In ms. */
+/**
+ * An idle connection is closed after 30 s, sooner than most proxies do: a write on a connection that was just closed
+ * has an unknown outcome. In ms.
+ */
 export const idleConnectionMs = 30_000;
 
 /** After this silence the system probes whether the other side still exists: this ends a watch on a host that has vanished. In ms. */

@@ -25,7 +25,10 @@ export function isSecret(headerName: string): boolean {
   return /authorization|cookie|token|secret|api-?key/.test(headerName);
 }
 
-/** Without the passwords of JSON that is stored as a value, as `etcd2/discovery` does: in a form or a query, where it is encoded. */
+/**
+ * Masks the passwords in JSON that is stored as a value, as by `etcd2/discovery`, in a form or a query, where it is
+ * encoded.
+ */
 function masked(text: string): string {
   return text.replace(storedPassword, (_all, name: string, quote_: string) => `${name}***${quote_}`);
 }

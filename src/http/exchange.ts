@@ -16,9 +16,14 @@ export interface RequestSpec {
   readonly bytes?: Uint8Array | undefined;
   /** What curl lines show in place of a body that holds a password. Such a request never follows a redirect to an origin that is not an endpoint. */
   readonly maskedBody?: string | undefined;
-  /** The operation that this request asks for, for a {@link Protocol} that speaks another language. Absent: it has none. */
+  /**
+   * The operation that this request asks for, for a {@link Protocol} that is not etcd's v2 API. Absent: it has none.
+   */
   readonly call?: Call | undefined;
-  /** It changes nothing on the server, whatever its method: it may be sent again, and its outcome is `notApplied`. GET requests need not say it. */
+  /**
+   * It changes nothing on the server, whatever its method: it may be sent again, and its outcome is `notApplied`. Need
+   * not be set for GET.
+   */
   readonly readOnly?: boolean | undefined;
   /** Sending it twice could mean something else than once: it goes on to another endpoint only when it certainly was not applied. */
   readonly oneShot?: boolean | undefined;
@@ -29,7 +34,10 @@ export interface RequestSpec {
   readonly resend?: boolean | undefined;
   /** How long it is retried while no endpoint responds, in ms. Absent: the client's `retryForMs`. */
   readonly retryForMs?: number | undefined;
-  /** One of the client's endpoints, as a URL: it is sent to this one only, and moves no pin. Absent: to one after the other. */
+  /**
+   * One of the client's endpoints, as a URL: the request goes to this one only, and moves no pin. Absent: with
+   * failover, from the pin on.
+   */
   readonly endpoint?: string | undefined;
   /** A status of 500 or above is a response like any other, not a failure of the endpoint. @default false */
   readonly anyStatus?: boolean | undefined;
@@ -124,7 +132,7 @@ export interface Exchange {
   readonly presentsCertificate?: boolean | undefined;
 }
 
-/** How a client speaks to its servers: makes an exchange in etcd's v2 language of one that speaks another. */
+/** How a client speaks to its servers: turns an exchange of another protocol into one that takes etcd's v2 requests. */
 export type Protocol = (exchange: Exchange) => Exchange;
 
 /** Sends a request to a cluster. The APIs need nothing else; `Client` is one, a test double takes five lines. */

@@ -1,6 +1,6 @@
 /**
- * The host to connect to, of a URL's hostname: without the brackets of an IPv6 address. An IPv4 address that is written as an
- * IPv6 one (`::ffff:127.0.0.1`) becomes the IPv4 address, which is what the server's certificate lists.
+ * The host to connect to: a URL's hostname without the brackets of an IPv6 address. An IPv4 address that is written as
+ * an IPv6 one (`::ffff:127.0.0.1`) becomes the IPv4 address, which is what the server's certificate lists.
  */
 export function hostOf(hostname: string): string {
   if (!hostname.includes(":")) return hostname;

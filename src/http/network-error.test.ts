@@ -91,7 +91,7 @@ for (const [name, error, url, hint] of [
   ],
   ["mismatch", withCode("ERR_OSSL_X509_KEY_VALUES_MISMATCH"), "https://h", /does not belong to tls\.cert/],
   ["no PEM", withCode("ERR_OSSL_PEM_NO_START_LINE"), "https://h", /must be PEM/],
-  ["unknown name", withCode("ENOTFOUND"), "http://h", /not known to the resolver/],
+  ["unknown name", withCode("ENOTFOUND"), "http://h", /resolver does not know this name/],
 ] as const) {
   test(`network error: hint for ${name}`, () => {
     assert.match(messageFor(error, url), hint);

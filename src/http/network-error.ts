@@ -82,40 +82,43 @@ function endpointError(
   return new EndpointError(code, `endpoint ${endpoint} ${text}`, fields, cause && { cause });
 }
 
-/** Without what OpenSSL says beside its reason: numbers, functions, lines of its source. */
+/** Keeps OpenSSL's reason, and drops its numbers, function names and source lines. */
 function inShort(message: string): string {
   return /error:[\dA-F]+:[^:]*:[^:]*:([^:]+)/.exec(message)?.[1]?.trim() ?? message.trim();
 }
 
-/** What to do about it, where the network's own words leave people alone. Codes as Node 20 to 24 give them against etcd 3.3 to 3.5. */
+/**
+ * What to do about it, where Node's or OpenSSL's message does not help. Codes as Node 20 to 24 give them against etcd
+ * 3.3 to 3.5.
+ */
 function hintFor(code: string, message: string, secure: boolean, sent: boolean): string {
   if (untrustedCodes.has(code))
     return "the server's certificate comes from a CA that is not known here: pass that CA as tls.ca";
   if (code === "CERT_HAS_EXPIRED") return "the server's certificate has expired: renew it";
   if (code === "CERT_NOT_YET_VALID") return "the server's certificate is not valid yet: check the clocks";
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
-    return "the server's certificate is for another host: use a name that it lists, or say it as tls.servername";
+    return "the server's certificate is for another host: use a name that it lists, or pass one as tls.servername";
   }
   if (!sent && /wrong version number|WRONG_VERSION_NUMBER/.test(code + message))
     return "the server does not speak TLS: use http://";
   if (/BAD_DECRYPT|INTERRUPTED_OR_CANCELLED|MISSING_PASSPHRASE/.test(code))
     return "tls.key is encrypted: pass its passphrase as tls.passphrase";
   if (code.includes("KEY_VALUES_MISMATCH")) return "tls.key does not belong to tls.cert";
-  // of wrong passphrases one in 200 decrypts to something that only looks like a key (measured, Node 20 to 24)
+  // about 1 in 200 wrong passphrases decrypts to something that looks like a key (measured, Node 20 to 24)
   if (code === "ERR_OSSL_UNSUPPORTED")
-    return "tls.key cannot be read: it must be PEM, and if it is encrypted, tls.passphrase must be its own";
+    return "tls.key cannot be read: it must be PEM, and if it is encrypted, tls.passphrase must be right";
   if (/^ERR_OSSL_(?:PEM|ASN1)/.test(code)) return "tls.cert and tls.key must be PEM";
   if (/CERTIFICATE|UNKNOWN_CA|bad certificate|certificate required/.test(code + message)) {
     return "the server wants a client certificate, or refuses the one it got: pass tls.cert and tls.key from a CA that it trusts";
   }
-  // etcd closes the connection, whichever of the two it did not expect
+  // etcd closes the connection in either case: TLS to a plain port, or plain HTTP to a TLS port
   if (secure && !sent && (code === "ECONNRESET" || code === "EPIPE"))
     return "the server closed the connection at the TLS handshake: if it does not speak TLS, use http://";
   if (!secure && message === "socket hang up")
-    return "the server closed the connection without an answer: if it speaks TLS, use https://";
+    return "the server closed the connection without a response: if it speaks TLS, use https://";
   if (code.startsWith("HPE_") || message.startsWith("Response does not match the HTTP/1.1 protocol"))
-    return "what answers there does not speak HTTP/1.1: is that the client port of an etcd?";
-  if (code === "ENOTFOUND" || code === "EAI_AGAIN") return "the name is not known to the resolver";
+    return "the server does not speak HTTP/1.1: is this etcd's client port?";
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN") return "the resolver does not know this name";
   return "";
 }
 

@@ -41,7 +41,7 @@ function untilLeft(
       if (!(until instanceof Promise)) return;
       until.then(() => {
         resolve({ ...head, body: "", truncated: true });
-        abort(new Error("the poll was left"));
+        abort(new Error("the poll was ended early"));
       }, reject);
     };
     send({ ...spec, onHeaders: begin }).then(resolve, reject);

@@ -126,7 +126,7 @@ export class PendingResponse {
     return this.#spec.limits ?? noLimits;
   }
 
-  /** Whether the parts of the body go to `onPart`. Bodies of errors do not: they are small, and wanted whole. */
+  /** Whether the parts of the body go to `onPart`. Bodies of errors do not: they are small, and needed whole. */
   #handsOut(head: ResponseHead): boolean {
     return this.#spec.onPart !== undefined && head.status < 300;
   }
@@ -141,7 +141,7 @@ export class PendingResponse {
     this.#endEarly();
   }
 
-  /** From now on it may be silent for `idleMs`. */
+  /** Restarts the idle limit: from now on the server may be silent for `idleMs`. */
   #extend(): void {
     const { idleMs } = this.#limits;
     this.#waitUntil(idleMs === Infinity ? this.#bodyDueMs : Math.min(performance.now() + idleMs, this.#bodyDueMs));
@@ -263,7 +263,10 @@ function isGood(head: ResponseHead | undefined): boolean {
   return head !== undefined && head.status < 300;
 }
 
-/** The encoding of a body that cannot be read therefore. Bodies of redirects and of failing servers are not needed. */
+/**
+ * The encoding that makes a body unreadable; undefined if there is none. Bodies of redirects and of failing servers are
+ * not needed.
+ */
 function foreignEncoding({ status, headers }: ResponseHead): string | undefined {
   if (status >= 500 || (status >= 300 && status < 400)) return undefined;
   const transfer = headers["transfer-encoding"] ?? "chunked";

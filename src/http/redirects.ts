@@ -94,7 +94,7 @@ function nextHop(from: URL, raw: RawResponse, via: number, spec: RequestSpec, ru
   return to;
 }
 
-/** What a request carries that does not go to an origin that is not an endpoint. */
+/** What the request carries that must not reach an origin which is not an endpoint; undefined if nothing. */
 function withheld(
   to: URL,
   { method, headers = {}, body, bytes, maskedBody }: RequestSpec,
@@ -109,7 +109,7 @@ function withheld(
   return presentsCertificate === true && to.protocol === "https:" ? "the client certificate" : undefined;
 }
 
-/** What became of a redirected request. `status` shows that the endpoint did respond, so something was sent. */
+/** The failure of a redirected request. `status` shows that the endpoint did respond, so something was sent. */
 function afterRedirect(asked: URL, status: number, error: EndpointError): EndpointError {
   const message = `${asked.origin} answered ${String(status)}, and then: ${error.message}`;
   return new EndpointError(

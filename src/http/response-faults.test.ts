@@ -130,6 +130,6 @@ for (const [what, header] of [
 test("responses: the error for a server that does not speak HTTP says so (mistakes)", async (t) => {
   const keys = await keysAnswered(t, (socket) => socket.end("-ERR unknown command\r\n"));
   const { message, outcome } = await rejection(keys.get("/k"), ClusterError);
-  assert.match(message, /what answers there does not speak HTTP\/1\.1/);
+  assert.match(message, /the server does not speak HTTP\/1\.1/);
   assert.equal(outcome, "notApplied");
 });

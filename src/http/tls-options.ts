@@ -62,14 +62,14 @@ function requireServerName(what: string, servername: unknown): void {
   );
 }
 
-/** What a PEM block begins with, at its end: there are a `RSA PRIVATE KEY` and a `TRUSTED CERTIFICATE`, too. */
+/** How the label of a PEM block ends: `RSA PRIVATE KEY` and `TRUSTED CERTIFICATE` exist, too. */
 type PemLabel = "CERTIFICATE" | "PRIVATE KEY";
 
 function holds(pem: string | Buffer, label: PemLabel): boolean {
   return new RegExp(`-----BEGIN (?:[A-Z0-9]+ )*${label}-----`).test(pem.toString("latin1"));
 }
 
-/** Refuses what does not contain such a block, which OpenSSL would report in its own words, or not at all. */
+/** Refuses text without such a block. OpenSSL's own message would be obscure, or missing. */
 function requirePem(what: string, pem: string | Buffer, label: PemLabel): void {
   if (holds(pem, label)) return;
   const text = pem.toString("latin1");
@@ -89,7 +89,9 @@ function isPath(text: string): boolean {
   );
 }
 
-/** The same as Node wants it: a field that is there, even as undefined, would take the place of a default. */
+/**
+ * The same in Node's form. Absent fields are left out: one that is there, even as undefined, would replace a default.
+ */
 export function nodeTlsOptions({
   ca,
   cert,

@@ -17,7 +17,7 @@ const cases: readonly (readonly [
   outcomes: readonly [string, string, string],
 ])[] = [
   [
-    "101 Switching Protocols, which nobody asked for",
+    "101 Switching Protocols, which was not requested",
     (socket) => socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"),
     ["ERR_NETWORK notApplied", "ERR_NETWORK unknown", "ERR_NETWORK notApplied"],
   ],

@@ -224,7 +224,7 @@ class WatchLines implements AsyncIterable<string>, AsyncIterator<string, undefin
   }
 }
 
-/** Who a request says to be; for logs and tests, without the password. */
+/** The user that a request claims to be; for logs and tests, without the password. */
 export function userOf(authorization: string | undefined): Credentials["username"] | undefined {
   return credentialsOf(authorization)?.username;
 }

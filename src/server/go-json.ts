@@ -6,7 +6,10 @@ export function goJson(value: unknown): string {
   return differsInGo.test(text) ? writtenOut(value) : text;
 }
 
-/** What JSON.stringify writes in another way than Go: unescaped characters, `\b`, `\f`, and surrogates without their other half. */
+/**
+ * What JSON.stringify writes differently from Go: unescaped characters, `\b`, `\f`, and surrogates without their other
+ * half.
+ */
 const differsInGo = /[<>&\u2028\u2029]|\\[bf]|\\ud[89a-f]/;
 
 function writtenOut(value: unknown): string {

@@ -22,9 +22,9 @@ const probeAfterMs = 30_000;
 export class HttpListener {
   readonly #handler: RequestListener;
   readonly #limits: ListenerLimits;
-  /** As the system has them: for HTTPS also those whose handshake is not over. */
+  /** Every TCP connection; for HTTPS also those whose handshake is not over. */
   readonly #sockets = new Set<Socket>();
-  /** As HTTP has them. */
+  /** The connections that requests arrive on: for HTTPS, the TLS sockets. */
   readonly #connections = new Set<Socket>();
   /** The connections that wait for a response. */
   readonly #busy = new Set<Socket>();
@@ -92,7 +92,7 @@ export class HttpListener {
       maxHeaderSize: maxHeaderBytes,
       headersTimeout: timeout,
       requestTimeout: timeout,
-      // how often Node looks at these two
+      // how often Node checks these two timeouts
       connectionsCheckingInterval: Math.min(30_000, Math.max(100, requestTimeoutMs / 4)),
       keepAliveTimeout: keepAliveMs,
       keepAlive: true,

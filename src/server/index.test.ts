@@ -7,11 +7,11 @@ import type * as types from "./index.js";
 /** Every exported type: this file does not compile when one goes. */
 export type TypeNames = [types.V2Server, types.V2ServerOptions, types.ListenOptions, types.ListenTls];
 
-test("etcd2/server exports these names and no others", () => {
+test("server: exports exactly these names", () => {
   assert.deepEqual(Object.keys(server).sort(), ["clientStore", "createV2Server"]);
 });
 
-test("require() gives the same module of etcd2/server", () => {
+test("server: require() returns the same module", () => {
   const required = createRequire(import.meta.url)("./index.js") as typeof server;
   assert.equal(required.createV2Server, server.createV2Server);
 });

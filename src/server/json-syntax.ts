@@ -9,7 +9,7 @@ export function jsonProblem(text: string): string | undefined {
     return undefined;
   } catch (error) {
     if (error instanceof JsonProblem) return error.message;
-    // the stack is used up: Go has a limit, too
+    // the stack overflowed: Go has a limit, too
     if (error instanceof RangeError) return "exceeded max depth";
     throw error;
   }

@@ -33,7 +33,7 @@ export class ServedStore implements KeysStore {
       this.#withOwnUrls(call, await this.#limited(context, (signal) => administer(call, { ...context, signal })));
   }
 
-  /** From the latest response that had it; "" before the first. In hexadecimal. */
+  /** The cluster id of the latest response that had one, in hexadecimal; "" before the first. */
   get clusterId(): string {
     return this.#clusterId;
   }

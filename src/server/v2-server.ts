@@ -151,7 +151,7 @@ class HttpV2Server implements V2Server {
   }
 }
 
-/** Come again: Node closes the connection if the request has not been read. */
+/** Asks the client to try later. Node closes the connection if the request has not been read. */
 function busy(text: string): HttpAnswer {
   return textAnswer(503, text, { "Retry-After": "1" });
 }

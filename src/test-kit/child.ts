@@ -24,7 +24,7 @@ export interface ChildOptions {
   readonly descriptors?: number;
 }
 
-/** On a busy machine a program may get nowhere for 5 s, and the warning of that is not its mistake. */
+/** On a busy machine a program may make no progress for 5 s: that warning is not a fault of the program. */
 export const withoutStalled = "--disable-warning=ETCD2_STALLED";
 
 /** Runs a program from this folder in its own Node process, which is killed if the test ends first. */

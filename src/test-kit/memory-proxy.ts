@@ -3,7 +3,10 @@ import { PendingResponse, type RequestInFlight } from "../http/pending-response.
 import { onAbort, sleep, throwIfAborted, untilAborted } from "../util/signals.js";
 import type { Cut, Cuttable } from "./tcp-proxy.js";
 
-/** How long a request takes to the server, and a response back, in ms. More than 0: a loop without a pause takes time, too. */
+/**
+ * How long a request takes to the server, and a response back, in ms. Above 0, so that a loop without a pause takes
+ * time, too.
+ */
 const latencyMs = 1;
 
 /** What `TcpProxy` is to sockets: a transport in front of another one, whose connections can be cut. For virtual time. */
@@ -91,7 +94,7 @@ export class MemoryProxy implements Cuttable, AsyncDisposable {
     else response.end();
   }
 
-  /** The way of a response. */
+  /** Delays a response on its way back. */
   async #back(signal: AbortSignal): Promise<void> {
     await sleep(latencyMs + this.#slowMs, signal);
     if (this.#cut !== undefined) await ended(signal);

@@ -6,8 +6,8 @@ export type LinkCut = "silent" | "reset";
 
 /**
  * What the members of a cluster reach each other through, so that their links can be cut one by one: a TCP proxy before
- * each member's peer port. Give `advertise` to `startCluster` as `advertisePeerUrl`. For plain-HTTP members only, since
- * who calls is read from the `X-PeerURLs` header of etcd's requests.
+ * each member's peer port. Give `advertise` to `startCluster` as `advertisePeerUrl`. For plain-HTTP members only: the
+ * caller is read from the `X-PeerURLs` header of etcd's requests.
  */
 export class PeerNetwork implements AsyncDisposable {
   readonly #doors = new Map<number, { readonly server: Server; readonly url: string; target: URL }>();

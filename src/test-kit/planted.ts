@@ -186,7 +186,7 @@ export const failures: readonly Failure[] = [
 
   usage("a value with a lone surrogate", (keys) => keys.set("/k", `${value}\ud800`)),
   usage("a prevValue with a lone surrogate", (keys) => keys.set("/k", value, { prevValue: `${prevValue}\ud800` })),
-  usage("a value that is no text", (keys) => keys.set("/k", [value] as unknown as string)),
+  usage("a value that is not text", (keys) => keys.set("/k", [value] as unknown as string)),
   usage("a refresh with a value", (keys) => keys.set("/k", value, { refresh: true, ttl: 5 })),
   usage("an empty prevValue", (keys) => keys.set("/k", value, { prevValue: "" })),
   usage("a bad ttl", (keys) => keys.set("/k", value, { prevValue, ttl: value as unknown as number })),
@@ -206,7 +206,7 @@ export const failures: readonly Failure[] = [
   against("a new user, refused", "EtcdError ERR_ETCD", [reply(409, { message: "auth: no" })], {}, addUser),
   against("a new user, a page", "ResponseError ERR_STATUS", [reply(405, quoting)], {}, addUser),
   usage("a new user with a bad password", (_keys, client) => new AuthUserAPI(client).add("bob", `${password}\ud800`)),
-  usage("a new user with a password that is no text", (_keys, client) =>
+  usage("a new user with a password that is not text", (_keys, client) =>
     new AuthUserAPI(client).changePassword("bob", [password] as unknown as string),
   ),
   usage("endpoints with userinfo", (_keys, client) => {
@@ -223,16 +223,16 @@ export const failures: readonly Failure[] = [
     `ftp://${userinfo}h`,
     `h:1?token=${token}`,
   ].map((endpoint, i) =>
-    usage(`endpoint with a secret that is no endpoint, ${String(i)}`, (_keys, client) => {
+    usage(`endpoint with a secret that is not an endpoint, ${String(i)}`, (_keys, client) => {
       client.setEndpoints([endpoint]);
     }),
   ),
   ...(
     [
       ["a colon in the username", { username: `${username}:x`, password }],
-      ["a password that is no text", { username, password: [password] as unknown as string }],
+      ["a password that is not text", { username, password: [password] as unknown as string }],
       ["a password with a lone surrogate", { username, password: `${password}\ud800` }],
-      ["a passphrase that is no text", { tls: { passphrase: [password] as unknown as string } }],
+      ["a passphrase that is not text", { tls: { passphrase: [password] as unknown as string } }],
       ["a key without its certificate", { tls: { key: password } }],
       ["an unknown option", { username, password, user: username } as object],
     ] as const

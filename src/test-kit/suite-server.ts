@@ -31,6 +31,6 @@ export class SuiteServer<Server extends AsyncDisposable, Client extends AsyncDis
   };
 
   get #now(): { readonly server: Server; readonly client: Client } {
-    return this.#running ?? assert.fail("the server is there only while tests run");
+    return this.#running ?? assert.fail("the server exists only while tests run");
   }
 }

@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { undiciExchange } from "../http/undici/index.js";
 
-// runs in a process of its own, against a server in the test's process: a read, then a watch that stdin's end aborts. Nothing
-// is closed: the kept connection must not hold the process.
+// runs in a process of its own, against a server in the test's process: a read, then a watch that stdin's end aborts.
+// Nothing is closed: the kept connection must not keep the process alive.
 const [, , url = ""] = process.argv;
 const exchange = undiciExchange();
 const abort = new AbortController();

@@ -1,7 +1,7 @@
 import { Client } from "../core/client.js";
 
-// runs in a process of its own, against a server that never ends its responses: the process ends, since the one request
-// under way does not hold it
+// runs in a process of its own, against a server that never ends its responses: the process ends, since its only
+// request does not keep it alive
 const [, , url = ""] = process.argv;
 const client = new Client({ endpoints: [url] });
 void client.send({

@@ -9,7 +9,7 @@ import { sleep } from "./waiting.js";
 
 const time = useVirtualTime();
 
-test("virtual time: timers fire in the order of their time, those of one time in the order of their start", async () => {
+test("virtual time: timers fire in the order of their due time, those with the same due time in the order of their start", async () => {
   const begunMs = time.now();
   const seen: string[] = [];
   const note = (text: string): void => void seen.push(`${text} ${String(time.now() - begunMs)}`);
@@ -46,7 +46,7 @@ test("virtual time: Date.now() follows it", async () => {
   assert.ok(passedMs >= 60_000 && passedMs <= 60_001, String(passedMs));
 });
 
-test("virtual time: it stands still while anything else can run", async () => {
+test("virtual time: time stands still while anything else can run", async () => {
   const begunMs = time.now();
   let fired = false;
   const timer = setTimeout(() => (fired = true), 1);
@@ -104,7 +104,7 @@ test("virtual time: a process ends when only unreferenced timers are left, and w
   );
 });
 
-test("virtual time: it does not pass beside a socket", async (t) => {
+test("virtual time: time does not pass while there is a socket", async (t) => {
   const caught = 'process.once("uncaughtException", (error) => { console.log(error.message); process.exit(); });';
   const listening =
     'setTimeout(() => console.log("passed"), 1_000); (await import("node:net")).createServer().listen(0, "127.0.0.1");';

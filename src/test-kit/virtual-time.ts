@@ -35,7 +35,10 @@ const real = {
 };
 /** Node's longest delay, in ms; a longer one counts as 1. */
 const maxDelayMs = 2 ** 31 - 1;
-/** How many turns of the event loop without a timer make sure that nothing else can run: what an immediate starts may set another. */
+/**
+ * After so many turns of the event loop without a timer, nothing else can run: what one immediate starts may set
+ * another.
+ */
 const quietTurns = 3;
 
 class Engine implements VirtualTime {
@@ -94,7 +97,7 @@ class Engine implements VirtualTime {
     else if (timer.hasRef()) this.#wait.ref();
   }
 
-  /** Looks again in the next turn of the event loop. A process that only unreferenced timers are left in may end before that. */
+  /** Checks again in the next turn of the event loop. A process with only unreferenced timers may end before that. */
   #turn(quiet: number): void {
     const look = (): void => {
       this.#wait = undefined;

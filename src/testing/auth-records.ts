@@ -6,7 +6,7 @@ import { AdminError } from "./refusal.js";
 export interface UserRecord {
   readonly user: string;
   readonly password: string;
-  /** Null for one that was made by its password alone, and not changed since. */
+  /** Null for a user that was created with only a password, and not changed since. */
   readonly roles: readonly string[] | null;
 }
 
@@ -14,7 +14,7 @@ export interface UserRecord {
 export interface RoleRecord {
   readonly role: string;
   readonly permissions: RolePatterns;
-  /** As they came with a new role: etcd keeps them, and does nothing with them. */
+  /** As sent with a new role: etcd stores them, and does nothing with them. */
   readonly grant?: RolePatterns | undefined;
   readonly revoke?: RolePatterns | undefined;
 }
@@ -22,7 +22,7 @@ export interface RoleRecord {
 /** The role that may do everything. It is not stored, and cannot be changed. */
 export const rootRole: RoleRecord = { role: "root", permissions: { kv: { read: ["/*"], write: ["/*"] } } };
 
-/** What enabling auth makes of the role for callers without credentials, if there is none. */
+/** The role for callers without credentials, which enabling auth creates if there is none. */
 export const guestRole: RoleRecord = { ...rootRole, role: "guest" };
 
 /** User root has role root without having been granted it. */
@@ -80,7 +80,7 @@ function granted(old: Patterns, more: Patterns, what: string): readonly string[]
   return sorted(patterns);
 }
 
-/** What was not granted is passed over. */
+/** Patterns that were not granted are ignored. */
 function revoked(old: Patterns, fewer: Patterns): readonly string[] {
   const patterns = new Set(old);
   for (const pattern of fewer ?? []) patterns.delete(pattern);

@@ -90,7 +90,7 @@ export class AuthStore {
     return this.#role(name) !== undefined;
   }
 
-  /** Adds a user, or changes one. Resolves to it, and whether it is new by its password alone. */
+  /** Adds a user, or changes one. Resolves to it, and whether it was created with only a password. */
   async putUser(call: PutUserCall): Promise<{ readonly user: records.UserRecord; readonly created: boolean }> {
     const changes = (call.grant?.length ?? 0) + (call.revoke?.length ?? 0) > 0;
     if (!changes && (call.roles?.length ?? 0) > 0) return { user: await this.#createUser(call), created: false };
@@ -166,7 +166,7 @@ export class AuthStore {
     return isError(read) ? undefined : read.node.value;
   }
 
-  /** The value, or why there is none; undefined when the cluster did not answer in time. */
+  /** The value, or why there is none; undefined when the cluster did not respond in time. */
   async #readByQuorum(path: string): Promise<string | EtcdErrorCode | undefined> {
     const read = await this.#propose((store) => store.get(root + path, flat));
     return read === undefined ? undefined : isError(read) ? read.errorCode : (read.node.value ?? "");
@@ -199,7 +199,7 @@ export class AuthStore {
     return result;
   }
 
-  /** A member tries once, before its first write; what is there already is left. */
+  /** A member tries once, before its first write. Directories that exist are left as they are. */
   async #makeDirectories(): Promise<void> {
     if (this.#replica.madeAuthDirectories) return;
     for (const [path, write] of firstKeys)

@@ -6,7 +6,7 @@ import { manualClock } from "./clock.js";
 import type { FakeMember } from "./fake-member.js";
 import { fakeBy, ways, type FakeWithClient } from "./test-kit/fakes.js";
 
-/** The keys as one member has them. */
+/** The keys API of a client that uses one member only. */
 function keysAt({ clientWith }: FakeWithClient, member: FakeMember | undefined): KeysAPI {
   return new KeysAPI(clientWith({ endpoints: [member?.endpoint ?? ""] }));
 }
@@ -31,7 +31,7 @@ function followersOf({ etcd }: FakeWithClient): readonly FakeMember[] {
 }
 
 for (const way of ways) {
-  test(`exactly one of three members leads over ${way}, all name it, and a client can pin it (X33)`, async () => {
+  test(`fake etcd over ${way}: one of three members leads, all name it, and a client can pin it (X33)`, async () => {
     await using fake = await fakeBy(way, { members: 3 });
     assert.equal(fake.etcd.members.filter(({ isLeader }) => isLeader).length, 1);
     const leader = leaderOf(fake);
@@ -50,7 +50,7 @@ for (const way of ways) {
     assert.equal(fake.etcd.requests.find(({ key }) => key === "/a")?.member, leader.name);
   });
 
-  test(`another leads over ${way} when the leader was killed, and a write sent during the election is answered (X34)`, async () => {
+  test(`fake etcd over ${way}: if the leader is killed, another one leads, and a write sent during the election succeeds (X34)`, async () => {
     await using fake = await fakeBy(way, { members: 3, electionTimeoutMs: 100 });
     const before = leaderOf(fake);
     const [follower] = followersOf(fake);
@@ -60,7 +60,7 @@ for (const way of ways) {
     assert.notEqual(leaderOf(fake), before);
   });
 
-  test(`without a majority over ${way} writes fail after a while, and reads are answered (X35)`, async () => {
+  test(`fake etcd over ${way}: without a majority writes fail after a while, and reads succeed (X35)`, async () => {
     await using fake = await fakeBy(way, { members: 3 });
     await fake.keys.set("/a", "1");
     const [first, second, last] = fake.etcd.members;
@@ -77,7 +77,7 @@ for (const way of ways) {
     assert.equal((await refusalOf(client.send({ method: "GET", path: "/health" }))).status, 503);
   });
 
-  test(`a member started again over ${way} has what it missed, and watches there see each event once (X36)`, async () => {
+  test(`fake etcd over ${way}: a restarted member has what it missed, and watches there get each event once (X36)`, async () => {
     await using fake = await fakeBy(way, { members: 3 });
     const { etcd } = fake;
     const [follower] = followersOf(fake);
@@ -97,7 +97,7 @@ for (const way of ways) {
     );
   });
 
-  test(`an isolated follower over ${way} answers with the past until it joins (X37)`, async () => {
+  test(`fake etcd over ${way}: an isolated follower returns old values until it joins (X37)`, async () => {
     await using fake = await fakeBy(way, { members: 3 });
     await fake.keys.set("/a", "old");
     const [follower] = followersOf(fake);
@@ -111,7 +111,7 @@ for (const way of ways) {
   });
 
   for (const heldWrites of ["drop", "apply"] as const)
-    test(`an isolated leader over ${way} is replaced, and what it was asked to write is ${heldWrites === "drop" ? "dropped" : "applied"} when it joins (X38)`, async () => {
+    test(`fake etcd over ${way}: an isolated leader is replaced, and the writes it received are ${heldWrites === "drop" ? "dropped" : "applied"} when it joins (X38)`, async () => {
       await using fake = await fakeBy(way, { members: 3 });
       await fake.keys.set("/a", "old");
       const before = leaderOf(fake);
@@ -128,7 +128,7 @@ for (const way of ways) {
       assert.deepEqual(fake.etcd.dump(), heldWrites === "drop" ? { "/a": "new" } : { "/a": "new", "/held": "1" });
     });
 
-  test(`a lagging member over ${way} is behind in reads and watches, and a write through it waits (X39)`, async () => {
+  test(`fake etcd over ${way}: a lagging member is behind in reads and watches, and a write through it waits (X39)`, async () => {
     await using fake = await fakeBy(way, { members: 3 });
     const [follower] = followersOf(fake);
     const keys = keysAt(fake, follower);
@@ -148,7 +148,7 @@ for (const way of ways) {
     assert.equal((await write).node.value, "1");
   });
 
-  test(`a frozen member over ${way} takes requests and answers them when it thaws (X40)`, async () => {
+  test(`fake etcd over ${way}: a frozen member accepts requests, and responds when it thaws (X40)`, async () => {
     await using fake = await fakeBy(way, { members: 3 });
     const [member] = followersOf(fake);
     member?.freeze();
@@ -159,7 +159,7 @@ for (const way of ways) {
     assert.match((await version).server, /^3\.4/);
   });
 
-  test(`a client that syncs over ${way} follows members that come and go (X41)`, async () => {
+  test(`fake etcd over ${way}: a client that syncs follows members that are added and removed (X41)`, async () => {
     await using fake = await fakeBy(way, { members: 3, electionTimeoutMs: 1 });
     const { etcd, client } = fake;
     const members = new MembersAPI(client);
@@ -170,12 +170,12 @@ for (const way of ways) {
     const joined = etcd.members[3] ?? assert.fail("there is no fourth member");
     assert.equal(joined.id, added.id);
     await joined.start();
-    await until("it has told where it is", async () => {
+    await until("it has published its URL", async () => {
       await client.sync();
       return client.endpoints.includes(joined.endpoint);
     });
     await fake.keys.set("/a", "1");
-    await until("it has what the others have", () =>
+    await until("it has the keys of the others", () =>
       keysAt(fake, joined)
         .get("/a", { quorum: false })
         .then(
@@ -189,12 +189,12 @@ for (const way of ways) {
     assert.ok(!client.endpoints.includes(follower?.endpoint ?? ""));
     assert.deepEqual(client.endpoints.toSorted(), etcd.endpoints.toSorted());
     await assert.rejects(members.remove("abc"), { status: 404 });
-    // removed before: what was asked for is so
+    // removed before: that is a success
     await members.remove(follower?.id ?? "");
   });
 }
 
-test("keys of a cluster without a leader do not expire, and do so when there is one again", async () => {
+test("fake etcd: without a leader no key expires; keys that are due expire once there is one again", async () => {
   await using fake = await fakeBy("transport", { members: 3, clock: manualClock() });
   await fake.keys.set("/a", "1", { ttl: 1 });
   const [first, ...others] = fake.etcd.members;

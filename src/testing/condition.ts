@@ -2,7 +2,7 @@ import { EtcdErrorCode } from "../util/errors.js";
 import type { StoreError } from "./event.js";
 import { userKey, type TreeNode } from "./key-node.js";
 
-/** What a file must be for a conditional operation; undefined: anything. */
+/** What a conditional operation requires of a file; undefined: anything. */
 export interface Condition {
   readonly prevValue?: string | undefined;
   readonly prevIndex?: string | undefined;

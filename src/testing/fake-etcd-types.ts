@@ -33,8 +33,8 @@ export interface FakeEtcd extends AsyncDisposable {
   /** Clears the history: a watch from an index up to now is refused with error 401. */
   clearHistory(): void;
   /**
-   * Moves the clock, in ms, if the fake was made with one that can be moved. All that is due on the way has happened when it resolves, and
-   * whoever waits for it in this process has been told.
+   * Moves the clock, in ms, if the fake was made with one that can be moved. When it resolves, everything that was due
+   * on the way has happened, and code in this process that waited for it has been notified.
    */
   tick(ms: number): Promise<void>;
   /**
@@ -49,8 +49,8 @@ export interface FakeEtcd extends AsyncDisposable {
    */
   reset(): void;
   /**
-   * Makes the next matching request, or several of them, go wrong. If two faults match, the one that was added last
-   * applies.
+   * Makes the next matching request, or several of them, fail in a given way. If two faults match, the one that was
+   * added last applies.
    *
    * @throws {UsageError} for bad options
    */

@@ -8,7 +8,7 @@ import { patience, until } from "../test-kit/waiting.js";
 import { createFakeEtcd, startFakeEtcd } from "./fake-etcd.js";
 import { fakeBy, ways } from "./test-kit/fakes.js";
 
-test("ten fakes started at once have ten ports of 127.0.0.1, and all answer /health (X1)", async () => {
+test("fake etcd: ten fakes started at once have ten ports of 127.0.0.1, and all respond to /health (X1)", async () => {
   const fakes = await Promise.all(Array.from({ length: 10 }, () => startFakeEtcd()));
   const urls = fakes.flatMap(({ endpoints }) => endpoints);
   assert.equal(new Set(urls).size, 10);
@@ -20,7 +20,7 @@ test("ten fakes started at once have ten ports of 127.0.0.1, and all answer /hea
 });
 
 for (const way of ways)
-  test(`close over ${way} ends polls, refuses what comes later, and may be called twice (X2)`, async () => {
+  test(`fake etcd over ${way}: close ends polls, refuses later requests, and is idempotent (X2)`, async () => {
     await using fake = await fakeBy(way);
     const { etcd, keys } = fake;
     const event = keys
@@ -38,14 +38,14 @@ for (const way of ways)
     }, UsageError);
   });
 
-test("a process that forgets to close its fakes exits all the same (X3)", async (t) => {
+test("fake etcd: a process that forgets to close its fakes exits all the same (X3)", async (t) => {
   const { ended } = startChild(t, "../testing/test-kit/forgotten-program.js");
   const { status, stdout, stderr } = await ended;
   assert.deepEqual([status, stderr], [0, ""]);
   assert.match(stdout, /"value":"1"/);
 });
 
-test("transport and HTTP of one fake have one store (X6)", async () => {
+test("fake etcd: its transport and its HTTP server share one store (X6)", async () => {
   await using etcd = await startFakeEtcd();
   await using overHttp = new Client({ endpoints: etcd.endpoints });
   await using inMemory = new Client({ endpoints: etcd.endpoints, transport: etcd.transport });
@@ -53,7 +53,7 @@ test("transport and HTTP of one fake have one store (X6)", async () => {
   assert.equal((await new KeysAPI(inMemory).get("/a")).node.value, "1");
 });
 
-test("keys of the start can be read, and make no events (X7)", async () => {
+test("fake etcd: initial keys can be read, and are not events (X7)", async () => {
   await using fake = await fakeBy("transport", {
     keys: { "/a/b": "1", c: { value: "2", ttl: 100 }, "/d": { dir: true } },
   });
@@ -72,7 +72,7 @@ test("keys of the start can be read, and make no events (X7)", async () => {
   });
 });
 
-test("dump has files only, hidden ones too, by key (X8)", async () => {
+test("fake etcd: dump has only files, hidden ones too, by key (X8)", async () => {
   await using fake = await fakeBy("transport");
   const { etcd, keys } = fake;
   for (const key of ["/b", "/a/_h", "/a/x", "/gone"]) await keys.set(key, `value of ${key}`);
@@ -86,7 +86,7 @@ test("dump has files only, hidden ones too, by key (X8)", async () => {
 });
 
 for (const way of ways)
-  test(`load over ${way} writes as another client would: watchers get events, the index moves by one for each key (X9)`, async () => {
+  test(`fake etcd over ${way}: load writes as another client would: watchers get events, each key takes one index (X9)`, async () => {
     await using fake = await fakeBy(way);
     const { etcd, keys } = fake;
     const event = keys.watcher("/a").next(patience());
@@ -99,7 +99,7 @@ for (const way of ways)
   });
 
 for (const way of ways)
-  test(`reset over ${way} begins anew on the same endpoints, and the index does not go back (X10)`, async () => {
+  test(`fake etcd over ${way}: reset starts afresh on the same endpoints, and the index does not go back (X10)`, async () => {
     await using fake = await fakeBy(way, { members: 3 });
     const { etcd, keys } = fake;
     const { endpoints } = etcd;
@@ -139,7 +139,7 @@ for (const way of ways)
   });
 
 for (const way of ways)
-  test(`requests over ${way}: one entry for each, also refused and faulted ones, without passwords (X11)`, async () => {
+  test(`fake etcd over ${way}: requests has one entry for each, also for refused and faulted ones, without passwords (X11)`, async () => {
     await using fake = await fakeBy(way, { root: "secret" });
     const { etcd } = fake;
     const keys = new KeysAPI(fake.clientWith({ username: "root", password: "secret" }));
@@ -177,7 +177,7 @@ for (const way of ways)
     assert.ok(!JSON.stringify(etcd.requests).includes("secret"));
   });
 
-test("untilWatched resolves when a watch waits, at once if one does already, and rejects with its signal's reason (X12)", async () => {
+test("fake etcd: untilWatched resolves once a watch waits, and rejects with its signal's reason (X12)", async () => {
   await using fake = await fakeBy("transport");
   const { etcd, keys } = fake;
   const before = etcd.untilWatched("/a/", { signal: patience() });
@@ -197,7 +197,7 @@ test("untilWatched resolves when a watch waits, at once if one does already, and
   await assert.rejects(forever, { code: "ERR_CLOSED" });
 });
 
-test("untilWatched counts the polls that the server has: a client's watchers from one index share theirs (X13)", async () => {
+test("fake etcd: untilWatched counts polls at the server: a client's watchers from one index share one (X13)", async () => {
   await using fake = await fakeBy("transport");
   const { etcd, client, keys, clientWith } = fake;
   const { index } = await keys.set("/a", "0");
@@ -217,7 +217,7 @@ test("untilWatched counts the polls that the server has: a client's watchers fro
 });
 
 for (const way of ways)
-  test(`a root password turns auth on over ${way}; guests may read and write until they are narrowed (X42)`, async () => {
+  test(`fake etcd over ${way}: a root password turns auth on; guests may read and write until their role is narrowed (X42)`, async () => {
     await using fake = await fakeBy(way, { root: "pw" });
     const root = fake.clientWith({ username: "root", password: "pw" });
     assert.equal(await new AuthAPI(root).status(), true);
@@ -230,7 +230,7 @@ for (const way of ways)
   });
 
 for (const way of ways)
-  test(`a value of 1 MiB and text beyond the BMP come back as they were over ${way} (X45)`, async () => {
+  test(`fake etcd over ${way}: a value of 1 MiB and text beyond the BMP are read back unchanged (X45)`, async () => {
     await using fake = await fakeBy(way);
     for (const value of ["x".repeat(2 ** 20), "😀é\u2028<&>\0\r\n\ufffd"]) {
       await fake.keys.set("/v", value);
@@ -238,7 +238,7 @@ for (const way of ways)
     }
   });
 
-test("mistakes are usage errors at the call (X53)", async () => {
+test("fake etcd: wrong arguments are usage errors of the call itself (X53)", async () => {
   const bad: readonly object[] = [
     { keys: { "/f": "1", "/f/x": "2" } },
     { keys: { "/a": { value: "1", ttl: -1 } } },
@@ -269,7 +269,7 @@ test("mistakes are usage errors at the call (X53)", async () => {
   assert.throws(() => etcd.fail({ key: "/a" }, { kind: "refuse" }), UsageError);
 });
 
-test("fifty keys in order at once have fifty names, in the order of their indexes (X54)", async () => {
+test("fake etcd: fifty concurrent createInOrder calls get fifty names, in the order of their indexes (X54)", async () => {
   await using fake = await fakeBy("http");
   const made = await Promise.all(Array.from({ length: 50 }, () => fake.keys.createInOrder("/q", "v")));
   const names = made.toSorted((a, b) => a.node.createdIndex - b.node.createdIndex).map(({ node }) => node.key);
@@ -277,7 +277,7 @@ test("fifty keys in order at once have fifty names, in the order of their indexe
   assert.deepEqual(names, names.toSorted());
 });
 
-test("only clients on the loopback are answered (X55)", async () => {
+test("fake etcd: only clients on the loopback interface get a response (X55)", async () => {
   await using etcd = await startFakeEtcd();
   const { port } = new URL(etcd.endpoints[0] ?? "");
   const others = Object.values(networkInterfaces()).flatMap((list) => (list ?? []).filter(({ internal }) => !internal));

@@ -6,7 +6,7 @@ import { limitMs, patience, until } from "../test-kit/waiting.js";
 import type { Garbage } from "./faults.js";
 import { fakeBy, ways } from "./test-kit/fakes.js";
 
-/** What a failed call says of its endpoints. */
+/** What a failed call reports about its endpoints. */
 async function errorsOf(call: Promise<unknown>): Promise<readonly EndpointError[]> {
   const error: unknown = await call.then(
     () => assert.fail("it did not fail"),
@@ -18,7 +18,7 @@ async function errorsOf(call: Promise<unknown>): Promise<readonly EndpointError[
 
 for (const way of ways) {
   for (const kind of ["resetAfterApply", "closeAfterApply", "resetBeforeApply"] as const)
-    test(`${kind} over ${way}: the client does not know, and dump does (X20, X21)`, async () => {
+    test(`fault ${kind} over ${way}: the client does not know whether the write was applied; dump shows it (X20, X21)`, async () => {
       await using fake = await fakeBy(way);
       const { etcd, keys } = fake;
       const fault = etcd.fail({ key: "/a", method: "PUT" }, { kind });
@@ -29,7 +29,7 @@ for (const way of ways) {
       assert.equal(etcd.requests[0]?.status, undefined);
     });
 
-  test(`blackHole over ${way}: another member answers once the header timeout is over (X22)`, async () => {
+  test(`fault blackHole over ${way}: another member responds once the header timeout is over (X22)`, async () => {
     await using fake = await fakeBy(way, { members: 3 });
     const { etcd } = fake;
     etcd.load({ "/a": "1" });
@@ -42,20 +42,20 @@ for (const way of ways) {
   });
 
   for (const applied of [false, true])
-    test(`a blackHole over ${way}, ${applied ? "applied" : "not applied"} before, answers when it is healed (X23)`, async () => {
+    test(`fault blackHole over ${way}, ${applied ? "after" : "before"} the write is applied: the response comes when it is healed (X23)`, async () => {
       await using fake = await fakeBy(way);
       const { etcd, keys } = fake;
       const fault = etcd.fail({ key: "/a" }, { kind: "blackHole", applied });
       const writing = keys.set("/a", "1");
       await until("the request has come", () => fault.hits === 1);
-      await until("it is applied, if it is to be", () => Object.keys(etcd.dump()).length === Number(applied));
+      await until("it is applied if the fault says so", () => Object.keys(etcd.dump()).length === Number(applied));
       fault.heal();
       assert.equal((await writing).action, "set");
       assert.deepEqual(etcd.dump(), { "/a": "1" });
     });
 
   for (const kind of ["cutBody", "emptyBody"] as const)
-    test(`${kind} of a watch over ${way}: the watcher goes on, and loses no event (X24)`, async () => {
+    test(`fault ${kind} of a watch over ${way}: the watcher goes on, and loses no event (X24)`, async () => {
       await using fake = await fakeBy(way);
       const { etcd, keys } = fake;
       const { index } = await keys.set("/a", "0");
@@ -69,7 +69,7 @@ for (const way of ways) {
       assert.equal((await watcher.next(patience())).node.value, "2");
     });
 
-  test(`cutBody over ${way}: status, headers and some bytes, then a reset`, async () => {
+  test(`fault cutBody over ${way}: status, headers and some bytes, then a reset`, async () => {
     await using fake = await fakeBy(way);
     const { etcd, keys } = fake;
     etcd.load({ "/a": "1" });
@@ -78,7 +78,7 @@ for (const way of ways) {
     assert.deepEqual([error?.code, error?.outcome], ["ERR_NETWORK", "notApplied"]);
   });
 
-  test(`slowHeaders over ${way}, aborted while it waits: it rejects with the reason at once, and the member notices (X25)`, async () => {
+  test(`fault slowHeaders over ${way}: an abort during the wait rejects with the reason at once, and the member notices (X25)`, async () => {
     await using fake = await fakeBy(way);
     const { etcd, keys } = fake;
     const fault = etcd.fail({ key: "/a" }, { kind: "slowHeaders", ms: 600_000 });
@@ -91,7 +91,7 @@ for (const way of ways) {
     assert.equal(etcd.requests[0]?.status, undefined);
   });
 
-  test(`slowBody over ${way}: the body comes later than the headers`, async () => {
+  test(`fault slowBody over ${way}: the body comes later than the headers`, async () => {
     await using fake = await fakeBy(way);
     const { etcd, keys } = fake;
     etcd.load({ "/a": "1" });
@@ -101,7 +101,7 @@ for (const way of ways) {
     assert.ok(performance.now() - startMs > 50);
   });
 
-  test(`status over ${way}: a proxy's page is an endpoint's failure, not etcd's answer (X26)`, async () => {
+  test(`fault status over ${way}: a proxy's page is a failure of the endpoint, not a response of etcd (X26)`, async () => {
     await using fake = await fakeBy(way);
     const { etcd, keys } = fake;
     const body = "<html><h1>502 Bad Gateway</h1></html>";
@@ -111,7 +111,7 @@ for (const way of ways) {
     await keys.set("/a", "1");
   });
 
-  test(`raftError over ${way}: 500 with error code 300, and the key appears all the same if it is to (X27)`, async () => {
+  test(`fault raftError over ${way}: 500 with error code 300; the key still appears if the fault says so (X27)`, async () => {
     await using fake = await fakeBy(way);
     const { etcd, keys } = fake;
     etcd.fail({ key: "/a" }, { kind: "raftError", cause: "etcdserver: request timed out", applied: true });
@@ -126,7 +126,7 @@ for (const way of ways) {
     assert.equal(etcd.dump()["/b"], undefined);
   });
 
-  test(`redirect over ${way} to another member is followed with credentials, to nowhere is a failure (X28)`, async () => {
+  test(`fault redirect over ${way}: one to another member is followed with credentials, one to nowhere is a failure (X28)`, async () => {
     await using fake = await fakeBy(way, { members: 2, root: "pw" });
     const { etcd } = fake;
     const [first = "", second = ""] = etcd.endpoints;
@@ -146,13 +146,13 @@ for (const way of ways) {
   });
 
   for (const what of ["notJson", "twoObjects", "numberForText", "hugeIndex"] as const satisfies readonly Garbage[])
-    test(`garbage over ${way}, ${what}: a response error, never a crash (X29)`, async () => {
+    test(`fault garbage over ${way}, ${what}: a response error, never a crash (X29)`, async () => {
       await using fake = await fakeBy(way);
       fake.etcd.fail({}, { kind: "garbage", what });
       await assert.rejects(fake.keys.get("/a"), ResponseError);
     });
 
-  test(`v2Off over ${way}: the client's hint at --enable-v2 (X30)`, async () => {
+  test(`fault v2Off over ${way}: the client's error hints at --enable-v2 (X30)`, async () => {
     await using fake = await fakeBy(way);
     fake.etcd.fail({}, { kind: "v2Off" });
     await assert.rejects(fake.keys.get("/a"), /--enable-v2/);
@@ -161,7 +161,7 @@ for (const way of ways) {
     assert.match((await off.client.version()).server, /^3\.4/);
   });
 
-  test(`times over ${way}: two of three calls fail, and with Infinity all until it is healed (X31)`, async () => {
+  test(`faults over ${way}: with times 2, two of three calls fail; with Infinity all fail until it is healed (X31)`, async () => {
     await using fake = await fakeBy(way);
     const { etcd, keys } = fake;
     etcd.load({ "/a": "1" });
@@ -177,7 +177,7 @@ for (const way of ways) {
     assert.equal(fault.hits, 5);
   });
 
-  test(`of two faults over ${way} that match the one set up last is taken (X32)`, async () => {
+  test(`faults over ${way}: of two that match, the one set up last applies (X32)`, async () => {
     await using fake = await fakeBy(way);
     const { etcd, keys } = fake;
     etcd.fail({ key: "/a" }, { kind: "status", status: 501 });
@@ -187,7 +187,7 @@ for (const way of ways) {
     assert.deepEqual(statuses, [502, 501]);
   });
 
-  test(`headers over ${way} that are there twice, or not at all`, async () => {
+  test(`faults over ${way}: a header can be sent twice, or left out`, async () => {
     await using fake = await fakeBy(way);
     const { etcd, keys } = fake;
     etcd.load({ "/a": "1" });
@@ -197,13 +197,13 @@ for (const way of ways) {
     assert.equal((await keys.get("/a")).node.value, "1");
   });
 
-  test(`refuse over ${way}: connecting fails until it is healed, and nothing was applied`, async () => {
+  test(`fault refuse over ${way}: connecting fails until it is healed, and nothing is applied`, async () => {
     await using fake = await fakeBy(way, { members: 2 });
     const { etcd } = fake;
     const keys = new KeysAPI(fake.clientWith({ endpoints: etcd.endpoints.slice(0, 1) }));
     await keys.set("/a", "1");
     const fault = etcd.fail({ member: "m1" }, { kind: "refuse" });
-    // over a connection that was kept it could not know
+    // over a kept connection the client could not know
     const other = new KeysAPI(fake.clientWith({ endpoints: etcd.endpoints.slice(0, 1) }));
     const [error] = await errorsOf(other.create("/b", "1"));
     assert.deepEqual([error?.code, error?.outcome], ["ERR_NETWORK", "notApplied"]);
@@ -217,7 +217,7 @@ for (const way of ways) {
   });
 }
 
-test("a redirect to a foreign origin takes no credentials there (X28)", async (t) => {
+test("fault redirect: to a foreign origin no credentials are sent (X28)", async (t) => {
   const seen: (string | undefined)[] = [];
   const foreign = createServer((request, response) => {
     seen.push(request.headers.authorization);

@@ -14,7 +14,7 @@ export interface FaultMatch {
   readonly watch?: boolean | undefined;
 }
 
-/** What goes wrong with a request. */
+/** How a request fails. */
 export type Fault =
   /** The member's listener is down until the fault is healed. Matches by `member` alone, and has no `times`. */
   | { readonly kind: "refuse" }
@@ -51,7 +51,7 @@ export type Fault =
   /** The write is applied, and the response has `X-Etcd-Index` twice, or not at all. */
   | { readonly kind: "duplicateHeaders" | "noIndexHeader" };
 
-/** Bodies that no etcd sends: no JSON, two objects, a number where a text should be, an index above 2^53. */
+/** Bodies that no etcd sends: not JSON, two objects, a number in place of a text, an index above 2^53. */
 export type Garbage = "notJson" | "twoObjects" | "numberForText" | "hugeIndex";
 
 /** A fault that {@link FakeEtcd.fail} has set up. */

@@ -13,17 +13,17 @@ const recipes = Array.from(guide.matchAll(/^## (.*)$[^]*?^```js$([^]*?)^```$/gm)
   code,
 }));
 
-test("the guide to testing has six recipes", () => {
+test("guide to testing: it has six recipes", () => {
   assert.deepEqual(recipes.length, 6);
 });
 
 for (const { title, code } of recipes)
-  test(`the recipe "${title}" runs as it stands`, async (t) => {
+  test(`guide to testing: the recipe "${title}" runs as it stands`, async (t) => {
     const folder = mkdtempSync(join(tmpdir(), "etcd2-recipe-"));
     t.after(() => {
       rmSync(folder, { recursive: true, force: true });
     });
-    // as a program of somebody who has installed the package, but on what was compiled just now
+    // like a program with the package installed, but on the files that were just compiled
     const installed = join(folder, "node_modules", "etcd2");
     mkdirSync(installed, { recursive: true });
     symlinkSync(join(root, "dist", "src"), join(installed, "src"));

@@ -25,7 +25,7 @@ export class History {
     this.#oldest = this.#events[this.#start]?.index ?? event.index;
   }
 
-  /** Forgets everything up to an index. */
+  /** Drops all events up to an index. */
   clear(index: number): void {
     this.#events = [];
     this.#start = 0;

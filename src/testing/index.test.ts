@@ -13,16 +13,16 @@ export interface TypeNames {
   readonly watching: [types.WatchedOptions, types.SeenRequest];
 }
 
-test("etcd2/testing exports these names and no others", () => {
+test("testing: exports exactly these names", () => {
   assert.deepEqual(Object.keys(testing).sort(), ["createFakeEtcd", "globalClock", "manualClock", "startFakeEtcd"]);
 });
 
-test("require() gives the same module of etcd2/testing", () => {
+test("testing: require() returns the same module", () => {
   const required = createRequire(import.meta.url)("./index.js") as typeof testing;
   assert.equal(required.createFakeEtcd, testing.createFakeEtcd);
 });
 
-test("the fake's transport is one of the core's (X52)", async () => {
+test("testing: the fake's transport is an Exchange of the core (X52)", async () => {
   await using etcd = testing.createFakeEtcd();
   const transport: Exchange = etcd.transport;
   await using client = new Client({ endpoints: etcd.endpoints, transport });

@@ -17,7 +17,7 @@ export interface TreeNode {
   removed: boolean;
 }
 
-/** What a new node is like. */
+/** The fields of a new node. */
 export interface NewNode {
   readonly dir: boolean;
   readonly value: string;
@@ -43,7 +43,7 @@ export function addNode(parent: TreeNode | undefined, name: string, fields: NewN
   return node;
 }
 
-/** Copies a node with all that is below it; tells of each copy. */
+/** Copies a node with everything below it, and reports each copy. */
 export function copyNode(node: TreeNode, parent: TreeNode, onAdded: (node: TreeNode) => void): void {
   const { value, createdIndex, expiresMs } = node;
   const copy = addNode(parent, node.name, { dir: node.children !== undefined, value, index: createdIndex, expiresMs });
@@ -57,7 +57,7 @@ export function childPath(parent: string, name: string): string {
   return parent === "/" ? `/${name}` : `${parent}/${name}`;
 }
 
-/** Takes a node out of the tree with all that is below it; tells of each, children first. */
+/** Removes a node with everything below it, and reports each one, children first. */
 export function removeNode(node: TreeNode, onRemoved: (node: TreeNode) => void): void {
   for (const child of node.children?.values() ?? []) removeNode(child, onRemoved);
   node.parent?.children?.delete(node.name);
@@ -65,7 +65,7 @@ export function removeNode(node: TreeNode, onRemoved: (node: TreeNode) => void):
   onRemoved(node);
 }
 
-/** What of its children a node shows. */
+/** Which of its children a node shows. */
 export interface Listing {
   readonly recursive: boolean;
   readonly sorted: boolean;

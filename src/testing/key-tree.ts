@@ -8,7 +8,9 @@ export interface NotFound {
   readonly path: string;
 }
 
-/** The keys of a store, in its namespaces: members in "/0", users' keys in "/1", auth in "/2"; and when which of them expires. */
+/**
+ * The keys of a store and when they expire, in three namespaces: members in "/0", users' keys in "/1", auth in "/2".
+ */
 export class KeyTree {
   readonly #root = addNode(undefined, "", { dir: true, value: "", index: 0, expiresMs: undefined });
   readonly #expiry = new ExpiryQueue();
@@ -22,7 +24,7 @@ export class KeyTree {
     return this.#expiry.nextMs;
   }
 
-  /** The key that expires first, if it does so until then. */
+  /** The key that expires first, if that is at or before the given time. */
   due(untilMs: number): TreeNode | undefined {
     return this.#expiry.due(untilMs);
   }
@@ -39,7 +41,7 @@ export class KeyTree {
     return node;
   }
 
-  /** The directory for a new node; those that are missing on the way are made. */
+  /** The directory for a new node. Creates missing directories on the way. */
   parentFor(path: string, index: number): TreeNode | NotFound {
     let node = this.#root;
     for (const name of path === "" ? [] : path.slice(1).split("/")) {
@@ -57,7 +59,7 @@ export class KeyTree {
     return node;
   }
 
-  /** Removes a node with all that is below it; tells of each, children first. */
+  /** Removes a node with everything below it, and reports each one, children first. */
   remove(node: TreeNode, onRemoved?: (node: TreeNode) => void): void {
     removeNode(node, (removed) => {
       this.#expiry.forget(removed);

@@ -20,14 +20,14 @@ function cpuMs(): number {
   return (user + system) / 1_000;
 }
 
-/** The least of some figures: what the work costs when nothing comes in between. */
+/** The smallest of several figures: what the work costs when nothing interferes. */
 async function best(times: number, measure: () => number | Promise<number>): Promise<number> {
   let least = Infinity;
   for (let i = 0; i < times; i++) least = Math.min(least, await measure());
   return least;
 }
 
-test("a thousand watchers of one key all get the event of one write, within 50 ms (X43)", async (t) => {
+test("fake etcd: a thousand watchers of one key all get the event of one write, within 50 ms (X43)", async (t) => {
   const spec = { method: "GET", path: "/v2/keys/a", query: "wait=true", longPoll: true } as const;
   const took = await best(3, async () => {
     await using etcd = createFakeEtcd();
@@ -49,7 +49,7 @@ test("a thousand watchers of one key all get the event of one write, within 50 m
   assert.ok(took < 50, `${String(took)} ms`);
 });
 
-test("ten thousand keys can be written, listed and dumped", async (t) => {
+test("fake etcd: ten thousand keys can be written, listed and dumped", async (t) => {
   await using fake = await fakeBy("transport");
   const startMs = performance.now();
   fake.etcd.load(
@@ -70,7 +70,7 @@ for (const { members, writes } of [
   { members: 1, writes: 100_000 },
   { members: 3, writes: 20_000 },
 ])
-  test(`${String(writes)} writes with ${String(members)} members leave only the keys and 1,000 events (X44)`, async (t) => {
+  test(`fake etcd: ${String(writes)} writes with ${String(members)} members leave only the keys and 1,000 events (X44)`, async (t) => {
     await using etcd = createFakeEtcd({ members });
     const entry = { "/a": "x".repeat(100) };
     const write = (times: number): number => {
@@ -87,7 +87,7 @@ for (const { members, writes } of [
     if (members === 1) assert.ok(perSecond > 20_000, `${String(perSecond)} writes per second`);
   });
 
-test("refreshes of keys with a TTL do not pile up (X44)", async (t) => {
+test("fake etcd: refreshes of keys with a TTL do not pile up (X44)", async (t) => {
   await using etcd = createFakeEtcd();
   const keys = Object.fromEntries(Array.from({ length: 10 }, (_, i) => [`/k${String(i)}`, { value: "v", ttl: 1_000 }]));
   const refreshAll = (rounds: number): void => {

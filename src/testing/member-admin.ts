@@ -68,7 +68,7 @@ export async function administer(store: MemberStore, call: AdminCall, context: C
   }
 }
 
-/** What everybody may ask for, also while auth is on. */
+/** The calls that everybody may make, also while auth is on. */
 const openCalls: ReadonlySet<AdminCall["kind"]> = new Set([
   "version",
   "health",
@@ -99,13 +99,13 @@ function roleJson({ role, permissions, grant, revoke }: RoleRecord): object {
   return { role, permissions, grant, revoke };
 }
 
-/** Roles that do not exist: of one user an error, in the list passed over. */
+/** Roles that do not exist are an error for a single user, and are left out of a list. */
 function userWithRoles(auth: AuthStore, { user, roles }: UserRecord, which: "all" | "known"): object {
   const names = (roles ?? []).filter((name) => which === "all" || auth.hasRole(name));
   return { user, roles: names.length === 0 ? undefined : names.map((name) => roleJson(auth.role(name))) };
 }
 
-/** Go has no empty list where it has made none. */
+/** Go writes null for a list that it never created. */
 function orNull<T>(list: readonly T[]): readonly T[] | null {
   return list.length === 0 ? null : list;
 }

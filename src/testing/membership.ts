@@ -9,7 +9,7 @@ export function addToStore(store: Store, { id, peerURLs }: Identity): StoreResul
   return store.create(`/0/members/${id}/raftAttributes`, { value: goJson({ peerURLs }) });
 }
 
-/** A member that starts tells its name, and where clients find it. */
+/** A member that starts publishes its name and its client URLs. */
 export function publishToStore(store: Store, { id, name, clientURLs }: Identity): StoreResult {
   return store.set(`/0/members/${id}/attributes`, { value: goJson({ name, clientURLs }) });
 }
@@ -26,7 +26,7 @@ export function membersIn(store: Store): readonly Identity[] {
     });
 }
 
-/** Changes of the membership, asked of one member. */
+/** Changes of the membership, requested at one member. */
 export class Membership {
   readonly #cluster: Cluster;
   readonly #replica: Replica;
@@ -84,7 +84,7 @@ export class Membership {
     if (peerURLs.some((url) => taken.includes(url))) throw new AdminError(409, "membership: peerURL exists");
   }
 
-  /** etcd adds no member before all others have been within reach for a while. */
+  /** etcd adds no member until all others have been connected for a while. */
   #requireSettled(): void {
     const { voters, settlingMs, clock } = this.#cluster;
     const others = voters.filter((replica) => replica !== this.#replica);

@@ -10,7 +10,7 @@ import { playedCases, recordedCases, versions } from "./test-kit/recordings.js";
 
 const guide = readFileSync(new URL("../../../docs/guides/testing-your-code.md", import.meta.url), "utf8");
 
-test("the guide says how many recorded cases are replayed, by version and way: all of them pass (X50)", () => {
+test("not faked: the guide has the number of recorded cases that are replayed, by version and way: all pass (X50)", () => {
   const rows = versions.map((version) => {
     const share = (way: Way): string =>
       `${String(playedCases(version, way).length)} of ${String(playedCases(version, "http").length)}`;
@@ -19,14 +19,14 @@ test("the guide says how many recorded cases are replayed, by version and way: a
   assert.ok(guide.includes(rows.join("\n")), rows.join("\n"));
 });
 
-test("the README says how many cases were recorded, and links what the guide says of them (X50)", () => {
+test("not faked: the README has the number of recorded cases, and links to the guide's section (X50)", () => {
   const readme = readFileSync(new URL("../../../README.md", import.meta.url), "utf8");
   const link = `[true to ${String(recordedCases().length)} recordings](docs/guides/testing-your-code.md#how-faithful-it-is)`;
   assert.ok(readme.includes(link));
   assert.match(guide, /^## How faithful it is$/m);
 });
 
-/** A check for each entry of the guide's list: the fake does differ in what it names. */
+/** A check for each entry of the guide's list: the fake really differs there. */
 const differences: Readonly<Record<string, () => Promise<void>>> = {
   "TLS and client certificates": async () => {
     await using etcd = await startFakeEtcd();
@@ -116,13 +116,13 @@ const differences: Readonly<Record<string, () => Promise<void>>> = {
     await new AuthRoleAPI(root).grantKV("writer", ["/a/b"], PermissionType.readWrite);
     await new AuthUserAPI(root).add("bob", "secret");
     await new AuthUserAPI(root).grant("bob", ["writer"]);
-    // etcd wants the rights to all that is below, "/a/b/*", and answers 401
+    // etcd requires the rights to everything below, "/a/b/*", and responds with 401
     assert.equal(await statusOf(fake.etcd, "PUT", "/v2/keys/a/b?recursive=true", "bob:secret"), 200);
     assert.equal(await statusOf(fake.etcd, "PUT", "/v2/keys/a/c", "bob:secret"), 401);
   },
 };
 
-test("the guide lists what is not faked, and nothing else: each entry has a check here (X50)", () => {
+test("not faked: each entry of the guide's list has a check here (X50)", () => {
   const list = guide.slice(guide.indexOf("## What is not faked"));
   const entries = Array.from(list.matchAll(/^- \*\*(.*?)\.?\*\*/gm), ([, entry]) => entry);
   assert.deepEqual(entries, Object.keys(differences));

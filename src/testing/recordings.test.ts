@@ -7,7 +7,7 @@ import { replay } from "./test-kit/replay.js";
 
 for (const way of ways)
   for (const version of versions)
-    test(`recordings: the fake answers over ${way} as etcd ${version} did (${way === "http" ? "X5" : "X4"})`, async (t) => {
+    test(`recordings: the fake responds over ${way} as etcd ${version} did (${way === "http" ? "X5" : "X4"})`, async (t) => {
       const played = playedCases(version, way);
       const failures: string[] = [];
       for (const recorded of played)

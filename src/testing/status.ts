@@ -10,7 +10,7 @@ export function versionOf(version: EtcdVersion): object {
   return { etcdserver: versions[version], etcdcluster: `${version}.0` };
 }
 
-/** A member that knows a leader makes sure that it can have something agreed on. */
+/** A member that knows a leader checks that the cluster still commits entries. */
 export async function healthOf(store: MemberStore): Promise<Administered> {
   const { cluster, replica, options } = store;
   const withReason = options.version === "3.5";

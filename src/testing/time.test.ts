@@ -8,7 +8,7 @@ import { createFakeEtcd } from "./fake-etcd.js";
 import { fakeBy, ways } from "./test-kit/fakes.js";
 
 for (const way of ways)
-  test(`a manual clock moves expiry over ${way}: the event has been delivered when tick resolves (X14)`, async () => {
+  test(`fake etcd over ${way}: with a manual clock, the expire event has been delivered when tick resolves (X14)`, async () => {
     await using fake = await fakeBy(way, { clock: manualClock() });
     const { etcd, keys } = fake;
     await keys.set("/a", "1", { ttl: 5 });
@@ -30,7 +30,7 @@ for (const way of ways)
     await assert.rejects(keys.get("/a"), { errorCode: 100 });
   });
 
-test("expiry is looked for every 500 ms of the clock, as etcd does", async () => {
+test("fake etcd: expired keys are removed every 500 ms of the clock, as in etcd", async () => {
   await using fake = await fakeBy("transport", { clock: manualClock() });
   const { etcd, keys } = fake;
   await etcd.tick(200);
@@ -41,7 +41,7 @@ test("expiry is looked for every 500 ms of the clock, as etcd does", async () =>
   assert.deepEqual(etcd.dump(), {});
 });
 
-test("mocked timers of node:test do not touch a fake with real time, nor one with a clock of its own (X15)", async (t) => {
+test("fake etcd: mocked timers of node:test affect neither a fake with real time nor one with its own clock (X15)", async (t) => {
   await using real = await fakeBy("transport");
   await using manual = await fakeBy("transport", { clock: manualClock() });
   t.mock.timers.enable({ apis: ["setTimeout", "setInterval", "setImmediate", "Date"], now: 0 });
@@ -58,7 +58,7 @@ test("mocked timers of node:test do not touch a fake with real time, nor one wit
   assert.equal((await event).action, "expire");
 });
 
-test("a fake with the global clock goes by the mocked timers of node:test (X15)", async (t) => {
+test("fake etcd: with the global clock it follows the mocked timers of node:test (X15)", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout", "Date"], now: 1_000_000 });
   await using fake = await fakeBy("transport", { clock: globalClock() });
   const { etcd, keys } = fake;
@@ -74,7 +74,7 @@ test("a fake with the global clock goes by the mocked timers of node:test (X15)"
 });
 
 for (const way of ways)
-  test(`in real time a key with a TTL of one second expires over ${way} after 1 to 1.5 s (X16)`, async () => {
+  test(`fake etcd over ${way}: in real time a key with a TTL of one second expires after 1 to 1.5 s (X16)`, async () => {
     await using fake = await fakeBy(way);
     const { etcd, keys } = fake;
     const event = keys.watcher("/a").next(patience());
@@ -90,7 +90,7 @@ for (const way of ways)
     await event;
   });
 
-test("expire of a directory is one event, whether or not it has a TTL (X17)", async () => {
+test("fake etcd: expire of a directory is one event, whether or not it has a TTL (X17)", async () => {
   await using fake = await fakeBy("transport", { keys: { "/d/a": "1", "/d/b/c": "2" } });
   const { etcd, keys } = fake;
   const watcher = keys.watcher("/", { recursive: true });
@@ -104,7 +104,7 @@ test("expire of a directory is one event, whether or not it has a TTL (X17)", as
 });
 
 for (const way of ways)
-  test(`clearHistory over ${way}: a request for earlier events is refused, and a Mirror lists again (X18)`, async () => {
+  test(`fake etcd over ${way}: after clearHistory earlier events are refused, and a Mirror lists again (X18)`, async () => {
     await using fake = await fakeBy(way, { keys: { "/m/a": "1", "/m/b": "1" } });
     const { etcd, keys } = fake;
     const mirror = new Mirror(keys, "/m");
@@ -125,7 +125,7 @@ for (const way of ways)
     });
   });
 
-test("a history of ten events does not reach back over eleven writes of others (X19)", async () => {
+test("fake etcd: a history of ten events does not reach back over eleven other writes (X19)", async () => {
   await using fake = await fakeBy("transport", { historySize: 10 });
   const { etcd, keys } = fake;
   const { index } = await keys.set("/a", "1");
@@ -135,13 +135,13 @@ test("a history of ten events does not reach back over eleven writes of others (
   await assert.rejects(keys.watcher("/a", { afterIndex: index - 1 }).next(patience()), { errorCode: 401 });
 });
 
-test("a fake works in a worker thread", async (t) => {
+test("fake etcd: it works in a worker thread", async (t) => {
   const { ended } = startChild(t, "../testing/test-kit/worker-program.js");
   const { status, stdout, stderr } = await ended;
   assert.deepEqual([status, stderr, stdout], [0, "", "expire\n"]);
 });
 
-test("a TTL whose nanoseconds overflow makes a new key permanent, and a changed one expire, as in etcd", async () => {
+test("fake etcd: a TTL whose nanoseconds overflow makes a new key permanent, and a changed one expire, as in etcd", async () => {
   const etcd = createFakeEtcd({ clock: manualClock() });
   await using fake = { etcd, [Symbol.asyncDispose]: () => etcd.close() };
   const { transport, endpoints } = fake.etcd;

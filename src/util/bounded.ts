@@ -1,4 +1,4 @@
-import { abortable, linkSignal, maxTimerMs, onAbort, sleep } from "./signals.js";
+import { abortable, linkSignal, maxTimerMs, sleep } from "./signals.js";
 
 /**
  * Gives a call a limit in time. Its signal follows `parent` and aborts after `ms`. The limit holds even if the call ignores
@@ -6,7 +6,8 @@ import { abortable, linkSignal, maxTimerMs, onAbort, sleep } from "./signals.js"
  *
  * @param ms `Infinity` for no limit
  * @param tooLate makes the error to reject with when the time is over
- * Rejects with the reason of `parent` when that aborts; without a call if it had aborted before.
+ * @throws what `tooLate` makes, what `call` throws, or the reason of `parent` when that aborts; if it had aborted before,
+ *   nothing is called
  */
 export async function bounded<T>(
   ms: number,
@@ -33,13 +34,4 @@ export async function settledWithin(ms: number, promise: Promise<unknown>): Prom
   const over = new AbortController();
   await Promise.race([promise, sleep(ms, over.signal).catch(() => undefined)]);
   over.abort();
-}
-
-/** Resolves when the signal aborts. */
-export function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    onAbort(signal, () => {
-      resolve();
-    });
-  });
 }

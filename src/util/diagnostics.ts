@@ -1,6 +1,6 @@
 import type { Channel, TracingChannel } from "node:diagnostics_channel";
 
-/** A call of a client, and a long poll of a watcher: from `Client.send` to its end, whatever attempts that takes. */
+/** A call of a client, or a long poll of a watcher: from `Client.send` to its end, however many attempts that takes. */
 export interface CallMessage {
   /** The HTTP method. */
   readonly method: string;
@@ -23,22 +23,22 @@ export interface AttemptMessage extends CallMessage {
 }
 
 /**
- * A mirror, or a config source on an API, reads everything: the first time, and whenever it cannot go on from events. What
- * is built on mirrors counts: subscriptions and agents of the discovery, and config sources on etcd. While a mirror tries
- * again after failures, it is one list.
+ * A mirror, or a config source on an API, reads everything: the first time, and whenever it cannot go on from events.
+ * What is built on mirrors counts, too: subscriptions and agents of `etcd2/discovery`, and config sources on etcd. A
+ * list that fails and is retried counts once.
  */
 export interface ListMessage {
   /** The key that is followed; "services" or "endpoints" for a config source on an API. */
   readonly key: string;
   /** Whether it had been read before. */
   readonly again: boolean;
-  /** At the end: etcd's index that was read; of an API, its version. Absent for a version that is not a number. */
+  /** At the end: the index of etcd, or the version of the API, that was read. Absent if the version is not a number. */
   index?: number;
   /** At the end: why it rejected. */
   error?: unknown;
 }
 
-/** The client turned to another endpoint: calls go there first from now on. */
+/** The client moved its pin: calls go to another endpoint first from now on. */
 export interface SwitchMessage {
   /** The endpoint that calls went to first until now. */
   readonly from: string;
@@ -48,7 +48,7 @@ export interface SwitchMessage {
 
 /** A heartbeat: of a session of an election or a lock, or of a registration. */
 export interface HeartbeatMessage {
-  /** Whose it is. */
+  /** The layer that sends it. */
   readonly room: "election" | "discovery" | "consul";
   /** What it keeps: a key, or the id of an instance. */
   readonly key: string;
@@ -85,7 +85,7 @@ interface Diagnostics {
  * All but `switch` are tracing channels: `tracingChannel("etcd2:call").subscribe({ start, end, asyncStart, asyncEnd, error })`.
  * The object is the same for all events of one operation, and gets its result before `asyncStart`.
  *
- * They are made with the first use. Whoever subscribes earlier, by the names, subscribes to the same channels.
+ * The channels are created on first use. A program that has subscribed earlier, by name, gets the same channels.
  */
 export function diagnostics(): Diagnostics {
   return (made ??= makeChannels());
@@ -94,7 +94,7 @@ export function diagnostics(): Diagnostics {
 let made: Diagnostics | undefined;
 
 function makeChannels(): Diagnostics {
-  // not imported: as a module it would take a tenth of the time in which this package is imported
+  // not imported: as a module it would take a tenth of this package's import time
   const { channel, tracingChannel } = process.getBuiltinModule("node:diagnostics_channel");
   return {
     call: tracingChannel("etcd2:call"),
@@ -107,7 +107,7 @@ function makeChannels(): Diagnostics {
   };
 }
 
-/** Whether anybody subscribes to an event of this channel. */
+/** Whether an event of this channel has a subscriber. */
 export function isTraced<Message extends object>({
   start,
   end,
@@ -127,7 +127,7 @@ export function isTraced<Message extends object>({
 /**
  * Runs an operation with its events. Callers on hot paths check {@link isTraced} first, which saves the closures.
  *
- * @param result adds to the message what came out
+ * @param result adds the result to the message
  */
 export function trace<T, Message extends { error?: unknown }>(
   tracing: Tracing<Message>,

@@ -29,7 +29,7 @@ export const discoveryNames: EnvNames = {
   key: ["ETCD_TLS_KEY"],
 };
 
-/** Ours, those of etcdctl's v3 and v2 API, and those of the discovery library. */
+/** Our own names, those of etcdctl for the v3 and v2 API, and those of the discovery library. */
 export const allNames: EnvNames = {
   endpoints: ["ETCD_ENDPOINTS", "ETCDCTL_ENDPOINTS", "ETCDCTL_ENDPOINT", ...discoveryNames.endpoints],
   user: ["ETCDCTL_USER", "ETCDCTL_USERNAME"],
@@ -38,7 +38,7 @@ export const allNames: EnvNames = {
   key: ["ETCDCTL_KEY", "ETCDCTL_KEY_FILE", ...discoveryNames.key],
 };
 
-/** The options of a client, as the environment has them. */
+/** The client options found in the environment. */
 export interface EnvOptions {
   readonly endpoints: readonly string[];
   readonly username?: string;
@@ -54,7 +54,7 @@ export interface EnvOptions {
 /**
  * Reads the environment; the debug log says which variables were used.
  *
- * @param defaultEndpoint if no variable has one
+ * @param defaultEndpoint the endpoint if no variable names one
  * @throws {UsageError} for contradictions, and for a file that cannot be read
  */
 export function optionsFromEnv(env: Env, names: EnvNames, defaultEndpoint: string): EnvOptions {
@@ -64,7 +64,7 @@ export function optionsFromEnv(env: Env, names: EnvNames, defaultEndpoint: strin
   const key = pemOf(env, names.key);
   if ((cert === undefined) !== (key === undefined)) {
     const [has, needs] = cert === undefined ? [names.key, names.cert] : [names.cert, names.key];
-    badArgument(`${(cert ?? key)?.name ?? has.join(", ")} is set, and none of ${needs.join(", ")} is`);
+    badArgument(`${(cert ?? key)?.name ?? has.join(", ")} is set, but none of ${needs.join(", ")} is`);
   }
   const hasTls = ca !== undefined || cert !== undefined;
   const endpoints = first(env, names.endpoints);
@@ -85,7 +85,7 @@ export function requireEnv(env: unknown): void {
   if (typeof env !== "object" || env === null) badArgument("env must be an object, such as process.env");
 }
 
-/** A variable, unless it is empty. */
+/** The value of a variable; undefined if it is empty or not set. */
 export function valueOf(env: Env, name: string): string | undefined {
   const value = env[name];
   return value === "" ? undefined : value;

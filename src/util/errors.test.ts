@@ -176,7 +176,7 @@ test("errors: toJSON has all fields, plain causes and nested errors", () => {
   });
 });
 
-test("errors: inspect shows no field that an EndpointError does not have", () => {
+test("errors: inspect leaves out the fields that an EndpointError lacks", () => {
   const text = inspect(endpointError("unknown"));
   assert.doesNotMatch(text, /status|errorCode|serverCause/);
   assert.match(text, /outcome: 'unknown'/);

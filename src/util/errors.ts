@@ -203,7 +203,7 @@ export class ClusterError extends SdkError {
   readonly code: ClusterErrorCode;
   /** One error for each attempt, in order. A write that must not be sent twice may have made only one. `cause` is the first. */
   readonly errors: readonly SdkError[];
-  /** `unknown` if that of any attempt is. */
+  /** `unknown` if the outcome of any attempt is. */
   readonly outcome: Outcome;
 
   constructor(code: ClusterErrorCode, errors: readonly SdkError[] = []) {

@@ -49,7 +49,7 @@ test("fields: missing options are a UsageError that names what is missing (FF48)
   refused({ name: undefined, dry: true }, "options.name must be a string, got undefined");
 });
 
-test("fields: options of which none is required may be left out, but not be null (FF48)", () => {
+test("fields: options without a required field may be left out, but not be null (FF48)", () => {
   const none: Checks<Pick<Options, "dry">> = { dry: requireBoolean };
   requireFields("options", undefined, none);
   assert.throws(
@@ -76,7 +76,7 @@ test("fields: an unknown name gets the nearest one, or the list", () => {
   );
 });
 
-test("fields: inherited options count, methods that old libraries add to all objects do not", (t) => {
+test("fields: inherited options count, methods that old libraries add to Object.prototype do not", (t) => {
   requireFields<Options>("options", Object.create({ name: "a" }) as Options, checks);
   refused(Object.create({ name: "a", dyr: true }), 'options has no field "dyr"; did you mean "dry"?');
   Object.defineProperty(Object.prototype, "oldMethod", { value: () => 1, enumerable: true, configurable: true });

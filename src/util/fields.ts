@@ -11,12 +11,12 @@ export type Check = (what: string, value: unknown) => void;
  */
 export type Checks<T> = Readonly<Record<keyof T, Check>>;
 
-/** What a message says to a field that other libraries have and we have not, by its name. */
+/** Hints for fields that other libraries have and this one lacks, by the name of the field. */
 export type OtherNames = ReadonlyMap<string, string>;
 
 /**
- * @param hints what the message adds, and the names for which it does: in lower case, without underscores and dashes, separated
- *   by spaces. Such as `{ 'did you mean "endpoints"?': "hosts url" }`
+ * @param hints each hint with the names that get it: in lower case, without underscores and dashes, separated by
+ *   spaces. For example `{ 'did you mean "endpoints"?': "hosts url" }`
  */
 export function namesElsewhere(hints: Readonly<Record<string, string>>): OtherNames {
   return new Map(Object.entries(hints).flatMap(([hint, names]) => names.split(" ").map((name) => [name, hint])));
@@ -25,8 +25,8 @@ export function namesElsewhere(hints: Readonly<Record<string, string>>): OtherNa
 const none: OtherNames = new Map();
 
 /**
- * Checks an options object: that it is one, that it has no field which `checks` does not list (a misspelt condition would
- * be no condition), and each field by its check. `undefined` is accepted if no field is required.
+ * Checks an options object: that it is one, that `checks` lists each of its fields (a misspelt condition would silently
+ * be ignored), and each field by its check. `undefined` is accepted if no field is required.
  *
  * @throws {UsageError} `ERR_ARGUMENT`; names what is missing, or the nearest name for an unknown field
  */
@@ -94,10 +94,10 @@ export function unknownField(
   names: readonly string[],
   otherNames = none,
 ): string | undefined {
-  // as some methods take it, such as those of MembersAPI
+  // some methods take a bare signal, such as those of MembersAPI
   if (names.includes("signal") && isSignal(given)) return `${what} must be an object, as in { signal }, got a signal`;
   for (const name in given) {
-    // old libraries add methods to all objects there are
+    // old libraries add methods to Object.prototype
     if (names.includes(name) || name in Object.prototype) continue;
     return `${what} has no field "${name}"; ${hintFor(name, names, otherNames)}`;
   }

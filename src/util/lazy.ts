@@ -29,7 +29,7 @@ async function attempt<T>(load: () => Promise<T>): Promise<T> {
   }
 }
 
-/** What `import("got")` opens at the same time, with some to spare (Node 20 needs 20 of them, later lines need one). */
+/** What `import("got")` opens at the same time, with some to spare (Node 20 needs 20 of them, later versions one). */
 const descriptorsNeeded = 24;
 
 /**
@@ -37,7 +37,7 @@ const descriptorsNeeded = 24;
  * could not be found.
  */
 function requireDescriptors(): void {
-  // not imported: fs and net, as modules, would take a sixth of the time in which this package is imported (2 ms)
+  // not imported: fs and net, as modules, would take a sixth of this package's import time (2 ms)
   const { closeSync, openSync } = process.getBuiltinModule("node:fs");
   const { devNull } = process.getBuiltinModule("node:os");
   const opened: number[] = [];

@@ -11,7 +11,7 @@ import { Limiter } from "./limiter.js";
 
 const never = new AbortController().signal;
 
-test("limiter: at most the given number of calls run at once, in the order in which they came", async () => {
+test("limiter: at most the given number of calls run at once, in the order in which they were made", async () => {
   const limiter = new Limiter(2);
   const gates = Array.from({ length: 5 }, gate);
   const begun: number[] = [];

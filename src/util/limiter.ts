@@ -3,8 +3,8 @@ import { isOutOfDescriptors, lazy } from "./lazy.js";
 import { abortable, onAbort } from "./signals.js";
 
 /**
- * Runs at most so many calls at once; the others wait, in order. Those that wait are p-limit's, which is loaded when the
- * first one has to: a call that finds a free slot only counts.
+ * Limits how many calls run at once; the others wait, in order. p-limit queues them, and is loaded when the first call
+ * has to wait: a call that finds a free slot is only counted.
  */
 export class Limiter {
   readonly #max: number;

@@ -8,7 +8,7 @@ import { isLogLoaded, loadLog, log } from "./log.js";
 /** The compiled modules that are published. */
 const root = fileURLToPath(new URL("..", import.meta.url));
 
-test("log: a channel that was set before debug is loaded keeps that, and loading twice is once", async () => {
+test("log: a channel set before debug is loaded keeps its setting, and loading twice loads once", async () => {
   log.curl.enabled = true;
   assert.equal(log.curl.enabled, true);
   await Promise.all([loadLog(), loadLog()]);

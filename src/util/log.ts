@@ -34,7 +34,7 @@ export function isLogLoaded(): boolean {
 }
 
 /**
- * Loads `debug`; done with the first request, or the first line. At import it would take longer than all of our own code.
+ * Loads `debug`, with the first request or the first line. At import it would take longer than all of our own code.
  * Rejects if it cannot be loaded; the next call tries again.
  */
 export const loadLog: () => Promise<void> = lazy(async () => {

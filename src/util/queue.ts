@@ -3,7 +3,7 @@ import { Notifier } from "./notifier.js";
 import { onAbort, throwIfAborted } from "./signals.js";
 import { requireSignal } from "./validate.js";
 
-/** What a queue holds for its reader. The rooms write one of their own where a slow reader gets merged items. */
+/** What a queue holds for its reader. A room implements its own where a slow reader gets merged items. */
 export interface Unread<In, Out> {
   /** Takes an item in. May merge it with what is there, or drop something. */
   add(item: In): void;
@@ -23,7 +23,7 @@ export interface Reader<Out> extends AsyncIterableIterator<Out, undefined, Abort
    * Waits for the next item.
    *
    * @throws {UsageError} `ERR_BUSY`: an earlier `next` is still waiting
-   * Rejects with `signal.reason` when this call's signal aborts; nothing is lost by that.
+   * @throws `signal.reason` when this call's signal aborts; no item is lost by that
    */
   next(signal?: AbortSignal): Promise<IteratorResult<Out, undefined>>;
   /** The same as {@link close}; `break` calls it. */
@@ -73,7 +73,7 @@ export class Queue<In, Out = In> implements Reader<Out> {
     else this.#unlink = unlink;
   }
 
-  /** Whether it takes no more items. */
+  /** Whether it has ended, and takes no more items. */
   get ended(): boolean {
     return this.#ended;
   }

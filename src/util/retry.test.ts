@@ -51,7 +51,7 @@ for (const error of [new TypeError("a bug"), new UsageError("ERR_CLOSED", "close
   });
 }
 
-test("retry: an attempt that throws synchronously is an attempt that failed", async () => {
+test("retry: an attempt that throws synchronously counts as failed", async () => {
   const failure = new TypeError("a bug");
   const attempt = (): Promise<never> => {
     throw failure;
@@ -65,7 +65,7 @@ test("retry: the caller decides what is transient", async () => {
   assert.equal(await retry(attempts.run, { signal: undefined, backoff: new Backoff(1, 1), isTransient }), "done");
 });
 
-test("retry: Retry-After makes the pause longer, and is not exact (FF7)", async () => {
+test("retry: Retry-After lengthens the pause, with jitter (FF7)", async () => {
   const told: number[] = [];
   const limited = new ResponseError("ERR_STATUS", "x", { status: 429, outcome: "notApplied", retryAfterMs: 100 });
   const onFailure = (_error: unknown, pauseMs: number): unknown => told.push(pauseMs);

@@ -4,17 +4,20 @@ import type { StalledWarning } from "./stalled-warning.js";
 import { isTransient, retryAfterOf } from "./transient.js";
 
 export interface RetryOptions {
-  /** Ends it: the call rejects with the signal's reason. */
+  /** Ends the retries: the call rejects with the signal's reason. */
   readonly signal: AbortSignal | undefined;
   /** The pauses. Reset by a success, so that it can be shared by successive calls. */
   readonly backoff: Backoff;
-  /** Whether another attempt may succeed; everything else is rejected with at once. @default {@link isTransient} */
+  /** Whether another attempt may succeed; any other error rejects at once. @default {@link isTransient} */
   readonly isTransient?: ((error: unknown) => boolean) | undefined;
-  /** Told of each failure that is tried again, before the pause. Must not throw: see `safeCallback`. */
+  /** Called for each failure that is retried, before the pause. Must not throw: see `safeCallback`. */
   readonly onFailure?: ((error: unknown, pauseMs: number) => void) | undefined;
-  /** When the last attempt may begin, by `performance.now()`. A failure whose pause would end later is rejected with. @default Infinity */
+  /**
+   * When the last attempt may begin, by `performance.now()`. A failure whose pause would end later rejects.
+   * @default Infinity
+   */
   readonly untilMs?: number | undefined;
-  /** Told of each failure and of the end. Call its `start` before the first contact, unless that is a long poll. */
+  /** Notified of each failure and of the end. Call its `start` before the first contact, unless that is a long poll. */
   readonly stalled?: StalledWarning | undefined;
 }
 
@@ -23,7 +26,7 @@ export interface RetryOptions {
  * server's `Retry-After`.
  *
  * @throws what `attempt` threw last, if that is not transient, or time is up
- * Rejects with `signal.reason` when aborted; without an attempt if it had aborted before.
+ * @throws `signal.reason` when aborted; if it had aborted before, there is no attempt
  */
 export async function retry<T>(attempt: () => T | Promise<T>, options: RetryOptions): Promise<T> {
   const {

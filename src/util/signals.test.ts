@@ -67,7 +67,7 @@ test("link: aborting one reaches neither its parent nor other links; the first r
   assert.deepEqual([one.signal.reason, other.signal.reason], [reason, "later"]);
 });
 
-test("link: one of an aborted signal is aborted, one without parents is free; neither leaves a listener", () => {
+test("link: a link to an aborted signal is aborted, a link without parents is not; neither leaves a listener", () => {
   const aborted = AbortSignal.abort(reason);
   const link = linkSignal(aborted);
   assert.deepEqual([link.signal.reason, listeners(aborted)], [reason, 0]);
@@ -187,7 +187,7 @@ test("link: follows a polyfill's signal that has neither a reason nor throwIfAbo
   assert.equal(getEventListeners(target, "abort").length, 0);
 });
 
-test("sleep: a time that has passed makes no negative delay, of which Node 24 warns (FF30)", async (t) => {
+test("sleep: a time in the past does not become a negative delay, which Node 24 warns about (FF30)", async (t) => {
   const setTimeoutMock = t.mock.method(globalThis, "setTimeout");
   for (const ms of [-43.8, -0.001, 0]) await sleep(ms, undefined);
   assert.deepEqual(

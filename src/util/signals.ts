@@ -109,8 +109,8 @@ export const maxTimerMs = 2 ** 31 - 1;
 /**
  * Waits.
  *
- * @param ms not at all for a time that is over; from {@link maxTimerMs} on, `Infinity` included, that long
- * Rejects with the signal's reason when it aborts.
+ * @param ms 0 or less: until the next turn of the timers; above {@link maxTimerMs}, `Infinity` included: that maximum
+ * @throws the signal's reason when it aborts
  */
 export function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {

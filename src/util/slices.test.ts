@@ -8,7 +8,7 @@ function busy(): void {
   while (performance.now() < endMs);
 }
 
-test("slices: a timer has its turn while long work goes on", async () => {
+test("slices: timers run while long work goes on", async () => {
   let steps = 0;
   let turns = 0;
   let ended = false;
@@ -36,7 +36,7 @@ test("slices: short work is done at once, without a turn of the event loop", asy
   assert.equal(turns, 0);
 });
 
-test("slices: every item of a long list comes once and in order", async () => {
+test("slices: every item of a long list is handed out once, in order", async () => {
   const items = Array.from({ length: 10_000 }, (_, i) => i);
   const seen: number[] = [];
   await forEachInSlices(items, (item) => seen.push(item));

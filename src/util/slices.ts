@@ -9,7 +9,7 @@ const itemsAtOnce = 256;
 /** Kept from the start: a test that mocks the timers would otherwise stop long work. */
 const { setImmediate: onNextTurn } = globalThis;
 
-/** Long work that gives everything else its turn now and then. Made when the work begins. */
+/** Long work that lets everything else run now and then. Create it when the work begins. */
 export class Slice {
   #sinceMs = performance.now();
 
@@ -29,7 +29,7 @@ export class Slice {
  * Runs long work in slices, so that timers, sockets and other calls have their turn in between.
  *
  * @param step does a small piece, and returns whether there is more
- * Rejects with what `step` throws, and with the signal's reason when it aborts in between.
+ * @throws what `step` throws, and the signal's reason when it aborts in between
  */
 export async function inSlices(step: () => boolean, signal?: AbortSignal): Promise<void> {
   const slice = new Slice();

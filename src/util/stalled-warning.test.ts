@@ -50,7 +50,7 @@ test("stalled: 5 s after the first contact began, a process warning gives the re
   await pass(1);
   assert.equal(
     found[0]?.message,
-    "the registration of /a has got nowhere for 5 s: connect ECONNREFUSED 127.0.0.1:1 (pass options.onWarning to handle this)",
+    "the registration of /a has made no progress for 5 s: connect ECONNREFUSED 127.0.0.1:1 (pass options.onWarning to handle this)",
   );
   assert.equal(Reflect.get(found[0], "code"), "ETCD2_STALLED");
 });
@@ -59,7 +59,7 @@ test("stalled: a first contact that never gets a response is reported, too (FF20
   const { found, pass } = scene(t);
   stalledOf().start();
   await pass(5_000);
-  assert.match(found[0]?.message ?? "", /got nowhere for 5 s: no response yet/);
+  assert.match(found[0]?.message ?? "", /made no progress for 5 s: no response yet/);
 });
 
 test("stalled: failures in a row are reported once they last 5 s, without a start", async (t) => {
@@ -92,7 +92,7 @@ test("stalled: a success, or a long time without a failure, starts the count ane
   assert.equal(found.length, 0);
 });
 
-test("stalled: one warning for each owner, however many loops use it, and however long (FF20)", async (t) => {
+test("stalled: each owner gets one warning, however many loops use it, and however long they fail (FF20)", async (t) => {
   const { found, pass } = scene(t);
   const owner = {};
   const loops = [stalledOf({ owner }), stalledOf({ owner }), stalledOf()];

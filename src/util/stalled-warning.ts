@@ -1,23 +1,23 @@
 import { messageOf } from "./error-like.js";
 
-/** How long something may get nowhere before a warning, in ms. */
+/** How long something may make no progress before a warning, in ms. */
 const stalledAfterMs = 5_000;
-/** Failures that are further apart than this do not count as one row, in ms. Longer than any pause and timeout. */
+/** Failures further apart than this do not belong to one series, in ms. Longer than any pause and timeout. */
 const maxGapMs = 60_000;
 
 export interface StalledOptions {
-  /** Warned of once, however many loops use it: the client. */
+  /** Gets one warning, however many loops use it: the client. */
   readonly owner: object;
-  /** What gets nowhere: "the registration of /services/a/1". */
+  /** What makes no progress: "the registration of /services/a/1". */
   readonly what: string;
   /** How to handle it instead: "pass options.onWarning to handle this". */
   readonly hint: string;
-  /** Whether the user listens for failures: then there is never a warning. */
+  /** Whether the user handles failures: then there is never a warning. */
   readonly isHeard: boolean;
 }
 
 /**
- * Prevents a program that hangs in silence: if the user does not listen for failures and a loop has had no success for
+ * Prevents a program that hangs in silence: if the user does not handle failures and a loop has had no success for
  * 5 s, it calls `process.emitWarning` (code `ETCD2_STALLED`), once per owner.
  */
 export class StalledWarning {
@@ -25,7 +25,7 @@ export class StalledWarning {
   readonly #options: StalledOptions;
   #timer: NodeJS.Timeout | undefined;
   #reason: string | undefined;
-  /** When the first and the last of a row of failures came, by `performance.now()`. */
+  /** When the first and the last failure of a series came, by `performance.now()`. */
   #row: { readonly firstMs: number; lastMs: number } | undefined;
 
   constructor(options: StalledOptions) {
@@ -69,7 +69,7 @@ export class StalledWarning {
     if (this.#isSilent()) return;
     const { owner, what, hint } = this.#options;
     StalledWarning.#warned.add(owner);
-    process.emitWarning(`${what} has got nowhere for 5 s: ${this.#reason ?? "no response yet"} (${hint})`, {
+    process.emitWarning(`${what} has made no progress for 5 s: ${this.#reason ?? "no response yet"} (${hint})`, {
       type: "Etcd2Warning",
       code: "ETCD2_STALLED",
     });

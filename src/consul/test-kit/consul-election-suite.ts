@@ -8,7 +8,7 @@ import {
   type SessionId,
 } from "../index.js";
 import { UsageError } from "../../util/errors.js";
-import { aborted } from "../../util/bounded.js";
+import { untilAborted } from "../../util/signals.js";
 import { consulFor, type ConsulGround, type StartConsulServer } from "./consul-server.js";
 import { describe, test } from "../../test-kit/register.js";
 import { gate } from "../../test-kit/scripted-cluster.js";
@@ -157,7 +157,7 @@ export function consulElectionSuite(suffix: string, start: StartConsulServer): v
       const begun = gate();
       const session = await client.participate({ ...timing, key: "election/key", contactInfo: "new" }, ({ signal }) => {
         begun.open();
-        return aborted(signal);
+        return untilAborted(signal);
       });
       ground.defer(() => session.close());
       await front.received(/^GET .*index=/);
@@ -271,7 +271,7 @@ export function consulElectionSuite(suffix: string, start: StartConsulServer): v
           { ...timing, lockDelayMs: 0, cooldownMs: 2_000, key: "election/key", contactInfo: "" },
           ({ signal, fencingToken }) => {
             tokens.push(Number(fencingToken));
-            return aborted(signal);
+            return untilAborted(signal);
           },
         );
         ground.defer(() => session.close());
@@ -324,7 +324,7 @@ async function lead({ client, defer }: ConsulGround, config: Partial<LeadershipC
     { ...timing, key: "election/key", contactInfo: "", ...config },
     ({ signal }) => {
       begun.open();
-      return aborted(signal);
+      return untilAborted(signal);
     },
   );
   defer(() => session.close());

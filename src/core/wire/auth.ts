@@ -134,7 +134,7 @@ function names(
   if (!Array.isArray(list)) throw malformed(raw, spec, `"${field}" is not an array`);
   return list.map((entry: unknown) => {
     const name = nameField !== undefined && isObject(entry) ? entry[nameField] : entry;
-    if (typeof name !== "string") throw malformed(raw, spec, `${field} holds something without a name`);
+    if (typeof name !== "string") throw malformed(raw, spec, `"${field}" contains an entry without a name`);
     return name;
   });
 }

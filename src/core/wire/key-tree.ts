@@ -126,7 +126,7 @@ export class KeyTree {
   }
 }
 
-/** Of all nodes without nodes. */
+/** The `nodes` of all nodes without children: one shared array. */
 const noNodes: readonly KeyNode[] = Object.freeze([]);
 
 const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/;

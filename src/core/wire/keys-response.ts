@@ -99,7 +99,7 @@ function actionOf(raw: RawResponse, spec: RequestSpec, body: JsonObject): KeysAc
   return action as KeysAction;
 }
 
-/** Absent if a header is missing or not an index: it is nothing to fail for. */
+/** Undefined if a header is missing or not an index: no reason to fail the call. */
 function raftOf(raw: RawResponse): RaftPosition | undefined {
   if (raw.headers["x-raft-index"] === undefined) return undefined;
   const index = indexIn(raw, "x-raft-index");

@@ -11,7 +11,7 @@ export interface KeyAddress {
   readonly namespace?: string;
 }
 
-/** What of the options goes into the request. */
+/** The options that go into the request. */
 export type ReadFields = Omit<GetOptions, keyof CallOptions>;
 export type WriteFields = Omit<SetOptions, keyof CallOptions>;
 export type DeleteFields = Omit<DeleteOptions, keyof CallOptions>;
@@ -111,15 +111,18 @@ export function deleteSpec(at: KeyAddress, fields: DeleteFields): RequestSpec {
 /** Without this type etcd ignores the body, and stores "" with success. */
 const formHeaders = { "content-type": "application/x-www-form-urlencoded" } as const;
 
-/** etcd resets plaintext connections whose request line exceeds 4096 bytes; what is above this moves to the form, which it reads too. */
+/**
+ * etcd resets plaintext connections whose request line exceeds 4096 bytes; from this length on `prevValue` moves to the
+ * form, which etcd reads, too.
+ */
 const comfortableTarget = 3_900;
 
-/** Up, so that no key dies before its time: `ttl=0` would expire it at once. */
+/** Rounds up, so that no key expires early: `ttl=0` would expire it at once. */
 function wholeSeconds(ttl: number | undefined): number | undefined {
   return ttl === undefined ? undefined : Math.ceil(ttl);
 }
 
-/** In the order given, which is to be the alphabet's, as Go sends them; what is undefined is left out. */
+/** Keeps the order given: callers list fields alphabetically, as Go sends them. Undefined fields are left out. */
 function encodeForm(fields: Readonly<Record<string, string | number | boolean | undefined>>): string {
   let form = "";
   for (const name in fields) {

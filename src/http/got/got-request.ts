@@ -7,7 +7,7 @@ import { PendingResponse, type RequestInFlight } from "../pending-response.js";
 import { singleHeaders } from "../single-headers.js";
 import type { GotTransport } from "./got-transport.js";
 
-/** What this fills in of got's options, which belong to one request. */
+/** The fields of got's options that this fills in. The options belong to one request. */
 export interface FillableOptions {
   readonly headers: Record<string, string | readonly string[] | undefined>;
   body?: unknown;
@@ -142,7 +142,10 @@ export class GotRequest implements RequestInFlight {
     if (method !== "GET" && body === undefined && bytes === undefined) stream.end();
   }
 
-  /** The request is over. If these were held any longer, they would survive into the old generation, and cost half as much again. */
+  /**
+   * Drops the references when the request is over. If they were held any longer, they would survive into the old
+   * generation, and the request would cost half as much again.
+   */
   #letGo(): void {
     this.#stream = this.#request = undefined;
   }

@@ -12,7 +12,7 @@ test("quick reuse: Node's agent still has the internals that it relies on", (t) 
   const agent = newAgent(t);
   assert.ok(
     Object.hasOwn(agent, "addRequest"),
-    "a Node update made its agent another way: requests still work, but slowly (see bench/)",
+    "a Node update changed the internals of its agent: requests still work, but slowly (see bench/)",
   );
 });
 
@@ -88,7 +88,7 @@ test("quick reuse: a connection is kept no longer than the server's Keep-Alive t
   await server.connectionsDownTo(0);
 });
 
-test("quick reuse: a connection is not kept if the server announces that it closes it", async (t) => {
+test("quick reuse: a connection is not kept if the server announces that it will close it", async (t) => {
   await using server = await ScriptedServer.start(reply(200, "", { connection: "close" }));
   const agent = newAgent(t);
   for (let i = 0; i < 2; i++) assert.equal((await ask(agent, server.url)).reused, false);

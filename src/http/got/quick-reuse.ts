@@ -4,10 +4,10 @@ import type { Socket } from "node:net";
 import { hostOf } from "../host.js";
 
 /**
- * Makes a keep-alive agent of Node reuse its idle sockets without Node's bookkeeping, which copies the options of each request
- * twice, into objects of the slowest kind: a third of what a small request costs on Node 20 (see bench/). Node still makes new
- * connections, does TLS and destroys the agent. An agent whose inside is not as expected is left as it is: it works, only
- * slower.
+ * Makes a keep-alive agent of Node reuse its idle sockets without Node's bookkeeping, which copies the options of each
+ * request twice, into objects of the slowest kind: a third of what a small request costs on Node 20 (see bench/). Node
+ * still makes new connections, does TLS and destroys the agent. An agent whose internals are not as expected is left as
+ * it is: it works, only slower.
  *
  * @param idleMs how long a socket may be idle before it is closed, in ms; less where the server says so
  */
@@ -95,7 +95,7 @@ class IdleSockets {
     return undefined;
   }
 
-  /** Closes those to an address, `host:port`. */
+  /** Closes the idle sockets to an address, `host:port`. */
   drop(address: string): void {
     for (const [name, stack] of this.#byName) {
       if (name.startsWith(`${address} `)) for (const { socket } of [...stack]) socket.destroy();

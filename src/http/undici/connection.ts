@@ -49,7 +49,7 @@ export class Connection {
     return this.#dropped;
   }
 
-  /** Takes it for a request. */
+  /** Reserves it for a request. */
   claim(): void {
     this.#free = false;
   }

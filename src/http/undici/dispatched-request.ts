@@ -7,7 +7,10 @@ import { singleHeaders } from "../single-headers.js";
 import { headersOf } from "./headers.js";
 import { asNodeError } from "./socket-error.js";
 
-/** How often a read is sent again over a dispatcher of the user's: whether it met a dead connection cannot be seen there. */
+/**
+ * How often a read is sent again over a dispatcher of the user's, which does not show whether a kept connection was
+ * dead.
+ */
 const maxResends = 2;
 
 /** Sends one request through a dispatcher of the user's. */
@@ -70,15 +73,15 @@ class DispatchedRequest implements RequestInFlight, Dispatcher.DispatchHandler {
   }
 
   dropIdle(): void {
-    // the dispatcher's own matter
+    // left to the dispatcher
   }
 
   ref(): void {
-    // the dispatcher's own matter
+    // left to the dispatcher
   }
 
   unref(): void {
-    // the dispatcher's own matter
+    // left to the dispatcher
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {

@@ -15,7 +15,7 @@ import { asNodeError } from "./socket-error.js";
 
 /** Options of {@link undiciExchange}. */
 export interface UndiciExchangeOptions {
-  /** What the client's `tls` is for the default transport: the client's own option does not reach a transport that it is given. */
+  /** Like the client's `tls`, which applies to the default transport only. */
   readonly tls?: TlsOptions | undefined;
   /**
    * A dispatcher of the package `undici`, version 7, that carries the requests: a `ProxyAgent`, an `Agent`, a `MockAgent`. It
@@ -25,8 +25,9 @@ export interface UndiciExchangeOptions {
 }
 
 /**
- * The fast transport: `new Client({ endpoints, transport: undiciExchange() })`. It keeps every promise of the default one,
- * for much less CPU time, and needs the package `undici`, version 7, beside this one. One for each client, which closes it.
+ * The fast transport: `new Client({ endpoints, transport: undiciExchange() })`. It keeps every promise of the default
+ * one, for much less CPU time, and needs the package `undici`, version 7, beside this one. Make one for each client;
+ * the client closes it.
  *
  * @throws {UsageError} a bad option
  */

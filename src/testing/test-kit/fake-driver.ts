@@ -10,7 +10,7 @@ import type { Driver, DrivenAnswer, DrivenPoll, DrivenRequest } from "./replay.j
 
 type Asking = Pick<Driver, "request" | "open">;
 
-/** Plays recordings to a fresh fake: over HTTP, or through its transport. */
+/** Replays recordings on a fresh fake: over HTTP, or through its transport. */
 export async function withFake(
   recorded: RecordedCase,
   version: EtcdVersion,
@@ -42,7 +42,7 @@ class FakeDriver implements Driver {
     this.#asking = asking;
   }
 
-  /** Moves the clock while the fake has the request and does not answer it: then it waits for time. */
+  /** Moves the clock while the fake has not responded: then it waits for time to pass. */
   async request(member: number, request: DrivenRequest): Promise<DrivenAnswer> {
     const seenBefore = this.#etcd.requests.length;
     const answer = this.#asking.request(member, request);

@@ -8,7 +8,7 @@ import type { FakeEtcdOptions } from "../options.js";
 export const ways = ["http", "transport"] as const;
 export type Way = (typeof ways)[number];
 
-/** What etcd answers to wrong credentials. */
+/** etcd's response to wrong credentials. */
 export const unauthorized: Fault = {
   kind: "status",
   status: 401,

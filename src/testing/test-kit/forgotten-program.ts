@@ -1,4 +1,5 @@
-// Makes fakes, leaves a poll open and keys that will expire, and forgets to close them: the process is to end all the same.
+// Creates fakes, leaves a poll open and keys that will expire, and never closes them: the process must end all the
+// same.
 import { createFakeEtcd, startFakeEtcd } from "../fake-etcd.js";
 
 const keys = { "/a": { value: "1", ttl: 600 } };

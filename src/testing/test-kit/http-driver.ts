@@ -2,7 +2,7 @@ import { Agent, request as httpRequest, type IncomingMessage } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DrivenAnswer, DrivenPoll, DrivenRequest } from "./replay.js";
 
-/** Asks servers over real HTTP, byte for byte as said. */
+/** Sends requests to servers over real HTTP, byte for byte as specified. */
 export class HttpDriver {
   readonly #urls: readonly string[];
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 4 });

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import type { EtcdVersion } from "../../server/messages.js";
 import type { Way } from "./fakes.js";
 
-/** What was asked of a real etcd. */
+/** A request that was sent to a real etcd. */
 export interface RecordedRequest {
   readonly method: string;
   readonly target: string;
@@ -14,8 +14,8 @@ export interface RecordedRequest {
   readonly bodyRepeat?: readonly [head: string, text: string, times: number];
 }
 
-/** What it answered, with masks for what changes. */
-export interface RecordedAnswer {
+/** Its response, with masks for what changes. */
+export interface RecordedResponse {
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
@@ -33,23 +33,23 @@ interface RequestStep {
   readonly quiet?: boolean;
   readonly times?: number;
   readonly as?: string;
-  readonly answer: RecordedAnswer;
+  readonly answer: RecordedResponse;
 }
 
 interface WatchStep {
   readonly do: "whole" | "line" | "silent" | "abandon";
   readonly of: string;
   readonly ms?: number;
-  readonly answer: RecordedAnswer;
+  readonly answer: RecordedResponse;
 }
 
 export type RecordedStep =
   | RequestStep
   | WatchStep
-  | { readonly do: "pass"; readonly ms: number; readonly answer: RecordedAnswer }
-  | { readonly do: "node"; readonly what: "kill-others"; readonly member: number; readonly answer: RecordedAnswer }
-  | { readonly do: "counts" | "indexes"; readonly steps: readonly RequestStep[]; readonly answer: RecordedAnswer }
-  | { readonly do: "firstIndex"; readonly answer: RecordedAnswer };
+  | { readonly do: "pass"; readonly ms: number; readonly answer: RecordedResponse }
+  | { readonly do: "node"; readonly what: "kill-others"; readonly member: number; readonly answer: RecordedResponse }
+  | { readonly do: "counts" | "indexes"; readonly steps: readonly RequestStep[]; readonly answer: RecordedResponse }
+  | { readonly do: "firstIndex"; readonly answer: RecordedResponse };
 
 export interface RecordedCase {
   readonly id: string;
@@ -61,8 +61,8 @@ export interface RecordedCase {
   readonly members?: number;
   /** @default true */
   readonly enableV2?: boolean;
-  /** Answers of other versions, by version and number of the step. */
-  readonly differs?: Readonly<Partial<Record<EtcdVersion, Readonly<Record<string, RecordedAnswer>>>>>;
+  /** Responses of other versions, by version and number of the step. */
+  readonly differs?: Readonly<Partial<Record<EtcdVersion, Readonly<Record<string, RecordedResponse>>>>>;
   readonly unordered?: boolean;
   readonly shape?: boolean;
   readonly allHeaders?: boolean;
@@ -70,7 +70,7 @@ export interface RecordedCase {
 
 export const versions: readonly EtcdVersion[] = ["3.3", "3.4", "3.5"];
 
-/** The cases that are replayed to a fake of that version. Those about connections are left out where there are none. */
+/** The cases that are replayed on a fake of that version. Those about connections are left out where there are none. */
 export function playedCases(version: EtcdVersion, way: Way): readonly RecordedCase[] {
   return recordedCases().filter(
     ({ id, versions: of }) => of.includes(version) && (way === "http" || !aboutConnections.has(id)),
@@ -79,7 +79,9 @@ export function playedCases(version: EtcdVersion, way: Way): readonly RecordedCa
 
 const aboutConnections: ReadonlySet<string> = new Set(["set-long-line"]);
 
-/** The recordings: what real servers answered, version by version. `about` and its neighbours in the file explain the fields. */
+/**
+ * The recorded responses of real servers, by version. `about` and the fields next to it in the file explain the format.
+ */
 export function recordedCases(): readonly RecordedCase[] {
   const file = new URL("../../../../src/testing/test-kit/fake-etcd-recordings.json", import.meta.url);
   return (JSON.parse(readFileSync(file, "utf8")) as { readonly cases: readonly RecordedCase[] }).cases;

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import type { EtcdVersion } from "../../server/messages.js";
 import { fill, fits, fitsUnordered, shapeOf, type Facts } from "./masks.js";
-import type { RecordedAnswer, RecordedCase, RecordedRequest, RecordedStep } from "./recordings.js";
+import type { RecordedResponse, RecordedCase, RecordedRequest, RecordedStep } from "./recordings.js";
 
-/** An answer as a driver gives it; names of headers in lower case. */
+/** A response as a driver returns it; header names in lower case. */
 export interface DrivenAnswer {
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
-  /** The code of the error, if there was no answer. */
+  /** The code of the error, if there was no response. */
   readonly error?: string;
 }
 
@@ -23,7 +23,7 @@ export interface DrivenPoll extends DrivenAnswer {
   close(): void;
 }
 
-/** What is asked of a server. */
+/** A request to a server. */
 export interface DrivenRequest {
   readonly method: string;
   readonly target: string;
@@ -33,7 +33,7 @@ export interface DrivenRequest {
   readonly fresh: boolean;
 }
 
-/** A cluster that recordings are played to: a fake, or a real one. */
+/** A cluster that recordings are replayed on: a fake, or a real one. */
 export interface Driver {
   request(member: number, request: DrivenRequest): Promise<DrivenAnswer>;
   open(member: number, request: DrivenRequest): Promise<DrivenPoll>;
@@ -41,7 +41,7 @@ export interface Driver {
   killOthers(member: number): Promise<void>;
 }
 
-/** Plays a case to a fresh server, and compares each answer with what was recorded of that version. */
+/** Replays a case on a fresh server, and compares each response with the one recorded for that version. */
 export async function replay(recorded: RecordedCase, version: EtcdVersion, driver: Driver): Promise<void> {
   const polls = new Map<string, DrivenPoll>();
   const player = new Player(recorded, await factsOf(recorded, driver), driver, polls);
@@ -102,7 +102,7 @@ class Player {
     this.#polls = polls;
   }
 
-  async step(step: RecordedStep, expected: RecordedAnswer, at: string): Promise<void> {
+  async step(step: RecordedStep, expected: RecordedResponse, at: string): Promise<void> {
     switch (step.do) {
       case "request":
         this.#compare(await this.#driver.request(this.#at(step.member), this.#filled(step)), expected, at);
@@ -205,7 +205,7 @@ class Player {
     };
   }
 
-  #compare(actual: DrivenAnswer, expected: RecordedAnswer, at: string): void {
+  #compare(actual: DrivenAnswer, expected: RecordedResponse, at: string): void {
     if (expected.error !== undefined) {
       assert.equal(actual.error, expected.error, at);
       return;

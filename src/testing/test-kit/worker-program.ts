@@ -1,4 +1,4 @@
-// A fake in a worker thread: a key expires there, by a clock that is moved.
+// A fake in a worker thread: a key expires there, by a manual clock.
 import { Worker, isMainThread, parentPort } from "node:worker_threads";
 import { Client, KeysAPI } from "../../core/index.js";
 import { manualClock } from "../clock.js";
