@@ -10,11 +10,9 @@ import { gotExchange } from "../src/http/got/got-exchange.js";
 import { clientStore } from "../src/server/index.js";
 import { startFakeEtcd } from "../src/testing/index.js";
 import { patience } from "../src/test-kit/waiting.js";
-import { ClusterView } from "../src/v3/cluster-view.js";
-import { LeaseTimes } from "../src/v3/lease-times.js";
 import { v3Protocol } from "../src/v3/index.js";
 import { resolveV3Options } from "../src/v3/options.js";
-import { V3Store } from "../src/v3/store.js";
+import { newSharedState, V3Store } from "../src/v3/store.js";
 
 interface Ground {
   readonly store: KeysStore;
@@ -31,7 +29,7 @@ const grounds: Readonly<Record<string, () => Promise<Ground>>> = {
     const cluster = await start(false);
     const exchange = gotExchange({});
     const base = { url: cluster.endpoints[0] ?? "", query: "" };
-    const shared = { view: new ClusterView(), leaseTimes: new LeaseTimes() };
+    const shared = newSharedState();
     const store = new V3Store(exchange, base, resolveV3Options({}), shared);
     return {
       store,

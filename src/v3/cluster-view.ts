@@ -5,7 +5,8 @@ const maxClusters = 8;
 
 /** The highest index in any response of a cluster. All endpoints of a client share it. */
 export class ClusterView {
-  readonly #indexes = new Map<string, number>();
+  /** Replaced, never changed: requests that are under way keep the one of their time. */
+  #indexes: ReadonlyMap<string, number> = new Map();
 
   /** 0 before the first response that has one. */
   indexOf(clusterId: string): number {
@@ -24,7 +25,7 @@ export class ClusterView {
    * started over, with the same id, and counts anew.
    */
   expectCurrent(): (header: Header) => void {
-    const before = new Map(this.#indexes);
+    const before = this.#indexes;
     return (header) => {
       const known = before.get(header.clusterId) ?? 0;
       const hasChanged = this.indexOf(header.clusterId) !== known;
@@ -34,8 +35,9 @@ export class ClusterView {
   }
 
   #set(clusterId: string, index: number): void {
-    this.#indexes.set(clusterId, index);
-    const [oldest] = this.#indexes.keys();
-    if (this.#indexes.size > maxClusters && oldest !== undefined) this.#indexes.delete(oldest);
+    const indexes = new Map(this.#indexes).set(clusterId, index);
+    const [oldest] = indexes.keys();
+    if (indexes.size > maxClusters && oldest !== undefined) indexes.delete(oldest);
+    this.#indexes = indexes;
   }
 }

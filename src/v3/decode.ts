@@ -67,16 +67,38 @@ export function int64(json: Json, name: string): string {
 
 /** A 64-bit number that a double holds exactly. */
 export function integer(json: Json, name: string): number {
+  const given = json[name];
+  if (given === undefined) return 0;
+  const read = typeof given === "string" ? digitsOf(given) : NaN;
+  if (read <= Number.MAX_SAFE_INTEGER) return read;
   const value = Number(int64(json, name));
   if (!Number.isSafeInteger(value)) throw malformed(`"${name}" does not fit into a JavaScript number`);
   return value;
 }
 
+/** The number that a text of digits is, not rounded up to 2^53; NaN for any other text. */
+function digitsOf(text: string): number {
+  let number = text === "" ? NaN : 0;
+  for (let i = 0; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - zero;
+    if (digit < 0 || digit > 9) return NaN;
+    number = number * 10 + digit;
+  }
+  return number;
+}
+
+const zero = "0".charCodeAt(0);
+
 /** The header of a response. @throws {ResponseError} it is malformed */
 export function headerOf(json: Json): Header {
   const header = objectOf(json, "header");
-  return { revision: integer(header, "revision"), clusterId: hex(int64(header, "cluster_id")) };
+  const clusterId = int64(header, "cluster_id");
+  if (clusterId !== lastCluster.decimal) lastCluster = { decimal: clusterId, hex: hex(clusterId) };
+  return { revision: integer(header, "revision"), clusterId: lastCluster.hex };
 }
+
+/** Nearly all responses are of one cluster. */
+let lastCluster = { decimal: "0", hex: "0" };
 
 /** A key as the gateway writes it. @throws {ResponseError} it is malformed */
 export function keyValueOf(json: Json): KeyValue {

@@ -1,6 +1,7 @@
 import type { Compare, CompareAndDeleteCall, DeleteCall } from "../core/call.js";
-import type { AnswerNode, Done, Refused } from "../core/keys-store.js";
+import type { AnswerNode, Done, Place, Refused } from "../core/keys-store.js";
 import { integer, objectOf, type KeyValue } from "./decode.js";
+import { decide, markersOnTheWay } from "./decide.js";
 import { timeBefore } from "./leases.js";
 import { deletedNode, directoryNode, fileNode, nowhere, placeOf, refused } from "./nodes.js";
 import {
@@ -10,15 +11,14 @@ import {
   modifiedAt,
   present,
   put,
+  putIfAbsent,
   read,
   remove,
   removedBy,
   transact,
-  type TxnResult,
 } from "./operations.js";
 import type { Session } from "./session.js";
-import { comparisonFailed, nothingBelow, situationReads, whyUnreachable } from "./situation.js";
-import { markersOnTheWay } from "./writes.js";
+import { comparisonFailed, nothingBelow, whyUnreachable } from "./situation.js";
 import { beingDeleted } from "./layout.js";
 
 type Deletion = DeleteCall | CompareAndDeleteCall;
@@ -27,7 +27,7 @@ type Deletion = DeleteCall | CompareAndDeleteCall;
 const maxAttempts = 10;
 
 /** Deletes a file or a directory. Rejects as `Session.post` does. */
-export async function deleteKey(session: Session, call: Deletion, note: string): Promise<Done | Refused> {
+export async function deleteKey(session: Session, call: Deletion, note: string | undefined): Promise<Done | Refused> {
   for (let attempt = 1; ; attempt++) {
     const done = await tryDelete(session, call, note);
     if (done !== undefined) return done;
@@ -37,31 +37,30 @@ export async function deleteKey(session: Session, call: Deletion, note: string):
 }
 
 /** Undefined if it changed between two requests: begin anew. */
-async function tryDelete(session: Session, call: Deletion, note: string): Promise<Done | Refused | undefined> {
+async function tryDelete(
+  session: Session,
+  call: Deletion,
+  note: string | undefined,
+): Promise<Done | Refused | undefined> {
   const { layout } = session;
   const file = layout.file(call.key);
-  const { ops, decode } = situationReads(session, call.key);
   const compares: Compare = call.kind === "delete" ? {} : call;
-  const result = await transact(
-    session,
-    {
-      compare: [
-        ...nothingBelow(session, call.key),
-        present(file),
-        ...(compares.prevIndex === undefined ? [] : [modifiedAt(file, compares.prevIndex)]),
-        ...(compares.prevValue === undefined ? [] : [hasValue(file, compares.prevValue)]),
-      ],
-      success: [remove({ key: file }, true), ...markersOnTheWay(session, call.key)],
-      failure: ops,
-    },
-    { note },
-  );
-  const place = placeOf(result.header);
-  if (result.succeeded) {
-    const [before] = removedBy(result.responses[0]);
-    return before && deleted(call, result, fileNode(call.key, before, await timeBefore(session, before)));
+  const decision = {
+    key: call.key,
+    compare: [
+      ...nothingBelow(session, call.key),
+      present(file),
+      ...(compares.prevIndex === undefined ? [] : [modifiedAt(file, compares.prevIndex)]),
+      ...(compares.prevValue === undefined ? [] : [hasValue(file, compares.prevValue)]),
+    ],
+    success: [remove({ key: file }, true)],
+  };
+  const { header, responses, situation } = await decide(session, decision, note);
+  const place = placeOf(header);
+  if (situation === undefined) {
+    const [before] = removedBy(responses[0]);
+    return before && deleted(call, place, fileNode(call.key, before, await timeBefore(session, before)));
   }
-  const situation = decode(result.responses);
   const unreachable = whyUnreachable(place, call.key, situation);
   if (unreachable !== undefined) return unreachable;
   const { firstBelow } = situation;
@@ -74,21 +73,25 @@ async function tryDelete(session: Session, call: Deletion, note: string): Promis
 }
 
 /** Deletes a directory that holds nothing but its marker. */
-async function deleteEmpty(session: Session, call: DeleteCall, note: string): Promise<Done | Refused | undefined> {
+async function deleteEmpty(
+  session: Session,
+  call: DeleteCall,
+  note: string | undefined,
+): Promise<Done | Refused | undefined> {
   const { layout } = session;
   const marker = layout.marker(call.key);
   const result = await transact(
     session,
     {
       compare: [present(marker), absent(layout.inside(call.key))],
-      success: [remove({ key: marker }, true), ...markersOnTheWay(session, call.key)],
+      success: [remove({ key: marker }, true), ...markersOnTheWay(session, call.key).map(putIfAbsent)],
       failure: [read(layout.below(call.key), { limit: 2, keysOnly: true })],
     },
     { note },
   );
   if (result.succeeded) {
     const [before] = removedBy(result.responses[0]);
-    return before && deleted(call, result, directoryNode(call.key, before));
+    return before && deleted(call, placeOf(result.header), directoryNode(call.key, before));
   }
   const isFull = keysIn(result.responses[0]).some(({ key }) => key !== marker);
   return isFull ? refused(placeOf(result.header), "dirNotEmpty", call.key) : undefined;
@@ -99,7 +102,7 @@ async function deleteTree(
   session: Session,
   call: DeleteCall,
   firstBelow: KeyValue,
-  note: string,
+  note: string | undefined,
 ): Promise<Done | Refused | undefined> {
   const { layout } = session;
   const marker = layout.marker(call.key);
@@ -116,7 +119,7 @@ async function deleteTree(
         read({ key: marker }, { keysOnly: true }),
         remove(layout.below(call.key)),
         remove({ key: layout.file(call.key) }),
-        ...markersOnTheWay(session, call.key),
+        ...markersOnTheWay(session, call.key).map(putIfAbsent),
       ],
     },
     { note },
@@ -125,10 +128,9 @@ async function deleteTree(
   const removed = integer(objectOf(result.responses[1] ?? {}, "response_delete_range"), "deleted");
   const [before] = keysIn(result.responses[0]);
   if (removed === 0) return undefined;
-  return deleted(call, result, directoryNode(call.key, hadMarker ? before : undefined));
+  return deleted(call, placeOf(result.header), directoryNode(call.key, hadMarker ? before : undefined));
 }
 
-function deleted({ key, kind }: Deletion, result: TxnResult, prevNode: AnswerNode): Done {
-  const place = placeOf(result.header);
+function deleted({ key, kind }: Deletion, place: Place, prevNode: AnswerNode): Done {
   return { ...place, action: kind, node: deletedNode({ ...prevNode, key }, place.index), prevNode };
 }

@@ -94,22 +94,24 @@ export class Gateway {
   send(path: string, body: Json, options: PostOptions): Promise<RawResponse> {
     const { signal, token, readOnly, maskedBody, note, limits, stream } = options;
     const { url, query } = this.base;
+    const headers: Record<string, string> = { "content-type": "application/json" };
+    if (token !== undefined) headers["authorization"] = token;
+    if (stream !== undefined) headers["grpc-metadata-hasleader"] = "true";
+    // written out: a spread costs more than the rest of it
     const spec: RequestSpec = {
       method: "POST",
       path,
-      ...(query !== "" && { query }),
-      headers: {
-        "content-type": "application/json",
-        ...(token !== undefined && { authorization: token }),
-        ...(stream !== undefined && { "grpc-metadata-hasleader": "true" }),
-      },
+      query: query === "" ? undefined : query,
+      headers,
       body: JSON.stringify(body),
       oneShot: readOnly !== true,
       readOnly,
       maskedBody,
       note,
       limits,
-      ...stream,
+      longPoll: stream?.longPoll,
+      onHeaders: stream?.onHeaders,
+      onPart: stream?.onPart,
     };
     return this.#exchange(new URL(`${url}${path}${query === "" ? "" : `?${query}`}`), spec, signal);
   }

@@ -1,13 +1,13 @@
 import type { CreateCall } from "../core/call.js";
 import type { AnswerNode, Done, Refused } from "../core/keys-store.js";
+import { markersOnTheWay } from "./decide.js";
 import { GatewayError, grpcCode } from "./gateway.js";
 import { ancestorsOf } from "./layout.js";
 import { expiryIn, grant } from "./leases.js";
 import { directoryNode, placeOf, refused } from "./nodes.js";
-import { absent, keysIn, modifiedAt, put, read, transact, type CompareOp, type Op } from "./operations.js";
+import { absent, keysIn, modifiedAt, put, putIfAbsent, read, transact, type CompareOp, type Op } from "./operations.js";
 import type { Session } from "./session.js";
 import { nothingOnTheWay } from "./situation.js";
-import { markersOnTheWay } from "./writes.js";
 
 /** Calls of this process for one directory queue: otherwise each would make the others begin anew. */
 const queues = new Map<string, Promise<unknown>>();
@@ -17,7 +17,11 @@ const queues = new Map<string, Promise<unknown>>();
  * written. Each name moves the marker, so names are unique and ascend in the order of their commits, deletions or not.
  * Rejects as `Session.post` does.
  */
-export async function createInOrder(session: Session, call: CreateCall, note: string): Promise<Done | Refused> {
+export async function createInOrder(
+  session: Session,
+  call: CreateCall,
+  note: string | undefined,
+): Promise<Done | Refused> {
   const queue = `${session.gateway.base.url} ${session.layout.marker(call.key)}`;
   const before = queues.get(queue);
   const mine = (async () => {
@@ -33,7 +37,7 @@ export async function createInOrder(session: Session, call: CreateCall, note: st
   }
 }
 
-async function create(session: Session, call: CreateCall, note: string): Promise<Done | Refused> {
+async function create(session: Session, call: CreateCall, note: string | undefined): Promise<Done | Refused> {
   const { layout } = session;
   const marker = layout.marker(call.key);
   const look = [read({ key: marker }, { keysOnly: true })];
@@ -49,7 +53,7 @@ async function create(session: Session, call: CreateCall, note: string): Promise
     const own: Op = call.dir ? put(layout.marker(key), "") : put(layout.file(key), call.value, { lease: lease?.id });
     const txn = {
       compare: [unmoved, absent({ key: layout.file(key) }), absent(layout.below(key)), ...onTheWay],
-      success: [own, put(marker, ""), ...markersOnTheWay(session, call.key)],
+      success: [own, put(marker, ""), ...markersOnTheWay(session, call.key).map(putIfAbsent)],
       failure: [
         ...look,
         ...wayReads(session, key),

@@ -82,13 +82,20 @@ export function isHiddenBelow(ancestor: string, key: string): boolean {
 
 /** The base64 of a text's UTF-8, as the gateway wants keys and values. */
 export function base64(text: string): string {
-  return Buffer.from(text, "utf8").toString("base64");
+  // no character of UTF-16 takes more than three bytes
+  if (text.length * 3 > scratch.length) return Buffer.from(text, "utf8").toString("base64");
+  return scratch.toString("base64", 0, scratch.write(text, 0, "utf8"));
 }
 
 /** The text of base64; bytes that are not UTF-8 become U+FFFD. */
 export function fromBase64(text: string): string {
-  return Buffer.from(text, "base64").toString("utf8");
+  if (text === "") return "";
+  if (text.length > scratch.length) return Buffer.from(text, "base64").toString("utf8");
+  return scratch.toString("utf8", 0, scratch.write(text, 0, "base64"));
 }
+
+/** For short texts: a buffer for each would take most of the time of a listing. */
+const scratch = Buffer.allocUnsafeSlow(4_096);
 
 /** The order of the UTF-8 bytes, which is the one of UTF-16 but for characters above U+FFFF. */
 export function compareBytes(a: string, b: string): number {

@@ -57,6 +57,12 @@ export function expiryIn(seconds: number): Pick<AnswerNode, "ttl" | "expiration"
 /** The time left of each lease that holds one of the keys. */
 export type TimesLeft = ReadonlyMap<string, number>;
 
+const noTimes: TimesLeft = new Map();
+
+function hasNoLease({ lease }: KeyValue): boolean {
+  return lease === "0";
+}
+
 /**
  * Looks up the leases of keys, each once. A look-up that fails leaves that lease out: what was read is good without it.
  *
@@ -67,6 +73,8 @@ export async function timesLeft(
   keys: readonly KeyValue[],
   { isPatient = false }: { readonly isPatient?: boolean } = {},
 ): Promise<TimesLeft> {
+  // nearly always
+  if (keys.every(hasNoLease)) return noTimes;
   const leases = session.options.ttls ? [...new Set(keys.map(({ lease }) => lease))].filter((id) => id !== "0") : [];
   const found = new Map<string, number>();
   if (leases.length === 0) return found;
@@ -87,6 +95,7 @@ export async function timesLeft(
  * it costs no request; if others have renewed it since, it had more. Call it before the lease is renewed.
  */
 export async function timeBefore(session: Session, key: KeyValue): Promise<TimesLeft> {
+  if (hasNoLease(key)) return noTimes;
   const known = session.options.ttls ? session.leaseTimes.left(key.lease) : undefined;
   return known === undefined ? timesLeft(session, [key]) : new Map([[key.lease, known]]);
 }

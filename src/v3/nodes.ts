@@ -23,10 +23,12 @@ export function fileNode(
   times?: TimesLeft,
 ): AnswerNode {
   const left = times?.get(lease);
+  const expiry = left === undefined ? undefined : expiryIn(left);
   return {
     key,
     value,
-    ...(left !== undefined && expiryIn(left)),
+    expiration: expiry?.expiration,
+    ttl: expiry?.ttl,
     modifiedIndex: modRevision,
     createdIndex: createRevision,
   };

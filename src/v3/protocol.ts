@@ -4,11 +4,9 @@ import type { Exchange, Protocol, RawResponse, RequestSpec } from "../http/excha
 import { UsageError } from "../util/errors.js";
 import { adminAnswer, doneAnswer, eventLine, placeHeaders, refusedAnswer, type HttpAnswer } from "../server/answers.js";
 import { abortable, throwIfAborted } from "../util/signals.js";
-import { ClusterView } from "./cluster-view.js";
 import { baseOf } from "./gateway.js";
-import { LeaseTimes } from "./lease-times.js";
 import { resolveV3Options, type V3Options } from "./options.js";
-import { V3Store, type V3Context } from "./store.js";
+import { newSharedState, V3Store, type V3Context } from "./store.js";
 
 /**
  * Lets a client of the v2 API work on etcd's v3 store, by the JSON gateway of etcd 3.4 and later. Everything that stands on
@@ -25,8 +23,12 @@ export function v3Protocol(options?: V3Options): Protocol {
   const resolved = resolveV3Options(options);
   return (exchange) => {
     const stores = new Map<string, V3Store>();
-    const shared = { view: new ClusterView(), leaseTimes: new LeaseTimes() };
+    const shared = newSharedState();
+    let last: { readonly url: string; readonly store: V3Store } | undefined;
     const storeOf = (url: URL, spec: RequestSpec): V3Store => {
+      const { path, query = "" } = spec;
+      // nearly always: the endpoint of the call before
+      if (last !== undefined && url.href === `${last.url}${path}${query === "" ? "" : "?"}${query}`) return last.store;
       const base = baseOf(url, spec);
       const name = `${base.url}?${base.query}`;
       let store = stores.get(name);
@@ -34,6 +36,7 @@ export function v3Protocol(options?: V3Options): Protocol {
         store = new V3Store(exchange, base, resolved, shared);
         stores.set(name, store);
       }
+      if (base.query === "") last = { url: base.url, store };
       return store;
     };
     const speak = async (url: URL, spec: RequestSpec, signal: AbortSignal | undefined): Promise<RawResponse> => {
@@ -54,13 +57,19 @@ export function v3Protocol(options?: V3Options): Protocol {
 
 async function respond(store: V3Store, call: Call, context: V3Context, spec: RequestSpec): Promise<RawResponse> {
   if (call.kind === "watch") return poll(store, call, context, spec);
-  if (isKeysCall(call)) return rawOf(answerTo(call, await store.execute(call, context)));
+  if (isKeysCall(call)) return answerTo(call, await store.execute(call, context));
   return rawOf(adminAnswer(call, await store.administer(call, context)));
 }
 
-function answerTo(call: KeysCall, done: Done | Refused): HttpAnswer {
-  if ("errorCode" in done) return refusedAnswer(done);
-  return doneAnswer(done, "noValueOnSuccess" in call && call.noValueOnSuccess);
+function answerTo(call: KeysCall, done: Done | Refused): RawResponse {
+  if ("errorCode" in done) return rawOf(refusedAnswer(done));
+  const { status, body } = doneAnswer(done, "noValueOnSuccess" in call && call.noValueOnSuccess);
+  const headers = {
+    "content-type": "application/json",
+    "x-etcd-cluster-id": done.clusterId,
+    "x-etcd-index": String(done.index),
+  };
+  return { status, headers, body };
 }
 
 /** One long poll: its headers when the watch stands, and then the events of one index, one a line. */
@@ -132,7 +141,8 @@ function lowerCase(headers: Readonly<Record<string, string>>): Record<string, st
 
 /** The user of a request's basic authentication. */
 function credentialsOf({ headers }: RequestSpec): Credentials | undefined {
-  const encoded = /^Basic (.*)$/i.exec(headers?.["authorization"] ?? "")?.[1];
+  if (headers?.["authorization"] === undefined) return undefined;
+  const encoded = /^Basic (.*)$/i.exec(headers["authorization"])?.[1];
   if (encoded === undefined) return undefined;
   const text = Buffer.from(encoded, "base64").toString("utf8");
   const colon = text.indexOf(":");

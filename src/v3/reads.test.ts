@@ -40,6 +40,8 @@ test("reads: a listing whose revision is compacted between two pages begins anew
       let refused = 0;
       const { keys } = scriptedGateway(
         ({ path, body }) => {
+          // the first look takes it for a file
+          if (body["limit"] === "2") return { header: headerAt(revision), kvs: [{ key: base64("/d/") }] };
           const isFurther = body["revision"] !== undefined;
           if (isFurther && refused++ < compactions)
             return { refusal: 11, words: "mvcc: required revision has been compacted" };
@@ -101,4 +103,33 @@ test("reads: a directory that is read recursively takes one plain read, a file o
   assert.deepEqual(await paths(get("/f")), ["/v3/kv/range", "/v3/kv/txn"]);
   assert.equal((await keys.get("/f", { recursive: true })).node.value, "v");
   assert.deepEqual(await paths(get("/none")), ["/v3/kv/range", "/v3/kv/txn", "/v3/kv/txn"]);
+});
+
+test("reads: a user who may not read all that begins with the key reads it as before, in one transaction or one list (V116)", async () => {
+  const kv = (key: string): Record<string, string> => ({ key: base64(key), value: base64("v"), mod_revision: "3" });
+  const perm = [
+    { key: base64("/one") },
+    { key: base64("/app/"), range_end: base64("/app0") },
+    { key: base64("/all"), range_end: base64("/all0") },
+  ];
+  const { client, calls } = scriptedGateway(({ path, body }) => {
+    const header = headerAt(9);
+    if (path === "/v3/auth/authenticate") return { header, token: "t" };
+    if (path === "/v3/auth/user/get") return { header, roles: ["r"] };
+    if (path === "/v3/auth/role/get") return { header, perm };
+    if (path === "/v3/kv/range") return { header, kvs: [kv(body["key"] === base64("/app/") ? "/app/x" : "/all")] };
+    return { header, succeeded: true, responses: [{ response_range: { kvs: [kv("/one")] } }] };
+  });
+  const send = async (key: string): Promise<unknown> => {
+    const headers = { authorization: `Basic ${base64("bob:b")}` };
+    const call = { kind: "get", key, recursive: false, sort: false, quorum: false } as const;
+    const { body } = await client.send({ method: "GET", path: `/v2/keys${key}`, headers, call });
+    const sent = calls.filter(({ path }) => path.startsWith("/v3/kv/")).at(-1);
+    return [sent?.path, (JSON.parse(body) as { readonly node: { readonly key: string } }).node.key];
+  };
+  assert.deepEqual(await send("/one"), ["/v3/kv/txn", "/one"]);
+  assert.deepEqual(await send("/app"), ["/v3/kv/range", "/app"]);
+  assert.deepEqual(await send("/all"), ["/v3/kv/range", "/all"]);
+  const ranges = calls.filter(({ path }) => path === "/v3/kv/range").map(({ body }) => body["key"]);
+  assert.deepEqual(ranges, [base64("/app/"), base64("/all")]);
 });

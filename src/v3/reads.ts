@@ -15,7 +15,7 @@ const pageSize = 1_000;
 const maxAttempts = 3;
 
 /** Reads a file or a directory, all of it at one revision. Rejects as `Session.post` does. */
-export async function get(session: Session, call: GetCall, note: string): Promise<Done | Refused> {
+export async function get(session: Session, call: GetCall, note: string | undefined): Promise<Done | Refused> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await readOnce(session, call, note);
@@ -26,8 +26,8 @@ export async function get(session: Session, call: GetCall, note: string): Promis
   }
 }
 
-async function readOnce(session: Session, call: GetCall, note: string): Promise<Done | Refused> {
-  const { layout, identity } = session;
+async function readOnce(session: Session, call: GetCall, note: string | undefined): Promise<Done | Refused> {
+  const { layout, identity, hints } = session;
   const { key, recursive, quorum } = call;
   const serializable = !quorum;
   const below = layout.below(key);
@@ -37,11 +37,18 @@ async function readOnce(session: Session, call: GetCall, note: string): Promise<
   const mayBeFile = key !== "/" && (!mayList || identity.rights.mayRead(own));
   const fields = { limit: pageSize, serializable };
   // what is read recursively is nearly always a directory, which needs no transaction
-  if (mayList && (recursive || !mayBeFile)) {
+  let looksLikeDirectory = recursive || !mayBeFile || hints.shapes.get(key) === "directory";
+  if (mayList && !looksLikeDirectory && hints.shapes.get(key) !== "crowded") {
+    const found = await readAsFile(session, call, note);
+    if (found === "directory") looksLikeDirectory = true;
+    else if (found !== "crowded") return found;
+  }
+  if (mayList && looksLikeDirectory) {
     const first = await readRange(session, below, fields, { note });
     const listed = await listing(session, call, below, first, note);
     if (listed.length > 0 || key === "/") return directoryOf(session, call, placeOf(first.header), listed);
     if (!mayBeFile) return whyMissing(session, call, placeOf(first.header), note);
+    hints.shapes.delete(key);
   }
   const ops = [...(mayBeFile ? [read(own, { serializable })] : []), ...(mayList ? [read(below, fields)] : [])];
   const { header, responses } = await transact(session, { success: ops }, { readOnly: true, note });
@@ -49,9 +56,37 @@ async function readOnce(session: Session, call: GetCall, note: string): Promise<
   const file = mayBeFile ? keysIn(responses[0])[0] : undefined;
   const listed = mayList ? await listing(session, call, below, { header, response: responses.at(-1) }, note) : [];
   if (listed.length > 0) return directoryOf(session, call, place, listed);
-  if (file === undefined) return whyMissing(session, call, place, note);
+  return file === undefined ? whyMissing(session, call, place, note) : fileOf(session, call, place, file);
+}
+
+/**
+ * Reads a key that is most likely a file by one plain range of two keys: from the file to all that may lie below it. It does
+ * not show all of it if another key follows that begins with the same name, such as "/a-b" beside "/a": then it is "crowded".
+ */
+async function readAsFile(
+  session: Session,
+  call: GetCall,
+  note: string | undefined,
+): Promise<Done | Refused | "directory" | "crowded"> {
+  const { layout, identity, hints } = session;
+  const { key, quorum } = call;
+  const { key: marker, rangeEnd } = layout.below(key);
+  const range = { key: layout.file(key), rangeEnd };
+  if (!identity.rights.mayRead(range)) return "crowded";
+  const { header, response } = await readRange(session, range, { limit: 2, serializable: !quorum }, { note });
+  const [first, second] = keysIn(response);
+  if (first === undefined) return whyMissing(session, call, placeOf(header), note);
+  // what is both a file and a directory is a directory
+  if (first.key.startsWith(marker) || second?.key.startsWith(marker) === true) return "directory";
+  if (first.key === range.key && second === undefined) return fileOf(session, call, placeOf(header), first);
+  hints.shapes.set(key, "crowded");
+  return "crowded";
+}
+
+async function fileOf(session: Session, { key, quorum }: GetCall, place: Place, file: KeyValue): Promise<Done> {
   const times = await timesLeft(session, [file], { isPatient: quorum });
-  return { ...place, action: "get", node: fileNode(key, file, times) };
+  const { index, clusterId } = place;
+  return { index, clusterId, action: "get", node: fileNode(key, file, times) };
 }
 
 async function directoryOf(
@@ -60,11 +95,26 @@ async function directoryOf(
   place: Place,
   listed: readonly KeyValue[],
 ): Promise<Done> {
-  const { layout } = session;
+  const { layout, hints } = session;
   const tree = treeOf(layout, key, listed);
+  hints.shapes.set(key, "directory");
   const shown = recursive ? listed : listed.filter((each) => isChild(layout, key, each));
+  if (!recursive) rememberChildren(session, key, tree);
   const times = await timesLeft(session, shown, { isPatient: quorum });
   return { ...place, action: "get", node: directoryAnswer(key, tree, recursive, times) };
+}
+
+/** Of one listing at most this many directories are remembered: they must not displace everything else. */
+const maxRemembered = 100;
+
+/** Who lists a directory often reads the directories in it next. */
+function rememberChildren({ hints }: Session, key: string, { directories }: Tree): void {
+  const prefix = key === "/" ? "/" : `${key}/`;
+  let count = 0;
+  for (const name of directories.keys()) {
+    if (++count > maxRemembered) return;
+    hints.shapes.set(prefix + name, "directory");
+  }
 }
 
 /** All keys that the answer needs: every one below the directory, or the first one of each child. */
@@ -73,7 +123,7 @@ async function listing(
   { key, recursive, quorum }: GetCall,
   below: KeyRange,
   first: { readonly header: Header; readonly response: Json | undefined },
-  note: string,
+  note: string | undefined,
 ): Promise<readonly KeyValue[]> {
   const found: KeyValue[] = [];
   const { revision } = first.header;
@@ -103,7 +153,12 @@ function isChild(layout: Layout, directory: string, { key }: KeyValue): boolean 
 }
 
 /** Why a read found nothing. @param missedAt where that read was */
-async function whyMissing(session: Session, { key, quorum }: GetCall, missedAt: Place, note: string): Promise<Refused> {
+async function whyMissing(
+  session: Session,
+  { key, quorum }: GetCall,
+  missedAt: Place,
+  note: string | undefined,
+): Promise<Refused> {
   const { ops, decode } = situationReads(session, key, !quorum);
   const result = await transact(session, { success: ops }, { readOnly: true, note });
   // made between the two requests: a watch from the index of this response must see it
@@ -120,7 +175,14 @@ interface Tree {
 function treeOf(layout: Layout, directory: string, keys: readonly KeyValue[]): Tree {
   const root: Tree = { marker: undefined, files: new Map(), directories: new Map() };
   const start = directory === "/" ? 1 : directory.length + 1;
+  const ownStart = layout.marker(directory).length;
   for (const each of keys) {
+    // most are files in the directory itself, which need not be taken apart
+    const rest = each.key.slice(ownStart);
+    if (isPlainName(rest)) {
+      root.files.set(rest, each);
+      continue;
+    }
     const parsed = layout.parse(each.key);
     if (parsed === undefined || isHiddenBelow(directory, parsed.key)) continue;
     const names = parsed.key.length < start ? [] : parsed.key.slice(start).split("/");
@@ -140,8 +202,20 @@ function treeOf(layout: Layout, directory: string, keys: readonly KeyValue[]): T
   return root;
 }
 
+/** Whether it is the name of a file that is shown; false where that needs a closer look. */
+function isPlainName(name: string): boolean {
+  return name !== "" && !name.startsWith("_") && !name.startsWith(".") && !/[/\ufffd]/.test(name);
+}
+
 function directoryAnswer(key: string, tree: Tree, recursive: boolean, times: TimesLeft): AnswerNode {
   const prefix = key === "/" ? "/" : `${key}/`;
+  const node = directoryNode(key, tree.marker);
+  if (tree.directories.size === 0) {
+    if (tree.files.size === 0) return node;
+    const nodes: AnswerNode[] = [];
+    for (const [name, file] of tree.files) nodes.push(fileNode(prefix + name, file, times));
+    return { ...node, nodes };
+  }
   const children = new Map<string, AnswerNode>();
   for (const [name, file] of tree.files) children.set(name, fileNode(prefix + name, file, times));
   // what is both a file and a directory is a directory
@@ -149,8 +223,6 @@ function directoryAnswer(key: string, tree: Tree, recursive: boolean, times: Tim
     const path = prefix + name;
     children.set(name, recursive ? directoryAnswer(path, child, true, times) : directoryNode(path, child.marker));
   }
-  const node = directoryNode(key, tree.marker);
-  if (children.size === 0) return node;
   // the order of whole keys is another one: "/d/a-b" stands before "/d/a/x"
   const sorted = [...children].sort(([a], [b]) => compareBytes(a, b));
   return { ...node, nodes: sorted.map(([, child]) => child) };

@@ -16,7 +16,7 @@ const maxAttempts = 10;
 export async function refresh(
   session: Session,
   call: SetCall | CompareAndSwapCall,
-  note: string,
+  note: string | undefined,
 ): Promise<Done | Refused> {
   const { key, kind, ttl = 0 } = call;
   const file = session.layout.file(key);
@@ -59,7 +59,7 @@ export async function refresh(
 }
 
 /** Why there is no file to refresh. Undefined: there is one now. */
-async function whyNot(session: Session, key: string, note: string): Promise<Refused | undefined> {
+async function whyNot(session: Session, key: string, note: string | undefined): Promise<Refused | undefined> {
   const { ops, decode } = situationReads(session, key);
   const seen = await transact(session, { success: ops }, { readOnly: true, note });
   const place = placeOf(seen.header);

@@ -18,6 +18,8 @@ const put: Scripted = { header: headerAt(7), succeeded: true, responses: [{ resp
 const file = { key: base64("/k"), value: base64("v"), create_revision: "3", mod_revision: "5", version: "2" };
 const found = { response_range: { kvs: [file], count: "1" } };
 const none = { response_range: {} };
+/** To a lean transaction: a compare failed, nothing is read. The whole one tells why. */
+const failed: Scripted = { header: headerAt(9) };
 
 /** What the gateway says to a call, and what the caller gets. */
 const results: readonly {
@@ -29,7 +31,7 @@ const results: readonly {
   {
     name: "get",
     call: (keys) => keys.get("/k"),
-    says: [{ header: headerAt(9), succeeded: true, responses: [found, none] }],
+    says: [{ header: headerAt(9), kvs: [file], count: "1" }],
     gets: "get /k=v 3 5 at 9",
   },
   { name: "set", call: (keys) => keys.set("/k", "w"), says: [put], gets: "set /k=w 7 7 at 7" },
@@ -42,13 +44,13 @@ const results: readonly {
   {
     name: "create of what is there",
     call: (keys) => keys.create("/k", "w"),
-    says: [{ header: headerAt(9), responses: [found, none] }],
+    says: [failed, { header: headerAt(9), responses: [found, none] }],
     gets: "105 /k at 9",
   },
   {
     name: "a comparison",
     call: (keys) => keys.set("/k", "w", { prevIndex: 4 }),
-    says: [{ header: headerAt(9), responses: [found, none] }],
+    says: [failed, { header: headerAt(9), responses: [found, none] }],
     gets: "101 [4 != 5] at 9",
   },
   {
@@ -79,6 +81,18 @@ const results: readonly {
       put,
     ],
     gets: "set /k=w 7 7 at 7 ttl 2",
+  },
+  {
+    name: "set with a TTL whose lease ran out after the lean transaction",
+    call: (keys) => keys.set("/k", "w", { ttl: 1, prevIndex: 5 }),
+    says: [
+      { header: headerAt(6), ID: "77", TTL: "2" },
+      failed,
+      { refusal: 5, words: "etcdserver: requested lease not found" },
+      { header: headerAt(6), ID: "78", TTL: "2" },
+      put,
+    ],
+    gets: "compareAndSwap /k=w 7 7 at 7 ttl 2",
   },
 ];
 
@@ -131,7 +145,7 @@ for (const format of formats) {
     assert.ok(isUnauthorized(error));
     assert.deepEqual(
       calls.map(({ path }) => path),
-      ["/v3/kv/txn", "/v3/auth/authenticate"],
+      ["/v3/kv/range", "/v3/auth/authenticate"],
     );
   });
 }

@@ -3,6 +3,7 @@ import { linkSignal } from "../util/signals.js";
 import type { ClusterView } from "./cluster-view.js";
 import { headerOf, type Header, type Json } from "./decode.js";
 import type { Gateway } from "./gateway.js";
+import type { Hints } from "./hints.js";
 import type { Layout } from "./layout.js";
 import type { LeaseTimes } from "./lease-times.js";
 import type { ResolvedV3Options } from "./options.js";
@@ -11,13 +12,13 @@ import type { Identity } from "./tokens.js";
 /** What a request to the gateway is for. */
 export interface RequestPurpose {
   /** Leaves the keys as they are. @default false */
-  readonly readOnly?: boolean;
+  readonly readOnly?: boolean | undefined;
   /** For curl lines. */
   readonly note?: string | undefined;
   /** Shown in curl lines in place of a body that holds a password. */
   readonly maskedBody?: string | undefined;
   /** Ends this request alone. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Whether its response knows every write that was acknowledged before it was sent. @default false */
   readonly isCurrent?: boolean;
 }
@@ -35,6 +36,8 @@ export interface SessionFields {
   readonly view: ClusterView;
   /** Remembers each lease that is granted or renewed. */
   readonly leaseTimes: LeaseTimes;
+  /** What was seen of keys, for the choice of the first request. */
+  readonly hints: Hints;
 }
 
 /** One call at one endpoint: as whom, and in which time. */
@@ -46,6 +49,7 @@ export class Session {
   readonly signal: AbortSignal | undefined;
   readonly view: ClusterView;
   readonly leaseTimes: LeaseTimes;
+  readonly hints: Hints;
   readonly #limits: RequestLimits | undefined;
   readonly #startMs = performance.now();
 
@@ -58,6 +62,7 @@ export class Session {
       signal: this.signal,
       view: this.view,
       leaseTimes: this.leaseTimes,
+      hints: this.hints,
     } = fields);
     this.#limits = fields.limits;
   }
@@ -87,6 +92,7 @@ export class Session {
 
   #limitsNow(): RequestLimits | undefined {
     if (this.#limits === undefined) return undefined;
-    return { ...this.#limits, headersMs: Math.max(1, this.#limits.headersMs - (performance.now() - this.#startMs)) };
+    const { headersMs, idleMs, bodyMs, bodyBytes } = this.#limits;
+    return { headersMs: Math.max(1, headersMs - (performance.now() - this.#startMs)), idleMs, bodyMs, bodyBytes };
   }
 }

@@ -2,13 +2,15 @@ import type { AdminCall, KeysCall, WatchCall } from "../core/call.js";
 import type { Administered, CallContext, Done, KeysStore, KeysWatch, Refused } from "../core/keys-store.js";
 import type { Exchange, RequestLimits } from "../http/exchange.js";
 import { EndpointError, ResponseError } from "../util/errors.js";
+import { isLogLoaded, log } from "../util/log.js";
 import { administer } from "./admin.js";
-import type { ClusterView } from "./cluster-view.js";
+import { ClusterView } from "./cluster-view.js";
 import { deleteKey } from "./deletes.js";
 import { Gateway, GatewayError, grpcCode, type EndpointBase } from "./gateway.js";
+import { Hints } from "./hints.js";
 import { createInOrder } from "./in-order.js";
 import { Layout, maxSegments, segmentsOf } from "./layout.js";
-import type { LeaseTimes } from "./lease-times.js";
+import { LeaseTimes } from "./lease-times.js";
 import { maxTtl } from "./leases.js";
 import { nowhere, placeOf, refused } from "./nodes.js";
 import { read, transact } from "./operations.js";
@@ -30,6 +32,12 @@ export interface V3Context extends CallContext {
 export interface SharedState {
   readonly view: ClusterView;
   readonly leaseTimes: LeaseTimes;
+  readonly hints: Hints;
+}
+
+/** The state of a new client. */
+export function newSharedState(): SharedState {
+  return { view: new ClusterView(), leaseTimes: new LeaseTimes(), hints: new Hints() };
 }
 
 /** The v2 store that one endpoint's v3 store is used as. */
@@ -37,18 +45,16 @@ export class V3Store implements KeysStore {
   readonly #gateway: Gateway;
   readonly #layout: Layout;
   readonly #options: ResolvedV3Options;
-  readonly #view: ClusterView;
-  readonly #leaseTimes: LeaseTimes;
+  readonly #shared: SharedState;
   readonly #closed = new AbortController();
   readonly #tokens: Tokens;
   readonly #hub: WatchHub;
 
-  constructor(exchange: Exchange, base: EndpointBase, options: ResolvedV3Options, { view, leaseTimes }: SharedState) {
+  constructor(exchange: Exchange, base: EndpointBase, options: ResolvedV3Options, shared: SharedState) {
     this.#gateway = new Gateway(exchange, base);
     this.#layout = new Layout(options.namespace);
     this.#options = options;
-    this.#view = view;
-    this.#leaseTimes = leaseTimes;
+    this.#shared = shared;
     this.#tokens = new Tokens(this.#gateway, this.#closed.signal);
     this.#hub = new WatchHub(options);
   }
@@ -94,8 +100,7 @@ export class V3Store implements KeysStore {
       identity,
       signal,
       limits,
-      view: this.#view,
-      leaseTimes: this.#leaseTimes,
+      ...this.#shared,
     });
   }
 
@@ -181,7 +186,8 @@ function whyUnsupported(call: KeysCall): string | undefined {
 
 async function perform(session: Session, call: KeysCall): Promise<Done | Refused> {
   const { key, kind } = call;
-  const note = noteOf(call);
+  // curl lines show it: until the log is loaded it is not known whether there are any
+  const note = log.curl.enabled || !isLogLoaded() ? noteOf(call) : undefined;
   if (kind === "get") return get(session, call, note);
   if (key === "/" && kind !== "createInOrder") {
     const seen = await transact(

@@ -1,7 +1,7 @@
 import type { Compare, CompareAndSwapCall, CreateCall, SetCall } from "../core/call.js";
-import type { Done, Refused } from "../core/keys-store.js";
+import type { Done, Place, Refused } from "../core/keys-store.js";
+import { decide, type Decided } from "./decide.js";
 import { GatewayError, grpcCode } from "./gateway.js";
-import { ancestorsOf } from "./layout.js";
 import { expiryIn, grant, timeBefore, type Lease } from "./leases.js";
 import { directoryNode, fileNode, placeOf, refused } from "./nodes.js";
 import {
@@ -11,54 +11,37 @@ import {
   modifiedAt,
   present,
   put,
-  putIfAbsent,
   removedBy,
   remove,
-  transact,
   type CompareOp,
   type Op,
-  type TxnResult,
 } from "./operations.js";
 import type { Session } from "./session.js";
-import {
-  comparisonFailed,
-  nothingBelow,
-  nothingOnTheWay,
-  situationReads,
-  whyUnreachable,
-  type Situation,
-} from "./situation.js";
+import { comparisonFailed, nothingBelow, nothingOnTheWay, whyUnreachable, type Situation } from "./situation.js";
 
 /** A write that takes one transaction: everything but a refresh and a key in order. */
 export type PlainWrite = SetCall | PlainCreate | CompareAndSwapCall;
 type PlainCreate = Omit<CreateCall, "kind"> & { readonly kind: "create" };
 
 /** Writes a file or makes a directory. Rejects as `Session.post` does. */
-export async function write(session: Session, call: PlainWrite, note: string): Promise<Done | Refused> {
+export async function write(session: Session, call: PlainWrite, note: string | undefined): Promise<Done | Refused> {
   for (let attempt = 1; ; attempt++) {
     const lease = call.ttl === undefined ? undefined : await grant(session, call.ttl);
-    const { ops, decode } = situationReads(session, call.key);
-    const txn = { compare: comparesOf(session, call), success: putsOf(session, call, lease), failure: ops };
-    let result: TxnResult;
+    const decision = { key: call.key, compare: comparesOf(session, call), success: putsOf(session, call, lease) };
+    let decided: Decided;
     try {
-      result = await transact(session, txn, { note });
+      decided = await decide(session, decision, note);
     } catch (error) {
       // the lease ran out between the two requests: once more with a new one
       if (lease !== undefined && attempt === 1 && error instanceof GatewayError && error.code === grpcCode.notFound)
         continue;
       throw error;
     }
-    return result.succeeded ? written(session, call, lease, result) : refusalOf(call, result, decode(result.responses));
+    const { header, situation } = decided;
+    return situation === undefined
+      ? written(session, call, lease, decided)
+      : refusalOf(call, placeOf(header), situation);
   }
-}
-
-/** The markers of the directories on the way: with `kept`, a directory exists until it is deleted. */
-export function markersOnTheWay({ layout, options, identity }: Session, key: string): readonly Op[] {
-  if (options.directories === "implied") return [];
-  return ancestorsOf(key)
-    .map((each) => layout.marker(each))
-    .filter((marker) => identity.rights.mayWrite({ key: marker }) && identity.rights.mayRead({ key: marker }))
-    .map(putIfAbsent);
 }
 
 function comparesOf(session: Session, call: PlainWrite): readonly CompareOp[] {
@@ -82,38 +65,41 @@ function makesDirectory({ kind, dir }: PlainWrite): boolean {
 
 function putsOf(session: Session, call: PlainWrite, lease: Lease | undefined): readonly Op[] {
   const { layout } = session;
-  const markers = markersOnTheWay(session, call.key);
-  if (makesDirectory(call)) {
-    return [remove({ key: layout.file(call.key) }, true), put(layout.marker(call.key), ""), ...markers];
-  }
-  return [put(layout.file(call.key), valueOf(call), { lease: lease?.id, previous: true }), ...markers];
+  return makesDirectory(call)
+    ? [remove({ key: layout.file(call.key) }, true), put(layout.marker(call.key), "")]
+    : [put(layout.file(call.key), valueOf(call), { lease: lease?.id, previous: true })];
 }
 
 function valueOf({ dir, value }: PlainWrite): string {
   return dir ? "" : value;
 }
 
-async function written(session: Session, call: PlainWrite, lease: Lease | undefined, result: TxnResult): Promise<Done> {
+async function written(session: Session, call: PlainWrite, lease: Lease | undefined, decided: Decided): Promise<Done> {
   const { key, kind } = call;
-  const place = placeOf(result.header);
   const isDirectory = makesDirectory(call);
-  const before = isDirectory ? removedBy(result.responses[0])[0] : beforePut(result.responses[0]);
+  if (isDirectory) {
+    session.hints.marked.set(key, true);
+    session.hints.shapes.set(key, "directory");
+  }
+  const before = isDirectory ? removedBy(decided.responses[0])[0] : beforePut(decided.responses[0]);
+  const { index, clusterId } = placeOf(decided.header);
+  const expiry = lease === undefined ? undefined : expiryIn(lease.ttl);
   const node = isDirectory
-    ? directoryNode(key, { createRevision: place.index })
+    ? directoryNode(key, { createRevision: index })
     : {
         key,
         value: valueOf(call),
-        ...(lease !== undefined && expiryIn(lease.ttl)),
-        modifiedIndex: place.index,
-        createdIndex: before?.createRevision ?? place.index,
+        expiration: expiry?.expiration,
+        ttl: expiry?.ttl,
+        modifiedIndex: index,
+        createdIndex: before?.createRevision ?? index,
       };
-  if (before === undefined) return { ...place, action: kind, node };
-  return { ...place, action: kind, node, prevNode: fileNode(key, before, await timeBefore(session, before)) };
+  const prevNode = before && fileNode(key, before, await timeBefore(session, before));
+  return { index, clusterId, action: kind, node, prevNode };
 }
 
-function refusalOf(call: PlainWrite, result: TxnResult, situation: Situation): Refused {
+function refusalOf(call: PlainWrite, place: Place, situation: Situation): Refused {
   const { key, kind } = call;
-  const place = placeOf(result.header);
   const { obstacle, file, firstBelow } = situation;
   if (obstacle?.is === "file") return refused(place, "notDir", obstacle.key);
   if (kind === "create") return refused(place, "nodeExist", key);

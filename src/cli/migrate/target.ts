@@ -1,6 +1,7 @@
 import pLimit from "p-limit";
 import { ResponseError, type Client, type Credentials, type RequestSpec } from "../../core/index.js";
 import { ClusterView } from "../../v3/cluster-view.js";
+import { Hints } from "../../v3/hints.js";
 import { LeaseTimes } from "../../v3/lease-times.js";
 import type { KeyValue } from "../../v3/decode.js";
 import { Gateway, GatewayError, grpcCode } from "../../v3/gateway.js";
@@ -49,6 +50,7 @@ export class Target {
   readonly #tokens: Tokens;
   readonly #view = new ClusterView();
   readonly #leaseTimes = new LeaseTimes();
+  readonly #hints = new Hints();
   #limit = 100;
 
   constructor(options: TargetOptions) {
@@ -170,6 +172,7 @@ export class Target {
         limits: undefined,
         view: this.#view,
         leaseTimes: this.#leaseTimes,
+        hints: this.#hints,
       });
       try {
         return await work(session);
