@@ -6,6 +6,7 @@ import { rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import test, { type TestContext } from "node:test";
+import { findOnPath } from "../scripts/servers/packages.mjs";
 import { find } from "../scripts/servers/programs.mjs";
 import { needs, testFiles } from "../scripts/test-run.mjs";
 import { projectRoot } from "../scripts/run.mjs";
@@ -156,6 +157,72 @@ test("fresh machine: with Docker alone etcd and etcdctl come out of the image th
   assert.ok(existsSync(join(checkout, "removed")));
 });
 
+test("fresh machine: with Docker alone a program that needs shared libraries comes out of a container of Debian, with them (FF36)", async (t) => {
+  const { node, install, checkout } = machine(t);
+  // not in quotes of its own, which would mean that this file needs the program
+  const [program = ""] = "openssl ".split(" ");
+  const files = join(checkout, "in the container");
+  for (const folder of ["usr/bin", "libraries"]) mkdirSync(join(files, folder), { recursive: true });
+  writeFileSync(join(files, "usr/bin", program), '#!/bin/sh\necho "OpenSSL 3.0.1 by $1, $OPENSSL_CONF"', {
+    mode: 0o755,
+  });
+  // the libraries it is given, and then the program
+  writeFileSync(join(files, "libraries/loader"), '#!/bin/sh\n"$3" "$1 $2"', { mode: 0o755 });
+  install("tar", `exec ${findOnPath("tar") ?? "there is no tar"} "$@"`);
+  install(
+    "docker",
+    `case "$1" in
+      version) echo 28.2.2 ;;
+      run) echo "$*" > '${checkout}/command'; exec tar -C '${files}' -c . ;;
+      *) exit 1 ;;
+    esac`,
+  );
+  const script = `
+    import { find } from "./scripts/servers/programs.mjs";
+    import { capture } from "./scripts/run.mjs";
+    const path = find(${JSON.stringify(program)});
+    console.log("found " + path);
+    console.log(capture(path, []).stdout);
+    find(${JSON.stringify(program)});`;
+  const { code, stderr } = await node("--input-type=module", "--eval", script).ended;
+  assert.equal(code, 0, stderr);
+  const kept = join(checkout, ".cache/servers", program);
+  assert.ok(stderr.includes(`\nfound ${kept}\n`), stderr);
+  const settings = `--library-path ${kept}.files/libraries, ${kept}.files/etc/ssl/openssl.cnf`;
+  assert.ok(stderr.includes(`\nOpenSSL 3.0.1 by ${settings}\n`), stderr);
+  const command = readFileSync(join(checkout, "command"), "utf8");
+  assert.match(command, /^run --rm .*debian:bookworm-slim sh /);
+  assert.match(command, /sh openssl usr\/bin\/openssl etc\/ssl\/openssl\.cnf$/m);
+  assert.equal(stderr.match(/fetches/g)?.length, 1, "what was fetched is kept");
+  assert.deepEqual(readdirSync(join(checkout, ".cache/servers")).sort(), [program, `${program}.files`]);
+});
+
+test("fresh machine: a container that cannot fetch a package leaves nothing, and its reason is reported (FF34)", async (t) => {
+  const { node, install, checkout } = machine(t);
+  install(
+    "docker",
+    `case "$1" in
+      version) echo 28.2.2 ;;
+      run)
+        echo "E: Failed to fetch http://deb.debian.org/debian  Temporary failure resolving 'deb.debian.org'" >&2
+        echo "See 'docker run --help'." >&2
+        exit 100 ;;
+      *) echo "Error response from daemon: no such host" >&2; exit 1 ;;
+    esac`,
+  );
+  const names = "openssl consul";
+  const search = `import { findAll } from "./scripts/servers/programs.mjs"; findAll("${names}".split(" "));`;
+  const { code, stderr } = await node("--input-type=module", "--eval", search).ended;
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /^consul: docker create consul:\S+: Error response from daemon: no such host$/m);
+  for (const [name, suite] of Object.entries({ openssl: "bookworm", consul: "bullseye" })) {
+    const reason = "E: Failed to fetch \\S+  Temporary failure resolving 'deb\\.debian\\.org'";
+    assert.match(stderr, new RegExp(`^${name}: docker run debian:${suite}-slim: ${reason}$`, "m"));
+    assert.match(stderr, new RegExp(`^${name} was not found .*, or name it in ${name.toUpperCase()}_BIN$`, "m"));
+  }
+  assert.deepEqual(readdirSync(join(checkout, ".cache/servers")), []);
+});
+
 test("fresh machine: a program that is missing leaves out the tests that need it, and no others", () => {
   const files = testFiles("integration", /^(?:keys|proxy|tls|consul-lock|migrate)\.test\.js$/);
   const left = "nginx openssl consul etcd-3.5 etcdctl"
@@ -184,6 +251,23 @@ test("fresh machine: SIGTERM at any moment leaves no process and no temporary fo
     assert.deepEqual(readdirSync(temporary), [], `after ${String(wait)}`);
     await until("no member runs", () => !running().some((command) => command.includes(temporary)));
   }
+});
+
+test("fresh machine: a command ends with the shell that npm started it by, and so does what it runs", async (t) => {
+  const { node, checkout } = machine(t);
+  writeFileSync(
+    join(checkout, "scripts/waits.mjs"),
+    `import { run, runMain } from "./run.mjs";
+    const program = "console.log('running'); setInterval(() => undefined, 60_000)";
+    runMain(import.meta.url, () => run(process.execPath, ["--eval", program, ${JSON.stringify(checkout)}]));`,
+  );
+  const shell = `
+    const env = { ...process.env, npm_lifecycle_event: "waits" };
+    require("node:child_process").spawn(process.execPath, ["scripts/waits.mjs"], { env, stdio: "inherit" });`;
+  const program = node("--eval", shell);
+  await until("it runs", () => program.written().includes("running"));
+  program.kill("SIGKILL");
+  await until("nothing runs", () => !running().some((command) => command.includes(checkout)));
 });
 
 /** The command lines of all processes. */

@@ -31,6 +31,7 @@ export const say = (line) => {
 export function runMain(moduleUrl, main) {
   const program = process.argv[1];
   if (program === undefined || !existsSync(program) || realpathSync(program) !== fileURLToPath(moduleUrl)) return;
+  if (process.env["npm_lifecycle_event"] !== undefined) endWithParent();
   main().then(
     (code) => {
       process.exitCode = code ?? 0;
@@ -40,6 +41,17 @@ export function runMain(moduleUrl, main) {
       process.exitCode = 1;
     },
   );
+}
+
+/** npm passes a signal on to the shell that it started us by, and no further: when that shell ends, we do. */
+function endWithParent() {
+  const parent = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(watch);
+    process.kill(process.pid, "SIGTERM");
+  }, 500);
+  watch.unref();
 }
 
 /**
@@ -80,19 +92,25 @@ export function run(command, args, options = {}) {
  *
  * @param {string} command
  * @param {readonly string[]} args
- * @param {{ cwd?: string | undefined, env?: NodeJS.ProcessEnv | undefined, timeoutMs?: number | undefined }} [options]
+ * @param {{ cwd?: string | undefined, env?: NodeJS.ProcessEnv | undefined, timeoutMs?: number | undefined, stdout?: number | undefined }} [options]
+ *   `stdout`: a file that takes its standard output
  * @returns {{ ok: boolean, stdout: string, stderr: string, reason: string }} `reason`: why it failed, one line
  */
 export function capture(command, args, options = {}) {
-  const { cwd = projectRoot, env, timeoutMs = 600_000 } = options;
+  const { cwd = projectRoot, env, timeoutMs = 600_000, stdout = "pipe" } = options;
   const done = spawnSync(command, args, {
     cwd,
     env: { ...process.env, ...env },
     encoding: "utf8",
     timeout: timeoutMs,
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["ignore", stdout, "pipe"],
   });
-  const lastLine = (done.stderr ?? "").trim().split("\n").at(-1);
+  // docker ends an error with a hint
+  const lastLine = (done.stderr ?? "")
+    .replace(/^See 'docker .*/m, "")
+    .trim()
+    .split("\n")
+    .at(-1);
   return {
     ok: done.status === 0,
     stdout: done.stdout ?? "",

@@ -1,18 +1,8 @@
 // Programs on the PATH, and Debian packages, which are unpacked without installing them: no service starts.
-import {
-  accessSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
-import { basename, delimiter, dirname, join } from "node:path";
+import { accessSync, constants, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
 import { capture } from "../run.mjs";
+import { canUseContainers, unpackInContainer } from "./containers.mjs";
 
 /**
  * @param {string} name
@@ -38,7 +28,8 @@ export function hasDebianTools() {
 
 /**
  * Downloads a Debian package, or several, and unpacks them into the folder. apt checks their signatures. It works without
- * root and with empty package lists: if the machine's lists do not have the package, apt fetches lists into the folder.
+ * root and with empty package lists: if the machine's lists do not have the package, apt fetches lists into the folder. Without
+ * apt, but with Docker, a container of Debian does the same.
  *
  * @param {string | readonly string[]} name
  * @param {string} folder
@@ -46,7 +37,11 @@ export function hasDebianTools() {
  * @returns {string | undefined} why it could not
  */
 export function unpackPackage(name, folder, { suite } = {}) {
-  if (!hasDebianTools()) return "no apt-get and dpkg-deb here";
+  if (!hasDebianTools()) {
+    return canUseContainers()
+      ? unpackInContainer(name, folder, { suite })
+      : "neither apt-get and dpkg-deb nor a Docker engine here to fetch a package";
+  }
   const apt = (/** @type {readonly string[]} */ ...args) =>
     capture("apt-get", ["-q", "-o", "APT::Sandbox::User=root", ...args], {
       cwd: folder,
@@ -141,28 +136,4 @@ function sourcesOf(suite, folder) {
 /** @param {Readonly<Record<string, string>>} settings */
 function flags(settings) {
   return Object.entries(settings).flatMap(([name, value]) => ["-o", `${name}=${value}`]);
-}
-
-/**
- * Fills a new folder, and moves one file or folder of it into the cache by a rename, since several processes may do so at once.
- *
- * @param {string} target where it is kept
- * @param {{ fill: (folder: string) => string | undefined, file?: string, check: (path: string) => string | undefined }} how
- *   `fill` and `check` return a problem, if any; `file` is where `fill` puts what is kept
- * @returns {string | undefined} why it could not
- */
-export function keepInCache(target, { fill, file = basename(target), check }) {
-  mkdirSync(dirname(target), { recursive: true });
-  const folder = mkdtempSync(join(dirname(target), "new-"));
-  try {
-    const problem = fill(folder) ?? check(join(folder, file));
-    if (problem === undefined) renameSync(join(folder, file), target);
-    return problem;
-  } catch (error) {
-    // a folder does not replace another: another process was quicker
-    if (!existsSync(target) || check(target) !== undefined) throw error;
-    return undefined;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
 }

@@ -2,8 +2,10 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { capture, npm, projectRoot, say, ScriptError } from "../run.mjs";
-import { composeImage, copyFromImage, hasDockerEngine } from "./docker.mjs";
-import { findOnPath, hasDebianTools, keepInCache, unpackPackage } from "./packages.mjs";
+import { keepInCache } from "./cache.mjs";
+import { canUseContainers, keepLinkedProgram } from "./containers.mjs";
+import { composeImage, copyFromImage } from "./docker.mjs";
+import { findOnPath, hasDebianTools, unpackPackage } from "./packages.mjs";
 
 /** @param {string} [image] */
 const etcd = (image) => ({
@@ -18,7 +20,8 @@ const etcd = (image) => ({
  * How each program is recognized, and where it comes from. `version`: the arguments with which it prints its version;
  * `wanted`: the versions that can be used; `names`: what it may be called on the PATH; `search`: paths to try besides;
  * `package` and `file`: the Debian package that has it, and where; `suite`: its Debian release, if not the machine's own;
- * `image`: a Docker image that has it, and its path there. nginx and openssl would need libraries of their images.
+ * `image`: a Docker image that has it, and its path there; `linked`: it needs shared libraries, so without apt a container
+ * installs the package, with what else it needs.
  */
 const programs = {
   etcd: {
@@ -45,6 +48,7 @@ const programs = {
     search: ["/usr/sbin/nginx"],
     package: "nginx",
     file: "usr/sbin/nginx",
+    linked: {},
     remedy: "an nginx (apt-get update && apt-get install nginx-light, brew install nginx)",
   },
   // bullseye is the last Debian with a package of it (1.8.7)
@@ -62,6 +66,7 @@ const programs = {
     pattern: /SSL (\S+)/,
     package: "openssl",
     file: "usr/bin/openssl",
+    linked: { others: ["etc/ssl/openssl.cnf"], variables: { OPENSSL_CONF: "etc/ssl/openssl.cnf" } },
     remedy: "an openssl (apt-get update && apt-get install openssl)",
   },
   // opens the site of the documentation; Debian's package needs libraries that only an install brings
@@ -83,15 +88,15 @@ const programs = {
 };
 
 /** @typedef {keyof typeof programs} Program */
-/** @typedef {{ version?: readonly string[], pattern?: RegExp, wanted?: RegExp, names?: readonly string[], search?: readonly string[], package?: string, suite?: string, file?: string, image?: () => readonly [image: string, path: string], remedy: string }} Source */
+/** @typedef {{ version?: readonly string[], pattern?: RegExp, wanted?: RegExp, names?: readonly string[], search?: readonly string[], package?: string, suite?: string, file?: string, image?: () => readonly [image: string, path: string], linked?: Pick<import("./containers.mjs").LinkedProgram, "others" | "variables">, remedy: string }} Source */
 
 /** The environment variable that names a program: ETCD_BIN, ETCD_3_5_BIN. @param {Program} name */
 const variableOf = (name) => `${name.toUpperCase().replaceAll(/\W/g, "_")}_BIN`;
 
 /**
  * Path of a program: the one that its variable names, else the first usable one of: the PATH, one fetched earlier, (etcd)
- * the image of docker-compose.yml, Debian's package, another image. Packages are unpacked, never installed: an install would
- * start services. Prints each way that failed.
+ * the image of docker-compose.yml, Debian's package, another image, a container of Debian. Packages are unpacked, never
+ * installed on this machine: an install would start services. Prints each way that failed.
  *
  * @param {Program} name
  * @returns {string}
@@ -113,7 +118,9 @@ export function find(name) {
     if (problem === undefined) return path;
     say(`${name}: cannot use ${path}: ${problem}`);
   }
-  for (const fetch of name === "etcd" ? [fromImage, fromPackage] : [fromPackage, fromImage]) {
+  // without apt a package comes by way of a container, which takes longer than an image of the program
+  const imageFirst = name === "etcd" || !hasDebianTools();
+  for (const fetch of imageFirst ? [fromImage, fromPackage, fromContainer] : [fromPackage, fromImage, fromContainer]) {
     const problem = fetch(name, cached);
     if (problem === undefined) return cached;
     if (problem !== "") say(`${name}: ${problem}`);
@@ -172,7 +179,7 @@ function whyUnusable(name, bin) {
 function fromImage(name, target) {
   const { image } = /** @type {Source} */ (programs[name]);
   if (image === undefined) return "";
-  if (process.platform !== "linux" || !hasDockerEngine()) return "no Docker engine that runs programs of this system";
+  if (!canUseContainers()) return noEngine;
   const [from, path] = image();
   say(`${name}: taking it out of the image ${from}`);
   return keepInCache(target, {
@@ -182,15 +189,20 @@ function fromImage(name, target) {
   });
 }
 
+const noEngine = "no Docker engine that runs programs of this system";
+
 /**
  * @param {Program} name
  * @param {string} target
- * @returns {string | undefined} why there is none
+ * @returns {string | undefined} why there is none; "" if a container has to install it
  */
 function fromPackage(name, target) {
-  const { package: source, suite, file } = /** @type {Source} */ (programs[name]);
+  const { package: source, suite, file, linked } = /** @type {Source} */ (programs[name]);
   if (source === undefined || file === undefined) return "it is not installed";
-  if (!hasDebianTools()) return "no apt-get and dpkg-deb here to fetch a package";
+  if (!hasDebianTools()) {
+    if (linked !== undefined) return "";
+    if (!canUseContainers()) return "no apt-get and dpkg-deb here to fetch a package";
+  }
   say(
     `${name}: downloading Debian's package ${source}${suite === undefined ? "" : ` (${suite})`}, without installing it`,
   );
@@ -199,6 +211,18 @@ function fromPackage(name, target) {
     file,
     check: (path) => whyUnusable(name, path),
   });
+}
+
+/**
+ * @param {Program} name
+ * @param {string} target
+ * @returns {string | undefined} why there is none; "" if it needs no container
+ */
+function fromContainer(name, target) {
+  const { package: source, file, linked } = /** @type {Source} */ (programs[name]);
+  if (linked === undefined || source === undefined || file === undefined) return "";
+  if (!canUseContainers()) return noEngine;
+  return keepLinkedProgram(target, { package: source, file, ...linked }, (path) => whyUnusable(name, path));
 }
 
 /**
