@@ -18,7 +18,13 @@ const table = [
   ["core/cluster/*", ["type http/exchange", "util/*"]],
   [
     "core/cluster/attempt*",
-    ["type http/exchange", "http/(network-error|require-response)", "core/wire/*", "core/cluster/*", "util/*"],
+    [
+      "type http/exchange",
+      "http/(network-error|redirects|require-response)",
+      "core/wire/*",
+      "core/cluster/*",
+      "util/*",
+    ],
   ],
   [
     "core/wire/*",

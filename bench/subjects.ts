@@ -1,7 +1,7 @@
 import http from "node:http";
 import { createRequire } from "node:module";
 import { Client, isIndexCleared, KeysAPI, Mirror, UsageError } from "../src/core/index.js";
-import type { ClientOptions, Exchange } from "../src/core/index.js";
+import type { ClientOptions, Exchange, Watcher } from "../src/core/index.js";
 import type { RequestSpec } from "../src/http/exchange.js";
 import { gotExchange } from "../src/http/got/got-exchange.js";
 import { undiciExchange } from "../src/http/undici/index.js";
@@ -66,10 +66,7 @@ function sdk(options: ClientOptions): Subject {
     ttl: (key, value) => keys.set(key, value, { ttl: 3_600 }),
     list: (dir) => keys.get(dir, { recursive: true }),
     watch: (key, afterIndex, onEvent, recursive = false) => {
-      const watcher = keys.watcher(key, { afterIndex, recursive });
-      void (async () => {
-        for await (const { node } of watcher) onEvent(node.value);
-      })().catch(() => undefined);
+      void watchEvents(keys.watcher(key, { afterIndex, recursive }), onEvent);
     },
     follow: (dir, how, on) => {
       const following = how === "mirror" ? mirror(keys, dir, on) : follow(keys, dir, on);
@@ -80,6 +77,15 @@ function sdk(options: ClientOptions): Subject {
     },
     close: () => client.close(),
   };
+}
+
+/** All events, as {@link pollChain} has them. Ends when the client is closed. */
+async function watchEvents(watcher: Watcher, onEvent: (value: string) => void): Promise<void> {
+  try {
+    for await (const { node } of watcher) onEvent(node.value);
+  } catch {
+    // closed
+  }
 }
 
 async function follow(keys: KeysAPI, dir: string, on: FollowCallbacks): Promise<never> {

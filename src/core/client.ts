@@ -1,7 +1,7 @@
 import { clientExchange } from "./client-exchange.js";
 import { parseEndpoints, resolveClientOptions, type ClientOptions, type ResolvedOptions } from "./client-options.js";
 import { requireAutoSync, syncForever, type AutoSyncOptions } from "./cluster/auto-sync.js";
-import { clientAttempts, type ClientAttempts } from "./cluster/attempt.js";
+import { clientAttempts, type CallFollower, type ClientAttempts } from "./cluster/attempt.js";
 import type { Endpoint } from "./cluster/endpoint.js";
 import type { EndpointSet } from "./cluster/endpoint-set.js";
 import { tryEndpoints, type OnEnd } from "./cluster/failover.js";
@@ -40,7 +40,7 @@ export class Client implements Sender, AsyncDisposable {
   readonly #links = new SharedLinks(this.#closed.signal);
   readonly #polls = new SharedPolls({
     endpoints: () => this.#endpoints,
-    send: (set, spec, signal) => this.#tryAll(set, spec, signal),
+    send: (set, spec, signal, follower) => this.#tryAll(set, spec, signal, follower),
   });
   readonly #movePin: OnEnd = (endpoint, answered, start) => {
     this.#turnTo(answered ? this.#endpoints.pinnedTo(endpoint) : this.#endpoints.pinnedAfter(endpoint, start));
@@ -60,8 +60,8 @@ export class Client implements Sender, AsyncDisposable {
     this.#configured = endpoints;
     this.#endpoints = shuffled(endpoints);
     this.#limiter = new Limiter(maxInFlight);
-    const { exchange, close } = clientExchange(this.#options, (url) => this.#endpoints.trusts(url));
-    this.#closeExchange = close;
+    const exchange = clientExchange(this.#options, (url) => this.#endpoints.trusts(url));
+    this.#closeExchange = exchange.close;
     this.#attempts = clientAttempts(exchange, this.#options, () => this.#endpoints.order(), this.#closed.signal);
   }
 
@@ -240,8 +240,13 @@ export class Client implements Sender, AsyncDisposable {
     return this.#limiter.run(() => this.#tryAll(this.#endpoints, spec, signal), signal);
   }
 
-  #tryAll(endpoints: EndpointSet, spec: RequestSpec, signal: AbortSignal): Promise<RawResponse> {
-    return tryEndpoints(endpoints.order(), spec, this.#attempts.known, signal, this.#movePin);
+  #tryAll(
+    endpoints: EndpointSet,
+    spec: RequestSpec,
+    signal: AbortSignal,
+    follower?: CallFollower,
+  ): Promise<RawResponse> {
+    return tryEndpoints(endpoints.order(), spec, this.#attempts.known, signal, this.#movePin, follower);
   }
 }
 

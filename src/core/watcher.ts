@@ -51,7 +51,8 @@ export class Watcher {
   #clusterId: string;
   /** Events of the index that was delivered last, which are not delivered yet. */
   #unread = none;
-  readonly #gaps: GapCheck;
+  /** Made with the first response that has events. */
+  #gaps: GapCheck | undefined;
   #pending = false;
   /** Since when every poll has reached a member behind the watcher's index, on the monotonic clock. It outlives aborted calls. */
   #behindSinceMs: number | undefined;
@@ -62,7 +63,6 @@ export class Watcher {
     this.#at = at;
     this.#recursive = recursive;
     this.#clusterId = clusterId;
-    this.#gaps = new GapCheck(at);
     this.#waitIndex = afterIndex === 0 ? 0 : afterIndex + 1;
   }
 
@@ -82,11 +82,8 @@ export class Watcher {
     requireSignal("signal", signal);
     throwIfAborted(signal);
     if (this.#pending) throw new UsageError("ERR_BUSY", "an earlier next() of this watcher is still waiting");
-    const [unread, ...rest] = this.#unread;
-    if (unread !== undefined) {
-      this.#unread = rest;
-      return unread;
-    }
+    const unread = this.#takeUnread();
+    if (unread !== undefined) return unread;
     this.#pending = true;
     let backoff: Backoff | undefined;
     let wasBehind = false;
@@ -97,7 +94,7 @@ export class Watcher {
         // store started over
         if (performance.now() - (this.#behindSinceMs ?? Infinity) >= 2 * behindMs) await this.#requireSameStore(signal);
         const sentMs = performance.now();
-        const waitIndex = this.#gaps.lookBackFrom ?? this.#waitIndex;
+        const waitIndex = this.#gaps?.lookBackFrom ?? this.#waitIndex;
         const spec = this.#spec(waitIndex);
         let received: Received;
         try {
@@ -134,12 +131,18 @@ export class Watcher {
 
   /** `next` for ever. Ends by throwing what `next` rejects with; a new iteration, or `next`, goes on where it was. */
   async *events(signal?: AbortSignal): AsyncGenerator<KeysResponse, void, undefined> {
-    for (;;) yield await this.next(signal);
+    for (;;) yield this.next(signal);
   }
 
   /** The same as {@link events} without a signal. */
   [Symbol.asyncIterator](): AsyncGenerator<KeysResponse, void, undefined> {
     return this.events();
+  }
+
+  #takeUnread(): KeysResponse | undefined {
+    const [unread, ...rest] = this.#unread;
+    if (unread !== undefined) this.#unread = rest;
+    return unread;
   }
 
   #spec(waitIndex: number): RequestSpec {
@@ -161,7 +164,7 @@ export class Watcher {
     else this.#requireSameCluster(head);
     const index = indexOf(head) ?? 0;
     if (fromNow && index > 0) this.#waitIndex = index + 1;
-    if (this.#gaps.suspects(head)) throw leftToLookBack;
+    if (this.#gaps?.suspects(head) === true) throw leftToLookBack;
     if (!this.#isBehind(head)) {
       this.#behindSinceMs = undefined;
       return undefined;
@@ -177,16 +180,15 @@ export class Watcher {
       if (this.#isBehind(raw)) return "behind";
       return lastedMs >= tooSoonMs ? "progress" : "nothing";
     }
-    if (this.#gaps.lookBackFrom !== undefined) {
-      return this.#gaps.lookBack(decodeEvents(raw, spec)) ? "progress" : "nothing";
-    }
+    const gaps = (this.#gaps ??= new GapCheck(this.#at));
+    if (gaps.lookBackFrom !== undefined) return gaps.lookBack(decodeEvents(raw, spec)) ? "progress" : "nothing";
     const events = this.#eventsOf(raw, spec).filter(({ node }) => node.modifiedIndex >= waitIndex);
     const last = events.at(-1);
     // whatever cache or proxy sends an older event would send it again at once
     if (last === undefined) return "nothing";
     const ours = events.filter((event) => !isForeign(event, this.#at));
-    if (this.#gaps.holds(ours, raw, waitIndex)) return "progress";
-    this.#gaps.delivered(ours, raw, waitIndex);
+    if (gaps.holds(ours, raw, waitIndex)) return "progress";
+    gaps.delivered(ours, raw, waitIndex);
     this.#waitIndex = Math.max(this.#waitIndex, last.node.modifiedIndex + 1);
     const [first, ...rest] = ours.map((event) => inNamespace(event, this.#at.namespace ?? ""));
     this.#unread = rest;
@@ -197,7 +199,7 @@ export class Watcher {
     try {
       return decodeEvents(raw, spec);
     } catch (error) {
-      const held = isIndexCleared(error) ? this.#gaps.release(raw) : undefined;
+      const held = isIndexCleared(error) ? this.#gaps?.release(raw) : undefined;
       if (held === undefined) throw error;
       return held;
     }

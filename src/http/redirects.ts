@@ -17,6 +17,19 @@ export interface RedirectOptions {
 /** More redirects are never followed, whatever the limit: a loop would not end. */
 const maxHops = 100;
 
+/** Sends a request where its first response, a redirect, leads. Resolves to the response from there. */
+export type FollowRedirect = (
+  first: RawResponse,
+  url: URL,
+  spec: RequestSpec,
+  signal: AbortSignal | undefined,
+) => Promise<RawResponse>;
+
+/** Whether a response is a redirect that is followed. */
+export function isRedirect({ status }: RawResponse): boolean {
+  return redirectStatuses.has(status);
+}
+
 /**
  * Follows 301, 302, 307 and 308, keeping method and body: etcd itself returns 301 with a relative location to any
  * method. Each hop is one exchange, with limits of its own. Every server on the way refused, so nothing was applied
@@ -24,36 +37,30 @@ const maxHops = 100;
  *
  * To an origin that is not an endpoint it follows with a GET without credentials only, unless `check` allows more.
  */
-export function withRedirects(exchange: Exchange, options: RedirectOptions): Exchange {
-  return (url, spec, signal) =>
-    exchange(url, spec, signal).then((first) =>
-      // nothing else is done in the common case
-      redirectStatuses.has(first.status) ? follow(exchange, options, first, url, spec, signal) : first,
-    );
+export function redirectFollower(exchange: Exchange, options: RedirectOptions): FollowRedirect {
+  return async (first, url, spec, signal) => {
+    const rules: RedirectOptions = {
+      ...options,
+      limit: Math.min(options.limit, maxHops),
+      // the origin of the first request stays trusted, even if the endpoints have been replaced meanwhile
+      trusts: (to) => to.origin === url.origin || options.trusts(to),
+    };
+    for (let via = 1, here = url, raw = first; ; via++) {
+      const { status } = raw;
+      here = nextHop(here, raw, via, spec, rules);
+      raw = await exchange(here, specFor(here, spec, rules), signal).catch((error: unknown) => {
+        throw error instanceof EndpointError ? afterRedirect(url, status, error) : error;
+      });
+      if (!isRedirect(raw)) return raw;
+    }
+  };
 }
 
-async function follow(
-  exchange: Exchange,
-  options: RedirectOptions,
-  first: RawResponse,
-  url: URL,
-  spec: RequestSpec,
-  signal: AbortSignal | undefined,
-): Promise<RawResponse> {
-  const rules: RedirectOptions = {
-    ...options,
-    limit: Math.min(options.limit, maxHops),
-    // the origin of the first request stays trusted, even if the endpoints have been replaced meanwhile
-    trusts: (to) => to.origin === url.origin || options.trusts(to),
-  };
-  for (let via = 1, here = url, raw = first; ; via++) {
-    const { status } = raw;
-    here = nextHop(here, raw, via, spec, rules);
-    raw = await exchange(here, specFor(here, spec, rules), signal).catch((error: unknown) => {
-      throw error instanceof EndpointError ? afterRedirect(url, status, error) : error;
-    });
-    if (!redirectStatuses.has(raw.status)) return raw;
-  }
+/** An exchange that follows redirects as {@link redirectFollower} does. */
+export function withRedirects(exchange: Exchange, options: RedirectOptions): Exchange {
+  const follow = redirectFollower(exchange, options);
+  return (url, spec, signal) =>
+    exchange(url, spec, signal).then((first) => (isRedirect(first) ? follow(first, url, spec, signal) : first));
 }
 
 const redirectStatuses: ReadonlySet<number> = new Set([301, 302, 307, 308]);

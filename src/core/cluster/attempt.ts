@@ -1,22 +1,39 @@
-import type { Exchange, RawResponse, RequestLimits, RequestSpec } from "../../http/exchange.js";
+import type {
+  ConnectionHold,
+  Exchange,
+  RawResponse,
+  RequestLimits,
+  RequestSpec,
+  ResponseHead,
+} from "../../http/exchange.js";
 import { networkError } from "../../http/network-error.js";
+import { isRedirect, type FollowRedirect } from "../../http/redirects.js";
 import { requireResponse } from "../../http/require-response.js";
 import { SdkError } from "../../util/errors.js";
 import { diagnostics, isTraced, trace } from "../../util/diagnostics.js";
 import { isProgramError } from "../../util/program-error.js";
+import { linkSignal, type Link } from "../../util/signals.js";
 import { listMembersSpec } from "../wire/members.js";
 import { serverError } from "../wire/response.js";
 import { ClusterIdentity, clusterIdOf, type ClusterIdentityOptions } from "./cluster-identity.js";
 import { requestUrl, type Endpoint } from "./endpoint.js";
 import { tryEndpoints } from "./failover.js";
-import { ForeignPoll, guardPoll, isWorthChecking, requireOurs, type PollGuard } from "./stranger.js";
+import { ForeignPoll, isWorthChecking, requireOurs } from "./stranger.js";
 
+/** What all attempts of a client do alike. */
 export interface AttemptOptions {
   /** For requests that are not long polls. */
   readonly requestLimits: RequestLimits;
   readonly pollLimits: RequestLimits;
   /** The `authorization` header. Absent: none is sent. */
   readonly authorization?: string | undefined;
+}
+
+/** How a client sends requests to one of its endpoints. */
+export interface Attempts extends AttemptOptions {
+  readonly exchange: Exchange;
+  /** Follows redirects. Absent: the exchange does so itself. */
+  readonly follow?: FollowRedirect | undefined;
   /** Refuses responses of another cluster. Absent: all are accepted. */
   readonly identity?: ClusterIdentity | undefined;
 }
@@ -37,119 +54,169 @@ export interface ClientAttempts {
  * @param closed ends the questions for a cluster id
  */
 export function clientAttempts(
-  exchange: Exchange,
-  options: Omit<AttemptOptions, "identity">,
+  { exchange, follow }: Pick<Attempts, "exchange" | "follow">,
+  { requestLimits, pollLimits, authorization }: AttemptOptions,
   endpoints: () => readonly Endpoint[],
   closed: AbortSignal,
 ): ClientAttempts {
-  const anonymous = new Attempts(exchange, { ...options, authorization: undefined });
+  const anonymous: Attempts = { exchange, follow, requestLimits, pollLimits };
   const identity = new ClusterIdentity({ endpoints, ask: askClusterId(anonymous), closed });
-  return { known: new Attempts(exchange, { ...options, identity }), anonymous, identity };
+  return { known: { ...anonymous, authorization, identity }, anonymous, identity };
+}
+
+/** Follows one call on its way to its endpoints. An object, since closures would cost each pending poll twice as much. */
+export interface CallFollower {
+  /** Called in place of the request's own `onHeaders`. */
+  onHeaders(head: ResponseHead, connection?: ConnectionHold): unknown;
+  /** The call is over, however it ended: called before anybody else hears of it. */
+  onOver(): void;
 }
 
 /**
- * Requests to one endpoint each. The steps of one attempt are functions that `tryEndpoints` calls, since an async function
- * of its own would cost each call a twentieth of its time, and each pending poll half a kilobyte.
+ * One request to one endpoint, with the redirects to which that leads. It guards a long poll that another cluster may hold:
+ * its headers come at once, its body perhaps never.
  */
-export class Attempts {
-  readonly #exchange: Exchange;
-  readonly #options: AttemptOptions;
+export class Attempt {
+  readonly endpoint: Endpoint;
+  readonly #attempts: Attempts;
+  readonly #spec: RequestSpec;
+  readonly #signal: AbortSignal;
+  readonly #follower: CallFollower | undefined;
+  readonly #isGuarded: boolean;
+  /** Ends a guarded poll while the cluster's id is not certain. Once it is, no poll has to be ended from outside: each would cost a signal. */
+  readonly #link: Link | undefined;
 
-  constructor(exchange: Exchange, options: AttemptOptions) {
-    this.#exchange = exchange;
-    this.#options = options;
-  }
-
-  /** The guard of a long poll that another cluster may answer; undefined for what needs none. To be ended with the attempt. */
-  guard(endpoint: Endpoint, spec: RequestSpec, signal: AbortSignal): PollGuard | undefined {
-    const { identity } = this.#options;
-    return identity !== undefined && spec.longPoll === true ? guardPoll(identity, endpoint, spec, signal) : undefined;
+  /** @param isOurs whether the endpoint is proven to belong to the cluster, so that it needs no guard */
+  constructor(
+    attempts: Attempts,
+    endpoint: Endpoint,
+    spec: RequestSpec,
+    signal: AbortSignal,
+    follower?: CallFollower,
+    isOurs = false,
+  ) {
+    this.#attempts = attempts;
+    this.endpoint = endpoint;
+    this.#spec = spec;
+    this.#signal = signal;
+    this.#follower = follower;
+    const { identity } = attempts;
+    this.#isGuarded = identity !== undefined && spec.longPoll === true && !isOurs;
+    this.#link = this.#isGuarded && identity?.isCertain === false ? linkSignal(signal) : undefined;
   }
 
   /** Sends it. What this rejects with, {@link failure} explains; what it resolves to, {@link accept} checks. */
-  send(endpoint: Endpoint, spec: RequestSpec, guard: PollGuard | undefined, signal: AbortSignal): Promise<RawResponse> {
+  send(): Promise<RawResponse> {
     const { attempt: channel } = diagnostics();
-    if (!isTraced(channel)) return this.#send(endpoint, spec, guard, signal);
+    if (!isTraced(channel)) return this.#send();
+    const { method, path, call } = this.#spec;
     return trace(
       channel,
-      { endpoint: endpoint.label, method: spec.method, path: spec.path, kind: spec.call?.kind },
-      () => this.#sendAndAccept(endpoint, spec, guard, signal),
+      { endpoint: this.endpoint.label, method, path, kind: call?.kind },
+      () => this.#sendAndAccept(),
       (message, { status }) => (message.status = status),
     );
   }
 
   /**
-   * Checks a response. A promise only if the other endpoints have to be asked whose it is.
+   * Follows a redirect, and checks the response. A promise only if there is one to follow, or if the other endpoints have to
+   * be asked whose the response is.
    *
    * @throws {EndpointError} the status is 500 or above, or it belongs to another cluster
    * @throws {UsageError} the transport resolved to something else
    * Rejects with the signal's reason when aborted.
    */
-  accept(
-    endpoint: Endpoint,
-    spec: RequestSpec,
-    received: RawResponse,
-    signal: AbortSignal,
-  ): RawResponse | Promise<RawResponse> {
-    const { identity, authorization } = this.#options;
-    const raw = from(endpoint, authorization !== undefined, received);
-    if (identity === undefined || !(identity.isForeign(raw) || (isWorthChecking(raw, spec) && identity.isDoubtful)))
-      return below500(raw, spec, endpoint);
-    return requireOurs(identity, endpoint, spec, raw, signal).then(() => below500(raw, spec, endpoint));
+  accept(received: RawResponse): RawResponse | Promise<RawResponse> {
+    requireResponse(received);
+    const { follow } = this.#attempts;
+    if (follow === undefined || !isRedirect(received)) return this.#check(received);
+    return follow(received, requestUrl(this.endpoint, this.#spec), this.#sent(), this.#ending).then((raw) => {
+      requireResponse(raw);
+      return this.#check(raw);
+    });
   }
 
   /**
-   * Why an attempt failed, for what {@link send} or {@link accept} threw: an `EndpointError`, unless trying elsewhere cannot
-   * help. undefined if a guard took the endpoint for another cluster's, but it is ours: the same request is to be sent again,
+   * Why it failed, for what {@link send} or {@link accept} threw: an `EndpointError`, unless trying elsewhere cannot help.
+   * undefined if a guard took the endpoint for another cluster's, but it is ours: the same request is to be sent again,
    * without a guard. Rejects with the signal's reason when aborted.
    */
-  async failure(
-    endpoint: Endpoint,
-    spec: RequestSpec,
-    thrown: unknown,
-    guard: PollGuard | undefined,
-    signal: AbortSignal,
-  ): Promise<unknown> {
-    signal.throwIfAborted();
+  async failure(thrown: unknown): Promise<unknown> {
+    const { identity } = this.#attempts;
+    this.#signal.throwIfAborted();
     // the guard ends polls of another cluster
-    if (guard?.signal?.aborted === true) return guard.signal.reason;
-    if (!(thrown instanceof ForeignPoll)) return failureOf(endpoint, spec, thrown);
-    const { identity } = this.#options;
+    if (this.#ending.aborted) return this.#ending.reason;
+    if (!(thrown instanceof ForeignPoll)) return failureOf(this.endpoint, this.#spec, thrown);
     try {
-      if (identity !== undefined) await requireOurs(identity, endpoint, spec, thrown.head, signal);
+      if (identity !== undefined) await requireOurs(identity, this.endpoint, this.#spec, thrown.head, this.#signal);
       return undefined;
     } catch (error) {
       return error;
     }
   }
 
-  #send(
-    endpoint: Endpoint,
-    spec: RequestSpec,
-    guard: PollGuard | undefined,
-    signal: AbortSignal,
-  ): Promise<RawResponse> {
-    const { requestLimits, pollLimits, authorization } = this.#options;
+  /** To be called when it has succeeded or failed. */
+  end(): void {
+    this.#link?.unlink();
+  }
+
+  /** Ends the request when it aborts: the caller's signal, or one of its own that follows it. */
+  get #ending(): AbortSignal {
+    return this.#link?.signal ?? this.#signal;
+  }
+
+  #send(): Promise<RawResponse> {
+    return this.#attempts.exchange(requestUrl(this.endpoint, this.#spec), this.#sent(), this.#ending);
+  }
+
+  #sent(): RequestSpec {
+    const spec = this.#spec;
+    const { requestLimits, pollLimits, authorization } = this.#attempts;
     const limits = tighter(spec.longPoll === true ? pollLimits : requestLimits, spec.limits);
     const headers = authorization === undefined ? spec.headers : { ...spec.headers, authorization };
-    const onHeaders = guard === undefined ? spec.onHeaders : guard.onHeaders;
-    const sent = sentSpec(spec, headers, limits, onHeaders);
-    return this.#exchange(requestUrl(endpoint, spec), sent, guard?.signal ?? signal);
+    const onHeaders = this.#isGuarded || this.#follower !== undefined ? this.#headersHook() : spec.onHeaders;
+    return sentSpec(spec, headers, limits, onHeaders);
+  }
+
+  /** A function of its own: what a closure refers to is kept with everything else that its function has. */
+  #headersHook(): RequestSpec["onHeaders"] {
+    return (head, connection) => this.#onHeaders(head, connection);
+  }
+
+  #onHeaders(head: ResponseHead, connection: ConnectionHold | undefined): unknown {
+    const { identity } = this.#attempts;
+    const link = this.#link;
+    if (this.#isGuarded && identity?.isForeign(head) === true) throw new ForeignPoll(head);
+    const until: unknown =
+      this.#follower === undefined
+        ? this.#spec.onHeaders?.(head, connection)
+        : this.#follower.onHeaders(head, connection);
+    if (link !== undefined && identity?.isDoubtful === true && isWorthChecking(head, this.#spec)) {
+      requireOurs(identity, this.endpoint, this.#spec, head, link.signal).catch(link.abort);
+    }
+    return until;
+  }
+
+  #check(received: RawResponse): RawResponse | Promise<RawResponse> {
+    const { identity, authorization } = this.#attempts;
+    const raw = from(this.endpoint, authorization !== undefined, received);
+    const isDoubted =
+      identity !== undefined && (identity.isForeign(raw) || (isWorthChecking(raw, this.#spec) && identity.isDoubtful));
+    if (!isDoubted) return below500(raw, this.#spec, this.endpoint);
+    return requireOurs(identity, this.endpoint, this.#spec, raw, this.#signal).then(() =>
+      below500(raw, this.#spec, this.endpoint),
+    );
   }
 
   /** The whole attempt, for subscribers that trace it: they see one operation, and its error is the one that the call hears of. */
-  async #sendAndAccept(
-    endpoint: Endpoint,
-    spec: RequestSpec,
-    guard: PollGuard | undefined,
-    signal: AbortSignal,
-  ): Promise<RawResponse> {
+  async #sendAndAccept(): Promise<RawResponse> {
     try {
-      return await this.accept(endpoint, spec, await this.#send(endpoint, spec, guard, signal), signal);
+      return await this.accept(await this.#send());
     } catch (thrown) {
-      const error = await this.failure(endpoint, spec, thrown, guard, signal);
+      const error = await this.failure(thrown);
       if (error !== undefined) throw error;
-      return this.#sendAndAccept(endpoint, spec, undefined, signal);
+      const again = new Attempt(this.#attempts, this.endpoint, this.#spec, this.#signal, this.#follower, true);
+      return again.#sendAndAccept();
     }
   }
 }
@@ -182,7 +249,6 @@ function sentSpec(
 }
 
 function from(endpoint: Endpoint, authenticated: boolean, raw: RawResponse): AllFields<RawResponse> {
-  requireResponse(raw);
   const { status, headers, body, maybeApplied, truncated } = raw;
   return { status, headers, body, endpoint: endpoint.label, authenticated, maybeApplied, truncated };
 }

@@ -1,14 +1,19 @@
-import type { RawResponse, RequestSpec, ResponseHead } from "../../http/exchange.js";
+import type { ConnectionHold, RawResponse, RequestSpec, ResponseHead } from "../../http/exchange.js";
 import { onAbort } from "../../util/signals.js";
+import type { CallFollower } from "./attempt.js";
 import type { EndpointSet } from "./endpoint-set.js";
-import { withHeadersHook } from "./with-headers-hook.js";
 
 /** How polls are sent. */
 export interface PollsOptions {
   /** The client's current endpoints. */
   readonly endpoints: () => EndpointSet;
-  /** Sends one poll to these endpoints. */
-  readonly send: (endpoints: EndpointSet, spec: RequestSpec, signal: AbortSignal) => Promise<RawResponse>;
+  /** Sends one poll to these endpoints. Calls the follower for it. */
+  readonly send: (
+    endpoints: EndpointSet,
+    spec: RequestSpec,
+    signal: AbortSignal,
+    follower: CallFollower,
+  ) => Promise<RawResponse>;
 }
 
 /** A poll that a caller left without an event, and that is older than this, may hang: no new caller joins it. */
@@ -45,13 +50,8 @@ export class SharedPolls {
 
   /** Not async, nor is `join`: each such call would keep a quarter of a kilobyte more for each poll. */
   #begin(name: string, spec: RequestSpec, owner: AbortSignal): Promise<RawResponse> {
-    const poll = new SharedPoll(this.#options.endpoints(), spec, owner, this.#options.send);
-    this.#polls.set(name, poll);
-    const forget = (): void => {
-      this.#forget(name, poll);
-    };
-    // before anybody else hears of the end; `finally` would keep half a kilobyte more for each poll
-    poll.response.then(forget, forget);
+    const poll = new SharedPoll(this.#polls, name, this.#options, spec, owner);
+    if (!poll.isOver) this.#polls.set(name, poll);
     return poll.response;
   }
 
@@ -62,7 +62,7 @@ export class SharedPolls {
       try {
         return await wait.response;
       } catch (error) {
-        if (signal.aborted && performance.now() - poll.sinceMs > doubtfulMs) this.#forget(name, poll);
+        if (signal.aborted && performance.now() - poll.sinceMs > doubtfulMs) poll.forget();
         signal.throwIfAborted();
         if (wait.left || !(poll.owner.aborted || poll.ownerLeft)) throw error;
         // not a failure: only the owner has left. A new poll from the same index misses nothing
@@ -70,19 +70,16 @@ export class SharedPolls {
     }
     return this.#begin(name, spec, signal);
   }
-
-  #forget(name: string, poll: SharedPoll): void {
-    if (this.#polls.get(name) === poll) this.#polls.delete(name);
-  }
 }
 
 /** A poll that one caller has sent, its owner, and that others may wait for, its guests. */
-class SharedPoll {
+class SharedPoll implements CallFollower {
   readonly response: Promise<RawResponse>;
   /** The signal of the owner. When it aborts the poll ends, and the guests send a new one. */
   readonly owner: AbortSignal;
   /** Whether the owner's `onHeaders` ended the poll: the guests send a new one then, too. */
   ownerLeft = false;
+  isOver = false;
   /** The endpoints this poll was sent to. After a failover new callers do not join it: it may hang. */
   readonly endpoints: EndpointSet;
   readonly sinceMs = performance.now();
@@ -90,24 +87,45 @@ class SharedPoll {
   head: ResponseHead | undefined;
   /** The guests, who hear of the headers; made with the first one. */
   guests: Set<(head: ResponseHead) => void> | undefined;
+  readonly #polls: Map<string, SharedPoll>;
+  readonly #name: string;
+  readonly #spec: RequestSpec;
 
-  constructor(endpoints: EndpointSet, spec: RequestSpec, owner: AbortSignal, send: PollsOptions["send"]) {
-    this.endpoints = endpoints;
+  /** @param polls where new callers find it by its name, unless it is over */
+  constructor(
+    polls: Map<string, SharedPoll>,
+    name: string,
+    { endpoints, send }: PollsOptions,
+    spec: RequestSpec,
+    owner: AbortSignal,
+  ) {
+    this.#polls = polls;
+    this.#name = name;
+    this.#spec = spec;
     this.owner = owner;
+    this.endpoints = endpoints();
     // last: a transport may call it before it returns
-    this.response = send(
-      endpoints,
-      withHeadersHook(spec, (head, connection) => {
-        this.#tellGuests(head);
-        try {
-          return spec.onHeaders?.(head, connection);
-        } catch (error) {
-          this.ownerLeft = true;
-          throw error;
-        }
-      }),
-      owner,
-    );
+    this.response = send(this.endpoints, spec, owner, this);
+  }
+
+  onHeaders(head: ResponseHead, connection?: ConnectionHold): unknown {
+    this.#tellGuests(head);
+    try {
+      return this.#spec.onHeaders?.(head, connection);
+    } catch (error) {
+      this.ownerLeft = true;
+      throw error;
+    }
+  }
+
+  onOver(): void {
+    this.isOver = true;
+    this.forget();
+  }
+
+  /** From now on no new caller joins it. */
+  forget(): void {
+    if (this.#polls.get(this.#name) === this) this.#polls.delete(this.#name);
   }
 
   /** A poll may have several heads: it goes on to the next endpoint when one turns out to belong to another cluster. */

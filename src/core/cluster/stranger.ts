@@ -1,47 +1,12 @@
 import type { RequestSpec, ResponseHead } from "../../http/exchange.js";
 import { EndpointError } from "../../util/errors.js";
 import { changesNothing } from "../../util/changes-nothing.js";
-import { noop } from "../../util/deferred.js";
-import { linkSignal } from "../../util/signals.js";
 import { clusterIdOf, type ClusterIdentity } from "./cluster-identity.js";
 import type { Endpoint } from "./endpoint.js";
 
 /** Whether more than one response depends on who sent this one. A single read is not worth a request to each other endpoint. */
 export function isWorthChecking(head: ResponseHead, spec: RequestSpec): boolean {
   return (!changesNothing(spec) || spec.longPoll === true) && clusterIdOf(head) !== "";
-}
-
-/** Ends a long poll that a stranger holds: its headers come at once, its body perhaps never. */
-export interface PollGuard {
-  /** In place of the request's own, which it calls. Throws {@link ForeignPoll} for another cluster's headers. */
-  readonly onHeaders: RequestSpec["onHeaders"];
-  /** In place of the caller's signal, which it follows. undefined if the poll needs none of its own. */
-  readonly signal: AbortSignal | undefined;
-  /** To be called when the poll has ended. */
-  readonly end: () => void;
-}
-
-/** Guards one long poll. */
-export function guardPoll(
-  identity: ClusterIdentity,
-  endpoint: Endpoint,
-  spec: RequestSpec,
-  signal: AbortSignal,
-): PollGuard {
-  // once the id is certain, no poll has to be ended from outside: each would cost a signal
-  const link = identity.isCertain ? undefined : linkSignal(signal);
-  return {
-    signal: link?.signal,
-    end: link?.unlink ?? noop,
-    onHeaders: (head, connection) => {
-      if (identity.isForeign(head)) throw new ForeignPoll(head);
-      const until: unknown = spec.onHeaders?.(head, connection);
-      if (link !== undefined && identity.isDoubtful && isWorthChecking(head, spec)) {
-        requireOurs(identity, endpoint, spec, head, link.signal).catch(link.abort);
-      }
-      return until;
-    },
-  };
 }
 
 /** @throws {StrangerError} the endpoint that answered with this head does not belong to our cluster, or may not */
