@@ -67,7 +67,7 @@ const connections: readonly (readonly [number, string, () => Promise<string>, Re
     2,
     "an unknown host",
     () => failure("http://no-such-host.invalid:2379"),
-    /no-such-host\.invalid.* \(the name is not known to the resolver\)$/,
+    /no-such-host\.invalid.* \(the resolver does not know this name\)$/,
   ],
   [
     3,

@@ -200,7 +200,7 @@ class BackendAgent implements Agent {
     return watch;
   }
 
-  /** Cancels the registrations of the id that are in progress, then deregisters what is held. */
+  /** Cancels the registrations in progress of this id, then deregisters the instance that is held. */
   async #remove(id: string, signal: AbortSignal | undefined): Promise<void> {
     const known = this.#slots.get(id);
     if (known === undefined) return;

@@ -1,6 +1,6 @@
 import type { InstanceData } from "./instance.js";
 
-/** Keeps instances: what `createBackendAgent` makes an agent of. */
+/** Keeps instances. `createBackendAgent` makes an agent of it. */
 export interface Backend {
   /** The host of new instances that specify none. @default "" */
   readonly nodeAddress?: string | undefined;

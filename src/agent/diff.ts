@@ -28,8 +28,8 @@ export class Diff {
   }
 
   /**
-   * What leads from the state before to this one: additions and updates in the order of `state`, then deletions in the
-   * order of first appearance. The last of several instances with one id counts.
+   * The changes from the previous state to this one: additions and updates in the order of `state`, then deletions in
+   * the order of first appearance. The last of several instances with one id counts.
    *
    * @throws {UsageError} `state` is not iterable, or an instance lacks a field; the state then stays as it was
    */

@@ -12,7 +12,7 @@ export interface TypeNames {
   readonly backend: [types.Backend, types.HeldInstance, types.InstanceSource, types.SourceChange, types.SourceUpdate];
 }
 
-test("agent: the exports of etcd2/agent, each thing under one name", () => {
+test("agent: exports exactly these names", () => {
   assert.deepEqual(Object.keys(agent).sort(), [
     "AgentError",
     "Diff",

@@ -34,7 +34,7 @@ agentSuite("local", () => {
   };
 });
 
-test("local agent: two of them know nothing of each other", async () => {
+test("local agent: two local agents do not see each other's instances", async () => {
   const [a, b] = [createLocalAgent(), createLocalAgent()];
   await a.register({ name: "s", port: 1 });
   assert.equal((await a.service("s")).instances[0]?.host, hostname());

@@ -24,7 +24,7 @@ export interface SharedWatchOptions {
 export class SharedWatch {
   readonly #options: SharedWatchOptions;
   readonly #present = new InstanceSet(keyOfInstance);
-  /** Their first batch is to come from a read that begins after they joined. */
+  /** Watchers whose first batch must come from a read that begins after they joined. */
   readonly #joining = new Set<WatcherQueue>();
   readonly #joined = new Set<WatcherQueue>();
   #interrupt: () => void = noop;

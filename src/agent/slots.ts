@@ -2,7 +2,7 @@ import { Limiter } from "../util/limiter.js";
 import type { Link } from "../util/signals.js";
 import type { HeldInstance } from "./backend.js";
 
-/** What an agent knows of one id. Only the call that runs in the slot may change it. */
+/** What an agent knows about one id. Only the call that runs in the slot may change it. */
 export interface Slot {
   held: HeldInstance | undefined;
   /** The service that it is, or is being, registered in. */

@@ -25,7 +25,7 @@ import { warner, type DiscoveryWarning, type Warn } from "./warning.js";
 /** Registers hosts, looks them up, and follows them. */
 export interface Discovery {
   /**
-   * Starts to register a host, and returns at once; the handle tells what becomes of it.
+   * Starts to register a host, and returns at once; the handle reports the outcome.
    *
    * @throws {DiscoveryError} `ERR_INVALID_NAME`, `ERR_CONFIG`
    * @throws {UsageError} for a bad host or option
@@ -37,9 +37,14 @@ export interface Discovery {
   getForShard(service: string, shard: string, options?: GetOptions): ServiceResponse;
   /** Every change below the service's directory. @throws {DiscoveryError} `ERR_INVALID_NAME`, `ERR_CONFIG` @throws {UsageError} for bad options */
   subscribe(service: string, options?: SubscribeOptions): Subscription<KeyEvent>;
-  /** Each host that comes, once. @throws {DiscoveryError} `ERR_INVALID_NAME`, `ERR_CONFIG` @throws {UsageError} for bad options */
+  /**
+   * Each new host, once. @throws {DiscoveryError} `ERR_INVALID_NAME`, `ERR_CONFIG` @throws {UsageError} for bad options
+   */
   subscribeNew(service: string, options?: SubscribeOptions): Subscription<Host>;
-  /** The `uuid` of each host that goes. @throws {DiscoveryError} `ERR_INVALID_NAME`, `ERR_CONFIG` @throws {UsageError} for bad options */
+  /**
+   * The `uuid` of each host that is removed. @throws {DiscoveryError} `ERR_INVALID_NAME`, `ERR_CONFIG` @throws
+   * {UsageError} for bad options
+   */
   subscribeDown(service: string, options?: SubscribeOptions): Subscription<string>;
 }
 
@@ -51,13 +56,13 @@ export interface DiscoveryOptions {
   readonly hostname?: string | undefined;
   /** Whether the names of services may contain "/". @default false */
   readonly allowNested?: boolean | undefined;
-  /** Called with what the discovery has dealt with, but its user should know. */
+  /** Called for problems that the discovery has dealt with, but its user should know about. */
   readonly onWarning?: ((warning: DiscoveryWarning) => void) | undefined;
   /** A random number from 0 to below 1, to choose `one` host. @default Math.random */
   readonly random?: (() => number) | undefined;
 }
 
-/** As it was when the module was loaded, like the Go library. */
+/** Read when the module is loaded, as in the Go library. */
 const machineName = process.env["HOSTNAME"] ?? "";
 
 /**
@@ -77,7 +82,7 @@ export function createDiscovery(options: DiscoveryOptions = {}): Discovery {
 /** A discovery of this room; others see a {@link Discovery}. */
 export class EtcdDiscovery implements Discovery {
   readonly #keys: () => KeysAPI;
-  /** The client as the caller gave it: warnings are counted by it. */
+  /** The client as the caller gave it: there is one warning for each. */
   readonly #owner: () => KeysClient;
   readonly #hostname: string;
   readonly #allowNested: boolean;
@@ -185,7 +190,7 @@ function pickNew(service: string, { type, node, prevNode }: KeyEvent, warn: Warn
   return host === undefined ? {} : { item: host };
 }
 
-/** A host that is back before anybody has read that it went is not reported. */
+/** A host that is back before its removal was read is not reported. */
 function pickDown(service: string, { type, node, prevNode }: KeyEvent): Picked<string> {
   const uuid = childOf(hostsKey(service), node.key);
   if (type === "set" || uuid === undefined) return { replaces: type === "set" && prevNode === undefined };

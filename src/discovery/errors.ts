@@ -10,7 +10,7 @@ import { SdkError } from "../util/errors.js";
  * - `ERR_REGISTRATION_TIMEOUT`: the metadata or the host could not be written within `initialTimeoutMs`; the last failure is the `cause`
  * - `ERR_CLOSE_TIMEOUT`: etcd did not confirm in time that the key of a host is removed; it expires
  * - `ERR_ABORTED`: what `err()` resolves to if the call was aborted with a reason that is not an error
- * - `ERR_INVALID_NAME`: the service's name would address other keys than its own, or hidden ones
+ * - `ERR_INVALID_NAME`: the service's name would address keys of another service, or hidden ones
  * - `ERR_DECODE`: a stored value is not a host, or not the metadata of a service
  * - `ERR_CONFIG`: the environment does not describe a usable client
  */

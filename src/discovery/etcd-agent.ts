@@ -31,7 +31,7 @@ export interface EtcdAgentOptions extends AgentOptions {
   readonly prefix?: string | undefined;
   /** How long an instance stays after its process died, in ms; at least 1000, rounded up to whole seconds. Heartbeats come every third of it. @default 15000 */
   readonly ttlMs?: number | undefined;
-  /** Called with what the agent lives with: entries that are not instances, and failures that are tried again. */
+  /** Called for problems that the agent survives: entries that are not instances, and failures that are retried. */
   readonly onWarning?: ((warning: AgentWarning) => void) | undefined;
 }
 
@@ -142,14 +142,17 @@ class HeldKey implements HeldInstance {
   #removing = false;
   #refuse: (error: unknown) => void = noop;
 
-  /** Resolves when the instance is written. If it rejects nothing stays, unless etcd cannot be reached; then it expires. */
+  /**
+   * Resolves when the instance is written. If it rejects, nothing stays, unless etcd cannot be reached: then the key
+   * expires.
+   */
   static async write(setting: Setting, instance: InstanceData, signal: AbortSignal): Promise<HeldKey> {
     const held = new HeldKey(setting, instance);
     try {
       await held.#settled(held.#kept.written, signal);
       return held;
     } catch (error) {
-      // the first failure says more than one of the removal
+      // the first failure is more useful than one of the removal
       await held.remove().catch(noop);
       throw error;
     }
@@ -178,7 +181,7 @@ class HeldKey implements HeldInstance {
     return !this.#removing && this.key === this.#setting.layout.instanceKey(instance);
   }
 
-  /** If it rejects, the value from before is kept, or comes back. */
+  /** If it rejects, the earlier value is kept, or comes back. */
   async change(instance: InstanceData, signal: AbortSignal): Promise<void> {
     const value = this.#setting.layout.valueOf(instance);
     try {
@@ -195,7 +198,7 @@ class HeldKey implements HeldInstance {
     return this.#kept.close();
   }
 
-  /** Waits for a write. A refusal ends the wait: the write would be tried for ever. */
+  /** Waits for a write. A refusal ends the wait: otherwise the write would be retried without end. */
   async #settled(written: Promise<void>, signal: AbortSignal): Promise<void> {
     const refused = deferred<never>();
     this.#refuse = refused.reject;

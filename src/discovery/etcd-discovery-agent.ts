@@ -24,7 +24,7 @@ import { startRegistration } from "./register.js";
 
 /** How an agent over the layout of the Go library works. */
 export interface EtcdDiscoveryAgentOptions extends AgentOptions {
-  /** Made by `createDiscovery`; its `onWarning` is called with what the agent lives with. */
+  /** Made by `createDiscovery`; its `onWarning` is called for problems that the agent survives. */
   readonly discovery: Discovery;
 }
 
@@ -68,7 +68,7 @@ class DiscoveryBackend implements Backend {
     const { name, id } = instance;
     requireServiceName(name, allowNested);
     const host = newHost(name, initOf(instance), hostname).as(id);
-    // two registrations of one key would stand in each other's way
+    // two registrations of one key would get in each other's way
     await replaced?.remove();
     const registration = startRegistration(this.#discovery, name, host, {}, !isUnique(id));
     try {

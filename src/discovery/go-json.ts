@@ -30,7 +30,7 @@ function goString(text: string): string {
  * Reads a JSON object as Go reads it into a struct: a field counts in any case, the exact name first, and null is absent.
  *
  * @param what names the object in messages; the text is never quoted, since it may contain a password
- * @throws {DiscoveryError} `ERR_DECODE`: the text is not a JSON object; later, a field is not what it should be
+ * @throws {DiscoveryError} `ERR_DECODE`: the text is not a JSON object; later, for a field that is wrong
  */
 export function readGoObject(what: string, text: string): JsonReader {
   return JsonReader.parse(text, {

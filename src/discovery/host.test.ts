@@ -7,7 +7,7 @@ import { decodeInfo, encodeInfo, infoOf } from "./service-info.js";
 
 const uuid = "2d28921b-b38c-4953-a3c4-2435f02652a7-node-1.internal.dev";
 
-/** What the Go library wrote. */
+/** Values as the Go library wrote them. */
 const goHosts = [
   `{"name":"public-domain.dev","service_name":"my-service","ports":{"http":"80","https":"443"},"user":"u\\u003c\\u0026\\u003eé","password":"p\\"w","public":true,"private_hostname":"node-1.internal.dev","private_ports":{"http":"8080"},"critical":true,"uuid":"${uuid}"}`,
   `{"name":"10.0.0.1","service_name":"priv","ports":{"http":"80"},"private_hostname":"10.0.0.1","private_ports":{"http":"80"},"uuid":"${uuid}"}`,

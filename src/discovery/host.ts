@@ -43,7 +43,7 @@ export interface Host extends HostInit {
    * A URL of the host.
    *
    * @param scheme one of `ports`; absent or "": http, else https
-   * @param path a "/" is put before it where it is missing
+   * @param path gets a leading "/" if it has none
    * @throws {DiscoveryError} `ERR_UNKNOWN_SCHEME`
    */
   url(scheme?: string, path?: string, options?: UrlOptions): string;
@@ -75,7 +75,7 @@ interface HostFields {
   readonly rest: readonly (readonly [string, unknown])[];
 }
 
-/** A host of this room; others see a {@link Host}. */
+/** A host inside this room; other rooms see a {@link Host}. */
 export class StoredHost implements Host {
   readonly hostname: string;
   readonly name: string;
@@ -267,7 +267,10 @@ function isEmpty(ports: Ports): boolean {
   return Object.keys(ports).length === 0;
 }
 
-/** Also the fields of a host that was read, so that it can be registered elsewhere: name and uuid are made anew. */
+/**
+ * Accepts the fields of a host that was read, too, so that it can be registered elsewhere; name and uuid are then
+ * replaced.
+ */
 const hostChecks: Checks<Host> = {
   hostname: requireText,
   ports: optional(requirePorts),

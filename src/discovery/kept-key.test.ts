@@ -41,7 +41,7 @@ test("kept key: a key that is gone is created again at the next beat", async () 
   assert.equal(server.value, "v1");
 });
 
-test("kept key: a server that blanks the value on refresh is sent the value with each beat from then on", async () => {
+test("kept key: if a server blanks the value on a refresh, each later beat sends the value", async () => {
   const server = new OneKey();
   await using kept = keep(server);
   await kept.written;

@@ -48,7 +48,7 @@ export class KeptKey implements AsyncDisposable {
   #hurried = false;
   #createTimer: NodeJS.Timeout | undefined;
   #value: string;
-  /** Counts the values given; `#writtenVersion` is that of the last one written. */
+  /** Counts the values that were set; `#writtenVersion` is the count of the last one written. */
   #version = 1;
   #writtenVersion = 0;
   #state: KeepAliveState | undefined;
@@ -115,8 +115,9 @@ export class KeptKey implements AsyncDisposable {
   }
 
   /**
-   * Ends the heartbeats, then removes the key, with 2 s for each, whatever became of the caller's signal. Idempotent;
-   * after a rejection it may be called again to try the removal again. A key that could not be removed expires.
+   * Ends the heartbeats, then removes the key, with 2 s for each, whether or not the caller's signal has aborted.
+   * Idempotent; after a rejection it may be called again to try the removal again. A key that could not be removed
+   * expires.
    *
    * @throws {ClusterError | EtcdError | ResponseError | DiscoveryError} the key could not be removed
    */

@@ -82,7 +82,7 @@ for (const [what, hosts, shard, code] of [
   });
 }
 
-test("lookup: it never throws; what is wrong, its calls reject with", async () => {
+test("lookup: it never throws: its calls reject with the error", async () => {
   const source = new Source();
   source.failing = new Error("down");
   const failed = lookUp(source, "web", "");
@@ -97,7 +97,7 @@ test("lookup: it never throws; what is wrong, its calls reject with", async () =
   await assert.rejects(fine.url("http", "", { raw: 1 } as object), { code: "ERR_ARGUMENT" });
 });
 
-test("lookup: an abort rejects with its reason, without a request if it came before", async () => {
+test("lookup: an abort rejects with its reason; aborted beforehand, nothing is sent", async () => {
   const source = new Source();
   const reason = new Error("enough");
   const aborted = lookUp(source, "web", "", { signal: AbortSignal.abort(reason) });

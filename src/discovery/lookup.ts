@@ -31,7 +31,7 @@ export interface QueryOptions {
 export interface Service {
   /** The name of the service. */
   readonly name: string;
-  /** Whether it is critical, as its hosts say. */
+  /** Whether it is critical, according to its hosts. */
   readonly critical: boolean;
   /** Where a public service is reached; absent for private ones. */
   readonly hostname?: string;
@@ -55,7 +55,7 @@ export interface Service {
 
 /** A lazy lookup of one host: etcd is queried on the first call of a method, and only once. */
 export interface HostResponse {
-  /** What the others would reject with; undefined if nothing is wrong. */
+  /** The error that the other methods would reject with; undefined if there is none. */
   err(): Promise<Error | undefined>;
   /** The host. */
   host(): Promise<Host>;
@@ -67,7 +67,7 @@ export interface HostResponse {
 
 /** A lazy lookup of a service: etcd is queried on the first call of a method, and the metadata only once. */
 export interface ServiceResponse {
-  /** What `service` would reject with; undefined if nothing is wrong. */
+  /** The error that `service` would reject with; undefined if there is none. */
   err(): Promise<Error | undefined>;
   /** The service; only its name if it was never registered. */
   service(): Promise<Service>;

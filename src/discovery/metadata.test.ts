@@ -49,7 +49,7 @@ function ground(stored?: string): Ground {
   };
 }
 
-test("metadata: a public host imposes its credentials, whatever was there", async () => {
+test("metadata: a public host imposes its credentials, whatever was stored", async () => {
   for (const stored of [undefined, encodeInfo(theirs), encodeInfo(isPrivate), "garbage"]) {
     await using at = ground(stored);
     const { info, index } = await announcePublic(at.context, own, false, signal);
@@ -73,7 +73,7 @@ test("metadata: equal metadata are not written again", async () => {
   assert.equal(at.etcd.index, before);
 });
 
-test("metadata: a write that another host came before is a race, and changes nothing (FF11)", async () => {
+test("metadata: if another host writes first, the write is a race and changes nothing (FF11)", async () => {
   await using at = ground(encodeInfo(isPrivate));
   const { keys } = at.context;
   const late = new KeysAPI({
@@ -107,7 +107,7 @@ test("metadata: a private host leaves a public service alone, and replaces anyth
   }
 });
 
-test("metadata: new credentials are applied one after the other; what gives none changes nothing", async () => {
+test("metadata: new credentials are applied one after the other; metadata without credentials changes nothing", async () => {
   await using at = ground(encodeInfo(own));
   let current = own;
   const applied: string[] = [];

@@ -17,7 +17,7 @@ import type { Credentials } from "./registration.js";
 import { decodeInfo, encodeInfo, type ServiceInfo } from "./service-info.js";
 import type { Warn } from "./warning.js";
 
-/** What all steps of a registration need. */
+/** What every step of a registration needs. */
 export interface MetadataContext {
   /** The keys to read and write with. */
   readonly keys: KeysAPI;
@@ -150,7 +150,7 @@ export async function followCredentials(
   }
 }
 
-/** undefined with a warning if the metadata has none: a private host, or garbage, must not take ours away. */
+/** Returns undefined and warns if the metadata has none: a private host, or garbage, must not remove ours. */
 function credentialsOf({ service, warn }: MetadataContext, { key, value }: KeyNode): Credentials | undefined {
   try {
     const info = decodeInfo(key, value);

@@ -8,7 +8,7 @@ import { OneKey } from "./test-kit/one-key.js";
 
 useVirtualTime();
 
-/** What a caller gets whose request met a member that does not respond. */
+/** The error of a request to a member that does not respond. */
 const silence = new ClusterError("ERR_CLUSTER_UNAVAILABLE", [
   new EndpointError("ERR_HEADER_TIMEOUT", "no headers in time", { endpoint: "http://a:1", outcome: "unknown" }),
 ]);
@@ -122,7 +122,7 @@ test("owned key: an overwritten key is restored once, and then only refreshed (F
   assert.deepEqual(server.log.slice(2), ["refresh", "get", "set v1", "refresh", "refresh"]);
 });
 
-test("owned key: who keeps overwriting the key is another process, and ours stands by (FF25)", async () => {
+test("owned key: a writer that keeps overwriting the key is another process, and ours stands by (FF25)", async () => {
   const { server, own, conflicts } = groundOn(new OneKey());
   await own.keep("v1", true, signal);
   server.overwrite("theirs");

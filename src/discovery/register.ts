@@ -54,7 +54,7 @@ interface Resolved {
   readonly adopts: boolean;
 }
 
-/** What all steps of one registration share. */
+/** What the steps of one registration share. */
 interface Context extends MetadataContext {
   readonly options: Resolved;
   readonly stalled: StalledWarning;

@@ -78,7 +78,7 @@ test("registration: an abort ends the wait and the iteration by throwing its rea
   await registration.close();
 });
 
-test("registration: a failure of its work ends it, and rejects those who wait", async () => {
+test("registration: a failure of its work ends it, and rejects pending waits", async () => {
   const { registration, fail } = ground();
   const error = new Error("refused");
   const waiting = assert.rejects(registration.waitRegistration(), error);
@@ -89,7 +89,7 @@ test("registration: a failure of its work ends it, and rejects those who wait", 
   await registration.close();
 });
 
-test("registration: close before it is ready rejects those who wait, and refuses bad options", async () => {
+test("registration: close before it is ready rejects pending waits; bad options are refused", async () => {
   const { registration } = ground();
   const waiting = assert.rejects(registration.waitRegistration(), {
     code: "ERR_CLOSED",

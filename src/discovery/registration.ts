@@ -36,7 +36,7 @@ export interface Registration extends AsyncDisposable {
   readonly uuid: string;
   /** The host as it is stored now, with the current credentials. */
   readonly host: Host;
-  /** What is known of it now. */
+  /** Its state now. */
   readonly state: RegistrationState;
   /** Whether it was registered; stays true through outages, until it is closed. */
   ready(): boolean;
@@ -48,7 +48,10 @@ export interface Registration extends AsyncDisposable {
    * Rejects with `signal.reason` when aborted, this signal or the registration's own.
    */
   waitRegistration(options?: WaitOptions): Promise<void>;
-  /** What the users of the service must use now; both "" for a private service. @throws {DiscoveryError} `ERR_NOT_READY` */
+  /**
+   * The credentials that users of the service must use now; both "" for a private service. @throws {DiscoveryError}
+   * `ERR_NOT_READY`
+   */
   credentials(): Credentials;
   /** Each change of the credentials from now on; a slow reader gets the latest. Ends with the registration, or by throwing the signal's reason. */
   credentialChanges(options?: WaitOptions): Reader<Credentials>;

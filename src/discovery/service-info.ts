@@ -3,7 +3,7 @@ import { goObject, goPorts, goText, readGoObject, sortedByBytes } from "./go-jso
 import type { Host } from "./host.js";
 import type { Ports } from "./url.js";
 
-/** The metadata of a service as etcd holds it. Of a private service only the name, and whether it is critical. */
+/** The metadata of a service as etcd holds it. A private service has only its name, and whether it is critical. */
 export interface ServiceInfo {
   /** "" in data of libraries before 4.1. */
   readonly name: string;

@@ -2,7 +2,7 @@ import { Mirror, type KeyNode, type KeysAPI, type MirrorUpdate } from "../core/i
 import { Handle } from "../util/handle.js";
 import type { StalledWarning } from "../util/stalled-warning.js";
 
-/** One of those who share the changes of a directory. */
+/** One subscriber to the changes of a directory. */
 export interface Subscriber {
   /** @param nodes all files of the directory, if the update is a list */
   update(update: MirrorUpdate, nodes: ReadonlyMap<string, KeyNode>): void;
@@ -28,7 +28,7 @@ export interface SharedMirrorOptions {
   readonly keys: KeysAPI;
   /** The directory; need not exist. */
   readonly dir: string;
-  /** Told of each failure that is tried again. Must not throw. */
+  /** Called for each failure that is retried. Must not throw. */
   readonly onError: (error: unknown) => void;
   /** Warns if the first list does not come and the user has no handler. */
   readonly stalled: StalledWarning;

@@ -7,7 +7,7 @@ import { onAbort } from "../util/signals.js";
 import { requireBoolean, requireIndex, requireSignal } from "../util/validate.js";
 import type { ChangeSource, Subscriber } from "./shared-mirror.js";
 
-/** A file below a service's directory that came, changed or went. */
+/** A file below a service's directory that was added, changed or removed. */
 export type KeyEvent = MirrorChange;
 
 /** How to subscribe. */
@@ -25,7 +25,7 @@ export interface SubscribeOptions {
  * cluster has started over it reads again, and hands out the difference.
  *
  * Pull with `next(signal)`, or iterate; leaving the loop does not close it. The iteration ends quietly by `close()`, by
- * throwing the reason when the signal aborts, and by throwing the error if etcd refuses, for want of rights say.
+ * throwing the reason when the signal aborts, and by throwing the error if etcd refuses, such as for missing rights.
  */
 export interface Subscription<T> extends AsyncIterable<T>, AsyncDisposable {
   /** Resolves when what is there has been read: to etcd's index, after which nothing is missed. Rejects if it ends before. */
@@ -182,7 +182,7 @@ export class LiveSubscription<T> implements Subscription<T> {
 
 type PickedOf<T> = Picked<T> & { readonly key: string };
 
-/** Every item, in order; of a reader that is far behind only the last item of each key. */
+/** Keeps every item, in order; for a reader that is far behind, only the last item of each key. */
 class UnreadItems<T> implements Unread<readonly PickedOf<T>[], T> {
   #items: { readonly key: string; readonly item: T }[] = [];
 

@@ -51,7 +51,7 @@ export function warner(handler: Warn | undefined): Warn {
 export const conflictWarnings: Readonly<
   Record<KeyConflict, { readonly code: "RESTORED" | "TAKEN_OVER"; readonly message: string }>
 > = {
-  restored: { code: "RESTORED", message: "somebody overwrote this key; it holds our value again" },
+  restored: { code: "RESTORED", message: "another program overwrote this key; it holds our value again" },
   takenOver: {
     code: "TAKEN_OVER",
     message: "another process has registered under this id; this registration stands by until that one is gone",

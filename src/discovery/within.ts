@@ -6,7 +6,7 @@ import { DiscoveryError } from "./errors.js";
 export interface StepLimits {
   /** Longest time for the step, in ms; `Infinity` for no limit. */
   readonly ms: number;
-  /** What is to be written, for the message. */
+  /** What the step writes, for the message. */
   readonly what: string;
   /** What failed last; undefined if nothing did. */
   readonly failure: () => unknown;

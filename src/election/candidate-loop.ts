@@ -24,7 +24,7 @@ import type {
   SignalOptions,
 } from "./lock.js";
 
-/** A callback that rejects within this time makes the cooldown double, up to `maxCooldownMs`. */
+/** If a callback rejects within this time, the cooldown doubles, up to `maxCooldownMs`. */
 const hastyMs = 1_000;
 const maxCooldownMs = 30_000;
 /** How far a reader of `changes` may be behind before it misses the oldest. */
@@ -42,11 +42,11 @@ export interface AcquirePolicy {
 export interface ParticipationOptions {
   /** See `LockProvider.owner`. */
   readonly owner: object;
-  /** What it is, for the warning that it gets nowhere. */
+  /** What it is, for the warning that it makes no progress. */
   readonly what: string;
   /** What to do about such a warning. */
   readonly hint: string;
-  /** Absent: an election, which goes on for ever. */
+  /** Absent: an election, which goes on without end. */
   readonly acquiring?: AcquirePolicy;
   readonly lock: Lock;
   readonly config: Leadership;
@@ -66,7 +66,7 @@ export class Participation implements LeaderSession {
     unread: () => new Backlog(maxBacklog),
   });
   readonly #stalled: StalledWarning;
-  /** Whether the changes were requested. */
+  /** Whether anybody follows the changes. */
   #isHeard = false;
   readonly #reports: Reports = {
     onFailure: (error) => {
@@ -186,7 +186,7 @@ export class Participation implements LeaderSession {
         await sleep(Math.max(0, this.#notBeforeMs - performance.now()), signal);
         const hold = await this.#acquire(kept);
         onAcquired();
-        // it was taken while the participation was closed: closing the session releases it
+        // it was taken while the participation was being closed: closing the session releases it
         signal.throwIfAborted();
         await this.#lead(kept, hold);
       }
@@ -212,7 +212,7 @@ export class Participation implements LeaderSession {
     }
   }
 
-  /** One term. Rejects when the session is of no use any more. */
+  /** Runs one term. Rejects when the session can no longer be used. */
   async #lead(kept: KeptSession, { fencingToken }: Hold): Promise<void> {
     const term = newTerm(kept.endMs);
     const { deadline } = term;
@@ -244,13 +244,13 @@ export class Participation implements LeaderSession {
       log.election("%s: the term of token %s is over", this.#config.key, fencingToken);
       ended(isLost(over.reason) ? over.reason : undefined);
       this.#changes.push({ type: "lost", ...(isError(over.reason) && { error: over.reason }) });
-      // never two callbacks at once: not in a new session either
+      // never two callbacks at the same time, not even in a new session
       const hasty = await abortable(work, this.#handle.signal).catch(() => false);
       this.#cooldown(hasty);
     }
   }
 
-  /** Ends the term when the lock turns out to be lost. Returns what stops that. */
+  /** Ends the term when the lock turns out to be lost. Returns a function that stops watching. */
   #watch(kept: KeptSession, { deadline }: Term): () => void {
     const watching = linkSignal(kept.signal);
     const { signal } = watching;
@@ -271,7 +271,7 @@ export class Participation implements LeaderSession {
     };
   }
 
-  /** Runs the callback; whether it failed hastily. */
+  /** Runs the callback. Resolves to whether it failed within {@link hastyMs}. */
   async #work(signal: AbortSignal, fencingToken: string): Promise<boolean> {
     if (signal.aborted) return false;
     const begunMs = performance.now();

@@ -11,9 +11,9 @@ const closeExtraMs = 1_000;
 
 /** Gets reports on the state of the backend. */
 export interface Reports {
-  /** It failed, and is tried again. */
+  /** Called when it failed and is tried again. */
   readonly onFailure: OnFailure;
-  /** It has done what it was asked to. */
+  /** Called when a request succeeded. */
   readonly onSuccess: () => void;
 }
 
@@ -26,7 +26,7 @@ export class KeptSession {
   readonly #reports: Reports;
   /** Aborts when the session is lost, or when its parent aborts. */
   readonly #contest: Link;
-  /** Not the parent's: the lock is kept while the callback winds down. */
+  /** Independent of the parent: the lock is kept while the callback winds down. */
   readonly #beats = new AbortController();
   readonly #beating: Promise<void>;
   /** When the last successful heartbeat was sent, by `performance.now()`, and for how long it is good, in ms. */
@@ -62,7 +62,7 @@ export class KeptSession {
     return this.#sentMs + this.#ttlMs - this.#config.marginMs;
   }
 
-  /** Tries once to take the lock; undefined if it cannot be had now. */
+  /** Tries once to take the lock; undefined if it is not free now. */
   async tryAcquire(): Promise<Hold | undefined> {
     const sentMs = performance.now();
     const hold = await inTime(this.#config, this.signal, (each) => this.session.tryAcquire(each));
@@ -76,7 +76,7 @@ export class KeptSession {
     await sleep(await this.session.untilFree(this.signal, this.#reports.onFailure), this.signal);
   }
 
-  /** Releases the lock; whether it was ours. */
+  /** Releases the lock. Resolves to whether it was ours. */
   release(): Promise<boolean> {
     return inTime(this.#config, undefined, (each) => this.session.release(each));
   }
@@ -131,7 +131,7 @@ interface Opened {
   readonly sentMs: number;
 }
 
-/** How an election retries: everything, except for the end of its session and what `endsIt` says. */
+/** How an election retries: everything except the end of its session and what `endsIt` names. */
 export function electionRetry(
   { ttlMs }: Leadership,
   signal: AbortSignal,

@@ -4,7 +4,7 @@ import { ElectionError } from "./errors.js";
 
 /** One term of a leader. */
 export interface Term {
-  /** Its signal is the callback's. */
+  /** Its signal is the one that the callback gets. */
   readonly deadline: Deadline;
   /** Resolves at the end of the term, to whether the lock was ours until we released it. */
   readonly released: Promise<boolean>;

@@ -52,7 +52,7 @@ function requireCallback(what: string, callback: unknown): void {
   if (typeof callback !== "function") badArgument(`${what} must be a function, got ${kindOf(callback)}`);
 }
 
-/** The one term of `run`, and what came of it. */
+/** The only term of `run`, and its result. */
 class OnlyTerm<T> {
   readonly #worked = deferred<undefined>();
   readonly #work: (signal: AbortSignal, context: LeaderContext) => Promise<T> | T;

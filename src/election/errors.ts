@@ -40,7 +40,9 @@ export function isFinal(error: unknown): boolean {
   return error instanceof UsageError || isProgramError(error);
 }
 
-/** How an attempt to take a lock ends if another process has it and the caller does not want to wait. Never reaches a user. */
+/**
+ * Ends an attempt to take a lock that another process has, if the caller does not want to wait. Never reaches a user.
+ */
 export class TakenError extends Error {
   override readonly name = "TakenError";
 }
@@ -59,17 +61,17 @@ export function asError(thrown: unknown): Error {
       });
 }
 
-/** Whichever realm or library made it. */
+/** Whether a value is an error of any realm or library. */
 export function isError(value: unknown): value is Error {
   return asErrorLike(value) !== undefined;
 }
 
-/** Why a term ends whose lock was released on purpose. */
+/** The reason of a term whose lock was released on purpose. */
 export function resigned(): ElectionError {
   return new ElectionError("ERR_RESIGNED", "the lock was released");
 }
 
-/** Why a session ends at the server. */
+/** The reason of a session that has ended at the server. */
 export function lost(why: string): ElectionError {
   return new ElectionError("ERR_LOST", why);
 }

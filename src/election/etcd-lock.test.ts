@@ -23,7 +23,10 @@ test("etcd election: sends create, refresh from the known index, compare-and-del
     const { node } = await new KeysAPI(client).get(config.key);
     value = node.value;
     assert.equal(fencingToken, String(node.createdIndex));
-    await until("two beats, the second after the first was answered", () => new Set(beats().map(prevIndexOf)).size > 1);
+    await until(
+      "two beats, the second after the response to the first",
+      () => new Set(beats().map(prevIndexOf)).size > 1,
+    );
   });
   assert.ok(time.now() - begunMs < config.ttlMs, "two beats within the TTL");
   const writes = etcd.requests.filter(({ method }) => method !== "GET");
@@ -89,7 +92,7 @@ for (const [what, restored] of [
     { key: "/k", value: "leader", createdIndex: 15, modifiedIndex: 15 },
   ],
 ] as const) {
-  test(`etcd election: when the store is ${what}, a waiting candidate leaves the former leader its TTL, since it may not know yet (FF2)`, async () => {
+  test(`etcd election: when the store is ${what}, a waiting candidate waits for the TTL of the former leader, which may not know yet (FF2)`, async () => {
     const before = { key: "/k", value: "leader", createdIndex: 90, modifiedIndex: 90 };
     const answerWith = (status: number, index: number, body: object): RawResponse => ({
       status,

@@ -6,7 +6,7 @@ import { entryOf, keyPath, readNode } from "./etcd-entry.js";
 import { requireKeysClient } from "../util/validate.js";
 import { isEtcdRefusal, lockKeys, resolveForEtcd } from "./etcd-keys.js";
 import { EtcdSession } from "./etcd-session.js";
-import { untilAnswered } from "./lock-contact.js";
+import { untilResponse } from "./lock-contact.js";
 import type { Candidate, LeaderEntry, Leadership, Lock, LockSession } from "./lock.js";
 import { observe } from "./observe.js";
 
@@ -44,7 +44,7 @@ export function createEtcdCandidate(options: EtcdCandidateOptions): EtcdCandidat
     resolve: (config, what) => resolveForEtcd(client, config, what),
     connect: async (leadership, signal) => {
       const lock = new EtcdLock(client, leadership);
-      await untilAnswered({ ...leadership, owner: client, signal }, (each) => lock.entry(each));
+      await untilResponse({ ...leadership, owner: client, signal }, (each) => lock.entry(each));
       return lock;
     },
   });

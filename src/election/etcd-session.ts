@@ -42,7 +42,7 @@ export interface EtcdSessionOptions {
   readonly lockDelayMs: number;
 }
 
-/** One contender's claim on a key of etcd. The value, which holds the session's id, tells ours from others'. */
+/** One contender's claim on a key of etcd. The value contains the session's id, which tells our key from others. */
 export class EtcdSession implements LockSession {
   readonly id: string;
   readonly #keys: KeysAPI;
@@ -57,7 +57,7 @@ export class EtcdSession implements LockSession {
   #isUnsure = false;
   /** Creates without a response that may still be applied, and until when that would matter (`performance.now()`). */
   #late = { count: 0, untilMs: 0 };
-  /** Whether the key was ours and taken from us: what comes now is a new session. */
+  /** Whether the key was ours and was taken from us: a new session is needed. */
   #robbed = false;
   /** Follows the key while we wait for it. */
   #waiting: Mirror | undefined;
@@ -93,7 +93,7 @@ export class EtcdSession implements LockSession {
     try {
       held.modifiedIndex = (await this.#refresh(held.modifiedIndex, signal)).modifiedIndex;
     } catch (error) {
-      // gone, but by our own hand
+      // removed, but by ourselves
       if (this.#held !== held) return undefined;
       if (isKeyNotFound(error)) throw keyLost();
       if (!isCompareFailed(error)) throw error;
@@ -113,7 +113,8 @@ export class EtcdSession implements LockSession {
       // a restored store has the leader's key, but may let it expire earlier than the leader believes
       if (this.#waiting.has(this.#key)) continue;
       const removal = changes.find(({ type, node }) => type === "remove" && node.key === this.#key);
-      // "list": how it ended was not seen, so it may have expired. undefined: gone between our attempt and the first look
+      // "list": the end of the key was not seen, so it may have expired. undefined: gone between our attempt and the
+      // first read
       const mayHaveExpired = removal?.action === "expire" || removal?.action === "list";
       return Math.max(mayHaveExpired ? this.#lockDelayMs : 0, this.#heldOffUntilMs - performance.now());
     }
@@ -150,7 +151,7 @@ export class EtcdSession implements LockSession {
       async (each) => {
         if (this.#held !== undefined || this.#isUnsure || this.#isLate()) await this.release(each);
       },
-      // the key is not there, but may still come: a frozen member, say, has the request
+      // the key is absent, but may still appear: a frozen member may hold the request
       () => (this.#isLate() ? this.#late.untilMs : 0),
     );
   }
@@ -177,7 +178,7 @@ export class EtcdSession implements LockSession {
     return hold;
   }
 
-  /** Whether the key was ours. */
+  /** Deletes the key. Resolves to whether it was ours. */
   async #delete(signal: AbortSignal): Promise<boolean> {
     if (encodeURIComponent(this.#value).length <= maxComparedLength) {
       return this.#deleteIf({ prevValue: this.#value, signal }).then((done) => done === true);
@@ -190,7 +191,7 @@ export class EtcdSession implements LockSession {
     }
   }
 
-  /** Whether it was there; undefined if it was another than the one compared with. */
+  /** Whether the key existed; undefined if it was not the one that was compared with. */
   async #deleteIf(options: Parameters<KeysAPI["delete"]>[1]): Promise<boolean | undefined> {
     try {
       await this.#keys.delete(this.#key, options);
@@ -203,8 +204,8 @@ export class EtcdSession implements LockSession {
   }
 
   /**
-   * Only from the state we know: a heartbeat that was held up on its way, in a member that was frozen, say, carries the
-   * expiry it was given when it was read; applied late, it would shorten what a later one has been promised.
+   * Refreshes only the state that we know. A heartbeat that was delayed, by a frozen member for example, carries an
+   * expiry from the time when it was read; applied late, it would shorten the time that a later heartbeat has gained.
    */
   async #refresh(prevIndex: number, signal: AbortSignal): Promise<KeyNode> {
     const { node } = await this.#keys.refresh(this.#key, this.#ttlMs / 1_000, {
@@ -254,5 +255,5 @@ function isPrompt({ code, status }: EndpointError): boolean {
 
 /** Why a session on etcd ends. */
 function keyLost(): ElectionError {
-  return lost("the key was removed, or somebody else has it");
+  return lost("the key was removed, or another process has it");
 }

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { UsageError, type Sender } from "../core/index.js";
 import * as election from "./index.js";
 
-test("etcd2/election exports these names, and no others", () => {
+test("election: exports exactly these names", () => {
   assert.deepEqual(Object.keys(election).sort(), [
     "ElectionError",
     "createCandidate",

@@ -17,13 +17,13 @@ export interface AcquireOptions {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Waits for a lock. Outages are waited out, refusals are rejected with. */
+/** Waits for a lock. Waits out outages; rejects with a refusal. */
 export function acquireLock(options: AcquireOptions): Promise<HeldLock> {
   const { isRefusal } = options.provider;
   return acquire(options, { once: false, isFinal: (error) => isFinal(error) || isRefusal(error) });
 }
 
-/** Takes a lock if it is free. Any failure is rejected with. */
+/** Takes a lock if it is free. Rejects with any failure. */
 export async function tryAcquireLock(options: AcquireOptions): Promise<HeldLock | undefined> {
   try {
     return await acquire(options, { once: true, isFinal: () => true });

@@ -16,7 +16,7 @@ export function backoffFor(ttlMs: number): Backoff {
   return new Backoff(minRetryMs, Math.max(minRetryMs, Math.min(maxRetryMs, ttlMs / 5)));
 }
 
-/** What {@link untilAnswered} contacts, and for whom. */
+/** What {@link untilResponse} contacts, and for whom. */
 export interface Contact {
   /** See `LockProvider.owner`. */
   readonly owner: object;
@@ -29,13 +29,13 @@ export interface Contact {
 }
 
 /**
- * First contact: calls `ask` until the backend answers. A refusal is an answer, too: the election meets it again, and
+ * First contact: calls `ask` until the backend responds. A refusal is a response, too: the election meets it again, and
  * reports it. Warns after 5 s, since no handler can be set yet.
  *
- * @throws what is no answer, and never will be: a closed client, an error of the program
+ * @throws what no retry can change: a closed client, an error of the program
  * Rejects with `signal.reason` when aborted.
  */
-export async function untilAnswered(
+export async function untilResponse(
   { owner, key, ttlMs, signal }: Contact,
   ask: (signal: AbortSignal | undefined) => Promise<unknown>,
 ): Promise<void> {

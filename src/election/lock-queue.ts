@@ -24,7 +24,7 @@ export interface QueueReader {
   follow(onFailure: OnFailure): (signal: AbortSignal) => Promise<readonly QueueEntry[]>;
   /** How long the lock must not be taken yet, in ms: if the store has started over, its former holder may not know. */
   holdOffMs(): number;
-  /** Removes what is left of a queue without entries. */
+  /** Removes the remains of a queue without entries. */
   tidy(signal: AbortSignal): Promise<void>;
 }
 
@@ -44,8 +44,8 @@ export interface QueuedSessionOptions {
 /**
  * A claim on a lock with a queue: every contender creates an entry, and the first `limit` entries hold the lock.
  *
- * Entries are never created in front of others, so that who holds the lock holds it as long as its own entry exists,
- * whatever else happens; and an old list of entries that contains ours proves as much as a new one.
+ * No entry is ever created in front of another one. So a holder keeps the lock as long as its own entry exists,
+ * whatever else happens, and an old list of entries that contains ours proves as much as a new one.
  */
 export class QueuedSession implements LockSession {
   readonly #options: QueuedSessionOptions;
@@ -109,7 +109,7 @@ export class QueuedSession implements LockSession {
     const { entry, queue } = this.#options;
     this.#place = undefined;
     await entry.close(signal);
-    // what stays behind is a little memory of the server's
+    // an entry that stays behind only takes a little of the server's memory
     await queue.tidy(signal).catch(() => undefined);
   }
 
@@ -137,7 +137,7 @@ export function queueValue(id: string, contact: string, limit: number): string {
   return JSON.stringify({ session: id, contact, limit });
 }
 
-/** Reads the value of an entry; undefined for what is none of ours. */
+/** Reads the value of an entry; undefined if it was not written here. */
 export function readQueueValue(value: string): Pick<QueueEntry, "id" | "limit"> | undefined {
   try {
     const json: unknown = JSON.parse(value);

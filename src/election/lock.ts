@@ -1,6 +1,6 @@
 import type { Reader } from "../util/queue.js";
 
-/** What a backend rejects with is part of the port. */
+/** The errors of a backend are part of the port. */
 export { ElectionError, type ElectionErrorCode } from "./errors.js";
 
 /** The leadership that candidates contest, and how. */
@@ -104,8 +104,8 @@ export interface LeaderSession extends AsyncDisposable {
 /** Contests leaderships. */
 export interface Candidate {
   /**
-   * Contests a leadership until closed, term after term. Resolves when the backend has answered for the first time; with
-   * etcd it waits for that as long as it takes.
+   * Contests a leadership until closed, term after term. Resolves when the backend has responded for the first time;
+   * with etcd it waits for that as long as it takes.
    *
    * @param asLeader called at the start of each term
    * @param options `signal` also closes the participation later
@@ -137,7 +137,9 @@ export interface Candidate {
 
 /** Makes the locks of one backend, for `createCandidate`. */
 export interface LockProvider {
-  /** Whether the backend answered, and refused: another attempt would not help. Such an error ends `acquire` of a lock. */
+  /**
+   * Whether the backend responded and refused: another attempt would not help. Such an error ends `acquire` of a lock.
+   */
   readonly isRefusal: (error: unknown) => boolean;
   /** The client. If an election makes no progress and has no handler, there is one process warning for each client. */
   readonly owner: object;
@@ -225,9 +227,12 @@ export interface LockSession {
   keep(signal: AbortSignal): Promise<number | undefined>;
   /** Waits, without a limit, until another `tryAcquire` makes sense. Resolves to the pause before it, in ms. */
   untilFree(signal: AbortSignal, onFailure: OnFailure): Promise<number>;
-  /** Waits, without a limit, until the lock that we hold turns out not to be ours any more. */
+  /** Waits, without a limit, until the lock turns out to be lost. */
   untilLost(signal: AbortSignal, onFailure: OnFailure): Promise<void>;
-  /** Releases the lock if it is ours; whether it was. After a rejection the session is closed, since the release may be applied late. */
+  /**
+   * Releases the lock if it is ours. Resolves to whether it was. After a rejection the session is closed, since the
+   * release may be applied late.
+   */
   release(signal: AbortSignal): Promise<boolean>;
   /** Ends the session. Once it has resolved, the session neither holds the lock nor can get it, whatever was sent before. */
   close(signal: AbortSignal): Promise<void>;

@@ -67,7 +67,7 @@ class History {
     this.#index = index;
   }
 
-  /** The store has started over. */
+  /** Notes that the store has started over. */
   startedOver(): void {
     this.#untilMs = performance.now() + this.#ttlMs;
   }

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { Client } from "../core/index.js";
 import * as lock from "./index.js";
 
-test("etcd2/lock exports these names, and no others", () => {
+test("lock: exports exactly these names", () => {
   assert.deepEqual(Object.keys(lock).sort(), ["ElectionError", "createLocks"]);
 });
 

@@ -37,7 +37,7 @@ heldLockSuite("fake etcd", {
   },
 });
 
-test("locks: when the store starts over while another client waits, the former holder keeps its TTL, also if the new index is not behind the one at which the wait began (FF2)", async () => {
+test("locks: if the store starts over during a wait, the former holder keeps its TTL, even if the new index is ahead (FF2)", async () => {
   await using former = createFakeEtcd({ clock: globalClock() });
   await using restored = createFakeEtcd({ clock: globalClock() });
   let now = former;

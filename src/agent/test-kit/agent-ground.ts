@@ -34,7 +34,7 @@ export function checksOn(backend: string, start: StartGround): Check {
       try {
         await body(create, ground);
       } catch (error) {
-        // what closing rejects with would hide why the test failed
+        // an error of closing would hide why the test failed
         await Promise.allSettled(agents.map((agent) => agent.close()));
         throw error;
       }

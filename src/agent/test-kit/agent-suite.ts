@@ -5,7 +5,7 @@ import { addresses, agentError, batch, checksOn, told, type StartGround } from "
 import { agentWatchSuite } from "./agent-watch-suite.js";
 import { patience } from "../../test-kit/waiting.js";
 
-/** What the agent of every backend must do: cases 1 to 27 of the specification, and what else they have in common. */
+/** The tests that the agent of every backend passes: cases 1 to 27 of the specification, and other common behaviour. */
 export function agentSuite(backend: string, start: StartGround): void {
   agentWatchSuite(backend, start);
   const check = checksOn(backend, start);

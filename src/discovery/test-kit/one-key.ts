@@ -2,12 +2,12 @@ import { Client, KeysAPI, type RawResponse, type RequestSpec, type Sender } from
 import { createFakeEtcd, globalClock, type FakeEtcd } from "../../testing/index.js";
 
 /**
- * The way to a fake etcd, for tests about one key, `/k`. It logs each request by a short name, in order, and can hold
- * responses back, make requests fail, and get stuck with a request that is applied later.
+ * A sender in front of a fake etcd, for tests about one key, `/k`. It logs each request by a short name, in order, and
+ * can hold responses back, make requests fail, and get stuck with a request that is applied later.
  */
 export class OneKey implements Sender {
   readonly log: string[] = [];
-  /** What requests fail with. Absent: they do not. */
+  /** The error that requests fail with. Absent: they do not fail. */
   failing: Error | undefined;
   /** Whether the server takes a refresh for a write of an empty value, as it does if it does not know refreshes. */
   blanksRefreshed = false;
@@ -80,12 +80,12 @@ export class OneKey implements Sender {
     return statuses;
   }
 
-  /** A plain write by somebody else. */
+  /** A plain write by another client. */
   overwrite(value: string): void {
     this.#etcd.load({ "/k": value });
   }
 
-  /** A write by somebody else that compares first. */
+  /** A conditional write by another client. */
   async replace(value: string): Promise<void> {
     await new KeysAPI(this.#client).set("/k", value, { prevExist: true });
   }

@@ -9,10 +9,10 @@ import { newKey, participating, Terms, type LockBackend } from "./lock-ground.js
 
 /** How long a response takes, in ms, where a participation is ended at every moment of acquiring. */
 const slowMs = 120;
-/** Nobody waits this long for an expiry here: a rival that leads earlier did not need one. In ms. */
+/** No test waits this long for an expiry: a rival that leads earlier did not need one. In ms. */
 const longMs = 60_000;
 
-/** What field tests found in elections, for every backend. `lockSuite` calls it. */
+/** Faults that field tests found in elections, for every backend. `lockSuite` calls it. */
 export function registerFaults(backend: LockBackend): void {
   const participate = participating(backend.config);
   const long = { ...backend.config, ttlMs: longMs, lockDelayMs: longMs };
@@ -21,13 +21,13 @@ export function registerFaults(backend: LockBackend): void {
     ["close()", (session: LeaderSession): Promise<unknown> => session.close()],
     ["an abort", undefined],
   ] as const) {
-    test(backend.title(44, `${how} at every moment of acquiring: a rival leads at once (FF3)`), async (t) => {
+    test(backend.title(44, `${how} at any moment of acquiring lets a rival lead at once (FF3)`), async (t) => {
       const moments = Array.from({ length: 12 }, (_, i) => i * 40);
       await Promise.all(moments.map((ms) => endedAt(t, ms, end)));
     });
   }
 
-  /** Ends a participation that many ms after it began, and has a rival lead. */
+  /** Ends a participation that many ms after it began, and lets a rival lead. */
   async function endedAt(
     t: TestContext,
     ms: number,
@@ -64,7 +64,7 @@ export function registerFaults(backend: LockBackend): void {
     await other.close();
   }
 
-  test(backend.title(44, "a callback that throws in its first moment: a rival leads at once (FF3)"), async (t) => {
+  test(backend.title(44, "if a callback throws synchronously, a rival leads at once (FF3)"), async (t) => {
     const key = newKey();
     const [a, b] = [await backend.contender(t), await backend.contender(t)];
     a.slow(slowMs);

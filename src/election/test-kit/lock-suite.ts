@@ -8,10 +8,10 @@ import { sleep, toleranceMs, until } from "../../test-kit/waiting.js";
 
 /** The cooldown of the candidate that is to leave the lead to the other one, in ms. */
 const longCooldownMs = 5_000;
-/** Nobody waits this long for an expiry here, in ms. */
+/** No test waits this long for an expiry, in ms. */
 const longTtlMs = 60_000;
 
-/** What elections do on every backend. The numbers are those of docs/spec/consul.md, section 4. */
+/** The tests of elections that every backend passes. The numbers are those of docs/spec/consul.md, section 4. */
 export function lockSuite(name: string, backend: LockBackend): void {
   const { ttlMs, lockDelayMs, cooldownMs, stepDownTimeoutMs, marginMs } = backend.config;
   /** How long it may take until there is a new leader after one was lost without a release, in ms. */
@@ -172,7 +172,7 @@ export function lockSuite(name: string, backend: LockBackend): void {
       },
     );
 
-    test(title(39, "an outage that is over in time costs no leadership"), async (t) => {
+    test(title(39, "a short outage does not end the leadership"), async (t) => {
       const contender = await backend.contender(t);
       const terms = new Terms();
       // twice as long, for the tries that follow the outage
@@ -210,13 +210,14 @@ export function lockSuite(name: string, backend: LockBackend): void {
             afterMs - stalls.worstMs <= ttlMs,
             `aborted ${String(afterMs)} ms after the last good beat was sent`,
           );
-          // a heartbeat may seem to be sent an eighth of the TTL late; a lead that is given up too early lacks a whole one, a third or more
+          // a heartbeat may seem to be sent an eighth of the TTL late; a leader that stops too early is early by a
+          // whole one, a third or more
           assert.ok(afterMs >= ttlMs - marginMs - ttlMs / 8, `and not earlier than needed: ${String(afterMs)} ms`);
           assert.equal(session.isLeader, false);
           assertCode(term.signal.reason, "ERR_EXPIRED");
           term.end();
           const next = await second.next();
-          assert.ok(next.begunMs >= abortedMs, "the one ends before the other begins");
+          assert.ok(next.begunMs >= abortedMs, "one term ends before the next begins");
           assert.ok(next.begunMs - cutMs <= successionMs, `a new leader after ${String(next.begunMs - cutMs)} ms`);
         },
       );
@@ -256,7 +257,7 @@ export function lockSuite(name: string, backend: LockBackend): void {
       const beginning = contender.candidate.participate(config, never, { signal: early.signal });
       early.abort(reason);
       await assert.rejects(beginning, (error) => error === reason);
-      await until("nothing waits for an answer", () => contender.pending() === 0);
+      await until("nothing waits for a response", () => contender.pending() === 0);
       const late = new AbortController();
       const terms = new Terms();
       const session = await contender.candidate.participate(config, terms.asLeader, { signal: late.signal });
@@ -269,10 +270,7 @@ export function lockSuite(name: string, backend: LockBackend): void {
     });
 
     test(
-      title(
-        47,
-        "the lock of a callback that ignores its signal is released in time, and there is no second call before its end",
-      ),
+      title(47, "if a callback ignores its signal, the lock is released in time, and the next call waits for its end"),
       async (t) => {
         const key = newKey();
         const [a, b] = [await backend.contender(t), await backend.contender(t)];

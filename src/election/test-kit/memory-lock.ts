@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { createCandidate } from "../candidate.js";
-import { untilAnswered } from "../lock-contact.js";
+import { untilResponse } from "../lock-contact.js";
 import { lost } from "../errors.js";
 import { resolveLeadership } from "../lock-config.js";
 import type { Candidate, Hold, LeaderEntry, Leadership, Lock, LockSession } from "../lock.js";
@@ -38,7 +38,7 @@ export class MemoryLockServer {
     return session.id;
   }
 
-  /** Renews a session; whether it exists. */
+  /** Renews a session. Returns whether it exists. */
   renew(id: string): boolean {
     const session = this.#sessions.get(id);
     if (session === undefined) return false;
@@ -124,7 +124,7 @@ export class MemoryConnection {
         resolveLeadership(config, { minTtlMs: 50, maxTtlMs: 60_000, maxLockDelayMs: 60_000 }, what),
       connect: async (leadership, signal) => {
         const lock = new MemoryLock(this, leadership);
-        await untilAnswered({ ...leadership, owner: server, signal }, (each) => lock.entry(each));
+        await untilResponse({ ...leadership, owner: server, signal }, (each) => lock.entry(each));
         return lock;
       },
     });

@@ -9,12 +9,12 @@ import { UsageError } from "../../util/errors.js";
 import { untilAborted } from "../../util/signals.js";
 import { ElectionError, type HeldLock, type LockOptions, type Locks } from "../index.js";
 
-/** One process's locks, with a way of its own to the servers. */
+/** The locks of one process, with its own connection to the servers. */
 export interface LockUser extends Cuttable {
   readonly locks: Locks;
 }
 
-/** What a backend gives for {@link heldLockSuite}. */
+/** What {@link heldLockSuite} needs of a backend. */
 export interface LocksBackend {
   /** A TTL short enough to wait for, in ms. */
   readonly ttlMs: number;
@@ -26,14 +26,14 @@ export interface LocksBackend {
   user(t: TestContext): Promise<LockUser>;
   /** The keys that are stored for a lock; for etcd also its directory. */
   stored(key: string): Promise<readonly string[]>;
-  /** Removes all entries behind their owners' backs. */
+  /** Removes all entries without their owners' knowledge. */
   removeEntries(key: string): Promise<void>;
 }
 
-/** Nobody waits this long for an expiry here: whoever gets a lock earlier did not need one. In ms. */
+/** No test waits this long for an expiry: a lock that is acquired earlier did not need one. In ms. */
 const longMs = 60_000;
 
-/** What locks and semaphores do on every backend. */
+/** The tests of locks and semaphores that every backend passes. */
 export function heldLockSuite(name: string, backend: LocksBackend): void {
   const title = (text: string): string => `locks: ${text} (${name})`;
   const long: LockOptions = { ttlMs: longMs };
@@ -105,7 +105,7 @@ export function heldLockSuite(name: string, backend: LocksBackend): void {
       assert.deepEqual(order, [0, 1, 2, 3, 4, 5, 6, 7, 8]);
     });
 
-    test(title("an abort ends the waiting, leaves nothing behind, and has no effect on a held lock"), async (t) => {
+    test(title("an abort ends the wait, leaves no entry, and has no effect on a held lock"), async (t) => {
       const key = newKey();
       const user = await backend.user(t);
       const reason = new Error("enough");
@@ -129,7 +129,7 @@ export function heldLockSuite(name: string, backend: LocksBackend): void {
       assert.deepEqual(await backend.stored(key), []);
     });
 
-    test(title("an abort at every moment of acquiring: a rival has the lock at once (FF3)"), async (t) => {
+    test(title("after an abort at any moment of acquiring, a rival gets the lock at once (FF3)"), async (t) => {
       const slowMs = 100;
       await Promise.all(
         Array.from({ length: 10 }, async (_, i) => {
@@ -153,7 +153,7 @@ export function heldLockSuite(name: string, backend: LocksBackend): void {
       );
     });
 
-    test(title("a lock that is removed at the server is lost, and is not taken again"), async (t) => {
+    test(title("a lock that is removed at the server is lost, and is not acquired again"), async (t) => {
       const key = newKey();
       const user = await backend.user(t);
       const lock = await held(t, user.locks.acquire(key, long));
@@ -166,7 +166,7 @@ export function heldLockSuite(name: string, backend: LocksBackend): void {
       assert.deepEqual(await backend.stored(key), []);
     });
 
-    test(title("an entry that is removed at the server queues up again"), async (t) => {
+    test(title("a waiter whose entry is removed at the server queues up again"), async (t) => {
       const key = newKey();
       const user = await backend.user(t);
       const first = await held(t, user.locks.acquire(key, { ttlMs: backend.ttlMs }));
@@ -179,7 +179,9 @@ export function heldLockSuite(name: string, backend: LocksBackend): void {
     });
 
     test(
-      title("the servers cannot be reached: the lock is lost before its TTL, and the next one has it after it"),
+      title(
+        "if the servers cannot be reached, the lock is lost before its TTL ends, and the next waiter gets it afterwards",
+      ),
       async (t) => {
         const key = newKey();
         const [a, b] = [await backend.user(t), await backend.user(t)];
@@ -205,7 +207,7 @@ export function heldLockSuite(name: string, backend: LocksBackend): void {
       },
     );
 
-    test(title("an outage is waited out by acquire, and rejected with by tryAcquire"), async (t) => {
+    test(title("during an outage acquire waits, and tryAcquire rejects"), async (t) => {
       const key = newKey();
       const user = await backend.user(t);
       user.cut("refuse");
@@ -216,7 +218,7 @@ export function heldLockSuite(name: string, backend: LocksBackend): void {
       await (await held(t, waiting)).release();
     });
 
-    test(title("a semaphore has as many holders as its limit says, in the order of their coming"), async (t) => {
+    test(title("a semaphore has as many holders as its limit, in the order of their arrival"), async (t) => {
       const key = newKey();
       const users = await Promise.all([backend.user(t), backend.user(t)]);
       const pools = users.map(({ locks }) => locks.semaphore(key, { limit: 3 }));
@@ -238,26 +240,29 @@ export function heldLockSuite(name: string, backend: LocksBackend): void {
       await held(t, other.tryAcquire(long));
     });
 
-    test(title("whoever uses a semaphore with another limit is refused; the others are not disturbed"), async (t) => {
-      const key = newKey();
-      const user = await backend.user(t);
-      const pool = user.locks.semaphore(key, { limit: 2 });
-      const slot = await held(t, pool.acquire(long));
-      for (const wrong of [
-        () => user.locks.semaphore(key, { limit: 3 }).acquire(long),
-        () => user.locks.semaphore(key, { limit: 1 }).tryAcquire(long),
-        () => user.locks.acquire(key, long),
-        () => user.locks.tryAcquire(key, long),
-      ]) {
-        await assert.rejects(wrong, (error) => error instanceof UsageError && error.message.includes("limit 2, not"));
-      }
-      const second = await held(t, pool.tryAcquire(long));
-      assert.equal(slot.signal.aborted, false);
-      await slot.release();
-      await second.release();
-      assert.deepEqual(await backend.stored(key), []);
-      await (await held(t, user.locks.acquire(key, long))).release();
-    });
+    test(
+      title("a process that uses a semaphore with another limit is refused; the others are not affected"),
+      async (t) => {
+        const key = newKey();
+        const user = await backend.user(t);
+        const pool = user.locks.semaphore(key, { limit: 2 });
+        const slot = await held(t, pool.acquire(long));
+        for (const wrong of [
+          () => user.locks.semaphore(key, { limit: 3 }).acquire(long),
+          () => user.locks.semaphore(key, { limit: 1 }).tryAcquire(long),
+          () => user.locks.acquire(key, long),
+          () => user.locks.tryAcquire(key, long),
+        ]) {
+          await assert.rejects(wrong, (error) => error instanceof UsageError && error.message.includes("limit 2, not"));
+        }
+        const second = await held(t, pool.tryAcquire(long));
+        assert.equal(slot.signal.aborted, false);
+        await slot.release();
+        await second.release();
+        assert.deepEqual(await backend.stored(key), []);
+        await (await held(t, user.locks.acquire(key, long))).release();
+      },
+    );
 
     test(title("bad arguments are refused before any I/O"), async (t) => {
       const user = await backend.user(t);
