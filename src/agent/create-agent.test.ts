@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { adapters, createAgent, registerAdapter } from "./create-agent.js";
-import { AgentError } from "./errors.js";
 import { createLocalAgent } from "./local-agent.js";
+import { agentError } from "./test-kit/agent-ground.js";
 
 test("createAgent: the first name of the configuration selects the adapter (agent 47)", async () => {
   await assert.rejects(createAgent({}), agentError("ERR_EMPTY_CONFIG"));
@@ -47,7 +47,3 @@ test("createAgent: bad arguments are refused (FF48)", async () => {
     await assert.rejects(createAgent(config as never), { code: "ERR_ARGUMENT" });
   }
 });
-
-function agentError(code: string): (error: unknown) => boolean {
-  return (error) => error instanceof AgentError && error.code === code;
-}

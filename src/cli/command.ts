@@ -56,7 +56,7 @@ export interface Context {
 export interface ConnectOptions {
   /** Leaves out the user that the common options name. @default false */
   readonly anonymous?: boolean;
-  /** Speaks v2's API, or what the command itself says, whatever the common options name. @default false */
+  /** Speaks the v2 API, or the one that the command itself chooses, whatever the common options name. @default false */
   readonly isPlain?: boolean;
   /** What goes before the common options. Absent: nothing. */
   readonly client?: Partial<ClientOptions>;

@@ -31,7 +31,7 @@ export const commonHelp: Readonly<Record<keyof typeof commonOptions, string>> = 
   cacert: "FILE with the CAs to trust (ETCD_CACERT)",
   cert: "FILE with the client certificate (ETCD_CERT)",
   key: "FILE with its key (ETCD_KEY)",
-  timeout: "SECONDS that one request may take (5)",
+  timeout: "SECONDS until a request times out (5)",
   json: "print one JSON object a line",
   help: "print this help",
   version: "print the version",
@@ -39,7 +39,7 @@ export const commonHelp: Readonly<Record<keyof typeof commonOptions, string>> = 
 
 /** The line of help for `--protocol`. */
 export function protocolHelp(byDefault: ProtocolName): string {
-  return `v2 or v3: the API that the servers are spoken to by (ETCD_PROTOCOL; ${byDefault})`;
+  return `v2 or v3: the API of the servers to use (ETCD_PROTOCOL; ${byDefault})`;
 }
 
 /**
@@ -67,7 +67,7 @@ export async function connect(
     },
     ...more,
   };
-  // checked before anybody has to type a password
+  // checked before anybody types a password
   await new Client(options).close();
   return new Client({ ...options, ...(await credentials()) });
 }

@@ -24,7 +24,7 @@ export class Interrupted extends Error {
 /** The command line is wrong, and nothing was sent. The message is one line. */
 export class BadUsage extends Error {}
 
-/** The command failed for a reason of its own, not by an error of etcd. The message is one line. */
+/** The command itself failed, not a request to etcd. The message is one line. */
 export class CommandFailed extends Error {}
 
 /** Rejects with the signal's reason when it aborts. */

@@ -27,7 +27,7 @@ export async function askPassword(prompt: string, { stdin, stderr, signal }: Io,
         reject(new BadUsage("no password was given"));
       });
     });
-    // printed last: from now on the terminal echoes nothing
+    // printed last: from now on the terminal does not echo input
     stderr.write(prompt);
     return await Promise.race([typed, onceAborted(signal)]);
   } finally {

@@ -6,7 +6,7 @@ const terminalMs = 100;
 const jsonMs = 1_000;
 const logMs = 10_000;
 
-/** What else a command has to say of its progress; what is undefined is left out. */
+/** Further figures about a command's progress; undefined ones are left out. */
 export interface ProgressDetails {
   /** How many there are in all. */
   readonly total?: number | undefined;
@@ -53,7 +53,7 @@ export class Progress {
     this.update();
   }
 
-  /** Shows what is to be shown, unless that was done just now. */
+  /** Shows the progress, unless that was done just now. */
   update(): void {
     const nowMs = performance.now();
     const everyMs = this.#options.json !== undefined ? jsonMs : this.#isTerminal ? terminalMs : logMs;
@@ -69,7 +69,7 @@ export class Progress {
     clearLine(this.#io.stderr, 0);
   }
 
-  /** Says how it ended. @param exit the exit code; absent: the command goes on with something else */
+  /** Reports how it ended. @param exit the exit code; absent: the command goes on with something else */
   end(exit?: number): void {
     this.clear();
     const { phase, json } = this.#options;

@@ -1,9 +1,9 @@
 import { isKeyNotFound, compareNodes, type KeyNode, type KeysAPI } from "../core/index.js";
 
 /**
- * Walks a tree in the order of its keys, directory by directory: only the directories from the top to the present
- * one are in memory. It is no snapshot: a key that changes during the walk may be seen before or after the change. Hidden keys come
- * only below a hidden name that was given.
+ * Walks a tree in the order of its keys, directory by directory: only the directories from the top to the present one
+ * are in memory. It is not a snapshot: a key that changes during the walk may be seen before or after the change.
+ * Hidden keys come only below a hidden name that was given.
  *
  * @param onNode is given each node below `key`, directories before what is in them; a file itself
  */

@@ -165,7 +165,7 @@ export class ConfigSourceEtcd implements AsyncDisposable {
     return { ...endpoints, metadata: { ...endpoints.metadata, name, namespace } };
   }
 
-  /** Takes in an event as if the source had received it. Resolves when all handlers are done with it; rejects as `send` of a sink does. */
+  /** Handles an event like one of the source's own. Resolves when all handlers are done; rejects as `send` of a sink. */
   async processChange(event: KeysResponse): Promise<void> {
     await this.#send(this.#registry.apply(this.#registry.changesOf(event)));
   }
@@ -200,7 +200,7 @@ export class ConfigSourceEtcd implements AsyncDisposable {
     const persistence = {
       signal,
       backoff: new Backoff(minRetryMs, retryMs),
-      // what etcd refuses is tried again for ever: rights may be granted later
+      // a refusal is retried without end: rights may be granted later
       isTransient: (error: unknown) => error instanceof SdkError && !(error instanceof UsageError),
       onFailure: (error: unknown) => {
         this.#warn("etcd refused, trying again", error);

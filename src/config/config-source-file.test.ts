@@ -63,7 +63,7 @@ async function replaceFile(path: string, text: string): Promise<void> {
 
 const web = '{"Services":[{"Name":"web","Port":80,"Endpoints":["10.0.0.1:8000","[::1]:80"]}]}';
 
-// who waits for the poll in these tests waits too long
+// no test here waits for the poll: it would take too long
 const never = Infinity;
 
 test("file source: a file is read, with fields in any case, and read again when it is replaced", async (t) => {

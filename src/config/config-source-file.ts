@@ -107,7 +107,7 @@ export class ConfigSourceFile implements AsyncDisposable {
     }
   }
 
-  /** Reads what is new: nothing if the bytes are the same as before, or cannot be used. */
+  /** Returns the parts that are new: nothing if the bytes are the same as before, or cannot be used. */
   async #read(signal: AbortSignal): Promise<Partial<FileContent>> {
     let bytes: Buffer;
     try {
@@ -139,7 +139,7 @@ export class ConfigSourceFile implements AsyncDisposable {
     }
   }
 
-  /** Once for each failure, not once for each attempt. */
+  /** Warns once for each failure, not once for each attempt. */
   #warn(message: string, error: unknown): void {
     const failure = messageOf(error);
     this.#stalled.failed(error);

@@ -7,7 +7,7 @@ import type { Named } from "./union.js";
 /** A file of the registry. */
 export type File = Pick<KeyNode, "key" | "value" | "modifiedIndex">;
 
-/** What is special about the objects of one kind. */
+/** How the objects of one kind differ from others. */
 export interface ObjectKind<T> {
   /** The folder of their files, with a final "/". */
   readonly folder: string;
@@ -61,17 +61,17 @@ export class DecodedObjects<T extends Named> {
     return this.#items.has(path);
   }
 
-  /** Puts an object in, over another one of that path. */
+  /** Adds an object, in place of another one with that path. */
   put(path: string, item: T): void {
     this.#items.set(path, frozenCopy(item));
   }
 
-  /** Takes an object out. */
+  /** Removes an object. */
   delete(path: string): void {
     this.#items.delete(path);
   }
 
-  /** Takes a whole listing in place of what was known. A file that cannot be decoded keeps its last object. */
+  /** Replaces everything by a whole listing. A file that cannot be decoded keeps its last object. */
   replace(nodes: readonly KeyNode[]): void {
     const before = this.#items;
     this.#items = new Map();
@@ -83,7 +83,7 @@ export class DecodedObjects<T extends Named> {
     }
   }
 
-  /** Takes in files that came or changed. Returns the objects that could be decoded. */
+  /** Adds or updates files. Returns the objects that could be decoded. */
   set(nodes: readonly File[]): readonly T[] {
     return nodes.flatMap((node) => {
       const path = this.pathOf(node.key);
@@ -94,7 +94,7 @@ export class DecodedObjects<T extends Named> {
     });
   }
 
-  /** Takes out files that went. Returns their objects as they were known, else as the last text says, else placeholders. */
+  /** Removes files. Returns their objects as they were known, else as the last text says, else placeholders. */
   remove(nodes: readonly File[]): readonly T[] {
     return nodes.flatMap((node) => {
       const path = this.pathOf(node.key);

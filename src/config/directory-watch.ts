@@ -5,7 +5,7 @@ import { linkSignal, sleep } from "../util/signals.js";
 /** A program that writes a file in several steps gets this time to finish, in ms. */
 const settleMs = 20;
 
-/** Reports that something changed in a directory, or that it is time to look anyway. */
+/** Reports that something changed in a directory, or that it is time to look in any case. */
 export class DirectoryWatch {
   readonly #path: string;
   #watcher: FSWatcher | undefined;

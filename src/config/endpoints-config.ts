@@ -1,7 +1,7 @@
 import type { Endpoints, EndpointsUpdate } from "./types.js";
 import { UnionConfig, type ConfigOptions } from "./union-config.js";
 
-/** The endpoints of services that several sources name. */
+/** The endpoints of services from several sources. */
 export class EndpointsConfig extends UnionConfig<Endpoints, EndpointsUpdate> {
   /** @throws {UsageError} for a bad option */
   constructor(options: ConfigOptions = {}) {

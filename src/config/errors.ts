@@ -2,12 +2,12 @@ import { brandError } from "../util/brand.js";
 import { SdkError } from "../util/errors.js";
 
 /**
- * - `ERR_DECODE`: a stored text is not the object that it should be
+ * - `ERR_DECODE`: a stored text is not an object of the expected kind
  * - `ERR_NOT_DIRECTORY`: the root of the registry is a file
  */
 export type ConfigErrorCode = "ERR_DECODE" | "ERR_NOT_DIRECTORY";
 
-/** What was found in a source cannot be used; `code` says why. */
+/** The content of a source cannot be used; `code` says why. */
 export class ConfigError extends SdkError {
   static {
     brandError(this, "ConfigError");

@@ -5,7 +5,7 @@ import { ConfigError } from "./errors.js";
  * Reads a JSON object.
  *
  * @param where the key or the path of the text, for messages
- * @throws {ConfigError} `ERR_DECODE`: the text is not a JSON object; later, a field is not what it should be
+ * @throws {ConfigError} `ERR_DECODE`: the text is not a JSON object; later, for a field that is wrong
  */
 export function readObject(text: string, where: string, anyCase = false): JsonReader {
   return JsonReader.parse(text, { error: (problem) => new ConfigError("ERR_DECODE", where, problem), anyCase });

@@ -50,6 +50,6 @@ export interface TypeNames {
   ];
 }
 
-test("config: the exports of etcd2/config", () => {
+test("config: exports exactly these names", () => {
   assert.deepEqual(Object.keys(config).sort(), runtimeNames);
 });

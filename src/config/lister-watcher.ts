@@ -36,7 +36,10 @@ export interface Listing<T> {
   readonly resourceVersion: string;
 }
 
-/** An object came, changed or went, and `object` has the version of that; or the stream cannot go on, and a list is needed. */
+/**
+ * An object was added, changed or removed, and `object` has the version of that change; or the stream cannot go on, and
+ * a list is needed.
+ */
 export type WatchEvent<T> =
   | { readonly type: "ADDED" | "MODIFIED" | "DELETED"; readonly object: T }
   | {

@@ -90,7 +90,10 @@ export class Reflector<T extends Named> {
     }
   }
 
-  /** Takes in a list, and sends it if it is the first, or differs from what is known. Resolves to false for one that is too old. */
+  /**
+   * Reads a list, and sends it if it is the first, or differs from what is known. Resolves to false for one that is too
+   * old.
+   */
   async #list(signal: AbortSignal): Promise<boolean> {
     const { name, source } = this.#options;
     const { items, resourceVersion } = await trace(
@@ -132,12 +135,12 @@ export class Reflector<T extends Named> {
         delivered = true;
       }
     } finally {
-      // not waited for: a stream that hangs would hold us
+      // not waited for: a stream that hangs would block the loop
       this.#call(() => stream.return?.()).catch(noop);
     }
   }
 
-  /** Takes in an event. Returns whether the stream can go on. */
+  /** Handles an event. Returns whether the stream can go on. */
   #take(event: WatchEvent<T>): boolean {
     const object: unknown = "object" in event ? event.object : undefined;
     if (object === undefined && event.type !== "ERROR") return false;
@@ -155,7 +158,7 @@ export class Reflector<T extends Named> {
     return this.#version !== "";
   }
 
-  /** Makes a rejection of what a foreign function throws. */
+  /** Calls a function of the user's. What it throws becomes a rejection. */
   async #call<R>(run: () => R | Promise<R>): Promise<R> {
     return await run();
   }
@@ -179,7 +182,7 @@ function isTimeout(error: unknown): boolean {
   if (error instanceof ClusterError) return error.errors.length > 0 && error.errors.every(isTimeout);
   const { name, message, code = "" } = asErrorLike(error) ?? { name: "", message: "" };
   if (name === "TimeoutError" || timeoutCodes.has(code)) return true;
-  // how the API's own clients word it, without a code
+  // the message of the API's own clients, without a code
   return message.includes("use of closed network connection");
 }
 

@@ -15,11 +15,11 @@ export interface RegistryUpdate {
   readonly endpoints?: EndpointsUpdate;
 }
 
-/** A file that came or changed, or that went. */
+/** A file that was added or changed, or that was removed. */
 export interface FileChange {
   /** Whether it is there. */
   readonly type: "set" | "remove";
-  /** The file as it is; if it went, as it was last, as far as that is known. */
+  /** The file as it is; a removed one as it was last, if that is known. */
   readonly node: File;
 }
 
@@ -65,7 +65,7 @@ export class Registry {
     return this.#endpoints.items();
   }
 
-  /** Takes a whole listing in place of what was known. An object that cannot be decoded stays as it was. */
+  /** Replaces everything by a whole listing. An object that cannot be decoded stays as it was. */
   replace(nodes: Iterable<KeyNode>): void {
     const files = [...nodes];
     for (const path of this.#placeholders) this.#endpoints.delete(path);
@@ -79,7 +79,7 @@ export class Registry {
     }
   }
 
-  /** Takes changes that belong together. Other keys, and objects that cannot be decoded, are left out. */
+  /** Applies changes that belong together. Other keys, and objects that cannot be decoded, are left out. */
   apply(changes: readonly FileChange[]): RegistryUpdate {
     const set = changes.filter(({ type }) => type === "set").map(({ node }) => node);
     const removed = changes.filter(({ type }) => type === "remove").map(({ node }) => node);

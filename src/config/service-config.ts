@@ -2,7 +2,7 @@ import type { Service, ServiceUpdate } from "./types.js";
 import { UnionConfig, type ConfigOptions } from "./union-config.js";
 
 /**
- * The services of several sources.
+ * The services from several sources.
  *
  * @example
  * const services = new ServiceConfig();

@@ -29,7 +29,7 @@ class Sink<U> implements UpdateSink<U> {
   };
 
   close(): void {
-    // it is not asked to
+    // not called here
   }
 
   remove(): Promise<void> {

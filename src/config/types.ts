@@ -11,7 +11,7 @@ export type Operation = "set" | "add" | "remove";
  */
 export const operationCode: OperationCodes<Operation, 0 | 1 | 2> = operationCodes({ set: 0, add: 1, remove: 2 });
 
-/** The name of an object, and what is known of it besides. Its key within a source is `namespace/name`. */
+/** The name of an object, and other facts about it. Its key within a source is `namespace/name`. */
 export interface ObjectMeta {
   /** The name, unique within the namespace. */
   readonly name: string;
@@ -56,7 +56,7 @@ export interface ServiceSpec {
 
 /** A service, as a registry describes it. */
 export interface Service {
-  /** Its name, and what is known of it besides. */
+  /** Its name, and other facts about it. */
   readonly metadata: ObjectMeta;
   /** How it is reached. */
   readonly spec: ServiceSpec;
@@ -72,7 +72,7 @@ export interface EndpointAddress {
 
 /** Where the service of the same name and namespace runs. */
 export interface Endpoints {
-  /** The name of the service, and what is known of the object besides. */
+  /** The name of the service, and other facts about the object. */
   readonly metadata: ObjectMeta;
   /** The protocol of the ports. */
   readonly protocol: Protocol;

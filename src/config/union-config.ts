@@ -152,7 +152,7 @@ export class UnionConfig<T extends Named, U extends { readonly op: Operation }> 
       },
       close,
       remove: () => {
-        // a sink that was followed by another must not take that one's state away
+        // a sink that another one has replaced must not remove the state of that one
         const isLast = (this.#sinks.get(source) ?? sink) === sink;
         close();
         const held = isLast && this.#union.remove(source);

@@ -19,7 +19,7 @@ export function agentCalls(sender: Sender): Agent {
     async members(options = {}) {
       requireFields("options", options, membersChecks);
       const { dc, signal, wan } = options;
-      // Consul takes any value for yes, "false" too
+      // Consul treats any value as true, even "false"
       const spec = specOf("GET", "/v1/agent/members", { dc, wan: wan === true ? "true" : undefined });
       return decodeList(spec, await request(sender, spec, signal), readMember);
     },

@@ -3,7 +3,7 @@ import { sleep } from "../util/signals.js";
 import { formatDuration } from "./durations.js";
 import { refusal, specOf, type Query } from "./request.js";
 
-/** A query that Consul answers when something has changed. */
+/** A query that Consul responds to when something has changed. */
 export interface BlockingOptions {
   /** Percent-encoded. */
   readonly path: string;
@@ -21,7 +21,9 @@ const extraMs = 10_000;
 /** The shortest time from a request that brought nothing new to the next one, in ms. */
 const paceMs = 250;
 
-/** Sends a query again and again, each time for what came after the last response. Holds nothing between two requests. */
+/**
+ * Sends a query again and again, each time for changes after the last response. Holds no resource between two requests.
+ */
 export class BlockingQuery {
   readonly #sender: Sender;
   readonly #options: BlockingOptions;

@@ -5,7 +5,7 @@ import { badArgument, kindOf, requireText } from "../util/validate.js";
 import { decode, decodeList, numberOrZero, textOrEmpty, texts } from "./decode.js";
 import { NotFoundError } from "./errors.js";
 import { checkOptions, request, requestChecks, segment, specOf } from "./request.js";
-import { compareBytes } from "./text.js";
+import { compareBytes } from "../util/compare-bytes.js";
 import type { Catalog, Node, NodeInfo, NodeService, ServiceInstance, ServiceOptions } from "./types.js";
 
 /** The calls about the catalog. */

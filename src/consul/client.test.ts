@@ -23,8 +23,8 @@ import {
 const id = "adf4238a-882b-9ddc-4a9d-5b6758e4159e" as SessionId;
 const sessionConfig: SessionConfig = { node: "n", name: "s", lockDelayMs: 1_000, ttlMs: 10_000, behavior: "release" };
 
-/** A client of a server that always answers the same. */
-async function answering(
+/** A client of a server that always sends the same response. */
+async function clientAnswered(
   t: TestContext,
   body: unknown,
   status = 200,
@@ -82,7 +82,7 @@ test("consul client: by default it connects to localhost:8500, and a call may ta
 });
 
 test("consul client: the token is a header of every request and never in a URL (2)", async (t) => {
-  const { client, front } = await answering(t, kv(null), 200, { token: "abc" });
+  const { client, front } = await clientAnswered(t, kv(null), 200, { token: "abc" });
   await client.get("k");
   await client.put("k", "v");
   await client.delete("k");
@@ -99,8 +99,8 @@ test("consul client: the token is a header of every request and never in a URL (
 
 test("consul client: no token, value or write follows a redirect to another server (2, FF10)", async (t) => {
   for (const status of [301, 302, 307, 308]) {
-    const { front: other } = await answering(t, kv("dg=="));
-    const { client, front } = await answering(t, "", status, { token: "abc" });
+    const { front: other } = await clientAnswered(t, kv("dg=="));
+    const { client, front } = await clientAnswered(t, "", status, { token: "abc" });
     front.rewrite(/v1\/kv/, (reply) => ({ ...reply, headers: { location: `${other.url}/v1/kv/k` } }));
     await using bare = createConsulClient({ address: front.url });
     for (const call of [
@@ -126,7 +126,7 @@ test("consul client: no token, value or write follows a redirect to another serv
 
 test("consul client: a refusal that repeats the token or the value is masked (FF10)", async (t) => {
   const token = "5f2f1b2c-0f6d-4b7e-9d58-2a37c6d3e1a4";
-  const { client, front } = await answering(t, "", 403, { token });
+  const { client, front } = await clientAnswered(t, "", 403, { token });
   front.intercept(/(?:)/, ({ headers, body }) =>
     Promise.resolve({ status: 403, body: `no ${String(headers["x-consul-token"])} for ${body.toString()}` }),
   );
@@ -146,7 +146,7 @@ test("consul client: a refusal that repeats the token or the value is masked (FF
 });
 
 test("consul client: an address may end with a slash and may have a path (3)", async (t) => {
-  const { client, front, asked } = await answering(t, []);
+  const { client, front, asked } = await clientAnswered(t, []);
   await client.nodes();
   for (const address of [`${front.url}/`, `${front.url}/base/`, `${front.url}/base`]) {
     await using other = createConsulClient({ address });
@@ -156,7 +156,7 @@ test("consul client: an address may end with a slash and may have a path (3)", a
 });
 
 test("consul client: self reads node, address, port and tags (4)", async (t) => {
-  const { client, asked } = await answering(
+  const { client, asked } = await clientAnswered(
     t,
     '{"Config":{"NodeName":"n1"},"Member":{"Addr":"10.3.0.19","Port":8301,"Tags":{"dc":"mydc"}}}',
   );
@@ -165,12 +165,15 @@ test("consul client: self reads node, address, port and tags (4)", async (t) => 
 });
 
 test("consul client: field names match in any case, null is empty, unknown fields are ignored (4)", async (t) => {
-  const { client } = await answering(t, '{"config":{"NODENAME":"n1","More":[]},"member":{"addr":"a","Tags":null}}');
+  const { client } = await clientAnswered(
+    t,
+    '{"config":{"NODENAME":"n1","More":[]},"member":{"addr":"a","Tags":null}}',
+  );
   assert.deepEqual(await client.self(), { name: "n1", address: "a", port: 0, tags: {} });
 });
 
 test("consul client: a RequestError has the status and up to 4 KiB of the body (5)", async (t) => {
-  const { client } = await answering(t, "malfunction", 500);
+  const { client } = await clientAnswered(t, "malfunction", 500);
   const calls: readonly (() => Promise<unknown>)[] = [
     () => client.self(),
     () => client.members(),
@@ -192,7 +195,7 @@ test("consul client: a RequestError has the status and up to 4 KiB of the body (
       return true;
     });
   }
-  const long = await answering(t, "x".repeat(10_000), 403);
+  const long = await clientAnswered(t, "x".repeat(10_000), 403);
   await assert.rejects(
     long.client.self(),
     (error) => error instanceof RequestError && error.body.length === 4_096 && error.message.length < 300,
@@ -200,7 +203,10 @@ test("consul client: a RequestError has the status and up to 4 KiB of the body (
 });
 
 test("consul client: members are those of the datacenter, or the servers of all (6)", async (t) => {
-  const { client, asked } = await answering(t, [{ Name: "a", Addr: "h", Port: 1, Tags: { x: "y" } }, { Name: "b" }]);
+  const { client, asked } = await clientAnswered(t, [
+    { Name: "a", Addr: "h", Port: 1, Tags: { x: "y" } },
+    { Name: "b" },
+  ]);
   assert.deepEqual(await client.members(), [
     { name: "a", address: "h", port: 1, tags: { x: "y" } },
     { name: "b", address: "", port: 0, tags: {} },
@@ -213,7 +219,7 @@ test("consul client: members are those of the datacenter, or the servers of all 
 });
 
 test("consul client: maintenanceMode and reload send an empty PUT (7)", async (t) => {
-  const { client, asked, last } = await answering(t, "");
+  const { client, asked, last } = await clientAnswered(t, "");
   await client.maintenanceMode(true, "my reason");
   assert.equal(asked(), "PUT /v1/agent/maintenance?enable=true&reason=my+reason");
   await client.maintenanceMode(false);
@@ -224,7 +230,7 @@ test("consul client: maintenanceMode and reload send an empty PUT (7)", async (t
 });
 
 test("consul client: services have their tags sorted (8)", async (t) => {
-  const { client, asked } = await answering(t, { redis: ["standby", "active"], web: null });
+  const { client, asked } = await clientAnswered(t, { redis: ["standby", "active"], web: null });
   assert.deepEqual(await client.services({ dc: "dc1" }), { redis: ["active", "standby"], web: [] });
   assert.equal(asked(), "GET /v1/catalog/services?dc=dc1");
 });
@@ -240,7 +246,7 @@ test("consul client: service filters by all tags (9)", async (t) => {
     ServiceAddress: "10.0.0.2",
     ServicePort: 80,
   };
-  const { client, asked } = await answering(t, [instance, { Address: "10.0.0.1" }]);
+  const { client, asked } = await clientAnswered(t, [instance, { Address: "10.0.0.1" }]);
   const tags = ["t1", "t2"];
   const [first, second] = await client.service("myapp", { dc: "dc1", tags });
   assert.equal(asked(), "GET /v1/catalog/service/myapp?dc=dc1&tag=t1&tag=t2");
@@ -262,14 +268,14 @@ test("consul client: service filters by all tags (9)", async (t) => {
 });
 
 test("consul client: node rejects for an unknown node (10)", async (t) => {
-  const { client, asked } = await answering(t, "null");
+  const { client, asked } = await clientAnswered(t, "null");
   await assert.rejects(client.node("foobar", { dc: "dc1" }), isMissing);
   assert.equal(asked(), "GET /v1/catalog/node/foobar?dc=dc1");
   await assert.rejects(client.node("."), isUsage);
 });
 
 test("consul client: null tags read as no tags (11)", async (t) => {
-  const { client } = await answering(t, {
+  const { client } = await clientAnswered(t, {
     Node: { Node: "foobar", Address: "10.1.10.12", TaggedAddresses: null },
     Services: { redis: { ID: "redis", Service: "redis", Tags: null, Port: 8000 } },
   });
@@ -280,35 +286,35 @@ test("consul client: null tags read as no tags (11)", async (t) => {
 });
 
 test("consul kv: get and getBytes decode the value (12)", async (t) => {
-  const { client, asked } = await answering(t, kv("bXlWYWx1ZQ=="));
+  const { client, asked } = await clientAnswered(t, kv("bXlWYWx1ZQ=="));
   assert.equal(await client.get("config/baz/bar"), "myValue");
   assert.deepEqual([...(await client.getBytes("config/baz/bar", { dc: "dc1" }))], [...Buffer.from("myValue")]);
   assert.equal(asked(), "GET /v1/kv/config/baz/bar?dc=dc1");
 });
 
 test("consul kv: a key without a value reads as empty, a missing one rejects (13)", async (t) => {
-  await assert.rejects((await answering(t, "", 404)).client.get("k"), isMissing);
-  assert.equal(await (await answering(t, kv(null))).client.get("k"), "");
-  await assert.rejects((await answering(t, [])).client.get("k"), isMissing);
-  await assert.rejects((await answering(t, "", 404)).client.keys("k"), isMissing);
-  await assert.rejects((await answering(t, "", 404)).client.recurse("k"), isMissing);
+  await assert.rejects((await clientAnswered(t, "", 404)).client.get("k"), isMissing);
+  assert.equal(await (await clientAnswered(t, kv(null))).client.get("k"), "");
+  await assert.rejects((await clientAnswered(t, [])).client.get("k"), isMissing);
+  await assert.rejects((await clientAnswered(t, "", 404)).client.keys("k"), isMissing);
+  await assert.rejects((await clientAnswered(t, "", 404)).client.recurse("k"), isMissing);
 });
 
 test("consul kv: get and recurse refuse bytes that are not UTF-8, getBytes returns them (C16)", async (t) => {
-  const { client } = await answering(t, kv("AP8="));
+  const { client } = await clientAnswered(t, kv("AP8="));
   await assert.rejects(client.get("k"), isDecode);
   await assert.rejects(client.recurse("k"), isDecode);
   assert.deepEqual([...(await client.getBytes("k"))], [0, 255]);
 });
 
 test("consul kv: a slash in front of a path is ignored (14)", async (t) => {
-  const { client, asked } = await answering(t, kv("dg=="));
+  const { client, asked } = await clientAnswered(t, kv("dg=="));
   await client.get("/config/x");
   assert.equal(asked(), "GET /v1/kv/config/x");
 });
 
 test("consul kv: special characters are percent-encoded, paths that cannot be addressed are refused (15)", async (t) => {
-  const { client, asked, last } = await answering(t, "true");
+  const { client, asked, last } = await clientAnswered(t, "true");
   await client.put("a b/c?d#e%", "v");
   assert.equal(asked(), "PUT /v1/kv/a%20b/c%3Fd%23e%25");
   assert.equal(last().body.toString(), "v");
@@ -321,7 +327,7 @@ test("consul kv: special characters are percent-encoded, paths that cannot be ad
 });
 
 test("consul kv: put writes empty values, and copies bytes (16)", async (t) => {
-  const { client, last } = await answering(t, "true");
+  const { client, last } = await clientAnswered(t, "true");
   await client.put("k", "");
   assert.deepEqual([last().body.length, last().headers["content-length"]], [0, "0"]);
   const bytes = new Uint8Array([0, 255]);
@@ -336,7 +342,7 @@ test("consul kv: put writes empty values, and copies bytes (16)", async (t) => {
 });
 
 test("consul kv: keys are sorted by bytes (17)", async (t) => {
-  const { client, asked } = await answering(t, ["é", "\u{1f600}", "a", "\uffee", "Z"]);
+  const { client, asked } = await clientAnswered(t, ["é", "\u{1f600}", "a", "\uffee", "Z"]);
   assert.deepEqual(await client.keys("config/baz"), ["Z", "a", "é", "\uffee", "\u{1f600}"]);
   assert.equal(asked(), "GET /v1/kv/config/baz?keys=true");
   await client.keys("");
@@ -344,7 +350,7 @@ test("consul kv: keys are sorted by bytes (17)", async (t) => {
 });
 
 test("consul kv: recurse sorts its pairs by key (18)", async (t) => {
-  const { client, asked } = await answering(t, [...kv("Yg==", "b"), ...kv(null, "a"), ...kv("Yw==", "B")]);
+  const { client, asked } = await clientAnswered(t, [...kv("Yg==", "b"), ...kv(null, "a"), ...kv("Yw==", "B")]);
   assert.deepEqual(await client.recurse("config/baz", { dc: "d" }), [
     ["B", "c"],
     ["a", ""],
@@ -354,7 +360,7 @@ test("consul kv: recurse sorts its pairs by key (18)", async (t) => {
 });
 
 test("consul sessions: createSession sends the fields as Go does (19)", async (t) => {
-  const { client, asked, last } = await answering(t, { ID: id });
+  const { client, asked, last } = await clientAnswered(t, { ID: id });
   assert.equal(await client.createSession(sessionConfig, { dc: "dc1" }), id);
   assert.equal(asked(), "PUT /v1/session/create?dc=dc1");
   assert.equal(last().body.toString(), '{"Node":"n","Name":"s","LockDelay":"1s","TTL":"10s","Behavior":"release"}');
@@ -362,7 +368,7 @@ test("consul sessions: createSession sends the fields as Go does (19)", async (t
 });
 
 test("consul sessions: a config out of range is refused before any I/O (20)", async (t) => {
-  const { client, front } = await answering(t, { ID: id });
+  const { client, front } = await clientAnswered(t, { ID: id });
   const bad: readonly object[] = [
     { ttlMs: 9_999 },
     { ttlMs: 86_400_001 },
@@ -379,7 +385,7 @@ test("consul sessions: a config out of range is refused before any I/O (20)", as
 });
 
 test("consul sessions: both ends of the ranges are accepted (21)", async (t) => {
-  const { client, last } = await answering(t, { ID: id });
+  const { client, last } = await clientAnswered(t, { ID: id });
   for (const [ttlMs, lockDelayMs, ttl, lockDelay] of [
     [10_000, 0, "10s", "0s"],
     [86_400_000, 60_000, "24h0m0s", "1m0s"],
@@ -391,7 +397,7 @@ test("consul sessions: both ends of the ranges are accepted (21)", async (t) => 
 });
 
 test("consul sessions: readSession reads durations as text and as nanoseconds (22)", async (t) => {
-  const { client, asked } = await answering(
+  const { client, asked } = await clientAnswered(
     t,
     `[{"ID":"${id}","Name":"s","Node":"n","LockDelay":1.5e+10,"TTL":"30s","Behavior":"delete"}]`,
   );
@@ -406,26 +412,29 @@ test("consul sessions: readSession reads durations as text and as nanoseconds (2
 });
 
 test("consul sessions: readSession rejects for no session and for several (23)", async (t) => {
-  await assert.rejects((await answering(t, [])).client.readSession(id), isMissing);
-  await assert.rejects((await answering(t, [{ ID: id }, { ID: id }])).client.readSession(id), isDecode);
+  await assert.rejects((await clientAnswered(t, [])).client.readSession(id), isMissing);
+  await assert.rejects((await clientAnswered(t, [{ ID: id }, { ID: id }])).client.readSession(id), isDecode);
 });
 
 test("consul sessions: renewSession resolves to the TTL (24)", async (t) => {
-  const { client, asked, last } = await answering(t, [{ ID: id, TTL: "15s" }]);
+  const { client, asked, last } = await clientAnswered(t, [{ ID: id, TTL: "15s" }]);
   assert.equal(await client.renewSession(id), 15_000);
   assert.equal(asked(), `PUT /v1/session/renew/${id}`);
   assert.equal(last().body.length, 0);
-  await assert.rejects((await answering(t, `Session id '${id}' not found`, 404)).client.renewSession(id), isMissing);
+  await assert.rejects(
+    (await clientAnswered(t, `Session id '${id}' not found`, 404)).client.renewSession(id),
+    isMissing,
+  );
 });
 
 test("consul sessions: deleteSession destroys the session (24)", async (t) => {
-  const { client, asked } = await answering(t, "true");
+  const { client, asked } = await clientAnswered(t, "true");
   await client.deleteSession(id);
   assert.equal(asked(), `PUT /v1/session/destroy/${id}`);
 });
 
 test("consul sessions: listSessions reads sessions without a TTL (25)", async (t) => {
-  const { client, asked } = await answering(t, [
+  const { client, asked } = await clientAnswered(t, [
     { ID: "a", Node: "n", Name: "s", LockDelay: 15_000_000_000, TTL: "10s", Behavior: "release" },
     { ID: "b", Node: "n", Name: "s", LockDelay: 0, TTL: "", Behavior: "delete" },
   ]);
@@ -441,7 +450,7 @@ test("consul sessions: listSessions reads sessions without a TTL (25)", async (t
 });
 
 test("consul client: a call to a server that hangs ends by the timeout or the signal (27)", async (t) => {
-  const { client, front } = await answering(t, [], 200, { httpTimeoutMs: 200 });
+  const { client, front } = await clientAnswered(t, [], 200, { httpTimeoutMs: 200 });
   const undo = front.hang(/./);
   const begunMs = performance.now();
   await assert.rejects(client.nodes(), (error) => error instanceof ConsulError && error.code === "ERR_TIMEOUT");
@@ -460,9 +469,9 @@ test("consul client: a call to a server that hangs ends by the timeout or the si
   assert.equal(front.requests(/datacenters/).length, 1);
 });
 
-test("consul client: a response that is not Consul's is an error that names the request and quotes nothing (28)", async (t) => {
+test("consul client: the error for a response that is not Consul's names the request and quotes nothing (28)", async (t) => {
   for (const body of ["", " ", "<html>secret", '{"ID":7}', "[7]", '"secret"', "7"]) {
-    const { client } = await answering(t, body);
+    const { client } = await clientAnswered(t, body);
     for (const call of [() => client.createSession(sessionConfig), () => client.recurse("k"), () => client.members()]) {
       await assert.rejects(call(), (error) => {
         assert.ok(isDecode(error) && error instanceof ConsulError);
@@ -542,7 +551,7 @@ test("consul client: a name with several addresses that all fail is reported wit
 });
 
 test("consul client: close ends the calls in progress, and later calls reject", async (t) => {
-  const { client, front } = await answering(t, []);
+  const { client, front } = await clientAnswered(t, []);
   front.hang(/./);
   const call = client.nodes();
   await front.received(/./);
@@ -554,7 +563,7 @@ test("consul client: close ends the calls in progress, and later calls reject", 
   await assert.rejects(client.nodes(), isClosed);
 });
 
-test("consul: what is not a client is refused with an example of one", () => {
+test("consul: a value that is not a client is refused with an example of one", () => {
   const message = /^options\.client must be a client, as in createConsulClient\(\)/;
   for (const create of [createConsulLocks, createConsulAgent])
     assert.throws(() => create({ client: {} as never }), { code: "ERR_ARGUMENT", message });

@@ -29,7 +29,7 @@ export function createConsulClient(options: ConsulOptions = {}): ConsulClient {
     ...catalogCalls(connection),
     ...kvCalls(connection),
     ...sessionCalls(connection),
-    // without a logger nobody listens, and the election itself warns if it gets nowhere
+    // without a logger nothing reads the changes: the election itself warns if it makes no progress
     ...(options.logger === undefined ? candidate : logged(candidate, connection.logger)),
     send: connection.send.bind(connection),
     close: connection.close.bind(connection),
@@ -39,7 +39,7 @@ export function createConsulClient(options: ConsulOptions = {}): ConsulClient {
   return client;
 }
 
-/** Tells the logger what happens in the sessions of a candidate. */
+/** Logs what happens in the sessions of a candidate. */
 function logged(candidate: Candidate, logger: Logger): Candidate {
   return {
     run: (config, work, options) => candidate.run(config, work, options),

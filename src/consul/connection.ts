@@ -23,7 +23,7 @@ const maxRedirects = 10;
  */
 const maxCalls = 64;
 const maxPolls = 96;
-/** How long Consul waits if a long poll does not say, in ms. */
+/** How long Consul waits if a long poll does not specify it, in ms. */
 const defaultWaitMs = 300_000;
 
 /** The connection to one Consul agent: token, time limits, redirects, and how many requests run at once. */
@@ -46,7 +46,7 @@ export class Connection implements Sender, AsyncDisposable {
     this.logger = logger;
     this.#transport = transport ?? gotExchange(tls);
     this.#token = token;
-    // innermost: no trace shows the token, and no redirect takes it along
+    // innermost, so that no trace shows the token, and no redirect carries it
     const exchange = withToken(this.#transport, token, address.origin);
     this.#exchange = withRedirects(withSafeRedirects(withTrace(exchange), token !== ""), {
       limit: maxRedirects,
@@ -58,7 +58,7 @@ export class Connection implements Sender, AsyncDisposable {
   /** Sends calls without queueing them: a renewal that waits could cost a leader its lock. Long polls take their share like all others. */
   readonly ahead: Sender = { send: (spec, signal) => this.#send(spec, signal, (run) => run()) };
 
-  /** Sends a request when it is its turn. */
+  /** Sends a request once it has a slot. */
   send(spec: RequestSpec, signal?: AbortSignal): Promise<RawResponse> {
     return this.#send(spec, signal, this.#inTurn);
   }
@@ -104,7 +104,7 @@ export class Connection implements Sender, AsyncDisposable {
 
   readonly #inTurn: InTurn = (run, signal) => this.#calls.run(run, signal);
 
-  /** Sends a long poll if there is room for one more, else asks now and then whether there is news. */
+  /** Sends a long poll if there is room for one more, else a short poll now and then. */
   async #poll(spec: RequestSpec, signal: AbortSignal): Promise<RawResponse> {
     const slot = await this.#polls.take(signal);
     if (slot === undefined) return this.#inTurn(() => this.#once(shortPoll(spec), signal), signal);
@@ -146,7 +146,7 @@ function waitOf({ query = "" }: RequestSpec): number {
   return ms > 0 ? ms : defaultWaitMs;
 }
 
-/** The same query, answered at once: Consul waits as short as it can. */
+/** The same query with the shortest wait, so that Consul responds at once. */
 function shortPoll(spec: RequestSpec): RequestSpec {
   const params = new URLSearchParams(spec.query);
   params.set("wait", "1ms");

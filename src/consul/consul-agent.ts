@@ -175,7 +175,7 @@ class ConsulBackend implements Backend {
     };
   }
 
-  /** Asks the agent once, for all that register. */
+  /** Asks the agent once, for all registrations. */
   async #ownAgent(signal: AbortSignal): Promise<OwnAgent> {
     if (this.#own !== undefined) return this.#own;
     this.#asking ??= readOwnAgent(this.#setting.client, undefined).finally(() => (this.#asking = undefined));
@@ -183,7 +183,7 @@ class ConsulBackend implements Backend {
     return this.#own;
   }
 
-  /** The instances of a service that the catalog lists. Names can be registered that no query can ask for. */
+  /** The instances of a service that the catalog lists. Some names can be registered, but not queried. */
   async #listed(name: string, signal: AbortSignal): Promise<readonly InstanceData[]> {
     try {
       return await this.#instances(name, signal);
@@ -206,7 +206,7 @@ class ConsulBackend implements Backend {
   }
 }
 
-/** Whether a name is to blame, and not the state of the servers or our rights. */
+/** Whether the name caused the error, and not the state of the servers or our rights. */
 function isOddName(error: unknown): boolean {
   if (error instanceof RequestError) return nameStatuses.has(error.statusCode);
   return error instanceof UsageError && error.code === "ERR_ARGUMENT";

@@ -69,7 +69,10 @@ export class ConsulRegistration implements HeldInstance {
     this.#setting = setting;
   }
 
-  /** Deregisters it, and resolves once others see that. What another process has registered under its id stays. */
+  /**
+   * Deregisters it, and resolves once others see that. An instance that another process has registered under its id
+   * stays.
+   */
   remove(): Promise<void> {
     return this.#setting.inTurn(() => this.#remove());
   }
@@ -81,7 +84,7 @@ export class ConsulRegistration implements HeldInstance {
     this.#loop = new Handle(`the registration of "${instance.id}"`, { run: ({ signal }) => this.#beat(check, signal) });
     void this.#loop.closed.then((cause) => {
       if (cause === undefined) return;
-      warn({ code: "LEFTOVER", message: `the check of "${instance.id}" is not passed any longer`, cause });
+      warn({ code: "LEFTOVER", message: `the check of "${instance.id}" is no longer passed`, cause });
     });
   }
 
@@ -112,7 +115,7 @@ export class ConsulRegistration implements HeldInstance {
   async #remove(): Promise<void> {
     await this.pause();
     const { client, instance } = this.#setting;
-    // unreadable or unreachable: removing what may be ours is the lesser evil, and says itself what is wrong
+    // unreadable or unreachable: removing what may be ours is the lesser evil, and its own error says what is wrong
     const registered = await readRegistered(client, instance.id, undefined).catch(() => undefined);
     if (typeof registered === "object" && isAnother(registered, instance)) return;
     await this.#deregister();
@@ -188,7 +191,7 @@ export class ConsulRegistration implements HeldInstance {
   async #deregister(): Promise<void> {
     const spec = putSpec(`/v1/agent/service/deregister/${segment("id", this.#setting.instance.id)}`);
     await request(this.#setting.client, spec, undefined).catch((error: unknown) => {
-      // newer servers answer so if it is gone already
+      // newer servers respond like this if it is already gone
       if (!(error instanceof RequestError) || error.statusCode !== 404) throw error;
     });
   }
@@ -218,13 +221,13 @@ export class ConsulRegistration implements HeldInstance {
   }
 
   /**
-   * Waits until the servers know what the agent did: it tells them a moment later. Goes on after `seenMs`, and at once if
-   * the token may not read the catalog.
+   * Waits until the servers know what the agent did: the agent syncs to them a moment later. Goes on after `seenMs`,
+   * and at once if the token may not read the catalog.
    */
   async #untilSeen(wanted: InstanceData, isThere: boolean, signal: AbortSignal | undefined): Promise<void> {
     const { client, own } = this.#setting;
     const { id, name } = wanted;
-    // only this one, of what may be many; servers before 1.5 know no filter, and send all
+    // only this instance, of what may be many; servers before 1.5 have no filter, and send all
     const filter = /^[\w.:-]+$/.test(id) ? `Service.ID == "${id}"` : undefined;
     const query = new BlockingQuery(client, { ...healthOf(name, { filter }), waitMs: seenMs, firstMs: seenMs });
     const late = new Error("the servers did not know in time");

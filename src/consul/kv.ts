@@ -4,7 +4,8 @@ import { badArgument, requireText } from "../util/validate.js";
 import { decodeList, textOrEmpty } from "./decode.js";
 import { ConsulError, NotFoundError } from "./errors.js";
 import { checkOptions, request, requireCleanPath, specOf } from "./request.js";
-import { compareBytes, textOf } from "./text.js";
+import { compareBytes } from "../util/compare-bytes.js";
+import { textOf } from "./text.js";
 import type { KV, RequestOptions } from "./types.js";
 
 /** The calls about keys and values. */

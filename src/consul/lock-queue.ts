@@ -48,7 +48,7 @@ class ConsulQueue implements QueueReader {
     return async (signal) => entriesOf(query, await query.next(signal));
   }
 
-  /** Consul's own lock-delay is for that. */
+  /** Not needed: Consul has its own lock-delay. */
   holdOffMs(): number {
     return 0;
   }

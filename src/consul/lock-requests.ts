@@ -2,6 +2,7 @@ import { requestMs } from "../election/lock-config.js";
 import type { Leadership } from "../election/lock.js";
 import type { RawResponse, RequestSpec, Sender } from "../http/exchange.js";
 import { BlockingQuery } from "./blocking-query.js";
+import { goString } from "../util/go-string.js";
 import { flag } from "../util/reader.js";
 import { decode, decodeList } from "./decode.js";
 import { keyPath, readEntry, type KVEntry } from "./kv.js";
@@ -9,7 +10,7 @@ import { request, specOf, type Query } from "./request.js";
 import { destroySessionSpec } from "./session.js";
 import type { SessionId } from "./types.js";
 
-/** How long a blocking query waits at most, in ms: that long it takes to notice a dead connection. */
+/** How long a blocking query waits at most, in ms. It takes that long to notice a dead connection. */
 const maxWaitMs = 60_000;
 
 /** The requests about the key of one lock. Each ends early enough for several attempts within the TTL. */
@@ -21,7 +22,7 @@ export class KeyRequests {
   readonly #limitMs: number;
 
   /** @param body the value of the key; the contact info by default, as Go writes it */
-  constructor(sender: Sender, leadership: Leadership, body: string = goJson(leadership.contactInfo)) {
+  constructor(sender: Sender, leadership: Leadership, body: string = goString(leadership.contactInfo)) {
     this.leadership = leadership;
     this.#sender = sender;
     this.#path = keyPath(leadership.key);
@@ -34,7 +35,7 @@ export class KeyRequests {
     return request(this.#sender, { ...spec, limits: { headersMs: this.#limitMs, idleMs: this.#limitMs } }, signal);
   }
 
-  /** Acquires or releases; whether it was done. Readers written in Go expect the same body with both. */
+  /** Acquires or releases. Resolves to whether it was done. Readers written in Go expect the same body with both. */
   async write(query: Query, signal: AbortSignal | undefined): Promise<boolean> {
     const spec: RequestSpec = {
       ...specOf("PUT", this.#path, { dc: this.leadership.dc, ...query }),
@@ -80,12 +81,4 @@ export function followQuery(sender: Sender, { ttlMs, dc }: Leadership, path: str
 /** The first entry of a response; undefined if there is none. */
 export function readFirst(spec: RequestSpec, raw: RawResponse): KVEntry | undefined {
   return raw.status === 404 ? undefined : decodeList(spec, raw, readEntry)[0];
-}
-
-/** A JSON string, as Go writes it. */
-function goJson(text: string): string {
-  return JSON.stringify(text).replace(
-    /[<>&\u2028\u2029]/g,
-    (each) => `\\u${each.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
 }

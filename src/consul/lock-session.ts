@@ -111,7 +111,7 @@ export class ConsulLockSession implements LockSession {
     });
   }
 
-  /** What is released without being removed would stay for ever. */
+  /** Removes the entry: one that is only released would stay without end. */
   async #remove(signal: AbortSignal): Promise<boolean> {
     const entry = await this.#requests.read(signal);
     const wasOurs = entry?.session === this.id;
@@ -131,12 +131,12 @@ export function tokenOf({ modifyIndex }: KVEntry): string {
   return String(modifyIndex);
 }
 
-/** Consul answers it with a 500, and has no number for it. */
+/** Consul responds with a 500 and no number of its own. */
 function isInvalidSession(error: unknown): boolean {
   return error instanceof RequestError && error.statusCode === 500 && /invalid session/i.test(error.body);
 }
 
-/** A refusal lasts, and a session that is gone holds nothing; anything else may pass. */
+/** Rethrows all but a refusal: a refusal lasts, and a session that is gone holds nothing. */
 function unlessRefused(error: unknown): void {
   if (error instanceof RequestError && (error.statusCode < 500 || isInvalidSession(error))) return;
   throw error;

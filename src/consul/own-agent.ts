@@ -4,7 +4,7 @@ import { decode, decodeList, textOrEmpty } from "./decode.js";
 import { request, specOf } from "./request.js";
 import { isForbidden } from "./transient.js";
 
-/** What the client's own agent says of itself. */
+/** What the client's own agent reports about itself. */
 export interface OwnAgent {
   /** The datacenter that it belongs to. */
   readonly dc: string;

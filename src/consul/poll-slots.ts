@@ -28,11 +28,14 @@ export class PollSlots {
     this.#width = width;
   }
 
-  /** Waits for room, but only for a while, so that a caller can look by a short poll. @returns undefined: there was none */
+  /**
+   * Waits for room, but only for a while, so that a caller can use a short poll instead. @returns undefined: there was
+   * none
+   */
   async take(signal: AbortSignal): Promise<PollSlot | undefined> {
     if (this.#hasRoom()) return this.#slot();
     const slot = await this.#wait(Math.max(minPauseMs, (this.#waiting.size * 1_000) / shortPollsPerSecond), signal);
-    // what was abandoned may have ended without a word
+    // abandoned polls may have ended without notice
     return slot ?? (this.#hasRoom() ? this.#slot() : undefined);
   }
 

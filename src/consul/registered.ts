@@ -48,8 +48,8 @@ export function isAnother(registered: Registered, ours: InstanceData): boolean {
 }
 
 /**
- * Whether the token may not see our instances in the catalog: that takes the right to read the service and the node. What
- * it may not see Consul leaves out, without a word.
+ * Whether the token may not see our instances in the catalog: that takes the right to read the service and the node.
+ * Consul silently leaves out what it may not see.
  */
 export async function isHidden(
   sender: Sender,

@@ -53,7 +53,7 @@ export const requestChecks: Checks<RequestOptions> = { dc: optional(requireText)
 /**
  * A name or an id as the last part of a path.
  *
- * @throws {UsageError} for one that names something else there: Consul redirects a path with empty segments, `.` or `..`
+ * @throws {UsageError} for one that would name something else: Consul redirects a path with empty segments, `.` or `..`
  *   to the path without them, encoded or not
  */
 export function segment(what: string, name: string): string {
@@ -72,7 +72,7 @@ export function requireCleanPath(what: string, path: string): void {
 }
 
 /**
- * Refuses text that Consul does not accept in a path: it answers 400 to characters that Go does not print, so what is
+ * Refuses text that Consul does not accept in a path: it returns 400 for characters that Go does not print, so what is
  * registered under such an id could not be removed again.
  *
  * @throws {UsageError}

@@ -33,7 +33,7 @@ function requireSafe(from: URL, spec: RequestSpec, { status, headers }: RawRespo
   );
 }
 
-/** Shorter ones would occur in any text. */
+/** Shorter secrets would occur in any text. */
 const minSecretLength = 4;
 
 /** A refusal's text without the token and the request's own body: a gateway may repeat what it was sent. */

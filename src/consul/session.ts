@@ -1,7 +1,7 @@
 import type { RequestSpec, Sender } from "../http/exchange.js";
 import { optional, requireFields, type Checks } from "../util/fields.js";
 import { object, type JsonReader, type Read } from "../util/reader.js";
-import { badArgument, requireText, show } from "../util/validate.js";
+import { badArgument, requireMsBetween, requireText } from "../util/validate.js";
 import { decode, decodeList, textOrEmpty } from "./decode.js";
 import { formatDuration, durationMs } from "./durations.js";
 import { ConsulError, NotFoundError } from "./errors.js";
@@ -69,7 +69,7 @@ export function createSessionSpec(
   );
 }
 
-/** The request that ends a session. Consul answers it well even if there is no such session. */
+/** The request that ends a session. Succeeds even if there is no such session. */
 export function destroySessionSpec(id: string, dc: string | undefined): RequestSpec {
   return putSpec(`/v1/session/destroy/${segment("id", id)}`, { dc });
 }
@@ -148,19 +148,11 @@ function requireFilled(what: string, value: unknown): void {
   if (value === "") badArgument(`${what} must not be empty`);
 }
 
-function requireRange(min: number, max: number): (what: string, value: unknown) => void {
-  return (what, value) => {
-    if (typeof value !== "number" || !(value >= min && value <= max)) {
-      badArgument(`${what} must be a number of milliseconds from ${String(min)} to ${String(max)}, got ${show(value)}`);
-    }
-  };
-}
-
 const sessionChecks: Checks<SessionConfig> = {
   node: requireFilled,
   name: requireFilled,
-  lockDelayMs: requireRange(SESSION_MINIMUM_LOCK_DELAY_MS, SESSION_MAXIMUM_LOCK_DELAY_MS),
-  ttlMs: optional(requireRange(SESSION_MINIMUM_TTL_MS, SESSION_MAXIMUM_TTL_MS)),
+  lockDelayMs: requireMsBetween(SESSION_MINIMUM_LOCK_DELAY_MS, SESSION_MAXIMUM_LOCK_DELAY_MS),
+  ttlMs: optional(requireMsBetween(SESSION_MINIMUM_TTL_MS, SESSION_MAXIMUM_TTL_MS)),
   behavior: (what, value) => {
     if (typeof value !== "string" || !isBehavior(value)) badArgument(`${what} must be "release" or "delete"`);
   },

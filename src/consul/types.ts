@@ -124,7 +124,7 @@ export interface SessionConfig {
  * arguments (before any I/O), and with `signal.reason` when aborted.
  */
 export interface Agent {
-  /** Reads what the agent says of itself. */
+  /** Reads what the agent reports about itself. */
   self(options?: RequestOptions): Promise<AgentInfo>;
   /** Lists the agents of the datacenter. */
   members(options?: MembersOptions): Promise<AgentInfo[]>;

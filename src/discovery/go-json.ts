@@ -1,3 +1,5 @@
+import { compareBytes } from "../util/compare-bytes.js";
+import { goString } from "../util/go-string.js";
 import { isObject, JsonReader, type Read } from "../util/reader.js";
 import { DiscoveryError } from "./errors.js";
 
@@ -8,7 +10,7 @@ export function goObject(fields: Iterable<readonly [string, unknown]>): string {
 
 /** The entries of a Go map: sorted by the bytes of their keys. */
 export function sortedByBytes<T>(fields: Readonly<Record<string, T>>): ReadonlyMap<string, T> {
-  return new Map(Object.entries(fields).sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b))));
+  return new Map(Object.entries(fields).sort(([a], [b]) => compareBytes(a, b)));
 }
 
 function goValue(value: unknown): string {
@@ -16,14 +18,6 @@ function goValue(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(goValue).join(",")}]`;
   if (value instanceof Map) return goObject(value as Map<string, unknown>);
   return typeof value === "object" && value !== null ? goObject(Object.entries(value)) : JSON.stringify(value);
-}
-
-/** Go escapes what could end a script element, or a line of JavaScript. */
-function goString(text: string): string {
-  return JSON.stringify(text).replace(
-    /[<>&\u2028\u2029]/g,
-    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
 }
 
 /**

@@ -4,14 +4,8 @@ import { Client, ClusterError, KeysAPI, UsageError } from "../core/index.js";
 import { patience, until } from "../test-kit/waiting.js";
 import { createFakeEtcd } from "../testing/index.js";
 import { newHost } from "./host.js";
-import {
-  announcePrivate,
-  announcePublic,
-  followCredentials,
-  isRace,
-  isSurvivable,
-  type MetadataContext,
-} from "./metadata.js";
+import { announcePrivate, announcePublic, followCredentials, isSurvivable, type MetadataContext } from "./metadata.js";
+import { isRace } from "./owned-key-rules.js";
 import type { Credentials } from "./registration.js";
 import { encodeInfo, infoOf, type ServiceInfo } from "./service-info.js";
 import type { DiscoveryWarning } from "./warning.js";

@@ -1,13 +1,4 @@
-import {
-  isCompareFailed,
-  isKeyNotFound,
-  isNodeExist,
-  Mirror,
-  SdkError,
-  UsageError,
-  type KeyNode,
-  type KeysAPI,
-} from "../core/index.js";
+import { isKeyNotFound, isNodeExist, Mirror, SdkError, UsageError, type KeyNode, type KeysAPI } from "../core/index.js";
 import { Backoff } from "../util/backoff.js";
 import { messageOf } from "../util/error-like.js";
 import { retry } from "../util/retry.js";
@@ -91,11 +82,6 @@ async function write(
 ): Promise<number> {
   const condition = over === undefined ? { prevExist: false } : { prevIndex: over.modifiedIndex };
   return (await keys.set(infoKey(service), value, { ...condition, signal })).node.modifiedIndex;
-}
-
-/** Whether a write failed since another one came before it: to be tried again without a warning. */
-export function isRace(error: unknown): boolean {
-  return isCompareFailed(error) || isNodeExist(error) || isKeyNotFound(error);
 }
 
 /**

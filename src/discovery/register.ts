@@ -13,11 +13,11 @@ import {
   announcePrivate,
   announcePublic,
   followCredentials,
-  isRace,
   isSurvivable,
   type Announced,
   type MetadataContext,
 } from "./metadata.js";
+import { isRace } from "./owned-key-rules.js";
 import type { KeepAliveMode } from "./owned-key.js";
 import { LiveRegistration, type Credentials, type Registration, type RegistrationSink } from "./registration.js";
 import { infoOf } from "./service-info.js";

@@ -1,5 +1,5 @@
-import { optional, requireFields, type Check, type Checks } from "../util/fields.js";
-import { badArgument, requireMs, requireSignal, requireText, show } from "../util/validate.js";
+import { optional, requireFields, type Checks } from "../util/fields.js";
+import { badArgument, requireMs, requireMsBetween, requireSignal, requireText } from "../util/validate.js";
 import type { Leadership, LeadershipConfig, SignalOptions } from "./lock.js";
 
 /** What a backend accepts. */
@@ -51,15 +51,6 @@ export function resolveLeadership(config: LeadershipConfig, limits: LockLimits, 
 export function checkedSignal(options: SignalOptions): SignalOptions {
   requireFields("options", options, signalChecks);
   return options;
-}
-
-/** A number of milliseconds between two others, both included. */
-function requireMsBetween(min: number, max: number): Check {
-  return (what, value) => {
-    if (typeof value !== "number" || !(value >= min && value <= max)) {
-      badArgument(`${what} must be a number of milliseconds from ${String(min)} to ${String(max)}, got ${show(value)}`);
-    }
-  };
 }
 
 const signalChecks: Checks<SignalOptions> = { signal: requireSignal };

@@ -2,10 +2,9 @@ import assert from "node:assert/strict";
 import dns from "node:dns";
 import test, { type TestContext } from "node:test";
 import { startChild } from "../test-kit/child.js";
-import { rejection } from "../test-kit/scripted-cluster.js";
+import { badAttempt } from "../test-kit/scripted-cluster.js";
 import { clientOf, ok, ScriptedServer } from "../test-kit/scripted-server.js";
 import { KeysAPI } from "../core/keys.js";
-import { ClusterError, EndpointError } from "../util/errors.js";
 import { errorCode } from "../util/plain-cause.js";
 
 function keysOf(t: TestContext, endpoints: readonly string[]): KeysAPI {
@@ -20,14 +19,6 @@ function resolveTo(t: TestContext, ...addresses: readonly string[]): void {
   t.mock.method(dns, "lookup", (_name: string, _options: unknown, done: (error: null, all: typeof found) => void) => {
     done(null, found);
   });
-}
-
-/** The one failed attempt of a call that no endpoint answered. */
-async function attempt(call: Promise<unknown>): Promise<EndpointError> {
-  const { errors } = await rejection(call, ClusterError);
-  assert.equal(errors.length, 1);
-  assert.ok(errors[0] instanceof EndpointError);
-  return errors[0];
 }
 
 // to a multicast address connect() fails at once, before any packet is sent
@@ -53,7 +44,7 @@ for (const scheme of ["http:", "https:"]) {
       () => keys.delete("/k"),
       () => keys.get("/k"),
     ]) {
-      const { outcome, cause } = await attempt(call());
+      const { outcome, cause } = await badAttempt(call());
       assert.deepEqual([outcome, errorCode(cause)], ["notApplied", "ENETUNREACH"]);
     }
   });
@@ -85,7 +76,7 @@ for (const scheme of ["http:", "https:"]) {
   test(`connect: for a name with several addresses, the error lists each address with its reason (${scheme}) (FF14)`, async (t) => {
     resolveTo(t, "::1", "127.0.0.1");
     const keys = keysOf(t, [`${scheme}//name.example:9`]);
-    const { code, message, outcome, cause } = await attempt(keys.create("/k", "v"));
+    const { code, message, outcome, cause } = await badAttempt(keys.create("/k", "v"));
     const [beginning, reasons = ""] = message.split(" failed: ");
     assert.equal(beginning, `endpoint ${scheme}//name.example:9`);
     // on a machine without IPv6 that address is not refused, but not available

@@ -6,7 +6,7 @@ import { compareText } from "../server/go-text.js";
 import { EtcdErrorCode } from "../util/errors.js";
 import * as records from "./auth-records.js";
 import { isError } from "./event.js";
-import { AdminError } from "./refusal.js";
+import { AdminError, internalError } from "./refusal.js";
 import type { Change, Replica } from "./replica.js";
 import type { StoreResult } from "./store.js";
 
@@ -105,7 +105,7 @@ export class AuthStore {
       return { user, created: false };
     }
     if (changes && there === EtcdErrorCode.keyNotFound) throw problem(404, `User ${call.name} does not exist.`);
-    if (changes) throw timedOut();
+    if (changes) throw internalError();
     return { user: await this.#createUser(call), created: true };
   }
 
@@ -126,7 +126,7 @@ export class AuthStore {
     }
     const there = await this.#readByQuorum(at);
     if (there === EtcdErrorCode.keyNotFound) throw problem(404, `Role ${call.name} does not exist.`);
-    if (typeof there !== "string") throw timedOut();
+    if (typeof there !== "string") throw internalError();
     const role = records.mergeRole(JSON.parse(there) as records.RoleRecord, call);
     if (goJson(role) === there) throw problem(400, "Role not updated. Use grant/revoke to update the role.");
     await this.#write(at, role, "update");
@@ -181,13 +181,13 @@ export class AuthStore {
   async #create(path: string, value: object, exists: string): Promise<void> {
     const result = await this.#write(path, value, "create");
     if (isError(result) && result.errorCode === EtcdErrorCode.nodeExist) throw problem(409, exists);
-    if (isError(result)) throw timedOut();
+    if (isError(result)) throw internalError();
   }
 
   async #remove(path: string, missing: string): Promise<void> {
     await this.#makeDirectories();
     const result = await this.#propose((store) => store.delete(root + path, { dir: false, recursive: false }));
-    if (result === undefined) throw timedOut();
+    if (result === undefined) throw internalError();
     if (isError(result)) throw problem(404, missing);
   }
 
@@ -195,7 +195,7 @@ export class AuthStore {
     await this.#makeDirectories();
     const json = goJson(value);
     const result = await this.#propose((store) => store[kind](root + path, { value: json }));
-    if (result === undefined) throw timedOut();
+    if (result === undefined) throw internalError();
     return result;
   }
 
@@ -203,7 +203,7 @@ export class AuthStore {
   async #makeDirectories(): Promise<void> {
     if (this.#replica.madeAuthDirectories) return;
     for (const [path, write] of firstKeys)
-      if ((await this.#propose((store) => store.create(root + path, write))) === undefined) throw timedOut();
+      if ((await this.#propose((store) => store.create(root + path, write))) === undefined) throw internalError();
     this.#replica.madeAuthDirectories = true;
   }
 }
@@ -223,8 +223,4 @@ function requireNotRoot(role: string): void {
 
 function problem(status: number, message: string): AdminError {
   return new AdminError(status, `auth: ${message}`);
-}
-
-function timedOut(): AdminError {
-  return new AdminError(500, "Internal Server Error");
 }

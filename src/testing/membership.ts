@@ -1,6 +1,6 @@
 import { goJson } from "../server/go-json.js";
 import type { Cluster } from "./cluster.js";
-import { AdminError } from "./refusal.js";
+import { AdminError, internalError } from "./refusal.js";
 import type { Identity, Replica } from "./replica.js";
 import type { Store, StoreResult } from "./store.js";
 
@@ -60,7 +60,7 @@ export class Membership {
     const rest = membersIn(this.#replica.store).filter((member) => member.id !== id);
     // etcd refuses to lose its majority of started members
     const started = rest.filter((member) => member.name !== "").length;
-    if (started <= rest.length / 2) throw internal();
+    if (started <= rest.length / 2) throw internalError();
     await this.#propose((store) => store.delete(`/0/members/${id}`, { dir: true, recursive: true }));
     await this.#propose((store) => store.create(`/0/removed_members/${id}`, { value: "" }));
     this.#onRemove(id);
@@ -89,16 +89,13 @@ export class Membership {
     const { voters, settlingMs, clock } = this.#cluster;
     const others = voters.filter((replica) => replica !== this.#replica);
     const sinceMs = Math.max(0, ...others.map((other) => (other.connected ? other.connectedSinceMs : Infinity)));
-    if (this.#cluster.leaderOf(this.#replica) === undefined || clock.now() - sinceMs < settlingMs) throw internal();
+    if (this.#cluster.leaderOf(this.#replica) === undefined || clock.now() - sinceMs < settlingMs)
+      throw internalError();
   }
 
   async #propose(change: (store: Store) => StoreResult): Promise<void> {
-    if ((await this.#cluster.propose(this.#replica, change)) === undefined) throw internal();
+    if ((await this.#cluster.propose(this.#replica, change)) === undefined) throw internalError();
   }
-}
-
-function internal(): AdminError {
-  return new AdminError(500, "Internal Server Error");
 }
 
 function parsed(store: Store, path: string): Partial<Identity> {

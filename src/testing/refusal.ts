@@ -10,6 +10,11 @@ export class AdminError extends Error {
   }
 }
 
+/** etcd's refusal if a change was not committed in time, or may not be made now. */
+export function internalError(): AdminError {
+  return new AdminError(500, "Internal Server Error");
+}
+
 /** Runs an admin call. An {@link AdminError} becomes its response. */
 export async function administered(clusterId: string, call: () => Promise<Administered>): Promise<Administered> {
   try {

@@ -105,6 +105,15 @@ export function requireRetryForMs(what: string, value: unknown): asserts value i
     badArgument(`${what} must be a number of milliseconds from 0 to 2^31-1, or Infinity, got ${show(value)}`);
 }
 
+/** Makes a check for a number of milliseconds between two others, both included. */
+export function requireMsBetween(min: number, max: number): (what: string, value: unknown) => void {
+  return (what, value) => {
+    if (typeof value !== "number" || !(value >= min && value <= max)) {
+      badArgument(`${what} must be a number of milliseconds from ${String(min)} to ${String(max)}, got ${show(value)}`);
+    }
+  };
+}
+
 /** A whole number of at least `min`; `Infinity` for no limit. */
 export function requireCount(what: string, value: unknown, min: number): asserts value is number {
   if (value === Infinity) return;

@@ -18,7 +18,7 @@ export const exportCommand: Command = {
     try {
       await walk(keys, key, signal, async (node, isEmpty) => {
         const { ttl } = node;
-        // what is in a directory makes it, too
+        // its keys create the directory on import, too
         if (node.dir && !isEmpty && ttl === undefined) return;
         const entry = node.dir ? { key: node.key, dir: true, ttl } : { key: node.key, value: node.value, ttl };
         await out.raw(`${JSON.stringify(entry)}\n`);

@@ -54,7 +54,7 @@ export const importCommand: Command = {
     signal.throwIfAborted();
     if (failure !== undefined) {
       progress.clear();
-      io.stderr.write(`etcd2: ${String(progress.done)} keys were written; import again to go on\n`);
+      io.stderr.write(`etcd2: ${String(progress.done)} keys were written; run the import again to go on\n`);
       throw failure.error;
     }
     progress.end(0);
@@ -63,7 +63,7 @@ export const importCommand: Command = {
 };
 
 async function put(keys: KeysAPI, { key, value, ttl }: Entry, signal: AbortSignal): Promise<void> {
-  // written again it means the same
+  // writing it again means the same
   if (value !== undefined) {
     await keys.set(key, value, { ttl, resend: true, noValueOnSuccess: true, signal });
     return;
@@ -82,7 +82,7 @@ function parse(line: string, number: number): Entry {
   const { key, value, dir, ttl } = entry as Partial<Record<"key" | "value" | "dir" | "ttl", unknown>>;
   if (typeof key !== "string") return refuse(number, 'an object with "key"');
   if (ttl !== undefined && typeof ttl !== "number") return refuse(number, 'an object whose "ttl" is a number');
-  // what was about to expire when it was exported
+  // a key that was about to expire when it was exported
   const left = ttl === undefined ? undefined : Math.max(1, Math.ceil(ttl));
   if (dir === true) return { key, value: undefined, ttl: left };
   return typeof value === "string" ? { key, value, ttl: left } : refuse(number, 'an object with "value" or "dir"');

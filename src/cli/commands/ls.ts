@@ -9,7 +9,7 @@ export const ls: Command = {
   summary: "list the keys in a directory",
   usage: "[-r] [DIR]",
   options: { recursive: { type: "boolean", short: "r" } },
-  help: { recursive: "also what is in its directories" },
+  help: { recursive: "also list the directories in it" },
   examples: ["etcd2 ls /", "etcd2 ls -r /app"],
   args: { min: 0, max: 1 },
   run: async (context) => {

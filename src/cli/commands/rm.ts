@@ -7,7 +7,7 @@ export const rm: Command = {
   summary: "delete a key, or a directory",
   usage: "[-r] [--dir] KEY",
   options: { recursive: { type: "boolean", short: "r" }, dir: { type: "boolean" } },
-  help: { recursive: "a directory with all that is in it", dir: "a directory that is empty" },
+  help: { recursive: "a directory and everything in it", dir: "an empty directory" },
   examples: ["etcd2 rm /app/greeting", "etcd2 rm -r /app"],
   args: { min: 1, max: 1 },
   run: async ({ args: [key = ""], values, out, signal, connect }) => {

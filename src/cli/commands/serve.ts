@@ -21,11 +21,11 @@ export const serve: Command = {
   },
   help: {
     listen: `HOST:PORT to listen on, port 0 for any free one (${defaultAddress})`,
-    advertise: "URL,... at which clients reach this server; clients that sync are told (the URL of --listen)",
+    advertise: "URL,... at which clients reach this server, for clients that sync (the URL of --listen)",
     "listen-cert": "FILE with the certificate to serve HTTPS with",
     "listen-key": "FILE with its key",
     "max-requests": "N requests at once, long polls included; further ones get 503 (10000)",
-    user: "NAME as whom requests for keys without credentials are executed (ETCD_USER; nobody)",
+    user: "NAME of the user for keys requests without credentials (ETCD_USER; nobody)",
   },
   examples: [
     "etcd2 serve --endpoints http://10.0.0.1:2379,http://10.0.0.2:2379 --listen 127.0.0.1:4001",

@@ -21,8 +21,8 @@ export const set: Command = {
   },
   help: {
     ttl: "N seconds until the key expires",
-    "prev-value": "V: only if this is its value",
-    "prev-index": "N: only if this is its modifiedIndex",
+    "prev-value": "V: only if the key has this value",
+    "prev-index": "N: only if the key has this modifiedIndex",
     create: "only if there is no such key",
     update: "only if there is such a key",
     "in-order": "make a key in the directory KEY, and print its name",

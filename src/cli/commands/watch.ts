@@ -9,7 +9,7 @@ export const watch: Command = {
   summary: "print the changes of a key until Ctrl-C",
   usage: "[-r] [--after N] KEY",
   options: { recursive: { type: "boolean", short: "r" }, after: { type: "string" } },
-  help: { recursive: "also of what is below it", after: "N: begin after this index, in place of now" },
+  help: { recursive: "also changes below it", after: "N: begin after this index, instead of now" },
   examples: ["etcd2 watch -r /app", "etcd2 --json watch --after 1200 -r / | jq .key"],
   args: { min: 1, max: 1 },
   run: async ({ args: [key = ""], values, out, signal, connect }) => {
@@ -20,7 +20,9 @@ export const watch: Command = {
       for await (const event of watcher.events(signal)) await print(out, event);
     } catch (error) {
       if (isIndexCleared(error))
-        throw new CommandFailed("etcd no longer has the history from there: read the keys, and watch without --after");
+        throw new CommandFailed(
+          "etcd no longer has the history after that index: read the keys, and watch without --after",
+        );
       throw error;
     }
     return undefined;

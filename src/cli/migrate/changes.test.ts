@@ -49,7 +49,7 @@ test("migrate: the deletion of a directory, and a file that becomes one, come al
   assert.deepEqual(taken, [["/a"], ["/d"], ["/b"], ["/new", "/c"]]);
 });
 
-test("migrate: while both stores are compared, and when too much waits, keys are remembered in place of values", () => {
+test("migrate: while both stores are compared, and when too much waits, only keys are remembered", () => {
   const changes = new Changes();
   changes.add(event("set", "/a", { value: "1" }), "/");
   changes.add(event("set", "/a", { value: "2" }), "/");
@@ -65,7 +65,7 @@ test("migrate: while both stores are compared, and when too much waits, keys are
   assert.deepEqual(changes.take(), { kind: "keys", files: ["/again", "/later"], trees: [] });
 });
 
-test("migrate: a directory above what is watched went with all that was in it", () => {
+test("migrate: if a directory above the watched key is removed, so is everything in it", () => {
   const changes = inOrder();
   changes.add(event("delete", "/a", { dir: true }), "/a/_hidden");
   assert.deepEqual(changes.take(), { kind: "keys", files: [], trees: ["/a/_hidden"] });

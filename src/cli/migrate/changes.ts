@@ -4,7 +4,7 @@ import { batchKeys, batchSize } from "./writer.js";
 /** How large the values of waiting events may be together, in characters. */
 const maxWaiting = 16_000_000;
 
-/** What is to be done next. */
+/** The next step to do. */
 export type Batch =
   | { readonly kind: "events"; readonly events: readonly KeysResponse[] }
   /** Keys to be read again, each with what is below it if it is, or was, a directory. */
@@ -49,7 +49,7 @@ export class Changes {
     this.wake();
   }
 
-  /** A key is to be read again. @param isTree with all that is below it */
+  /** Marks a key to be read again. @param isTree with everything below it */
   mark(key: string, isTree: boolean): void {
     (isTree ? this.#trees : this.#files).add(key);
     this.wake();
@@ -60,7 +60,7 @@ export class Changes {
     this.#wake();
   }
 
-  /** Takes what is to be done next; undefined if nothing is waiting. */
+  /** Takes the next step to do; undefined if nothing is waiting. */
   take(): Batch | undefined {
     const files = [...first(this.#files, batchKeys)];
     const trees = [...first(this.#trees, batchKeys)];

@@ -7,10 +7,10 @@ import { ttlOf } from "./source.js";
 import { batchKeys, batchSize, type Item, type Writer } from "./writer.js";
 
 /**
- * Makes v3 what v2 is, in one pass through both. A pass that was broken off is simply begun anew.
+ * Makes v3 what v2 is, in one pass through both. A pass that was interrupted simply starts again.
  *
  * @param atLeast the v2 tree is no older than this index
- * @throws {CommandFailed} v2 is empty now, although keys were copied from it: more likely a mistake than a wish
+ * @throws {CommandFailed} v2 is empty now, although keys were copied from it: more likely a mistake than an intention
  */
 export async function copy(job: Job, writer: Writer, atLeast: number): Promise<void> {
   const progress = job.begin("copy", () => ({ total: job.total, conflicts: writer.conflicts.size }));
@@ -27,7 +27,7 @@ async function copyAll(job: Job, writer: Writer, progress: Progress, atLeast: nu
   const { target, state, roots, options } = job;
   if (!state.isNew && (await isEmpty(job, atLeast)))
     throw new CommandFailed(
-      `there is nothing in v2, although keys were copied before: nothing was deleted in v3. If that is right, delete ${state.file}`,
+      `v2 has no keys, although keys were copied from it before: nothing was deleted in v3. If that is right, delete ${state.file}`,
     );
   writer.forgetDirectories();
   const startRevision = target.revision;
@@ -81,7 +81,7 @@ export async function scanTree(
   await writer.write(batch);
 }
 
-/** Whether nothing is to be done, which need not be read again. */
+/** Whether nothing is to be done at a path, which then need not be read again. */
 function isDone({ path, entry, kv }: Pair, directories: "kept" | "implied"): boolean {
   const node = entry?.node;
   if (node === undefined) return false;

@@ -12,8 +12,8 @@ import { Writer, type Item } from "./writer.js";
 
 /** How many keys are read again at once. */
 const atOnce = 16;
-/** How long no endpoint of v2 may answer a watcher, in ms. */
-const patienceMs = 60_000;
+/** How long a watcher goes on while no endpoint of v2 responds, in ms. */
+const outageMs = 60_000;
 const pauseMs = 500;
 /** How often progress is shown while nothing happens, in ms. */
 const tickMs = 100;
@@ -69,7 +69,7 @@ export class Follower {
     }
   }
 
-  /** Says how it ended. */
+  /** Reports how it ended. */
   end(exit?: number): void {
     this.#progress.end(exit);
   }
@@ -100,7 +100,7 @@ export class Follower {
           watcher = source.watcher(root, await this.#place());
           answeredMs = performance.now();
           this.#scanAgain();
-        } else if (error instanceof ClusterError && performance.now() - answeredMs < patienceMs) {
+        } else if (error instanceof ClusterError && performance.now() - answeredMs < outageMs) {
           await sleep(pauseMs, undefined, { signal });
         } else throw error;
       }
@@ -146,7 +146,7 @@ export class Follower {
   async #scan(): Promise<void> {
     this.#changes.collect();
     const { index } = await this.#place();
-    // what is lost from here on needs another one
+    // events that are lost from here on need another comparison
     this.#needsScan = false;
     this.#isScanning = true;
     try {

@@ -22,6 +22,6 @@ export interface Job {
   readonly total?: number;
   /** Begins to show the progress of a phase. */
   readonly begin: (phase: string, details?: () => ProgressDetails) => Progress;
-  /** Tells something, on a line of its own. */
+  /** Prints a line for the operator. */
   readonly say: (text: string) => void;
 }

@@ -2,7 +2,8 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { BadUsage } from "../io.js";
 
 /**
- * Makes sure that only one process works with a state file: one that follows would carry over what another one purges.
+ * Makes sure that only one process works with a state file: otherwise one that follows would copy what another one
+ * purges.
  *
  * @returns ends it
  * @throws {BadUsage} another process works with it

@@ -15,7 +15,7 @@ const maxDirectoryBytes = 512 * 1024 * 1024;
 
 /** `etcd2 migrate` */
 export const migrate: Command = {
-  summary: "carry the v2 data over to v3, while programs go on writing",
+  summary: "copy the v2 data to v3, while programs go on writing",
   usage: "--to URL,... [--from URL,...] [--check|--follow|--verify|--purge] [--dry-run]",
   options: migrateTable,
   help: migrateHelp,
@@ -44,14 +44,14 @@ async function connectBoth({ io, connect }: Context, options: MigrateOptions): P
     connect({ isPlain: true, anonymous: true, client: { retryForMs, ...client } });
   const source = from === undefined ? {} : { endpoints: endpointsIn(from) };
   const target = await open({ endpoints: endpointsIn(to), maxBodyBytes: maxPageBytes });
-  // checked before anybody has to type a password
+  // checked before anybody types a password
   await open(source);
   const user = await userOf("from-user", fromUser, ["ETCD_FROM_PASSWORD", "ETCD_PASSWORD"], io);
   const credentials = await userOf("to-user", toUser, ["ETCD_TO_PASSWORD", "ETCD_PASSWORD"], io);
   return { from: await open({ ...source, ...user, maxBodyBytes: maxDirectoryBytes }), to: target, credentials };
 }
 
-/** What only reads needs no lock: both stores can be compared while another process still follows. */
+/** A run that only reads needs no lock: both stores can be compared while another process still follows. */
 function lockFor({ task, dryRun, stateFile }: MigrateOptions): (() => void) | undefined {
   if (dryRun || task === "check") return undefined;
   try {

@@ -22,7 +22,7 @@ const exitInTheWay = 4;
 /** How many keys a line names. */
 const named = 10;
 
-/** What each cluster is asked first, without patience: a wrong address shows at once. */
+/** The first request to each cluster. It is not retried, so that a wrong address shows at once. */
 const firstContact = { method: "GET", path: "/version", retryForMs: 0 } as const;
 
 /** Both clusters. */
@@ -96,7 +96,7 @@ export class Migration {
     return verifies ? this.#verify(await this.#mustJob()) : 0;
   }
 
-  /** The stores and the state; what is in the way, if one of them refuses. */
+  /** The stores and the state; or what is in the way, if one of them refuses. */
   async #job(signal: AbortSignal): Promise<Job | string> {
     const { io, out } = this.#context;
     const options = this.#options;
@@ -156,7 +156,7 @@ export class Migration {
     return 0;
   }
 
-  /** Returns when it was interrupted and something else is to come; else throws what ended it. */
+  /** Returns when it was interrupted and another step follows; else throws what ended it. */
   async #follow(job: Job): Promise<void> {
     job.state.save();
     const follower = new Follower(job);
@@ -273,7 +273,7 @@ function namesOf(keys: readonly string[]): string {
   return `${keys.slice(0, named).map(printable).join(", ")}${keys.length > named ? ", ..." : ""}`;
 }
 
-/** What v2 data has left behind. */
+/** What v2 data leaves behind. */
 const afterPurge = [
   "before etcd 3.6: every member must take a snapshot after this, which it does after --snapshot-count writes",
   "then `etcdutl check v2store --data-dir DIR` of 3.5.30 or later must find no custom content on each member",

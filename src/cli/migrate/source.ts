@@ -49,7 +49,7 @@ export class Source {
     const path = `/v2/keys${key.split("/").map(encodeURIComponent).join("/")}`;
     const { status, headers } = await this.client.send({ method: "GET", path, query: "quorum=true" }, this.#signal);
     const { "x-etcd-index": index, "x-etcd-cluster-id": clusterId } = headers;
-    // says what is wrong, in words
+    // throws an error that says what is wrong
     if (index === undefined || clusterId === undefined || status === 401) {
       await this.keys.get(key, { signal: this.#signal });
       throw new CommandFailed("the response of --from is not one of etcd's v2 API");

@@ -32,11 +32,11 @@ test("migrate: a key is ours until another writer changes it", () => {
   again.save();
   const last = State.open(file, scope, 99);
   assert.ok(last.isOurs("/a", 50) && !last.isDoubtful("/a"));
-  assert.ok(!last.isOurs("/a", 51, "secret"), "the same value, written by somebody else");
+  assert.ok(!last.isOurs("/a", 51, "secret"), "the same value, written by another client");
   assert.doesNotMatch(readFileSync(file, "utf8"), /secret/, "no value is in the file");
 });
 
-test("migrate: a state file of another migration, or that is none, is refused", () => {
+test("migrate: a state file of another migration, or another file, is refused", () => {
   const file = fresh();
   State.open(file, scope, 1).save();
   for (const other of [{ from: "x" }, { to: "x" }, { prefix: "/x" }, { also: ["/_x"] }, { directories: "implied" }])

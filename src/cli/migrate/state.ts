@@ -127,7 +127,7 @@ export class State {
     const descriptor = openSync(fresh, "w", 0o600);
     try {
       writeFileSync(descriptor, `${JSON.stringify(saved)}\n`);
-      // else a machine that loses power may keep the new name and not the content
+      // otherwise a machine that loses power may keep the new name without the content
       fsyncSync(descriptor);
     } finally {
       closeSync(descriptor);

@@ -76,7 +76,8 @@ export class Target {
   }
 
   /**
-   * All keys at and below a v2 key, in the order of their bytes. Left out is what v2 would not list, or cannot hold.
+   * All keys at and below a v2 key, in the order of their bytes. Leaves out keys that v2 would not list, or cannot
+   * hold.
    */
   async *entries(root: string): AsyncGenerator<Found, void, undefined> {
     const ranges: KeyRange[] = root === "/" ? [] : [{ key: this.keyOf(root) }];

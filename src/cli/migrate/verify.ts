@@ -42,7 +42,7 @@ export async function verify(job: Job, accepts: (pair: Pair) => boolean = () => 
   const counts = { files: 0, differences: 0 };
   let doubtful: string[] = [];
   const progress = job.begin("verify", () => ({ total: job.total }));
-  // what expired between two reads is no difference: looked at once more, one key at a time
+  // a key that expired between two reads is not a difference: compared once more, one key at a time
   const lookAgain = async (): Promise<void> => {
     const found = await target.find(doubtful, () => false);
     for (const path of doubtful) {

@@ -71,12 +71,12 @@ export class Writer {
     for (let i = 0; i < all.length; i += batchKeys) await this.#writeBatch(all.slice(i, i + batchKeys));
   }
 
-  /** A directory may be gone: what was known of its like is forgotten. */
+  /** Forgets which directories exist: one of them may be gone. */
   forgetDirectories(): void {
     this.#directories.clear();
   }
 
-  /** With the directories on the way to them, which v2 makes without an event. */
+  /** The items and their parent directories, which v2 creates without an event. */
   #withDirectories(items: readonly Item[]): readonly Item[] {
     if (this.#options.directories === "implied") return items;
     if (this.#directories.size > 50_000) this.#directories.clear();
@@ -146,7 +146,7 @@ export class Writer {
 
   async #isAsItShould(node: KeyNode, item: Item, kv: KeyValue, isOurs: boolean): Promise<boolean> {
     const keeper = this.#keeper;
-    // whatever a marker holds, it is one
+    // a marker counts whatever its value is
     if (node.dir) return true;
     const ttl = ttlOf(node);
     if (kv.value !== node.value || (ttl === undefined) !== (kv.lease === "0")) return false;

@@ -5,7 +5,7 @@ import type { ListerWatcher, Listing, WatchEvent } from "../index.js";
 export type Step<T> =
   { readonly list: Listing<T> | Error } | { readonly watch: readonly (WatchEvent<T> | Error | "hang")[] };
 
-/** Lists and watches by a script, and records its calls. After the script it hangs. */
+/** Lists and watches by a script, and records the calls. After the script it hangs. */
 export class ScriptedLister<T> implements ListerWatcher<T> {
   readonly asked: string[] = [];
   readonly at: number[] = [];

@@ -42,7 +42,7 @@ export function consulAgentSuite(suffix: string, start: StartConsulServer): void
           };
         },
         idle: async () => {
-          await until("nothing is asked any more", () => polls === 0 && front.pending === 0);
+          await until("no request is sent any more", () => polls === 0 && front.pending === 0);
         },
       };
     });
@@ -51,7 +51,7 @@ export function consulAgentSuite(suffix: string, start: StartConsulServer): void
       test(`${title} (${suffix})`, { timeout: 300_000 }, body);
     };
 
-    check("agent 41: the index goes back: the watcher continues, and asks at most 5 times a second", async (t) => {
+    check("agent 41: if the index goes back, the watcher continues, with at most 5 requests a second", async (t) => {
       const { front, agent } = await ground(t, start);
       await agent.register({ id: "a", name: "s", addr: "h", port: 1 });
       let [told50, index] = ["", "50"];
@@ -98,7 +98,7 @@ export function consulAgentSuite(suffix: string, start: StartConsulServer): void
       }
     });
 
-    check("agent 42: a server that fails for 3 s: the watcher survives, and the failures are told", async (t) => {
+    check("agent 42: if the server fails for 3 s, the watcher survives, and the failures are reported", async (t) => {
       const { front, agent, warnings } = await ground(t, start);
       const watcher = (await agent.service("s")).watch();
       assert.deepEqual(await batch(watcher), []);
@@ -133,23 +133,26 @@ export function consulAgentSuite(suffix: string, start: StartConsulServer): void
       );
     });
 
-    check("agent A8: an instance that another agent left behind is taken over: watchers see an update", async (t) => {
-      const { agent, other } = await ground(t, start);
-      await agent.register({ id: "x", name: "s", addr: "h", port: 1 });
-      const watcher = (await other.service("s")).watch();
-      assert.deepEqual(told(await batch(watcher)), ["add x h:1"]);
-      await other.register({ id: "x", name: "s", addr: "h", port: 2 });
-      // what is local to its agent says so
-      assert.deepEqual(told(await batch(watcher)).at(-1), "update x h:2");
-    });
+    check(
+      "agent A8: an instance that another agent left behind is taken over, which watchers see as an update",
+      async (t) => {
+        const { agent, other } = await ground(t, start);
+        await agent.register({ id: "x", name: "s", addr: "h", port: 1 });
+        const watcher = (await other.service("s")).watch();
+        assert.deepEqual(told(await batch(watcher)), ["add x h:1"]);
+        await other.register({ id: "x", name: "s", addr: "h", port: 2 });
+        // an instance says whether it is local to the agent
+        assert.deepEqual(told(await batch(watcher)).at(-1), "update x h:2");
+      },
+    );
 
-    check("agent A9: a name to advertise is looked up", async (t) => {
+    check("agent A9: an advertised name is looked up", async (t) => {
       const { agent, other } = await ground(t, start, { advertiseAddress: "localhost" });
       await agent.register({ name: "s", addr: "h", port: 1 });
       assert.match((await addresses(other, "s")).join(), /^(127\.0\.0\.1|\[::1\]):1$/);
     });
 
-    check("agent A12: services of the whole datacenter, but for Consul's own", async (t) => {
+    check("agent A12: the services are those of the whole datacenter, except Consul's own", async (t) => {
       const { agent, other } = await ground(t, start);
       await agent.register({ name: "a/b ü", addr: "h", port: 1, tags: ["x"], meta: { zone: "1" } });
       const services = await other.services();
@@ -159,41 +162,44 @@ export function consulAgentSuite(suffix: string, start: StartConsulServer): void
       assert.equal((await agent.service("a/b ü")).instances[0]?.local, true);
     });
 
-    check("agent A16: what registers: with a check, which is passed each third of its TTL, or without", async (t) => {
-      const { front, agent, client } = await ground(t, start, { check: { ttlMs: 9_000, deregisterAfterMs: 60_000 } });
-      await agent.register({ id: "x", name: "s", addr: "h", port: 1 });
-      const registered = await front.received(register);
-      assert.equal(
-        registered.body.toString(),
-        '{"ID":"x","Name":"s","Tags":[],"Port":1,"Address":"h","Check":{"TTL":"9s","DeregisterCriticalServiceAfter":"1m0s","Status":"passing"}}',
-      );
-      const first = await front.received(pass);
-      const fourth = await front.received(pass, 4);
-      assert.equal(first.path, "/v1/agent/check/pass/service%3Ax");
-      const gapsMs = front
-        .requests(pass)
-        .slice(1, 4)
-        .map(({ atMs }, i) => atMs - (front.requests(pass)[i]?.atMs ?? 0));
-      // a busy machine makes a gap longer, and one shorter after it
-      assert.ok(
-        fourth.atMs - first.atMs >= 8_970 && gapsMs.some((ms) => ms >= 2_990 && ms < 4_500),
-        `after ${gapsMs.join(", ")} ms`,
-      );
-      assert.deepEqual(await addresses(agent, "s"), ["h:1"]);
-      await agent.close();
-      const passes = front.requests(pass).length;
-      const bare = createConsulAgent({ client, check: false });
-      await bare.register({ id: "y", name: "s", addr: "h", port: 1 });
-      assert.equal(
-        front.requests(register).at(-1)?.body.toString(),
-        '{"ID":"y","Name":"s","Tags":[],"Port":1,"Address":"h"}',
-      );
-      await sleep(4_000);
-      assert.equal(front.requests(pass).length, passes, "nothing is passed any more");
-      await bare.close();
-    });
+    check(
+      "agent A16: an instance is registered with a check, which is passed each third of its TTL, or without one",
+      async (t) => {
+        const { front, agent, client } = await ground(t, start, { check: { ttlMs: 9_000, deregisterAfterMs: 60_000 } });
+        await agent.register({ id: "x", name: "s", addr: "h", port: 1 });
+        const registered = await front.received(register);
+        assert.equal(
+          registered.body.toString(),
+          '{"ID":"x","Name":"s","Tags":[],"Port":1,"Address":"h","Check":{"TTL":"9s","DeregisterCriticalServiceAfter":"1m0s","Status":"passing"}}',
+        );
+        const first = await front.received(pass);
+        const fourth = await front.received(pass, 4);
+        assert.equal(first.path, "/v1/agent/check/pass/service%3Ax");
+        const gapsMs = front
+          .requests(pass)
+          .slice(1, 4)
+          .map(({ atMs }, i) => atMs - (front.requests(pass)[i]?.atMs ?? 0));
+        // a busy machine makes a gap longer, and one shorter after it
+        assert.ok(
+          fourth.atMs - first.atMs >= 8_970 && gapsMs.some((ms) => ms >= 2_990 && ms < 4_500),
+          `after ${gapsMs.join(", ")} ms`,
+        );
+        assert.deepEqual(await addresses(agent, "s"), ["h:1"]);
+        await agent.close();
+        const passes = front.requests(pass).length;
+        const bare = createConsulAgent({ client, check: false });
+        await bare.register({ id: "y", name: "s", addr: "h", port: 1 });
+        assert.equal(
+          front.requests(register).at(-1)?.body.toString(),
+          '{"ID":"y","Name":"s","Tags":[],"Port":1,"Address":"h"}',
+        );
+        await sleep(4_000);
+        assert.equal(front.requests(pass).length, passes, "no check is passed any more");
+        await bare.close();
+      },
+    );
 
-    check("agent A16: an agent that lost its state is told again", async (t) => {
+    check("agent A16: at an agent that lost its state, the instance is registered again", async (t) => {
       const { front, agent, client, other } = await ground(t, start, {
         check: { ttlMs: 1_500, deregisterAfterMs: 60_000 },
       });
@@ -203,7 +209,7 @@ export function consulAgentSuite(suffix: string, start: StartConsulServer): void
       await until("it is there", async () => (await addresses(other, "s")).join() === "h:1");
     });
 
-    check("agent A16: who passes no more is out after the TTL", async (t) => {
+    check("agent A16: an instance whose check is no longer passed is removed after the TTL", async (t) => {
       const { front, agent, other } = await ground(t, start, { check: { ttlMs: 6_000, deregisterAfterMs: 60_000 } });
       await agent.register({ id: "x", name: "s", addr: "h", port: 1 });
       const watcher = (await other.service("s")).watch();
@@ -214,7 +220,7 @@ export function consulAgentSuite(suffix: string, start: StartConsulServer): void
       assert.deepEqual(told(await batch(watcher)), ["add x h:1"]);
     });
 
-    check("agent A17: a registration that is called off leaves nothing behind", async (t) => {
+    check("agent A17: a cancelled registration leaves nothing behind", async (t) => {
       const { front, agent, other } = await ground(t, start);
       const stop = new AbortController();
       const undo = front.intercept(register, async (request, answer) => {
@@ -231,7 +237,7 @@ export function consulAgentSuite(suffix: string, start: StartConsulServer): void
       await until("it is out", async () => (await addresses(other, "s")).length === 0);
     });
 
-    check("agent A8: a replacement that fails leaves what was there, and kept up", async (t) => {
+    check("agent A8: if a replacement fails, the earlier instance stays, and is kept", async (t) => {
       const { front, agent, other } = await ground(t, start, { check: { ttlMs: 6_000, deregisterAfterMs: 60_000 } });
       await agent.register({ id: "x", name: "s", addr: "h", port: 1 });
       front.failNext(500, 1, register);

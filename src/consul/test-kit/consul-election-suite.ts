@@ -30,7 +30,7 @@ export function consulElectionSuite(suffix: string, start: StartConsulServer): v
       test(`${title} (${suffix})`, { timeout: 300_000 }, body);
     };
 
-    check("consul 29: what an election asks", async (t) => {
+    check("consul 29: an election sends these requests", async (t) => {
       const ground = await consulFor(t, start);
       const { front } = ground;
       const session = await lead(ground, { key: "/my/key", contactInfo: "node1", ttlMs: longTtlMs });
@@ -56,7 +56,7 @@ export function consulElectionSuite(suffix: string, start: StartConsulServer): v
       assert.equal((await session.currentEntry())?.key, "my/key");
     });
 
-    check("consul 29: a datacenter is said in every request, a description in the session", async (t) => {
+    check("consul 29: every request names the datacenter, the session has the description", async (t) => {
       const ground = await consulFor(t, start);
       const { front } = ground;
       const session = await lead(ground, { dc: "dc1", description: "for people", ttlMs: longTtlMs });
@@ -82,7 +82,7 @@ export function consulElectionSuite(suffix: string, start: StartConsulServer): v
       assert.equal(await client.get("election/key"), bodies[0]);
     });
 
-    check("consul 31: an entry of a Go leader, and one that is no JSON", async (t) => {
+    check("consul 31: an entry of a Go leader is read, and so is one that is not JSON", async (t) => {
       const ground = await consulFor(t, start);
       const { client } = ground;
       const holder = await holderOf(client, 0);
@@ -101,7 +101,7 @@ export function consulElectionSuite(suffix: string, start: StartConsulServer): v
       }
     });
 
-    check("consul 32: nobody leads: an entry without a session, and none", async (t) => {
+    check("consul 32: nobody leads if the entry has no session, or if there is none", async (t) => {
       const ground = await consulFor(t, start);
       const { client } = ground;
       const session = await lead(ground, { key: "election/other", cooldownMs: 60_000, ttlMs: longTtlMs });
@@ -115,7 +115,7 @@ export function consulElectionSuite(suffix: string, start: StartConsulServer): v
       assert.equal(await session.currentEntry(), undefined);
     });
 
-    check("consul 35: a callback that fails fast does so 5 times in 10 s at most", async (t) => {
+    check("consul 35: a callback that fails at once is called at most 5 times in 10 s", async (t) => {
       const ground = await consulFor(t, start);
       const { client } = ground;
       const runsMs: number[] = [];
@@ -130,7 +130,7 @@ export function consulElectionSuite(suffix: string, start: StartConsulServer): v
       assert.ok(early.length <= 5, `${String(early.length)} runs`);
     });
 
-    check("consul 39: renewals that fail for half a TTL cost no leadership", async (t) => {
+    check("consul 39: if renewals fail for half a TTL, the leader stays", async (t) => {
       const ground = await consulFor(t, start);
       const { front } = ground;
       // long enough for tries after the outage
@@ -169,7 +169,7 @@ export function consulElectionSuite(suffix: string, start: StartConsulServer): v
       assert.ok(front.requests(acquire).length <= 10, `${String(front.requests(acquire).length)} acquires`);
     });
 
-    check("consul 42: an acquire finds the session gone: a new one contests", async (t) => {
+    check("consul 42: if an acquire finds the session gone, a new session contests", async (t) => {
       const ground = await consulFor(t, start);
       const { front, client } = ground;
       const undo = front.intercept(acquire, async (request, answer) => {
@@ -179,10 +179,10 @@ export function consulElectionSuite(suffix: string, start: StartConsulServer): v
       });
       await lead(ground, { ttlMs: longTtlMs });
       assert.equal(front.requests(create).length, 2);
-      assert.equal(front.requests(renew).length, 0, "before a renewal would find it out");
+      assert.equal(front.requests(renew).length, 0, "before a renewal would notice it");
     });
 
-    check("consul 43: the server grants 60 s: the next renewal comes after 30 s", async (t) => {
+    check("consul 43: if the server grants 60 s, the next renewal comes after 30 s", async (t) => {
       const ground = await consulFor(t, start);
       const { front } = ground;
       front.intercept(create, (request, answer) =>
@@ -214,7 +214,7 @@ export function consulElectionSuite(suffix: string, start: StartConsulServer): v
       assert.equal(front.pending, 0);
     });
 
-    check("consul 45: aborted while the session is being made: it is destroyed", async (t) => {
+    check("consul 45: a session whose creation is aborted is destroyed", async (t) => {
       const ground = await consulFor(t, start);
       const { front, client } = ground;
       const goOn = gate();
@@ -262,7 +262,7 @@ export function consulElectionSuite(suffix: string, start: StartConsulServer): v
       assert.deepEqual(front.requests(), []);
     });
 
-    check("consul 48: the token grows, though each session that ends takes the key along", async (t) => {
+    check("consul 48: the token grows, although the key is deleted with each session that ends", async (t) => {
       const ground = await consulFor(t, start);
       const { client } = ground;
       const tokens: number[] = [];
@@ -287,7 +287,7 @@ export function consulElectionSuite(suffix: string, start: StartConsulServer): v
       );
     });
 
-    check("consul: an acquire whose answer is lost is found to be ours", async (t) => {
+    check("consul: an acquire whose response is lost is recognized as ours", async (t) => {
       const ground = await consulFor(t, start);
       const { front } = ground;
       const undo = front.intercept(acquire, async (request, answer) => {
@@ -301,7 +301,7 @@ export function consulElectionSuite(suffix: string, start: StartConsulServer): v
       assert.equal(front.requests(create).length, 1);
     });
 
-    check("consul: the logger hears of terms and failures", async (t) => {
+    check("consul: terms and failures are logged", async (t) => {
       const { connect } = await consulFor(t, start);
       const lines: string[] = [];
       const session = await connect({

@@ -50,7 +50,7 @@ export function consulFaultsSuite(suffix: string, start: StartConsulServer): voi
       },
     );
 
-    check("consul agent: deregister takes out its own instance, whatever its id is (FF4)", async (ground) => {
+    check("consul agent: deregister removes its own instance, whatever its id is (FF4)", async (ground) => {
       const agent = ground.agent({ check: { ttlMs: 60_000, deregisterAfterMs: 60_000 } });
       await put(ground.client, "/v1/agent/service/register", { ID: "a/c", Name: "other", Port: 1 });
       const ids = ["a/b", "x/", "a%2Fb", "a b", "?#;+\\:", "...", "a/.b", "é😀"];
@@ -63,7 +63,7 @@ export function consulFaultsSuite(suffix: string, start: StartConsulServer): voi
       assert.deepEqual([...(await agent.services()).keys()], ["other"]);
     });
 
-    check("consul: a write follows no redirect to another path, and says where it pointed (FF4)", async (ground) => {
+    check("consul: a write follows no redirect to another path; the error names its target (FF4)", async (ground) => {
       const { client, front } = ground;
       await client.put("b", "theirs");
       for (const status of [301, 302, 307, 308]) {
@@ -106,7 +106,7 @@ export function consulFaultsSuite(suffix: string, start: StartConsulServer): voi
       await resolved.return();
     });
 
-    check("consul agent: an equal id on another node is not taken for our own (FF5)", async (ground) => {
+    check("consul agent: the same id on another node is not taken for our own (FF5)", async (ground) => {
       const { client } = ground;
       const agent = ground.agent();
       await node(client, "host-a", "10.0.0.1", { ID: "redis", Service: "redis", Port: 6379 });
@@ -123,7 +123,7 @@ export function consulFaultsSuite(suffix: string, start: StartConsulServer): voi
       await agent.deregister("redis");
       assert.deepEqual(told(await batch(watcher)), ["delete redis 127.0.0.1:6379"]);
       assert.deepEqual(await addresses(agent, "redis"), ["10.0.0.1:6379"]);
-      // it does not wait for the other one to go, which would take 5 s
+      // it does not wait until the other one is gone, which would take 5 s
       await soonOnce(4_500, async () => {
         await agent.register({ id: "redis", name: "redis", port: 6379 });
         await agent.deregister("redis");
@@ -162,7 +162,7 @@ export function consulFaultsSuite(suffix: string, start: StartConsulServer): voi
       assert.deepEqual(warnings, []);
     });
 
-    check("consul agent: watchers are told of an id that moves to another service (FF49)", async (ground) => {
+    check("consul agent: watchers see an id move to another service (FF49)", async (ground) => {
       const agent = ground.agent();
       await agent.register({ id: "x", name: "a", addr: "10.0.0.1", port: 1 });
       const [a, b] = [(await agent.service("a")).watch(), (await agent.service("b")).watch()];
@@ -174,7 +174,7 @@ export function consulFaultsSuite(suffix: string, start: StartConsulServer): voi
       assert.deepEqual(told(await batch(b)), ["add x 10.0.0.1:1"]);
     });
 
-    check("consul agent: watchers are told of a left over id that moves to another service (FF49)", async (ground) => {
+    check("consul agent: watchers see an id that was left behind move to another service (FF49)", async (ground) => {
       const { client } = ground;
       const agent = ground.agent();
       await put(client, "/v1/agent/service/register", { ID: "x", Name: "a", Address: "10.0.0.1", Port: 1 });
@@ -198,28 +198,31 @@ export function consulFaultsSuite(suffix: string, start: StartConsulServer): voi
       assert.deepEqual([await addresses(agent, "a"), await addresses(agent, "b")], [["10.0.0.1:1"], []]);
     });
 
-    check("consul agent: two processes with one id: the earlier yields, with a warning (FF25)", async (ground) => {
-      const { front, warnings } = ground;
-      const check = { ttlMs: 10_000, deregisterAfterMs: 60_000 };
-      const [old, fresh] = [ground.agent({ check }), ground.agent({ check, onWarning: undefined })];
-      const watcher = (await fresh.service("web")).watch();
-      assert.deepEqual(await batch(watcher), []);
-      await old.register({ id: "web-1", name: "web", addr: "10.0.0.1", port: 80 });
-      assert.deepEqual(told(await batch(watcher)), ["add web-1 10.0.0.1:80"]);
-      await fresh.register({ id: "web-1", name: "web", addr: "10.0.0.2", port: 80 });
-      assert.deepEqual(told(await batch(watcher)), ["update web-1 10.0.0.2:80"]);
-      await until("the earlier one warns", () => warnings.some(({ code }) => code === "TAKEN_OVER"));
-      assert.equal(front.requests(register).length, 2);
-      const [warning] = warnings;
-      assert.match(warning?.message ?? "", /another process has registered "web-1"/);
-      await fresh.deregister("web-1");
-      await until("the earlier one is back", async () => (await addresses(fresh, "web")).join() === "10.0.0.1:80");
-      await fresh.register({ id: "web-1", name: "web", addr: "10.0.0.2", port: 80 });
-      await until("the earlier one warns again", () => warnings.length === 2);
-      // the one that has yielded leaves the other one's instance alone
-      await old.close();
-      assert.deepEqual(await addresses(fresh, "web"), ["10.0.0.2:80"]);
-    });
+    check(
+      "consul agent: of two processes with one id the earlier one yields, with a warning (FF25)",
+      async (ground) => {
+        const { front, warnings } = ground;
+        const check = { ttlMs: 10_000, deregisterAfterMs: 60_000 };
+        const [old, fresh] = [ground.agent({ check }), ground.agent({ check, onWarning: undefined })];
+        const watcher = (await fresh.service("web")).watch();
+        assert.deepEqual(await batch(watcher), []);
+        await old.register({ id: "web-1", name: "web", addr: "10.0.0.1", port: 80 });
+        assert.deepEqual(told(await batch(watcher)), ["add web-1 10.0.0.1:80"]);
+        await fresh.register({ id: "web-1", name: "web", addr: "10.0.0.2", port: 80 });
+        assert.deepEqual(told(await batch(watcher)), ["update web-1 10.0.0.2:80"]);
+        await until("the earlier one warns", () => warnings.some(({ code }) => code === "TAKEN_OVER"));
+        assert.equal(front.requests(register).length, 2);
+        const [warning] = warnings;
+        assert.match(warning?.message ?? "", /another process has registered "web-1"/);
+        await fresh.deregister("web-1");
+        await until("the earlier one is back", async () => (await addresses(fresh, "web")).join() === "10.0.0.1:80");
+        await fresh.register({ id: "web-1", name: "web", addr: "10.0.0.2", port: 80 });
+        await until("the earlier one warns again", () => warnings.length === 2);
+        // the one that has yielded leaves the other one's instance alone
+        await old.close();
+        assert.deepEqual(await addresses(fresh, "web"), ["10.0.0.2:80"]);
+      },
+    );
 
     check("consul agent: heartbeats end with a warning when the client is closed before the agent", async (ground) => {
       const { connect, warnings } = ground;
@@ -236,7 +239,7 @@ export function consulFaultsSuite(suffix: string, start: StartConsulServer): voi
     });
 
     check(
-      "consul agent: rolling restart: the old process leaves the new one's instance alone (FF26)",
+      "consul agent: in a rolling restart the old process leaves the new one's instance alone (FF26)",
       async (ground) => {
         const [old, fresh] = [ground.agent(), ground.agent()];
         await old.register({ id: "web-1", name: "web", addr: "10.0.0.1", port: 80 });

@@ -43,7 +43,7 @@ export interface ConsulDoor {
 /** Opens a door whose requests go to the handler. If that rejects, the connection of the request is closed. */
 export type OpenDoor = (handler: ConsulHandler) => Promise<ConsulDoor>;
 
-/** Sits in front of a fake or a real Consul: keeps a log of requests, and does what a Consul cannot be made to do. */
+/** Sits in front of a fake or a real Consul: logs requests, and does what a Consul cannot be made to do. */
 export class ConsulFront implements AsyncDisposable {
   readonly #handler: ConsulHandler;
   readonly #requests: ConsulRequest[] = [];

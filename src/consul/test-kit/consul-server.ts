@@ -56,7 +56,9 @@ export function consulOfSuite(start: StartConsulServer): SuiteServer<ConsulServe
   return new SuiteServer(start, ({ url, transport }) => createConsulClient({ address: url, transport, httpTimeoutMs }));
 }
 
-/** A client of its own for a test, and its way to the server, which can be cut. `wrap` may watch what it sends. */
+/**
+ * A client of its own for a test, and its connection to the server, which can be cut. `wrap` may watch what it sends.
+ */
 export async function cuttableClient(
   t: TestContext,
   { url, transport }: ConsulServer,

@@ -16,7 +16,7 @@ export function consulTimeSuite(suffix: string, start: StartConsulServer): void 
     };
 
     check("consul 2.1: acquire and release", async ({ client }) => {
-      // long enough to be seen running by a machine that stalls
+      // long enough that a machine that stalls still sees it running
       const config = { node: "node1", name: "s", lockDelayMs: 5_000, ttlMs: 60_000, behavior: "delete" } as const;
       const [a, b] = [
         await client.createSession(config),
@@ -37,7 +37,7 @@ export function consulTimeSuite(suffix: string, start: StartConsulServer): void 
       // an explicit release leaves no lock-delay behind
       assert.deepEqual(await put(client, `acquire=${b}`, "6"), [200, "true"]);
       assert.equal((await entry(client))["LockIndex"], 2);
-      // the end of a session does, and of one that releases the key stays
+      // the end of a session does leave one behind, and a session that releases its key leaves the key
       const endingMs = performance.now();
       await client.deleteSession(b);
       assert.deepEqual(await put(client, `acquire=${a}`, "7"), [200, "false"]);
@@ -57,7 +57,7 @@ export function consulTimeSuite(suffix: string, start: StartConsulServer): void 
       assert.equal((await put(client, `acquire=${unknown}&release=${unknown}`, ""))[0], 400);
     });
 
-    check("consul 2.1: the LockIndex begins again once the key is gone", async ({ client }) => {
+    check("consul 2.1: the LockIndex starts again once the key is gone", async ({ client }) => {
       const seen: [unknown, unknown][] = [];
       for (let i = 0; i < 2; i++) {
         const id = await client.createSession({
@@ -76,7 +76,7 @@ export function consulTimeSuite(suffix: string, start: StartConsulServer): void 
         seen.map(([lockIndex]) => lockIndex),
         [1, 1],
       );
-      assert.ok(Number(seen[1]?.[1]) > Number(seen[0]?.[1]), "what is the token for that reason grows");
+      assert.ok(Number(seen[1]?.[1]) > Number(seen[0]?.[1]), "the index that is the token for that reason grows");
     });
 
     check(
