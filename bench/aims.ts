@@ -12,7 +12,7 @@ import { field, table, type Estimate } from "./comparison.js";
 import { sdkPairs, type SubjectName } from "./plan.js";
 import { withSignal, type DecodedBody, type IdleRound, type Measured, type Results, type Round } from "./protocol.js";
 
-/** The aims of this package beside what was measured. */
+/** The aims of this package, with the measured figures. */
 export function aimsTable(results: Results): string {
   const aims = [
     ...onEachNode(results).flatMap(shareAims),
@@ -217,7 +217,7 @@ function importAims({ imports }: Results): readonly Aim[] {
   ];
 }
 
-/** No limit was set: the rows have to be there. */
+/** Requires only that the rows are there: no limit was set. */
 function tlsAims(rounds: readonly Round[]): readonly Aim[] {
   const scenarios = ["tls get c=16", "tls get c=128", "tls connect c=16"];
   return sdkPairs.map(({ sdk }) => ({

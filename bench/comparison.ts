@@ -8,7 +8,9 @@ export interface Estimate {
   readonly high: number;
 }
 
-/** The median of repeated measurements. The bounds are two of the values: nothing is assumed of how they are distributed. */
+/**
+ * The median of repeated measurements. The bounds are two of the values: nothing is assumed about their distribution.
+ */
 export function estimateOf(values: readonly number[]): Estimate {
   const sorted = values.filter((value) => !Number.isNaN(value)).toSorted((a, b) => a - b);
   const half = Math.ceil(0.98 * Math.sqrt(sorted.length));
@@ -70,7 +72,7 @@ export function field(name: keyof Measured): (round: Round) => number {
   return ({ measured }) => measured[name];
 }
 
-/** Half of the values differ from their median by at most this part of it. */
+/** Half of the values differ from their median by at most this fraction of it. */
 function spread(values: readonly number[]): number {
   const middle = median(values);
   return median(values.map((value) => Math.abs(value - middle))) / middle;

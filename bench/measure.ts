@@ -22,7 +22,10 @@ import { withSignal, type DecodedBody, type IdleRound, type ImportTimes } from "
 import type { LoadTask, Round, Size } from "./protocol.js";
 import type { WorkerProcess } from "./worker-process.js";
 
-/** Measures every subject in every scenario, round after round. `keysOf` gives what writes the events that a subject waits for. */
+/**
+ * Measures every subject in every scenario, round after round. `keysOf` makes the client that writes the events a
+ * subject waits for.
+ */
 export async function measureRounds(
   groups: readonly (readonly SubjectName[])[],
   start: (name: SubjectName) => WorkerProcess,
@@ -220,7 +223,7 @@ function programOf(load: string, get: string, url: string): string {
   return `const [url, key] = ${JSON.stringify([url, smallKey])}; const start = performance.now(); ${load} const loaded = performance.now(); ${get} console.log(JSON.stringify([loaded - start, performance.now() - start])); process.exit(0);`;
 }
 
-/** Measures what an install takes on the disk, this package's own files included. */
+/** Measures the size of an install on the disk, this package's own files included. */
 export function measureSizes(): readonly Size[] {
   const own = packedBytes();
   const withOwn = ({ name, packages, bytes }: Size): Size => ({ name, packages: packages + 1, bytes: bytes + own });

@@ -148,7 +148,7 @@ export interface ImportTimes {
   readonly firstGetMs: readonly number[];
 }
 
-/** What an install takes on the disk. */
+/** The size of an install on the disk. */
 export interface Size {
   readonly name: string;
   readonly packages: number;

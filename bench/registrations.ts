@@ -12,7 +12,10 @@ import { median } from "./comparison.js";
 const count = Number(process.argv[2] ?? 1_000);
 const ttl = 5;
 const windowMs = 20_000;
-/** The counters of `GET /v2/stats/store`. Reads are left out: none are sent, but etcd 3.4 counts a failed one with each refresh. */
+/**
+ * The counters of `GET /v2/stats/store`. Leaves out reads: none are sent, but etcd 3.4 counts a failed one with each
+ * refresh.
+ */
 type Counts = Readonly<Record<string, number>>;
 const writes = /^(sets|create|update|delete|compareAnd)/;
 const failedWrites = /^(sets|create|update|delete|compareAnd).*Fail$/;

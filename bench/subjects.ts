@@ -9,7 +9,7 @@ import { v3Protocol } from "../src/v3/index.js";
 import { packagesFolder } from "./install.js";
 import type { NodeSubjectName } from "./plan.js";
 
-/** What is compared: one way to talk to etcd. Each runs in its own process. */
+/** One way to talk to etcd, to be compared with others. Each runs in its own process. */
 export interface Subject {
   /** Only the SDK is ever given a signal. */
   get(key: string, signal?: AbortSignal): Promise<unknown>;

@@ -21,7 +21,7 @@ const sessions = await Promise.all(
           signal.addEventListener("abort", resolve, { once: true });
           if (signal.aborted) resolve(undefined);
         });
-        console.log(`${who} leads no more: ${String(signal.reason)}`);
+        console.log(`${who} no longer leads: ${String(signal.reason)}`);
       },
     ),
   ),

@@ -20,7 +20,7 @@ const store = {
   },
 };
 
-// somebody who only looks on
+// an observer that does not take part
 const stop = new AbortController();
 const observing = (async () => {
   for await (const leader of candidate.observe(key, stop.signal))

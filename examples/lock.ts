@@ -38,7 +38,7 @@ const key = `${prefix}/nightly`;
 const tokens: string[] = [];
 for (let run = 0; run < 3; run++) {
   await using lock = await locks.acquire(key, { ttlMs: 15_000, signal: AbortSignal.timeout(30_000) });
-  assert.equal(await locks.tryAcquire(key), undefined, "somebody else has it");
+  assert.equal(await locks.tryAcquire(key), undefined, "another worker has it");
   // ask before each step: the lock may be lost
   if (!lock.signal.aborted) assert.ok(store.write(lock.fencingToken));
   tokens.push(lock.fencingToken);

@@ -1,4 +1,4 @@
-// Keeps a file of nginx upstreams in step with a registry in etcd, and makes nginx reload it:
+// Keeps a file of nginx upstreams in sync with a registry in etcd, and makes nginx reload it:
 //
 //   node dist/examples/nginx-upstreams.js --endpoint http://127.0.0.1:2379 --file /etc/nginx/conf.d/upstreams.conf -- nginx -s reload
 //
@@ -142,7 +142,7 @@ function render(
       return [];
     });
     const affinity = service.spec.sessionAffinity === "ClientIP" ? ["  ip_hash;"] : [];
-    // nginx needs one at least; this one answers 502
+    // nginx needs at least one; with this one it responds with 502
     return [`upstream ${name} {`, ...affinity, ...(servers.length > 0 ? servers : ["  server 127.0.0.1:1 down;"]), "}"];
   });
   return { text: [...blocks, ""].join("\n"), leftOut };

@@ -1,4 +1,4 @@
-// A tour of the client on a real etcd. Each step prints what it does; on stderr stand the requests, as curl lines.
+// A tour of the client on a real etcd. Each step prints what it does; the requests are on stderr, as curl lines.
 import assert from "node:assert/strict";
 import { Client, enableCurlDebug, EtcdError, isCompareFailed, isKeyNotFound, KeysAPI } from "etcd2";
 
@@ -51,7 +51,7 @@ const session = await keys.set(`${dir}/session`, "alice");
 const watcher = keys.watcher(`${dir}/session`, { afterIndex: session.node.modifiedIndex });
 await keys.update(`${dir}/session`, "bob", { ttl: 1 });
 console.log(
-  `The watcher begins behind index ${String(session.node.modifiedIndex)}: it misses nothing, however late it asks.`,
+  `The watcher begins after index ${String(session.node.modifiedIndex)}: it misses nothing, however late it starts.`,
 );
 for await (const { action, node, prevNode } of watcher.events(AbortSignal.timeout(30_000))) {
   console.log(`${action}: "${String(prevNode?.value)}" became ${action === "expire" ? "nothing" : `"${node.value}"`}.`);

@@ -83,7 +83,7 @@ test("discovery agent: hosts are instances, one per port, and instances of the a
   assert.deepEqual(ground.warnings, []);
 });
 
-test("discovery agent: what the layout cannot store is refused, and what is not a host is left out", async () => {
+test("discovery agent: an instance that the layout cannot store is refused, and a value that is not a host is left out", async () => {
   await using ground = await start();
   const { agent, warnings } = ground;
   const good = { name: "web", addr: "h", port: 1 };

@@ -98,7 +98,7 @@ test("etcd agent: others see the delete of a killed process within its TTL + 1 s
   assert.ok(tookMs <= 3_000 + noiseMs, `took ${String(tookMs)} ms`);
 });
 
-test("etcd agent: after a restart of etcd only changes are reported, and all of them (agent 36)", async () => {
+test("etcd agent: after a restart of etcd all changes are reported, and nothing else (agent 36)", async () => {
   await using member = await ownMember();
   await using ground = onCluster(member.endpoints, { ttlMs: 30_000 });
   const { agent } = ground;
@@ -234,7 +234,7 @@ test("etcd agent: register() that is aborted while etcd is away rejects with the
   await assert.rejects(registering, (error) => error === reason);
   await member.members[0]?.start();
   await ground.agent.register({ id: "y", name: "s", addr: "h", port: 2 });
-  // two heartbeats later a write that was still tried would have arrived
+  // two heartbeats later a write that was still retried would have arrived
   const beats = refreshCounter(ground.keys, "/disco/s/y");
   await until("y has beaten twice", async () => (await beats()) >= 2);
   assert.deepEqual(

@@ -50,7 +50,7 @@ export interface OnTerminal {
 /** Starts the command on a pseudo terminal, made by util-linux's `script`. */
 export function onTerminal(args: readonly string[], env: Readonly<Record<string, string>> = {}): OnTerminal {
   const words = [process.execPath, cliFile, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`);
-  // without exec, Ctrl-C ends the shell between with 130, whatever the command makes of it
+  // without exec, Ctrl-C would also end the shell in between with 130, whatever the command does
   const line = `exec ${words.join(" ")}`;
   const child = spawn("script", ["-qec", line, "/dev/null"], { env: { ...baseEnv(), TERM: "xterm", ...env } });
   let shown = "";
@@ -70,7 +70,7 @@ async function runProgram(
   const texts = { out: "", err: "" };
   child.stdout.on("data", (chunk: Buffer) => (texts.out += chunk.toString()));
   child.stderr.on("data", (chunk: Buffer) => (texts.err += chunk.toString()));
-  // a command that does not read its input may have ended already
+  // a command that does not read its input may already have ended
   child.stdin.on("error", () => undefined);
   child.stdin.end(input);
   const [code] = (await once(child, "close")) as [number | null];

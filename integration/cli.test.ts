@@ -28,70 +28,74 @@ function dirFor(name: string): string {
 }
 
 for (const protocol of ["v2", "v3"]) {
-  test(`cli: each command works as text and as JSON over ${protocol} (V103)`, { timeout: 300_000 }, async () => {
-    const dir = dirFor(`commands-${protocol}`);
-    const run = (args: readonly string[], input?: string): Promise<Ended> =>
-      onEtcd(["--protocol", protocol, ...args], input);
-    const text = async (args: readonly string[], input?: string): Promise<string> => {
-      const { code, out, err } = await run(args, input);
-      assert.equal(code, 0, err);
-      return out;
-    };
-    const json = async (args: readonly string[]): Promise<Record<string, unknown>[]> =>
-      (await text(["--json", ...args]))
-        .trim()
-        .split("\n")
-        .map((line) => JSON.parse(line) as Record<string, unknown>);
+  test(
+    `cli: each command works with text and with JSON output over ${protocol} (V103)`,
+    { timeout: 300_000 },
+    async () => {
+      const dir = dirFor(`commands-${protocol}`);
+      const run = (args: readonly string[], input?: string): Promise<Ended> =>
+        onEtcd(["--protocol", protocol, ...args], input);
+      const text = async (args: readonly string[], input?: string): Promise<string> => {
+        const { code, out, err } = await run(args, input);
+        assert.equal(code, 0, err);
+        return out;
+      };
+      const json = async (args: readonly string[]): Promise<Record<string, unknown>[]> =>
+        (await text(["--json", ...args]))
+          .trim()
+          .split("\n")
+          .map((line) => JSON.parse(line) as Record<string, unknown>);
 
-    assert.equal(await text(["set", `${dir}/greeting`, "hello"]), "");
-    assert.equal(await text(["get", `${dir}/greeting`]), "hello\n");
-    assert.equal(await text(["set", `${dir}/lines`, "-"], "one\ntwo\n"), "");
-    assert.equal(await text(["get", `${dir}/lines`]), "one\ntwo\n\n");
-    const [made] = await json(["set", "--create", "--ttl", "300", `${dir}/sub/new`, "x"]);
-    assert.deepEqual([made?.["action"], made?.["key"], made?.["ttl"]], ["create", `${dir}/sub/new`, 300]);
-    const [got] = await json(["get", `${dir}/sub/new`]);
-    assert.deepEqual([got?.["value"], got?.["modifiedIndex"]], ["x", made?.["modifiedIndex"]]);
-    assert.equal(await text(["set", "--update", `${dir}/greeting`, "hi"]), "");
-    assert.equal(await text(["set", "--prev-value", "hi", `${dir}/greeting`, "ho"]), "");
-    assert.match(await text(["set", "--in-order", `${dir}/queue`, "first"]), new RegExp(`^${dir}/queue/\\d{20}\n$`));
-    assert.equal(await text(["set", "--dir", `${dir}/empty`]), "");
+      assert.equal(await text(["set", `${dir}/greeting`, "hello"]), "");
+      assert.equal(await text(["get", `${dir}/greeting`]), "hello\n");
+      assert.equal(await text(["set", `${dir}/lines`, "-"], "one\ntwo\n"), "");
+      assert.equal(await text(["get", `${dir}/lines`]), "one\ntwo\n\n");
+      const [made] = await json(["set", "--create", "--ttl", "300", `${dir}/sub/new`, "x"]);
+      assert.deepEqual([made?.["action"], made?.["key"], made?.["ttl"]], ["create", `${dir}/sub/new`, 300]);
+      const [got] = await json(["get", `${dir}/sub/new`]);
+      assert.deepEqual([got?.["value"], got?.["modifiedIndex"]], ["x", made?.["modifiedIndex"]]);
+      assert.equal(await text(["set", "--update", `${dir}/greeting`, "hi"]), "");
+      assert.equal(await text(["set", "--prev-value", "hi", `${dir}/greeting`, "ho"]), "");
+      assert.match(await text(["set", "--in-order", `${dir}/queue`, "first"]), new RegExp(`^${dir}/queue/\\d{20}\n$`));
+      assert.equal(await text(["set", "--dir", `${dir}/empty`]), "");
 
-    assert.deepEqual((await text(["ls", dir])).split("\n"), [
-      `${dir}/empty/`,
-      `${dir}/greeting`,
-      `${dir}/lines`,
-      `${dir}/queue/`,
-      `${dir}/sub/`,
-      "",
-    ]);
-    const all = (await json(["ls", "-r", dir])).map(
-      ({ key, dir: isDir }) => `${String(key)}${isDir === true ? "/" : ""}`,
-    );
-    assert.ok(all.includes(`${dir}/sub/new`) && all.includes(`${dir}/sub/`), all.join(" "));
+      assert.deepEqual((await text(["ls", dir])).split("\n"), [
+        `${dir}/empty/`,
+        `${dir}/greeting`,
+        `${dir}/lines`,
+        `${dir}/queue/`,
+        `${dir}/sub/`,
+        "",
+      ]);
+      const all = (await json(["ls", "-r", dir])).map(
+        ({ key, dir: isDir }) => `${String(key)}${isDir === true ? "/" : ""}`,
+      );
+      assert.ok(all.includes(`${dir}/sub/new`) && all.includes(`${dir}/sub/`), all.join(" "));
 
-    assert.equal(await text(["rm", `${dir}/greeting`]), "");
-    assert.deepEqual(
-      (await json(["rm", "-r", `${dir}/queue`])).map(({ action, key }) => [action, key]),
-      [["delete", `${dir}/queue`]],
-    );
-    const exported = await text(["export", dir]);
-    assert.deepEqual(
-      exported
-        .trim()
-        .split("\n")
-        .map((line) => (JSON.parse(line) as { key: string }).key),
-      [`${dir}/empty`, `${dir}/lines`, `${dir}/sub/new`],
-    );
-    await text(["rm", "-r", dir]);
-    assert.deepEqual(JSON.parse((await text(["--json", "import"], exported)).trim().split("\n").at(-1) ?? ""), {
-      phase: "import",
-      done: 3,
-      exit: 0,
-    });
-    assert.equal(await text(["get", `${dir}/lines`]), "one\ntwo\n\n");
-    const [back] = await json(["get", `${dir}/sub/new`]);
-    assert.ok(Number(back?.["ttl"]) > 200, "the TTL came along");
-  });
+      assert.equal(await text(["rm", `${dir}/greeting`]), "");
+      assert.deepEqual(
+        (await json(["rm", "-r", `${dir}/queue`])).map(({ action, key }) => [action, key]),
+        [["delete", `${dir}/queue`]],
+      );
+      const exported = await text(["export", dir]);
+      assert.deepEqual(
+        exported
+          .trim()
+          .split("\n")
+          .map((line) => (JSON.parse(line) as { key: string }).key),
+        [`${dir}/empty`, `${dir}/lines`, `${dir}/sub/new`],
+      );
+      await text(["rm", "-r", dir]);
+      assert.deepEqual(JSON.parse((await text(["--json", "import"], exported)).trim().split("\n").at(-1) ?? ""), {
+        phase: "import",
+        done: 3,
+        exit: 0,
+      });
+      assert.equal(await text(["get", `${dir}/lines`]), "one\ntwo\n\n");
+      const [back] = await json(["get", `${dir}/sub/new`]);
+      assert.ok(Number(back?.["ttl"]) > 200, "the TTL came along");
+    },
+  );
 }
 
 test("cli: every command has a help with an example, and --version prints the version", async (t) => {
@@ -159,7 +163,7 @@ test("cli: a refusal exits with 1, an unreachable cluster with 3, each with one 
   assert.equal((await onEtcd(["get", dirFor("one")])).out, "s3cret\n");
 });
 
-test("cli: a shell pipeline copies a tree, and a reader that has enough ends it quietly", async () => {
+test("cli: a shell pipeline copies a tree, and ends quietly when its reader stops reading", async () => {
   const dir = dirFor("pipe");
   for (let i = 0; i < 5; i++) await shared.keys.set(`${dir}/${String(i)}`, `v${String(i)} "é😀"\n`);
   const copy = `set -o pipefail; etcd2 export ${dir} | sed 's#${dir}#${dir}-copy#' | etcd2 import`;
@@ -171,7 +175,7 @@ test("cli: a shell pipeline copies a tree, and a reader that has enough ends it 
     [0, 1, 2, 3, 4].map((i) => `v${String(i)} "é😀"\n`),
   );
   const { index } = await shared.keys.set(`${dir}/watched`, "1");
-  // more than are read: with the first that nobody reads the command ends
+  // more events than are read: the command ends with the first one that nobody reads
   for (let i = 2; i < 10; i++) await shared.keys.set(`${dir}/watched`, String(i));
   const watch = `etcd2 watch --after ${String(index)} -r ${dir}`;
   const head = await shell(`set -o pipefail; ${watch} | head -2`, environment());
@@ -225,7 +229,7 @@ test("cli: a password is asked for on the terminal, and never shown", { timeout:
   assert.equal(await stopped.ended, 130);
 });
 
-test("cli: export and import hold no more than a part of the tree in memory", { timeout: 240_000 }, async () => {
+test("cli: export and import keep only a part of the tree in memory", { timeout: 240_000 }, async () => {
   const dir = dirFor("large");
   const lines: string[] = [];
   // 40 MB, in a heap of 32
@@ -240,7 +244,7 @@ test("cli: export and import hold no more than a part of the tree in memory", { 
   assert.match(imported.err, /import: 2000 keys in [\d.]+ s\n$/);
   const exported = await etcd2(["export", dir], options);
   assert.equal(exported.code, 0, exported.err.slice(-2_000));
-  assert.ok(exported.out === input, "what comes out is what went in");
+  assert.ok(exported.out === input, "the export is the same as what was imported");
   await shared.keys.delete(dir, { recursive: true });
 });
 
@@ -252,7 +256,7 @@ test("cli: progress is one line that is redrawn on a terminal", { timeout: 300_0
   assert.match(terminal.shown(), /export: 100 keys in [\d.]+ s\r\n$/);
 });
 
-test("cli: the bin is one file, and the library loads none of it (V107)", async () => {
+test("cli: the command is one file, and the library does not load it (V107)", async () => {
   const bin = join(projectRoot, "dist", "bin", "etcd2.js");
   const { stdout } = await promisify(execFile)(process.execPath, [bin, "--help"]);
   assert.match(stdout, /^Usage: etcd2/);

@@ -37,7 +37,7 @@ test("cluster id: if one of three members is replaced by another cluster, reads,
   const event = await fresh().watcher("/k", { afterIndex: index }).next(patience());
   assert.deepEqual([event.clusterId, event.node.value], [clusterId, "2"]);
 
-  // only the stranger answers: whatever it acknowledges was not acknowledged by the cluster
+  // only the stranger responds: whatever it acknowledges was not acknowledged by the cluster
   await Promise.all(cluster.members.map((member) => member.kill()));
   const error = await settled(before.set("/k", "3"));
   assert.ok(error instanceof ClusterError);

@@ -129,7 +129,7 @@ test("cluster: with prioritizeLeader and autoSync, the pin follows the leader af
     await leader.kill();
     const next = await until("its successor is pinned", pinnedLeader);
     assert.notEqual(next, leader);
-    await until("a write is answered by the leader", async () => {
+    await until("a write is executed by the leader", async () => {
       const set = await settled(keys.set("/k", String(i)));
       if (!(set instanceof Error)) return pinnedLeader();
       assert.ok(set instanceof ClusterError, String(set));
@@ -175,7 +175,7 @@ for (const selectionMode of ["random", "prioritizeLeader"] as const) {
     const refused = [await refusedUrl(), await refusedUrl(), await refusedUrl()];
     await using cluster = await calmCluster({ advertiseClientUrls: ({ index }) => refused.slice(index, index + 1) });
     await using client = new Client({ endpoints: cluster.endpoints, selectionMode });
-    await until("all members say what they advertise", async () => {
+    await until("all members list the advertised URLs", async () => {
       const list = await new MembersAPI(client).list();
       return (
         list
@@ -201,7 +201,7 @@ for (const selectionMode of ["random", "prioritizeLeader"] as const) {
     assert.equal((await keys.get("/k")).clusterId, clusterId);
   });
 
-  test(`sync: of several advertised URLs those that answer are installed, ${selectionMode} (D11, FF12)`, async () => {
+  test(`sync: of several advertised URLs only those that respond are installed, ${selectionMode} (D11, FF12)`, async () => {
     const refused = await refusedUrl();
     await using cluster = await fastCluster({
       size: 1,

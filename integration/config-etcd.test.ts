@@ -272,7 +272,7 @@ test("etcd source: a service may replace a namespace, and the other way round", 
   await services.until(["/web:80"]);
 });
 
-test("etcd source: getEndpoints() reads the endpoints of one service, and rejects with what is wrong", async (t) => {
+test("etcd source: getEndpoints() reads the endpoints of one service, and rejects if there are none or they cannot be decoded", async (t) => {
   const { source, write, root } = await ground(t, defaultWeb);
   assert.equal(showEndpoints(await source.getEndpoints("default", "web")), "default/web 10.1.0.1:8080 10.1.0.2:8080");
   await assert.rejects(source.getEndpoints("default", "none"), isKeyNotFound);

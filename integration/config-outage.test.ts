@@ -54,7 +54,7 @@ test("outage: after history was cleared while the watch was cut, exactly the dif
   await until("a failed watch", () => warnings.length > 0);
   proxy.heal();
   await services.until(["default/api:90"]);
-  // the list is one update: the old service and the new one are never there together
+  // the list is one update: the old service and the new one are never present together
   assert.deepEqual(services.calls, [["default/web:80"], ["default/api:90"]]);
   await endpoints.until(["default/api", "default/web 10.1.0.1:8080"]);
   assert.ok(warnings.some(({ error }) => isIndexCleared(error)));
@@ -71,7 +71,7 @@ test("outage: after history was cleared while the watch was cut, exactly the dif
   assert.deepEqual(
     [services.calls.length, endpoints.calls.length],
     [calls[0], (calls[1] ?? 0) + 1],
-    "equal states were delivered again",
+    "unchanged states were delivered again",
   );
 });
 
@@ -89,7 +89,7 @@ test("outage: an object that cannot be decoded any more after the watch was cut 
   assert.ok(warnings.some(({ key }) => key === each.write.specKey("default/web")));
 });
 
-test("outage: etcd is down at the start; everything is delivered soon after it is up (config 33)", async (t) => {
+test("outage: if etcd is down at the start, everything is delivered soon after it is up (config 33)", async (t) => {
   const each = await ground(t);
   const [member] = each.cluster.members;
   assert.ok(member !== undefined);
@@ -127,8 +127,8 @@ for (const end of ["kill", "terminate"] as const) {
   });
 }
 
-test("outage: a refusal by etcd is tried again, since rights may be granted later", async (t) => {
-  // it refuses everything with 404
+test("outage: a request that etcd refuses is retried, since rights may be granted later", async (t) => {
+  // every request is refused with 404
   const without = await ownMemberWithoutApi();
   t.after(() => without.stop());
   const proxy = await TcpProxy.start(without.endpoints[0] ?? "");
@@ -158,7 +158,7 @@ test("outage: after history was cleared, the source API delivers the difference 
   assert.equal(services.calls.length, 2);
   await each.write.endpoints("default/web 10.1.0.2:8080");
   await endpoints.until(["default/web 10.1.0.2:8080"]);
-  assert.equal(endpoints.calls.length, 2, "an equal state was delivered again");
+  assert.equal(endpoints.calls.length, 2, "an unchanged state was delivered again");
 });
 
 test("close: after everything is closed the process ends on its own, and a sink takes no more updates (config 47)", async (t) => {

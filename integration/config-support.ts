@@ -124,7 +124,7 @@ export class RegistryWriter {
   }
 }
 
-/** Passes requests on, and lets a test look at them `before` they are sent and `after` the response. */
+/** Passes requests on, and shows them to a test `before` they are sent and `after` the response. */
 export function tapped(
   sender: Sender,
   hooks: {

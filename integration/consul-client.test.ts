@@ -23,6 +23,6 @@ onRealConsul((start) => {
         timeout: 300_000,
       },
     );
-    assert.match(stdout, /leads; the token.*leads no more.*Both have left/s);
+    assert.match(stdout, /leads; the token.*no longer leads.*Both have left/s);
   });
 });

@@ -59,7 +59,7 @@ onRealConsul((start) => {
   });
 
   test(
-    "consul agent: register does not wait for what its token may not see (real Consul)",
+    "consul agent: register does not wait for a service that its token may not see (real Consul)",
     { timeout: 300_000 },
     async () => {
       await using consul = await startConsul({ bin: find("consul"), args: ["-hcl", aclConfig] });
@@ -80,7 +80,7 @@ onRealConsul((start) => {
         await using agent = createConsulAgent({ client, dc: "dc2" });
         await assert.rejects(agent.register({ name: "s", addr: "h", port: 1 }), { code: "ERR_ARGUMENT" });
       }
-      // with the right to see them it does wait
+      // with the right to see the service it does wait
       await using client = createConsulClient({ address: consul.url, token: master });
       await using agent = createConsulAgent({ client });
       await agent.register({ id: "x", name: "s", addr: "10.0.0.1", port: 1 });
@@ -89,7 +89,7 @@ onRealConsul((start) => {
   );
 
   test(
-    "consul agent: 230 watches at once all begin, and are told of changes (real Consul)",
+    "consul agent: 230 concurrent watches all begin, and receive changes (real Consul)",
     { timeout: 300_000 },
     async () => {
       const server = await start();
@@ -104,7 +104,7 @@ onRealConsul((start) => {
         const told = watchers.map(async (watcher) => (await watcher.next(patience(60_000))).value?.length);
         await Promise.all(names.map((name) => agent.register({ name, addr: "h", port: 1 })));
         assert.ok((await Promise.all(told)).every((count) => count === 1));
-        // the last of them as soon as the first: they take turns
+        // the last one gets them as soon as the first: they take turns
         const last = watchers.at(-1)?.next(patience(60_000));
         const begunMs = performance.now();
         await agent.register({ name: "s229", addr: "h", port: 2 });

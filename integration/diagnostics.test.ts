@@ -59,7 +59,7 @@ test("diagnostics: calls, attempts, switches, watches and lists are published, w
       ["compareAndSwap", 412],
     ],
   );
-  // beside these the client asks for the cluster's id
+  // besides these the client requests the cluster's id
   const [first, second] = attempts.filter(({ kind }) => kind === "set");
   assert.deepEqual([first?.["endpoint"], first?.["status"]], [refused, undefined]);
   assert.equal((first?.["error"] as { code: string }).code, "ERR_NETWORK");
@@ -83,7 +83,7 @@ test("diagnostics: calls, attempts, switches, watches and lists are published, w
   }
 });
 
-test("diagnostics: what discovery and config sources read is published, the first time and again", async (t) => {
+test("diagnostics: the lists of discovery and config sources are published, the first and later ones", async (t) => {
   const { keys, dir, client } = cluster;
   const lists = ended(t, "list");
   const shown = (): readonly string[] =>

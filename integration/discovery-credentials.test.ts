@@ -66,7 +66,7 @@ test("credentials: the last public host imposes its own, a private one does not 
   );
 });
 
-test("credentials: metadata that became private do not take them away (discovery 22)", async () => {
+test("credentials: metadata that became private do not remove them (discovery 22)", async () => {
   const service = serviceName();
   const all = observed(cluster.client);
   await using a = await registered(all, service, publicHost("a"));
@@ -104,7 +104,7 @@ test("credentials: deleted metadata are written again, with the current credenti
   assert.deepEqual([a.credentials().user, b.credentials().user], ["ub", "ub"]);
 });
 
-test("credentials: a public host that adopts takes those of the service, or gives its own if there are none", async () => {
+test("credentials: a public host that adopts takes the service's credentials, or sets its own if there are none", async () => {
   const service = serviceName();
   const all = observed(cluster.client);
   await using a = await registered(all, service, publicHost("a"), { credentials: "adopt" });

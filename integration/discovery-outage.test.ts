@@ -63,7 +63,7 @@ test("outage: a lookup and a registration that begin while etcd is down work onc
 });
 
 for (const how of ["terminate", "kill"] as const) {
-  test(`outage: subscriptions survive a restart (${how}), and report the hosts that vanished and came during it (discovery 41)`, async () => {
+  test(`outage: subscriptions survive a restart (${how}), and report the hosts that were removed and added during it (discovery 41)`, async () => {
     const { cluster, member } = await single();
     await using _ = cluster;
     await using client = new Client({ endpoints: cluster.endpoints });
@@ -110,7 +110,7 @@ test("outage: while etcd is frozen the host is degraded and stop() takes bounded
   member.thaw();
   await until("it is registered again", () => stays.state === "registered");
   await until(
-    "the key of the other is gone",
+    "the other host's key is gone",
     async () => (await nodeOf(keys, `/services/${stops.host.name}/${stops.uuid}`)) === undefined,
   );
   await stays.close();

@@ -173,7 +173,7 @@ test("subscription: every event is delivered in order, with the node before it",
   );
 });
 
-test("subscription: a thousand of them to one service share one poll", async () => {
+test("subscription: a thousand subscriptions to one service share one poll", async () => {
   const service = serviceName();
   const recorder = new Recorder(cluster.client);
   const { discovery } = observed(recorder);

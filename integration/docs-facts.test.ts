@@ -12,7 +12,7 @@ const pages = new Map(allPages().map((page) => [page.path, page]));
 const published = publishedPages();
 const repository = /^https:\/\/github\.com\/etcd2\/etcd2\/(?:blob|tree)\/main\//;
 
-test("every link between pages, and into the repository, leads to something", () => {
+test("docs: every link between pages, and into the repository, has a target", () => {
   const dead: string[] = [];
   for (const page of pages.values())
     for (const link of linksOf(page)) {
@@ -26,7 +26,7 @@ test("every link between pages, and into the repository, leads to something", ()
   assert.deepEqual(dead, []);
 });
 
-test("relative links of published pages lead to what is published, too (FF35)", () => {
+test("docs: relative links of published pages lead to published files (FF35)", () => {
   const packed = new Set([...published.map(({ path }) => path), "CHANGELOG.md", "SECURITY.md", "docs/speed.svg"]);
   const outside = published.flatMap((page) =>
     linksOf(page)
@@ -37,7 +37,7 @@ test("relative links of published pages lead to what is published, too (FF35)", 
   assert.deepEqual(outside, []);
 });
 
-test("every guide is linked from the README or from another guide", () => {
+test("docs: every guide is linked from the README or from another guide", () => {
   const linked = new Set(published.flatMap((page) => linksOf(page).map((link) => targetOf(page, link).split("#")[0])));
   assert.deepEqual(
     published.map(({ path }) => path).filter((path) => path !== "README.md" && !linked.has(path)),
@@ -45,7 +45,7 @@ test("every guide is linked from the README or from another guide", () => {
   );
 });
 
-test("what a page says is shown by tests names tests that exist", () => {
+test("docs: the tests that a page names exist", () => {
   let rows = 0;
   for (const [path, column] of [
     ["docs/guides/guarantees.md", "| what "],
@@ -67,13 +67,13 @@ test("what a page says is shown by tests names tests that exist", () => {
   assert.ok(rows > 20, String(rows));
 });
 
-test("the chart of the README is drawn from bench/RESULTS.md (npm run bench -- --chart draws it again)", () => {
+test("docs: the chart of the README is drawn from bench/RESULTS.md (npm run bench -- --chart draws it again)", () => {
   const results = readFileSync(join(projectRoot, "bench/RESULTS.md"), "utf8");
   assert.equal(readFileSync(join(projectRoot, "docs/speed.svg"), "utf8"), speedChart(results));
   assert.match(textOf("README.md"), /!\[[^\]]*longer bars are better\]\(docs\/speed\.svg\)/);
 });
 
-test("the figures in the README and in the guide to transports are those of bench/RESULTS.md", () => {
+test("docs: the figures in the README and in the guide to transports are those of bench/RESULTS.md", () => {
   const results = readFileSync(join(projectRoot, "bench/RESULTS.md"), "utf8");
   const measured = tableAfter(results, results.indexOf("\n## In short\n"));
   assert.ok(measured.length >= 6);
@@ -81,18 +81,18 @@ test("the figures in the README and in the guide to transports are those of benc
     assert.deepEqual(tableAfter(textOf(path), textOf(path).indexOf("<!-- figures")), measured, path);
 });
 
-test("the site is not in the package", () => {
+test("docs: the site is not in the package", () => {
   const { files } = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8")) as { files: readonly string[] };
   const folders = files.filter((pattern) => pattern.startsWith("dist"));
   assert.deepEqual(folders, ["dist/bin", "dist/lib", "dist/src/**/*.d.ts", "dist/src/**/*.d.ts.map"]);
 });
 
-test("the README has at most 1,200 words", () => {
+test("docs: the README has at most 1,200 words", () => {
   const words = textOf("README.md").split(/\s+/).length;
   assert.ok(words <= 1_200, String(words));
 });
 
-test("the defaults in the guides are those of the docstrings", () => {
+test("docs: the defaults in the guides are those of the docstrings", () => {
   let tables = 0;
   for (const { path, text } of published)
     for (const match of text.matchAll(/<!-- defaults: (\S+) (\w+)( partial)? -->/g)) {
@@ -108,7 +108,7 @@ test("the defaults in the guides are those of the docstrings", () => {
   assert.ok(tables >= 5);
 });
 
-test("the guide to errors lists every code of every class, and no other", () => {
+test("docs: the guide to errors lists every code of every class, and no other", () => {
   const guide = textOf("docs/guides/errors.md");
   const sources = sourcesOf(/errors\.ts$|codec\.ts$/);
   const codes = new Map<string, readonly string[]>();
@@ -131,7 +131,7 @@ test("the guide to errors lists every code of every class, and no other", () => 
   }
 });
 
-test("the guide to errors lists every number of etcd", () => {
+test("docs: the guide to errors lists every error number of etcd", () => {
   const rows = tableAfter(textOf("docs/guides/errors.md"), textOf("docs/guides/errors.md").indexOf("| errorCode "));
   assert.deepEqual(
     Object.fromEntries(rows.map(([number = "", name = ""]) => [plain(name), Number(number)])),
@@ -139,7 +139,7 @@ test("the guide to errors lists every number of etcd", () => {
   );
 });
 
-test("the messages that the first guide explains are those of the code", () => {
+test("docs: the messages that the first guide explains are those of the code", () => {
   const guide = textOf("docs/guides/getting-started.md");
   const sources = sourcesOf(/\.ts$/).join("\n");
   for (const [cell = ""] of tableAfter(guide, guide.indexOf("| message "))) {
@@ -149,13 +149,13 @@ test("the messages that the first guide explains are those of the code", () => {
   }
 });
 
-test("the guide to the command lists every command", () => {
+test("docs: the guide to the command lists every command", () => {
   const guide = textOf("docs/guides/command.md");
   const names = tableAfter(guide, 0).map(([usage = ""]) => plain(usage).split(" ")[1]);
   assert.deepEqual(names, [...commands.keys()]);
 });
 
-test("the guide to leaving v2 has every difference of the specification", () => {
+test("docs: the guide to leaving v2 has every difference of the specification", () => {
   const section = textOf("docs/guides/leaving-v2.md").split("## Differences")[1]?.split("\n## ")[0] ?? "";
   const spec = textOf("docs/spec/v3.md");
   const rows = tableAfter(spec, spec.indexOf("# 4. What cannot be carried over"));

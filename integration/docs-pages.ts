@@ -16,7 +16,7 @@ export interface Block {
   /** What follows the language: "" for a program, "fragment" for a part of one, "cjs" for CommonJS, "consul" for a program that needs Consul, "before" for one of another client. */
   readonly mark: string;
   readonly code: string;
-  /** Of the block's first line of code. */
+  /** The line of the page on which the block's code begins. */
   readonly line: number;
 }
 

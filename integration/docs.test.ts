@@ -28,7 +28,7 @@ after(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-test("every block of the documentation is a program, or marked as a fragment, and can be parsed", () => {
+test("docs: every block of code is a program, or marked as a fragment, and can be parsed", () => {
   for (const page of pages)
     for (const { language, mark, code, line } of blocksOf(page)) {
       const at = `${page.path}:${String(line)}`;
@@ -44,7 +44,7 @@ test("every block of the documentation is a program, or marked as a fragment, an
     }
 });
 
-test("every TypeScript program of the documentation compiles", () => {
+test("docs: every TypeScript program compiles", () => {
   assert.deepEqual(complaints, []);
 });
 
@@ -52,12 +52,12 @@ for (const page of pages) {
   const programs = programsOf(page);
   const ordinary = programs.filter(({ mark }) => mark !== "consul");
   if (ordinary.length > 0)
-    test(`the programs of ${page.path} run as they stand`, async (t) => {
+    test(`docs: the programs of ${page.path} run as they stand`, async (t) => {
       await runAll(t, page, ordinary, { "http://127.0.0.1:2379": cluster.endpoints[0] ?? "" });
     });
   const onConsul = programs.filter(({ mark }) => mark === "consul");
   if (onConsul.length > 0)
-    test(`the programs of ${page.path} run as they stand, on a real Consul`, async (t) => {
+    test(`docs: the programs of ${page.path} run as they stand, on a real Consul`, async (t) => {
       const consul = await startConsul({ bin: find("consul") });
       try {
         await runAll(t, page, onConsul, { "http://127.0.0.1:8500": consul.url });

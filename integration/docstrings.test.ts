@@ -14,7 +14,7 @@ const modules = new Map(
   ]),
 );
 
-/** What examples use without saying where it comes from. */
+/** The names that examples use without declaring them. */
 const given = `
   declare const client: Client;
   declare const keys: KeysAPI;

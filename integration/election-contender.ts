@@ -88,7 +88,7 @@ export class Contender {
     for (const proxy of this.#proxies) proxy.heal();
   }
 
-  /** Makes it release what it holds. A process that has just been started does not listen yet. */
+  /** Makes it release its lock. A process that has just been started does not listen yet. */
   abdicate(): void {
     if (this.#facts.at(-1)?.some(({ type }) => type === "ready") === true) this.#process?.kill("SIGUSR2");
   }
@@ -99,7 +99,7 @@ export class Contender {
     if (child === undefined || this.#ended === undefined) return;
     child.kill("SIGTERM");
     const timer = setTimeout(() => child.kill("SIGKILL"), 20_000);
-    // it may have ended before, by a fault of its own
+    // it may have ended before, by its own fault
     const [code, signal] = await this.#ended;
     clearTimeout(timer);
     this.#process = undefined;
@@ -108,7 +108,7 @@ export class Contender {
     assert.ok(code === 0 || unbegun, `${this.name} ended with code ${String(code)}, signal ${String(signal)}`);
   }
 
-  /** When its current process last reported that it leads, and with which token. */
+  /** The last time at which its current process reported that it leads, with the token. */
   lastLed(): { readonly token: number; readonly atMs: number } | undefined {
     const last = this.#facts.at(-1)?.findLast((fact) => fact.type === "leads");
     return last?.type === "leads" ? last : undefined;

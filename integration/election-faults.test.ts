@@ -1,4 +1,4 @@
-// What field tests found in elections on etcd. What holds for every backend is in the suite of all of them.
+// Faults that field tests found in elections on etcd. Tests for every backend are in their common suite.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { describe, test, type TestContext } from "node:test";
@@ -28,9 +28,9 @@ for (const [name, transport] of [
 ] as const) {
   describe(`elections over ${name}`, { concurrency: true }, () => {
     for (const [what, delayMs] of [
-      ["a create that is slow on its way there", 1_000],
-      // longer than a request of an election may take
-      ["a create that comes after its request was given up", 5_000],
+      ["a create that arrives late", 1_000],
+      // later than a request of an election may take
+      ["a create that arrives after its request has timed out", 5_000],
     ] as const) {
       test(`election: close() waits for ${what}, and removes it (FF3, ${name})`, async (t) => {
         await using proxy = await DelayingProxy.start(endpoint());
@@ -219,7 +219,7 @@ function clientFor(t: TestContext, url: string, transport?: Exchange): Client {
   return client;
 }
 
-/** A transport whose server is not heard any more from its first write of a key on, which still reaches it. */
+/** A transport that loses all responses from the first write of a key on. That write still reaches the server. */
 function mutedByWrites(proxy: TcpProxy, inner: Exchange): Exchange {
   const exchange: Exchange = (url, spec, signal) => {
     // v2's request, or the transaction of v3, where a grant goes before it

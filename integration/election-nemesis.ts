@@ -35,7 +35,7 @@ export interface Battlefield {
   readonly successionMs: number;
   /** Disturbs the servers and counts it. Resolves to a function that repairs them. */
   harm(random: Random, count: (what: string) => void): Promise<() => Promise<void>>;
-  /** A run with fewer terms would prove nothing. */
+  /** The least number of terms: a run with fewer would prove nothing. */
   readonly minTerms: number;
 }
 

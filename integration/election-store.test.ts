@@ -67,7 +67,7 @@ describe("elections on a store that starts over", { concurrency: true }, () => {
       backUp(member);
       const keys = await aged(t, cluster);
       const key = newKey();
-      await keys.set(key, "somebody who never comes back");
+      await keys.set(key, "a holder that never comes back");
       const session = await participate(t, candidateFor(t, cluster), key, "a");
       await watchers(member, 1);
       await member.kill();
@@ -88,7 +88,7 @@ describe("elections on a store that starts over", { concurrency: true }, () => {
       const [a, b] = [clientFor(t, cluster), clientFor(t, cluster)].map((client) => createLocks({ client }));
       const first = await a?.acquire(key, { ttlMs: config.ttlMs });
       const waiting = b?.acquire(key, { ttlMs: config.ttlMs });
-      // the holder's, for its own entry, and that of the one who waits
+      // the watch of the holder, for its own entry, and that of the waiter
       await watchers(member, 2);
       await member.kill();
       change(member);
@@ -180,7 +180,7 @@ async function watchers({ url }: Member, count: number): Promise<void> {
   await until(`${String(count)} watch`, async () => (await watchesAt(url)) >= count);
 }
 
-/** While it runs: what etcd writes is small, and complete once it is flushed. */
+/** Backs up a member while it runs: etcd's writes are small, and complete once they are flushed. */
 function backUp({ dataDir }: Member): void {
   cpSync(dataDir, `${dataDir}-backup`, { recursive: true });
 }

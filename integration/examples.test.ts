@@ -7,7 +7,8 @@ import { projectRoot } from "../scripts/run.mjs";
 import { withoutStalled } from "../src/test-kit/child.js";
 import { clusterForTests } from "./support.js";
 
-// As a user runs them, against the built package. nginx-upstreams and consul-leader have tests of their own.
+// Runs the examples as a user does, against the built package. nginx-upstreams and consul-leader have tests of their
+// own.
 const cluster = clusterForTests("examples");
 
 for (const [example, says] of [

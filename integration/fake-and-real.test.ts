@@ -28,7 +28,7 @@ for (const [server, steps] of [
         if (step % 50 === 49) await pair.settle();
       }
       await pair.settle();
-      // a server notices with some delay that a client has disconnected
+      // a server notices the end of a client with some delay
       await until("no watchers", async () => (await pair.counters()).every((counters) => counters["watchers"] === 0));
       const [realAfter, fakeAfter] = await pair.counters();
       assert.deepEqual(difference(fakeAfter, fakeBefore), difference(realAfter, realBefore));

@@ -40,7 +40,7 @@ function follow(watcher: ServiceWatcher): ReadonlySet<string> {
       }
     }
   };
-  // ends with the client, also if the test fails before
+  // ends with the client, also if the test has failed before
   reading().catch(noop);
   return known;
 }

@@ -1,4 +1,5 @@
-// Go and etcd's own v2 client for it, to build the programs of tests: installed, in Debian's packages, or from a module proxy.
+// Go, and etcd's own v2 client for it, to build programs for tests: as installed, from Debian's packages, or from a
+// module proxy.
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { capture, projectRoot, say, ScriptError } from "../scripts/run.mjs";
@@ -48,7 +49,7 @@ export function buildGo(name: string, file: string): string {
   );
 }
 
-/** Like the two others: undefined, or why it could not. */
+/** Like the two others, returns undefined or why it could not build. */
 function withInstalled(source: string, program: string): string | undefined {
   const go = findOnPath("go");
   if (go === undefined || !existsSync(join("/", clientSources)))
@@ -90,7 +91,7 @@ function withDebianPath(source: string): string {
   return source.replace(`"${clientModule}"`, '"go.etcd.io/etcd/client"');
 }
 
-/** Builds in a folder of its own, since several processes may do so at once. `files`: further ones beside the source. */
+/** Builds in its own folder, since several processes may build at once. `files`: further ones beside the source. */
 function build(
   go: string,
   source: string,

@@ -47,7 +47,7 @@ for (const [name, transport] of [
 describe("locks on etcd alone", { concurrency: true }, () => {
   const cluster = clusterForTests("lock");
 
-  test("locks: a key that is a file, or below one, is refused (FF24)", async (t) => {
+  test("locks: a key that is a file, or is below a file, is refused (FF24)", async (t) => {
     const locks = locksFor(t, cluster.endpoints[0] ?? "");
     const key = newKey();
     await cluster.keys.set(key, "a leader, say");

@@ -35,7 +35,7 @@ async function allowed<T>(what: string, change: () => Promise<T>): Promise<T> {
   return result;
 }
 
-/** Each endpoint lists a change only once it has applied it, so lists are read until one contains it. */
+/** An endpoint lists a change only once it has applied it, so this reads lists until one contains it. */
 function listed(what: string, fits: (list: readonly Member[]) => boolean): Promise<readonly Member[]> {
   return until(what, async () => {
     const list = await members.list();
@@ -93,7 +93,7 @@ test("members: an unknown id is 404 and a URL in use 409, each with etcd's messa
 
 test("members: a member is added, started, listed, updated with another URL, and removed (1.6)", async () => {
   const fourth = await cluster.addMember();
-  const added = await allowed("the cluster takes a fourth member", () => members.add(` ${fourth.peerUrl} `));
+  const added = await allowed("the cluster accepts a fourth member", () => members.add(` ${fourth.peerUrl} `));
   assert.deepEqual(added, { id: added.id, name: "", peerURLs: [fourth.peerUrl], clientURLs: [] });
   await listed("it is listed without a name", (list) => list.some(({ id, name }) => id === added.id && name === ""));
 
@@ -120,13 +120,13 @@ test("members: a member is added, started, listed, updated with another URL, and
   await own.close();
 
   const urls = [fourth.peerUrl, "http://127.0.0.1:9"];
-  await allowed("the cluster takes another URL", () => members.update(added.id, urls));
+  await allowed("the cluster accepts another URL", () => members.update(added.id, urls));
   await listed("both URLs are listed", (all) =>
     all.some(({ id, peerURLs }) => id === added.id && peerURLs.toSorted().join() === urls.toSorted().join()),
   );
-  await allowed("the cluster takes the URL back", () => members.update(added.id, [fourth.peerUrl]));
+  await allowed("the cluster accepts the old URL again", () => members.update(added.id, [fourth.peerUrl]));
 
-  await allowed("the cluster lets it go", () => members.remove(added.id));
+  await allowed("the cluster removes it", () => members.remove(added.id));
   await listed("it is gone", (all) => !all.some(({ id }) => id === added.id));
   await until("its process ends", () => fourth.pid === undefined);
   await until("sync lets it go", async () => {

@@ -52,7 +52,7 @@ class Following {
     });
   }
 
-  /** Waits until it has looked for what is in the way: then it copies. */
+  /** Waits until it has checked what is in the way, and copies. */
   async checked(): Promise<void> {
     await eventually("it begins to copy", () => {
       assert.equal(this.process.exitCode, null, this.#err);
@@ -67,7 +67,7 @@ class Following {
   }
 }
 
-/** As `until`, for six minutes: on a busy machine a migration of 10,000 keys takes longer than one. */
+/** Like `until`, but for six minutes: on a busy machine a migration of 10,000 keys takes longer than one minute. */
 async function eventually(what: string, look: () => boolean): Promise<void> {
   const deadlineMs = performance.now() + 360_000;
   while (!look()) {
@@ -89,7 +89,7 @@ function startWriters(keys: KeysAPI, dir: string, random: Random): { stop(): Pro
         const kind = random.whole(0, 99);
         if (kind < 40) return keys.set(key, value);
         if (kind < 50) return keys.set(key, value, { ttl: 600 });
-        // of a key without a TTL it would be a change that v2 has no event for
+        // for a key without a TTL it would be a change without an event in v2
         if (kind < 58) return (await keys.get(key)).node.ttl === undefined ? undefined : keys.refresh(key, 900);
         if (kind < 70) return keys.delete(key);
         if (kind < 78) return keys.create(key, value);
@@ -127,7 +127,7 @@ function seeded(t: TestContext): Random {
   return new Random(seed);
 }
 
-/** What v2 may say to a write at random. */
+/** Ignores the refusals that random writes may get from v2. */
 async function ignoringRefusals(write: () => Promise<unknown>): Promise<void> {
   try {
     await write();
@@ -152,7 +152,7 @@ async function fill(
   await Promise.all(Array.from({ length: 32 }, worker));
 }
 
-/** What v2 expires by itself must be over before both can be compared at rest. */
+/** Waits until v2 has expired all short-lived keys, so that both can be compared at rest. */
 async function nothingShortLived(dir: string): Promise<void> {
   await until("all keys with a short TTL have expired", async () => {
     const { node } = await ground.v2.get(dir, { recursive: true });
@@ -215,53 +215,57 @@ test(
     assert.deepEqual(following.lines.at(-1), { phase: "end", exit: 130 });
     const lag = following.lines.filter(({ phase }) => phase === "follow").at(-1);
     assert.deepEqual([lag?.["lag"], lag?.["conflicts"]], [0, 0]);
-    // the switch: keys have TTLs, and are those of programs now
+    // the switch: keys have TTLs, and belong to the programs now
     const kept = await v3.get(`${dir}/0/k1000`).catch(() => undefined);
     if (kept !== undefined) assert.ok((kept.node.ttl ?? 0) > 100);
   },
 );
 
-test("migrate: killed at 20 random moments and started again it ends the same", { timeout: 600_000 }, async (t) => {
-  const dir = "/killed";
-  const random = seeded(t);
-  await fill(
-    ground.v2,
-    500,
-    (i) => `${dir}/${String(i % 40)}/k${String(i)}`,
-    (i) => (i % 4 === 0 ? 900 : undefined),
-  );
-  const state = ground.stateFile();
-  const writers = startWriters(ground.v2, dir, random);
-  for (let i = 0; i < 20; i++) {
-    const following = new Following(t, args(dir, "/killed", state));
-    // a moment after it was started, while it copies, while it follows
-    const stage = random.whole(0, 2);
-    if (stage === 1) await following.checked();
-    if (stage === 2) await following.caughtUp();
-    await sleep(random.whole(0, 400));
-    const how = random.whole(0, 3) === 0 ? "SIGTERM" : "SIGKILL";
-    await following.stop(how);
-  }
-  const last = new Following(t, args(dir, "/killed", state));
-  await last.caughtUp();
-  await writers.stop();
-  await nothingShortLived(dir);
-  await ground.v2.set(`${dir}/last`, "one");
-  const v3 = ground.v3(to, "/killed");
-  await until("the last write has arrived", () =>
-    v3.get(`${dir}/last`).then(
-      () => true,
-      () => false,
-    ),
-  );
-  const lag = (): unknown => last.lines.filter(({ phase }) => phase === "follow").at(-1)?.["conflicts"];
-  await until("it has said so", () => lag() !== undefined);
-  assert.equal(lag(), 0, "what it wrote before it was killed is known as its own");
-  assert.equal(await last.stop("SIGTERM"), 143);
-  assert.deepEqual(differencesOf(await treeOf(v3, dir), await treeOf(ground.v2, dir)), [], last.err);
-  const verified = await ground.run([...args(dir, "/killed", state), "--verify"]);
-  assert.equal(verified.code, 0, verified.out + verified.err);
-});
+test(
+  "migrate: killed at 20 random moments and restarted, it ends with the same result",
+  { timeout: 600_000 },
+  async (t) => {
+    const dir = "/killed";
+    const random = seeded(t);
+    await fill(
+      ground.v2,
+      500,
+      (i) => `${dir}/${String(i % 40)}/k${String(i)}`,
+      (i) => (i % 4 === 0 ? 900 : undefined),
+    );
+    const state = ground.stateFile();
+    const writers = startWriters(ground.v2, dir, random);
+    for (let i = 0; i < 20; i++) {
+      const following = new Following(t, args(dir, "/killed", state));
+      // a moment after it was started, while it copies, while it follows
+      const stage = random.whole(0, 2);
+      if (stage === 1) await following.checked();
+      if (stage === 2) await following.caughtUp();
+      await sleep(random.whole(0, 400));
+      const how = random.whole(0, 3) === 0 ? "SIGTERM" : "SIGKILL";
+      await following.stop(how);
+    }
+    const last = new Following(t, args(dir, "/killed", state));
+    await last.caughtUp();
+    await writers.stop();
+    await nothingShortLived(dir);
+    await ground.v2.set(`${dir}/last`, "one");
+    const v3 = ground.v3(to, "/killed");
+    await until("the last write has arrived", () =>
+      v3.get(`${dir}/last`).then(
+        () => true,
+        () => false,
+      ),
+    );
+    const lag = (): unknown => last.lines.filter(({ phase }) => phase === "follow").at(-1)?.["conflicts"];
+    await until("it has said so", () => lag() !== undefined);
+    assert.equal(lag(), 0, "the keys that it wrote before it was killed are known as its own");
+    assert.equal(await last.stop("SIGTERM"), 143);
+    assert.deepEqual(differencesOf(await treeOf(v3, dir), await treeOf(ground.v2, dir)), [], last.err);
+    const verified = await ground.run([...args(dir, "/killed", state), "--verify"]);
+    assert.equal(verified.code, 0, verified.out + verified.err);
+  },
+);
 
 test(
   "migrate: history that has run out is caught up by a comparison, and nothing is lost",
@@ -323,9 +327,9 @@ test(
     await ground.v2.set(`${dir}/a`, "2");
     await ground.v2.delete(`${dir}/b`);
     await ground.v2.set(`${dir}/c`, "2");
-    await until("the change without a contest arrives", async () => (await v3.get(`${dir}/c`)).node.value === "2");
+    await until("the change without a conflict arrives", async () => (await v3.get(`${dir}/c`)).node.value === "2");
     assert.equal((await v3.get(`${dir}/a`)).node.value, "v3");
-    assert.equal((await v3.get(`${dir}/b`)).node.value, "1", "the same value, but written by somebody else");
+    assert.equal((await v3.get(`${dir}/b`)).node.value, "1", "the same value, but written by another client");
     // meanwhile another process may compare, but not copy
     const other = await ground.run([...all, "--verify"]);
     assert.equal(other.code, 1, other.err);

@@ -53,7 +53,7 @@ export function migrateGround(): MigrateGround {
   });
   const target = (name: TargetName): Cluster => {
     const cluster = clusters.get(name);
-    if (cluster === undefined) throw new Error("the clusters are there only while tests run");
+    if (cluster === undefined) throw new Error("the clusters exist only while tests run");
     return cluster;
   };
   const client: MigrateGround["client"] = (endpoints, options) => {
@@ -84,7 +84,7 @@ export function migrateGround(): MigrateGround {
   };
 }
 
-/** What was written to it. */
+/** Collects everything that is written to it. */
 class Collected extends Writable {
   text = "";
 

@@ -113,10 +113,14 @@ for (const name of targets) {
         /left in v2, since there are hidden keys in them \(name them by --also\): .*_locks, .*app/,
       );
       assert.match(purged.err, /every member must take a snapshot/);
-      assert.equal((await v2.get(`${dir}/app/_locks/_deeper/a`)).node.value, "not named", "what nobody named is kept");
+      assert.equal(
+        (await v2.get(`${dir}/app/_locks/_deeper/a`)).node.value,
+        "not named",
+        "keys that no option named are kept",
+      );
       assert.deepEqual(Object.keys(await treeOf(v2, dir)), [dir, `${dir}/app`]);
       assert.deepEqual(await treeOf(v3, dir), tree);
-      // copying now would delete what is in v3
+      // copying now would delete the keys in v3
       const again = await ground.run(all);
       assert.equal(again.code, 2);
       assert.match(again.err, /the v2 data has been purged/);
@@ -151,7 +155,7 @@ test(
   },
 );
 
-test("migrate: each thing in the way is named, and nothing is written (V109)", { timeout: 120_000 }, async () => {
+test("migrate: every obstacle is named, and nothing is written (V109)", { timeout: 120_000 }, async () => {
   const { dir, namespace, args } = place();
   const { v2 } = ground;
   await v2.set(`${dir}/large`, "v".repeat(1.5 * 1024 * 1024));
@@ -210,7 +214,7 @@ test(
 );
 
 test(
-  "migrate: users of both sides, with roles for the tree alone; users of v2 are told of",
+  "migrate: users of both sides with roles for the tree alone; a note names the users of v2",
   { timeout: 120_000 },
   async () => {
     await using cluster = await startCluster({ bin: find("etcd"), enableV2: true });
@@ -264,7 +268,7 @@ test(
 );
 
 test(
-  "migrate: what others wrote to v3 is kept and counted, and names of differences are printed (V111)",
+  "migrate: keys that others wrote to v3 are kept and counted, and differences are printed (V111)",
   { timeout: 60_000 },
   async () => {
     const { dir, namespace, args } = place();
@@ -313,7 +317,7 @@ test(
 );
 
 test(
-  "migrate: what v3 had before and is equal is taken over, and what was equal once may be purged later",
+  "migrate: equal keys that v3 had before are taken over, and keys that were equal once may be purged later",
   { timeout: 60_000 },
   async () => {
     const { dir, namespace, args } = place();
@@ -351,7 +355,7 @@ test(
     await ground.v2.delete(dir, { recursive: true });
     const empty = await ground.run(args);
     assert.equal(empty.code, 1, empty.err);
-    assert.match(empty.err, /there is nothing in v2, although keys were copied before/);
+    assert.match(empty.err, /v2 has no keys, although keys were copied from it before/);
     assert.equal((await ground.v3(same, namespace).get(`${dir}/a`)).node.value, "1");
     writeFileSync(state, "nonsense");
     assert.match((await ground.run(args)).err, /is not the state of a migration/);
@@ -480,7 +484,7 @@ test("migrate: the commands of the guide run as they stand, in their order", { t
     const command = line.replaceAll("http://127.0.0.1:2379", endpoint).replace("migrate", `migrate --state ${state}`);
     if (!line.includes("--follow")) {
       const { code, err } = await shell(`set -o pipefail; ${command}`);
-      // after the purge there is nothing to check
+      // after the purge there is nothing left to check
       assert.equal(code, line.includes("tail") ? 2 : 0, `${line}: ${err}`);
       continue;
     }

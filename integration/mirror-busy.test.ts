@@ -17,7 +17,7 @@ test("mirror: it follows thousands of writes by events, reads again only if etcd
   const mirror = new Mirror(keys, "/busy", { onError: (error) => errors.push(error) });
   await mirror.next(patience());
 
-  // half of what the history holds at a time: the mirror can always go on by events
+  // half of the history at a time: the mirror can always go on by events
   let written = 0;
   for (let batch = 0; batch < 6; batch++) {
     const writes = Array.from({ length: 400 }, () => keys.set(`/busy/${String(written % 50)}`, String(++written)));
@@ -30,7 +30,7 @@ test("mirror: it follows thousands of writes by events, reads again only if etcd
   }
   assert.deepEqual(errors, []);
 
-  // three times more than the history holds, while nobody asks the mirror
+  // three times more than the history holds, while nobody calls the mirror
   const listedMs: number[] = [];
   for (let time = 0; time < 3; time++) {
     await clearHistory({ keys, endpoints: own.endpoints }, "/busy");

@@ -58,7 +58,7 @@ test("mirror: between list and watch nothing is lost and nothing reported twice"
   let writes = 0;
   const tap = tapped(cluster.client, {
     after: async () => {
-      // after every read, and after every event, before the mirror sees it
+      // after every read, and after every event before the mirror sees it
       if (writes < 20) await cluster.keys.set(`${dir}/${String(writes)}`, String(writes++));
     },
   });
@@ -115,7 +115,7 @@ test("mirror: deleting the directory or one above it removes all files below; bo
   assert.equal(await next(), "list: +/a/1=x +/a/2=x +/ab/1=x +/b=x");
   await keys.delete(`${dir}/a`, { recursive: true });
   assert.equal(await next(), "event: -/a/1 -/a/2");
-  // beside it, with a name that begins like it: told to watchers that read history
+  // next to it, with a name that begins like it: watchers that read history get its events
   await keys.set(`${parent}/di`, "", { dir: true });
   await keys.delete(`${parent}/di`, { dir: true });
   await keys.delete(parent, { recursive: true });

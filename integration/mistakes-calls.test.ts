@@ -28,19 +28,19 @@ test("mistakes: valid variants work: a trailing slash, credentials without auth,
   assert.equal((await keys.get("/slashless")).node.value, "v");
 });
 
-test("mistakes: auth without a user root is etcd's own message (M24)", async () => {
+test("mistakes: for auth without a user root the message is etcd's own (M24)", async () => {
   const text = await failure(url(), {}, (_keys, client) => new AuthAPI(client).enable());
   assert.equal(text, "auth: No root user available, please create one [status 409]");
 });
 
-test("mistakes: the root as a key is etcd's own message, with the call (M34)", async () => {
+test("mistakes: for the root as a key the message is etcd's own, with the call (M34)", async () => {
   for (const key of ["", "/"]) {
     const text = await failure(url(), {}, (keys) => keys.set(key, "v"));
     assert.match(text, /^107: Root is read only \(\/\) \[\d+\]; set \/ at http:\/\/127\.0\.0\.1:\d+$/);
   }
 });
 
-test("mistakes: a second next rejects with the place of the first, and a closed client ends both calls and those in progress (M45, M46)", async () => {
+test("mistakes: a second next rejects with ERR_BUSY, and a closed client ends later calls and those in progress (M45, M46)", async () => {
   const client = new Client({ endpoints: [url()] });
   const keys = new KeysAPI(client);
   const watcher = keys.watcher("/busy");
@@ -83,7 +83,7 @@ test("mistakes: afterIndex + 1 leaves out an event, and the index itself does no
   assert.deepEqual([await next(index), await next(index + 1)], ["2", "3"]);
 });
 
-test("mistakes: history that is gone is etcd's own message, with the call (M50)", async () => {
+test("mistakes: for history that is gone the message is etcd's own, with the call (M50)", async () => {
   await using client = new Client({ endpoints: [url()] });
   const keys = new KeysAPI(client);
   await clearHistory({ keys, endpoints: cluster.endpoints }, "/mistakes");
@@ -91,7 +91,7 @@ test("mistakes: history that is gone is etcd's own message, with the call (M50)"
   assert.match(error, /401: The event in requested index is outdated and cleared \(.*\) \[\d+\]; watch \/old at http/);
 });
 
-test("mistakes: files and directories in each other's place are named, with what to pass (M51, M52)", async () => {
+test("mistakes: a file in place of a directory, or the other way round, is named, with the option to pass (M51, M52)", async () => {
   await using client = new Client({ endpoints: [url()] });
   const keys = new KeysAPI(client);
   await keys.set("/file", "v");
@@ -178,8 +178,8 @@ test("mistakes: the layers name the field that is missing or wrong, and write no
   assert.equal((await new KeysAPI(client).get("/")).index, before);
 });
 
-// last, since this closes the server to guests
-test("mistakes: with no, wrong and too weak credentials the message says as whom the call was sent (M21)", async () => {
+// last, since it locks guests out of the server
+test("mistakes: without credentials, and with wrong or insufficient ones, the message says how the call was sent (M21)", async () => {
   const root = { username: "root", password: "secret" };
   const endpoint = url();
   await using client = new Client({ endpoints: [endpoint], headerTimeoutMs: 60_000, ...root });

@@ -15,7 +15,7 @@ import { startCluster, type Cluster } from "./test-kit/etcd.js";
 
 let certificates: Certificates;
 const servers = {} as Record<"plain" | "secure" | "wrongHost" | "withoutV2", Cluster>;
-/** What is not an etcd. */
+/** Servers that are not etcd. */
 const others: net.Server[] = [];
 
 before(async () => {
@@ -83,7 +83,7 @@ const connections: readonly (readonly [number, string, () => Promise<string>, Re
   ],
   [
     5,
-    "a CA that is not given",
+    "a CA that is not passed",
     () => failure(url("secure"), { tls: ourCertificate() }),
     /\(the server's certificate comes from a CA that is not known here: pass that CA as tls\.ca\)$/,
   ],

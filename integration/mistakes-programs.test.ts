@@ -1,4 +1,4 @@
-// Mistakes that a whole program shows, and whether each mistake has its test.
+// Mistakes that only a whole program shows, and a check that each mistake has its test.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";

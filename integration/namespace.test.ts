@@ -118,7 +118,7 @@ test("namespace: a mirror follows its keys, and empties when a directory above i
   assert.equal(mirror.nodes.size, 0);
 });
 
-test("namespace: an election in it stands below its key, and observers follow it", async () => {
+test("namespace: an election in it uses a key below it, and observers follow it", async () => {
   const { keys, dir } = cluster;
   const root = `${dir}/election`;
   const candidate = createEtcdCandidate({ client: keys.namespace(root) });

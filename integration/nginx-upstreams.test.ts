@@ -81,7 +81,7 @@ test("nginx example: nginx follows the endpoints in etcd, and goes on while etcd
     ]);
   // ten responses in a row: the workers of the old configuration are gone
   const answers = (...expected: readonly string[]): Promise<unknown> =>
-    until(`answers of ${expected.join(" and ")} only`, async () => {
+    until(`responses of ${expected.join(" and ")} only`, async () => {
       const got = new Set<string>();
       for (let i = 0; i < 10; i++) got.add(await get());
       return [...got].sort().join() === expected.join();
@@ -156,7 +156,7 @@ test("nginx example: nginx follows the endpoints in etcd, and goes on while etcd
   await answers("502");
 });
 
-test("nginx example: nginx accepts the file whatever etcd holds, and what is left out is reported (FF28)", async (t) => {
+test("nginx example: nginx accepts the file whatever etcd holds, and entries that are left out are reported (FF28)", async (t) => {
   const { nginx, upstreams } = prepareNginx(t);
   await using cluster = await ownMember();
   await using client = new Client({ endpoints: cluster.endpoints });

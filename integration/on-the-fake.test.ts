@@ -7,7 +7,7 @@ import { startFakeEtcd } from "../src/testing/index.js";
 /** Suites of the core and of its layers that need no member of their own. */
 const suites = ["keys", "watch", "typed-keys", "namespace", "lock", "discovery-lookup"];
 
-test("the suites of the layers have the same results with a fake in place of etcd (X46)", async (t) => {
+test("fake etcd: the suites of the layers have the same results as with a real etcd (X46)", async (t) => {
   await using etcd = await startFakeEtcd();
   const files = suites.map((suite) => fileURLToPath(new URL(`${suite}.test.js`, import.meta.url)));
   const { NODE_TEST_CONTEXT: _context, ...env } = process.env;
@@ -24,6 +24,6 @@ test("the suites of the layers have the same results with a fake in place of etc
   const passed = Number(/^# pass (\d+)$/m.exec(output)?.[1]);
   t.diagnostic(`${String(passed)} tests of ${String(suites.length)} suites`);
   assert.ok(passed > 50 && /^# fail 0$/m.test(output) && /^# skipped 0$/m.test(output), output.slice(-500));
-  // the suites did use the fake
+  // the suites really used the fake
   assert.ok(etcd.requests.length > 100);
 });

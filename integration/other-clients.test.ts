@@ -12,7 +12,7 @@ import { findPythonEtcd } from "./python-etcd.js";
 
 const run = promisify(execFile);
 
-test("etcdctl for v2 works against a fake (X47)", async () => {
+test("fake etcd: etcdctl for v2 works against it (X47)", async () => {
   const etcdctl = find("etcdctl");
   await using etcd = await startFakeEtcd({ members: 3 });
   const ctl = async (...args: readonly string[]): Promise<string> => {
@@ -54,7 +54,7 @@ test("etcdctl for v2 works against a fake (X47)", async () => {
   await one.close();
 });
 
-test("node-etcd and etcdjs work against a fake, with the calls of their README files (X48)", async () => {
+test("fake etcd: node-etcd and etcdjs work against it, with the calls of their README files (X48)", async () => {
   await install("node-etcd", ["node-etcd@7"]);
   await install("etcdjs", ["etcdjs@2"]);
   await using etcd = await startFakeEtcd();
@@ -94,7 +94,7 @@ test("node-etcd and etcdjs work against a fake, with the calls of their README f
   assert.match(stdout, /done/);
 });
 
-test("Debian's python3-etcd works against a fake: keys, swaps, queues, watches, members, a lock", async () => {
+test("fake etcd: Debian's python3-etcd works against it: keys, swaps, queues, watches, members, a lock", async () => {
   await using etcd = await startFakeEtcd();
   const { port } = new URL(etcd.endpoints[0] ?? "");
   const program = `
@@ -135,7 +135,7 @@ print("done")
   assert.equal(stdout, "done\n");
 });
 
-/** Writes the key as somebody else would, once the other client watches it. */
+/** Writes the key as another program would, once the other client watches it. */
 async function writeOnceWatched(etcd: FakeEtcd, keys: Readonly<Record<string, string>>): Promise<void> {
   for (const key of Object.keys(keys)) await etcd.untilWatched(key, { signal: patience(120_000) });
   etcd.load(keys);

@@ -73,7 +73,7 @@ test("properties: any key that the SDK accepts, and any value, are read back ide
   await fc.assert(
     fc.asyncProperty(key, value, async (name, text) => {
       const { keys, dir } = cluster;
-      // a directory of its own, so that no key is another one's directory
+      // a separate directory, so that no key is the directory of another one
       const at = `${dir}/${String(run++)}`;
       const expected = { key: `${at}/${segments(name).join("/")}`, value: text };
 
@@ -138,7 +138,10 @@ const named = <T>(
     [fc.toStringMethod]: () => `${name} ${JSON.stringify(picked)}`,
   }));
 
-/** Each may be refused, and must then cause no event. No refresh: it is acknowledged without an event. */
+/**
+ * Each write may be refused, and must then cause no event. There is no refresh: it would be acknowledged without an
+ * event.
+ */
 const write = fc.oneof(
   named(
     "set",

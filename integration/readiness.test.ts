@@ -62,9 +62,9 @@ test("readiness: health, StatsAPI and ready work on a healthy cluster, without a
   const [survivor, ...others] = cluster.members;
   assert.ok(survivor !== undefined);
   await Promise.all(others.map((member) => member.kill()));
-  await until("the survivor says that it has no leader", async () => {
+  await until("the survivor reports that it has no leader", async () => {
     const found = (await client.health()).find(({ endpoint }) => endpoint === survivor.url);
-    // 3.3 and 3.4 give no reason; for a moment 3.5 has another one, that its own read timed out
+    // 3.3 and 3.4 give no reason; for a moment 3.5 gives another one, the timeout of its own read
     return found?.healthy === false && found.error === undefined && /LEADER|^$/.test(found.reason);
   });
 

@@ -7,7 +7,8 @@ import { HttpDriver } from "../src/testing/test-kit/http-driver.js";
 import { recordedCases, type RecordedCase } from "../src/testing/test-kit/recordings.js";
 import { replay, type Driver, type DrivenAnswer, type DrivenRequest } from "../src/testing/test-kit/replay.js";
 
-// Checks that a real etcd still responds as recorded. The fake is tested against the recordings, so they must be true.
+// Checks that a real etcd still responds as recorded. The fake is tested against the recordings, so they must be
+// correct.
 
 const bin = find("etcd");
 const version = /^3\.[345]/.exec(versionOf("etcd", bin) ?? "")?.[0] as EtcdVersion;
@@ -17,7 +18,7 @@ const cases = recordedCases().filter((recorded) => recorded.versions.includes(ve
 const needsFresh = ({ id, group, members, enableV2 }: RecordedCase): boolean =>
   members !== undefined || enableV2 === false || group === "auth" || id === "first-index";
 
-// side by side: much of both is waiting for TTLs and for members
+// concurrently: both mostly wait for TTLs and for members
 describe("recordings on a real etcd", { concurrency: true }, () => {
   test(`recordings: etcd ${version} responds as recorded, case by case on a store that is cleared in between`, async () => {
     await using cluster = await startCluster({ bin });

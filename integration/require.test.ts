@@ -18,7 +18,7 @@ const session = `
   console.log(node.key);
 `;
 
-/** Leaves everything open that can be: idle sockets, a waiting watcher, an autoSync. */
+/** Leaves everything open that may be open: idle sockets, a waiting watcher, an autoSync. */
 const busySession = `
   const client = new Client({ endpoints: [process.env.ENDPOINT] });
   const keys = new KeysAPI(client);
@@ -32,23 +32,23 @@ const busySession = `
 const importing = 'import { Client, KeysAPI } from "etcd2";';
 const requiring = 'const { Client, KeysAPI } = require("etcd2");';
 
-test('import "etcd2": after one get and close() the process ends by itself', async () => {
+test("package: with import, after one get and close() the process ends by itself", async () => {
   assert.equal(await script("module", `${importing} ${session}`), "/\n");
 });
 
-test('require("etcd2") works in CommonJS, and the process ends by itself', async () => {
+test('package: require("etcd2") works in CommonJS, and the process ends by itself', async () => {
   assert.equal(await script("commonjs", `${requiring} (async () => {${session}})();`), "/\n");
 });
 
-test("close() during a watcher, an autoSync and reads lets the process end", async () => {
+test("package: close() during a watcher, an autoSync and reads lets the process end", async () => {
   assert.equal(await script("module", `${importing} ${busySession}`), "ERR_CLOSED,ERR_CLOSED\n");
 });
 
-test("without close() the process ends on its own once nothing is in progress", async () => {
+test("package: without close() the process ends on its own once nothing is in progress", async () => {
   assert.equal(await script("module", `${importing} ${session.replace("await client.close();", "")}`), "/\n");
 });
 
-test("import and require load the same classes, and package.json can be imported", async () => {
+test("package: import and require load the same classes, and package.json can be imported", async () => {
   const program = `
     import { createRequire } from "node:module";
     import * as imported from "etcd2";
@@ -59,7 +59,7 @@ test("import and require load the same classes, and package.json can be imported
   assert.equal(await script("module", program), "true etcd2\nERR_PACKAGE_PATH_NOT_EXPORTED\n");
 });
 
-test("every published subpath exports the same names as its source, and all subpaths share their classes", async () => {
+test("package: every published subpath exports the same names as its source, and all subpaths share their classes", async () => {
   const { exports } = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8")) as {
     readonly exports: Readonly<Record<string, string | { readonly default: string }>>;
   };
@@ -83,7 +83,7 @@ test("every published subpath exports the same names as its source, and all subp
   assert.equal(await script("module", program), "true\ntrue\ntrue\n");
 });
 
-test("etcd2 loads nothing of etcd2/testing, whose code and types are at most 60 kB of the packed package (X51)", () => {
+test("package: etcd2 loads nothing of etcd2/testing, whose code and types are at most 60 kB of the packed package (X51)", () => {
   const lib = join(projectRoot, "dist", "lib");
   const loaded = filesLoadedBy(join(lib, "core", "index.js"));
   assert.ok(loaded.size > 1);
@@ -97,7 +97,7 @@ test("etcd2 loads nothing of etcd2/testing, whose code and types are at most 60 
   assert.ok(packed > 10_000 && packed <= 60_000, `${String(packed)} bytes`);
 });
 
-test("etcd2 loads no module of etcd2/v3, neither in a chunk of its own nor in a shared one", () => {
+test("package: etcd2 loads no module of etcd2/v3, neither in a separate chunk nor in a shared one", () => {
   const lib = join(projectRoot, "dist", "lib");
   const sourcesOf = (entry: string): readonly string[] =>
     [...filesLoadedBy(join(lib, entry, "index.js"))].flatMap((file) => {
@@ -105,19 +105,19 @@ test("etcd2 loads no module of etcd2/v3, neither in a chunk of its own nor in a 
       return sources;
     });
   const ofV3 = (source: string): boolean => source.includes("/src/v3/");
-  assert.ok(sourcesOf("v3").filter(ofV3).length > 20, "the source maps name them");
+  assert.ok(sourcesOf("v3").filter(ofV3).length > 20, "the source maps name the modules");
   const loaded = sourcesOf("core");
   assert.ok(loaded.length > 50);
   assert.deepEqual(loaded.filter(ofV3), []);
 });
 
-test("with --enable-source-maps, stack traces show the sources", async () => {
+test("package: with --enable-source-maps, stack traces show the sources", async () => {
   const program =
     'import { Client } from "etcd2"; try { new Client({ endpoints: ["x"] }); } catch ({ stack }) { console.log(stack); }';
   assert.match(await script("module", program, ["--enable-source-maps"]), /[\\/]src[\\/]util[\\/]validate\.ts:\d+/);
 });
 
-/** A bundled file, and everything of the package that it imports, now or later. */
+/** A bundled file, and all files of the package that it imports, statically or dynamically. */
 function filesLoadedBy(file: string, found = new Set<string>()): ReadonlySet<string> {
   if (found.has(file)) return found;
   found.add(file);

@@ -51,7 +51,7 @@ test("serve: etcd's v2 client for Go does the same as on a v2 server (V95)", { t
   for (const url of [v2, served]) assert.equal((await run(program, [url], { timeout: 120_000 })).stdout, "done\n", url);
 });
 
-/** Every command of etcdctl for keys, in an order in which each has something to do. */
+/** Every command of etcdctl for keys, in an order in which each has an effect. */
 const commands: readonly (readonly string[])[] = [
   ["ls"],
   ["set", "/a/b", "1"],
@@ -104,42 +104,38 @@ test("serve: etcdctl with ETCDCTL_API=2 has the output and the exit codes of a v
   assert.match(health.out, new RegExp(`is healthy: got healthy result from ${served}\ncluster is healthy\n$`));
 });
 
-test(
-  "serve: etcdctl's watch --forever and exec-watch are told of changes as on a v2 server (V93)",
-  limits,
-  async () => {
-    const etcdctl = find("etcdctl");
-    for (const url of Object.values(servers())) {
-      const env = { PATH: process.env["PATH"], ETCDCTL_API: "2" };
-      const watches = [
-        ["watch", "--forever", "--recursive", "/watched"],
-        ["exec-watch", "--recursive", "/watched", "--", "sh", "-c", 'echo "ran $ETCD_WATCH_ACTION $ETCD_WATCH_VALUE"'],
-      ].map((args) => {
-        const child = spawn(etcdctl, ["--endpoints", url, ...args], { env });
-        let out = "";
-        child.stdout.on("data", (chunk: Buffer) => (out += chunk.toString()));
-        return { out: () => out, stop: () => child.kill("SIGKILL"), ended: once(child, "close") };
+test("serve: etcdctl's watch --forever and exec-watch receive changes as on a v2 server (V93)", limits, async () => {
+  const etcdctl = find("etcdctl");
+  for (const url of Object.values(servers())) {
+    const env = { PATH: process.env["PATH"], ETCDCTL_API: "2" };
+    const watches = [
+      ["watch", "--forever", "--recursive", "/watched"],
+      ["exec-watch", "--recursive", "/watched", "--", "sh", "-c", 'echo "ran $ETCD_WATCH_ACTION $ETCD_WATCH_VALUE"'],
+    ].map((args) => {
+      const child = spawn(etcdctl, ["--endpoints", url, ...args], { env });
+      let out = "";
+      child.stdout.on("data", (chunk: Buffer) => (out += chunk.toString()));
+      return { out: () => out, stop: () => child.kill("SIGKILL"), ended: once(child, "close") };
+    });
+    try {
+      const set = (value: string): Promise<Response> =>
+        fetch(`${url}/v2/keys/watched/k`, { method: "PUT", body: new URLSearchParams({ value }) });
+      // they watch from now on: written again until both have seen it
+      await until(`both see a write at ${url}`, async () => {
+        await set("first");
+        return watches.every(({ out }) => out().includes("first"));
       });
-      try {
-        const set = (value: string): Promise<Response> =>
-          fetch(`${url}/v2/keys/watched/k`, { method: "PUT", body: new URLSearchParams({ value }) });
-        // they watch from now on: written again until both have seen it
-        await until(`both see a write at ${url}`, async () => {
-          await set("first");
-          return watches.every(({ out }) => out().includes("first"));
-        });
-        await set("second");
-        await until(`both see the next write at ${url}`, () => watches.every(({ out }) => out().includes("second")));
-        const [watched, executed] = watches.map(({ out }) => out());
-        assert.match(watched ?? "", /^\[set\] \/watched\/k\nfirst\n/);
-        assert.match(executed ?? "", /ran set second\n/);
-      } finally {
-        for (const watch of watches) watch.stop();
-        await Promise.all(watches.map(({ ended }) => ended));
-      }
+      await set("second");
+      await until(`both see the next write at ${url}`, () => watches.every(({ out }) => out().includes("second")));
+      const [watched, executed] = watches.map(({ out }) => out());
+      assert.match(watched ?? "", /^\[set\] \/watched\/k\nfirst\n/);
+      assert.match(executed ?? "", /ran set second\n/);
+    } finally {
+      for (const watch of watches) watch.stop();
+      await Promise.all(watches.map(({ ended }) => ended));
     }
-  },
-);
+  }
+});
 
 interface Result {
   readonly code: number;
@@ -162,7 +158,7 @@ async function etcdctl(url: string, args: readonly string[]): Promise<Result> {
   }
 }
 
-/** Without indexes: the two stores count differently. v3 keeps `createdIndex`, and has no numbers of raft. */
+/** Masks indexes: the two stores count differently. v3 keeps `createdIndex`, and has no numbers of raft. */
 function masked({ code, out, err }: Result): Result {
   const plain = (text: string): string =>
     text

@@ -4,14 +4,14 @@ import { join } from "node:path";
 import { atExit, projectRoot } from "../scripts/run.mjs";
 import { until } from "../src/test-kit/waiting.js";
 
-/** What `etcd2 serve --json` says when it serves. */
+/** The line that `etcd2 serve --json` prints when it serves. */
 export interface Announcement {
   readonly url: string;
   readonly advertise: readonly string[];
   readonly protocol: string;
   readonly endpoints: readonly string[];
   readonly namespace?: string;
-  /** Absent: no endpoint answered. */
+  /** Absent: no endpoint responded. */
   readonly etcd?: string;
 }
 

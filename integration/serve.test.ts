@@ -30,7 +30,7 @@ function put(url: string, key: string, value: string, headers: Record<string, st
 }
 
 test(
-  "serve: on a terminal it says what it serves and where, in colour, and Ctrl-C ends it with 0",
+  "serve: on a terminal it prints what it serves and where, in colour, and Ctrl-C ends it with 0",
   limits,
   async () => {
     const [endpoint = ""] = endpoints();
@@ -84,7 +84,7 @@ test(
   },
 );
 
-test("serve: with three members, requests and watches go on when one dies, also the leader", limits, async (t) => {
+test("serve: with three members, requests and watches go on when one dies, even the leader", limits, async (t) => {
   await using cluster = await startCluster({ bin: find("etcd"), enableV2: false, size: 3 });
   await using serving = await startServe(cluster.endpoints);
   await using outside = new Client({ endpoints: [serving.url] });
@@ -100,7 +100,7 @@ test("serve: with three members, requests and watches go on when one dies, also 
   })();
   const written: string[] = [];
   let failures = 0;
-  /** Writes one value after the other. What was refused may have been applied. */
+  /** Writes one value after the other. A write that failed may have been applied. */
   const write = async (count: number): Promise<void> => {
     for (let done = 0; done < count;) {
       const value = String(written.length + failures + 1);
@@ -121,7 +121,7 @@ test("serve: with three members, requests and watches go on when one dies, also 
     const writing = write(30);
     await dies?.kill();
     await writing;
-    // an election takes a second or two, in which a request is answered 500 or waits
+    // an election takes a second or two, in which requests get 500 or wait
     await write(10);
     assert.ok(failures - failed < 50, `${String(failures - failed)} writes failed`);
     t.diagnostic(
@@ -139,7 +139,7 @@ test("serve: with three members, requests and watches go on when one dies, also 
   assert.equal(new Set(seen).size, seen.length, "each event once");
 });
 
-test("serve: started before etcd it answers 500 with 300, says so once, and then goes on", limits, async () => {
+test("serve: started before etcd, it returns 500 with 300, prints that once, and then goes on", limits, async () => {
   await using cluster = await startCluster({ bin: find("etcd"), enableV2: false });
   const [member] = cluster.members;
   await member?.kill();
@@ -174,7 +174,7 @@ test("serve: over v2 it stands in front of an etcd with the v2 API", limits, asy
 });
 
 test(
-  "serve: a foreign transaction of three keys is the first to a poll, and three lines to a stream (V100)",
+  "serve: of another program's transaction of three keys, a poll gets the first event, a stream all three (V100)",
   limits,
   async () => {
     await using serving = await startServe(endpoints());
@@ -203,7 +203,7 @@ test(
 );
 
 test(
-  "serve: credentials of requests go to etcd; --user is who requests for keys without them are",
+  "serve: credentials of requests go to etcd; keys requests without credentials use those of --user",
   limits,
   async () => {
     await using cluster = await startCluster({ bin: find("etcd"), enableV2: false });
@@ -232,7 +232,7 @@ test(
 );
 
 test(
-  "serve: HTTPS with --listen-cert; an open listener without it is warned of; --advertise is what members say",
+  "serve: --listen-cert serves HTTPS; an open listener without it causes a warning; members list the URLs of --advertise",
   limits,
   async () => {
     using certificates = makeCertificates();
@@ -255,7 +255,7 @@ test(
 );
 
 test(
-  "serve: limits requests at once; a taken port, and servers that cannot be used, end it with 1",
+  "serve: it limits concurrent requests; a port in use, and servers that cannot be used, end it with 1",
   limits,
   async () => {
     await using serving = await startServe(endpoints(), ["--max-requests", "1"]);

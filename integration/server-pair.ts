@@ -110,7 +110,7 @@ function nearChunks({ headers = {} }: DrivenAnswer): boolean {
   return Number(headers["content-length"]) > 1_700;
 }
 
-/** Removes times, ids and the order of unsorted lists; with `eitherFraming` also whether the body came in chunks. */
+/** Masks times, ids and the order of unsorted lists; with `eitherFraming` also whether the body came in chunks. */
 function masked({ status, headers = {}, body, error }: DrivenAnswer, inOrder: boolean, eitherFraming = false): object {
   const volatile = new Set(["date", "x-etcd-cluster-id", "x-raft-index", "x-raft-term", "content-length"]);
   const framing = new Set(["content-length", "transfer-encoding"]);

@@ -46,7 +46,7 @@ test("shared watch: 200 watchers of one key are one long poll at the server, and
 async function seenBy(watcher: Watcher, count: number, restless: boolean): Promise<readonly number[]> {
   const seen: number[] = [];
   const signal = patience(300_000);
-  // a reader that gets nothing waits longer the next time, so that it also succeeds on a slow machine
+  // a reader that got nothing waits longer the next time, so that it also succeeds on a slow machine
   let inVain = 0;
   while (seen.length < count) {
     const own = restless ? AbortSignal.timeout(1 + Math.floor(Math.random() * 20) + 10 * inVain) : signal;

@@ -49,7 +49,7 @@ function stalledWarnings(t: TestContext): readonly string[] {
   return warnings;
 }
 
-test("silence: without etcd and onWarning, each layer warns after 5 s, once per client, naming endpoint and reason (FF20)", async (t) => {
+test("silence: without etcd and without onWarning, each layer warns after 5 s, once per client, with endpoint and reason (FF20)", async (t) => {
   const warnings = stalledWarnings(t);
   const url = await refusedUrl();
   const startMs = performance.now();
@@ -74,7 +74,7 @@ test("silence: without etcd and onWarning, each layer warns after 5 s, once per 
   assert.ok(performance.now() - startMs >= 4_900);
   await sleep(1_500);
   assert.equal(warnings.length, running.length);
-  assert.ok(heard >= listening.length, "with onWarning there is no process warning");
+  assert.ok(heard >= listening.length, "silence: with onWarning there is no process warning");
   for (const warning of warnings) {
     assert.ok(warning.includes(url) && warning.includes("ECONNREFUSED") && warning.includes("onWarning"), warning);
   }

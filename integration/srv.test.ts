@@ -8,8 +8,8 @@ import { Client, ClusterError, KeysAPI, SrvDiscoverer } from "../src/core/index.
 import { rejection } from "../src/test-kit/scripted-cluster.js";
 
 /**
- * What the name server knows: host, port and priority of each SRV record of a name. No host ends as its name does: dns2
- * would write the host as a pointer to the name, which RFC 2782 forbids and Node 22 refuses.
+ * The records of the name server: host, port and priority of each SRV record of a name. No host ends as its name does:
+ * dns2 would write the host as a pointer to the name, which RFC 2782 forbids and Node 22 refuses.
  */
 const zone = new Map<string, readonly (readonly [target: string, port: number, priority: number])[]>();
 /** The names that were looked up. */

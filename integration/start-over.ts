@@ -19,7 +19,7 @@ export async function wipe(cluster: Cluster): Promise<void> {
   await Promise.all(cluster.members.map((member) => member.start()));
 }
 
-/** Ends a member and starts one in its place, at its URLs, that has lost its data and believes that it is a cluster of its own. */
+/** Ends a member and starts one in its place, at its URLs, that has lost its data and forms another cluster. */
 export async function replaceByStranger(t: TestContext, member: Member): Promise<Member> {
   await member.kill();
   const stranger = await memberLike(t, member, ["--initial-cluster-state=new"]);

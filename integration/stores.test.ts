@@ -1,4 +1,4 @@
-// The port behind the v2 API: all that implement it give the same results.
+// The store port behind the v2 API: all implementations give the same results.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { startCluster, type Cluster } from "./test-kit/etcd.js";
@@ -70,7 +70,7 @@ const swap = (key: string, value: string, prevValue: string): KeysCall => {
 };
 const remove = (key: string, recursive = false, dir = false): KeysCall => ({ kind: "delete", key, recursive, dir });
 
-/** Calls one after the other, and what each brings: `action node (before)`, or `code cause`. */
+/** Calls one after the other, each with its result: `action node (before)`, or `code cause`. */
 const steps: readonly (readonly [call: KeysCall, result: string])[] = [
   [get("/a"), "100 /a"],
   [set("/a/k", "1"), "set /a/k=1"],
@@ -108,9 +108,9 @@ for (const [name, open] of Object.entries(grounds)) {
       ground = await open();
     });
     after(() => ground?.close());
-    const storeNow = (): KeysStore => ground?.store ?? assert.fail("the store is there only while tests run");
+    const storeNow = (): KeysStore => ground?.store ?? assert.fail("the store exists only while tests run");
 
-    test("stores: the same calls bring the same results (V125)", async () => {
+    test("stores: the same calls have the same results (V125)", async () => {
       const store = storeNow();
       let last = 0;
       for (const [call, expected] of steps) {
@@ -122,7 +122,7 @@ for (const [name, open] of Object.entries(grounds)) {
       }
     });
 
-    test("stores: a watch stands before its events, tells those of the past and of now, and ends with its signal (V125)", async () => {
+    test("stores: a watch is set up before its events, delivers past and new ones, and ends with its signal (V125)", async () => {
       const store = storeNow();
       const { index } = await store.execute(set("/w/a", "1"), {});
       await store.execute(set("/w/b", "2"), {});

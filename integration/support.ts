@@ -69,7 +69,7 @@ export function clusterForTests(file: string, { v3 = false }: { readonly v3?: bo
     await own?.stop();
   });
   const ready = (): SharedCluster => {
-    if (shared === undefined) throw new Error("the cluster is there only while tests run");
+    if (shared === undefined) throw new Error("the cluster exists only while tests run");
     return shared;
   };
   return {
@@ -99,7 +99,7 @@ export async function ownMember(
 /** A cluster of {@link memberCount} members for tests that harm none of them; `await using` ends it. */
 function unharmedCluster(options: { readonly bin?: string } = {}): Promise<Cluster> {
   if (memberCount === 1) return ownMember(options);
-  // several members keep their leader on a busy machine: what happens when it changes has tests of its own
+  // several members keep their leader on a busy machine: other tests are about a change of the leader
   return startCluster({ bin: find("etcd"), size: memberCount, heartbeatMs: 100, electionMs: 1_000, ...options });
 }
 
@@ -111,8 +111,8 @@ async function haveV3(endpoints: readonly string[]): Promise<boolean> {
 }
 
 /**
- * Makes etcd forget all events up to now: by more writes below `dir` than its history holds, over v3 by a compaction. A client
- * over v3 that keeps a watch stream still has what that stream has told.
+ * Makes etcd forget all events up to now: by more writes below `dir` than its history holds, over v3 by a compaction. A
+ * client over v3 that keeps a watch stream still has the events of that stream.
  */
 export async function clearHistory(
   { keys, endpoints }: { readonly keys: KeysAPI; readonly endpoints: readonly string[] },

@@ -27,7 +27,7 @@ interface Server {
   readonly requests: () => number;
 }
 
-/** Calls `answer` for every request, with the connection and the socket below its TLS. */
+/** Calls `answer` for every request, with the TLS connection and the socket below it. */
 async function start(t: TestContext, answer: (secure: TLSSocket, raw: Socket) => unknown): Promise<Server> {
   let requests = 0;
   const sockets = new Map<number | undefined, Socket>();

@@ -66,28 +66,24 @@ function connect(
   return { client, keys: new KeysAPI(client) };
 }
 
-test(
-  "a long poll over TLS is one that the system keeps alive, so that the end of a host that vanishes is noticed",
-  { timeout: 20_000 },
-  async (t) => {
-    // the kernel's own table is Linux's: elsewhere there is nothing to look at
-    if (process.platform !== "linux") return;
-    const { client, keys } = connect(t, url("good"), goodTls());
-    const begun = new HeaderWatch(client);
-    const came = begun.headers();
-    const waiting = new KeysAPI(begun)
-      .watcher("/kept-alive")
-      .next()
-      .catch((error: unknown) => error);
-    await came;
-    const port = Number(new URL(url("good")).port);
-    // 02 is the timer of keep-alive, once nothing is on its way any more
-    while (!timersTo(port).every((timer) => timer === "02")) await new Promise((resolve) => setTimeout(resolve, 10));
-    assert.equal(timersTo(port).length, 1);
-    await keys.set("/kept-alive", "now");
-    await waiting;
-  },
-);
+test("tls: a long poll has TCP keep-alive, so that a host that vanishes is noticed", { timeout: 20_000 }, async (t) => {
+  // only Linux has this table of the kernel
+  if (process.platform !== "linux") return;
+  const { client, keys } = connect(t, url("good"), goodTls());
+  const begun = new HeaderWatch(client);
+  const came = begun.headers();
+  const waiting = new KeysAPI(begun)
+    .watcher("/kept-alive")
+    .next()
+    .catch((error: unknown) => error);
+  await came;
+  const port = Number(new URL(url("good")).port);
+  // 02 is the timer of keep-alive, once nothing is on its way any more
+  while (!timersTo(port).every((timer) => timer === "02")) await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.equal(timersTo(port).length, 1);
+  await keys.set("/kept-alive", "now");
+  await waiting;
+});
 
 /** The kernel's timer of each connection of this process to the given port, from /proc/net/tcp. */
 function timersTo(port: number): readonly string[] {

@@ -154,18 +154,18 @@ test("typed keys: a mirror is read like a map once it is ready", async () => {
   assert.deepEqual(new Set([...mirror.values()].map(({ value }) => value.hex)), new Set(["#f00", "#0f0", "#00f"]));
   assert.deepEqual(new Map(mirror), mirror.nodes);
   assert.deepEqual([mirror.get("warm/red"), mirror.has("warm/red")], [red, true]);
-  // what ready took in is the first update of all the same
+  // what `ready` has read is still the first update
   assert.match(show(await mirror.next(patience())), /^list: set .* set .* set .* bad \/cold\/bad$/);
 });
 
-test("typed keys: after waitFor a mirror has the write, whatever the codec takes, and next still delivers it", async () => {
+test("typed keys: after waitFor a mirror has the write, however slow the codec is, and next still delivers it", async () => {
   const { keys, dir } = cluster;
   const codec = jsonCodec(Color);
   const slow = { ...codec, decode: (text: string) => sleep(20).then(() => codec.decode(text)) };
   const colors = keys.namespace(`${dir}/awaited`).withCodec(slow);
   const mirror = colors.mirror("/");
 
-  // without a loop: what comes meanwhile is one update
+  // without a loop: changes in the meantime are one update
   await mirror.waitFor((await colors.set("/a", red)).index, patience());
   assert.deepEqual(mirror.get("/a"), red);
   await mirror.waitFor((await colors.keys.set("/b", secret)).index, patience());
@@ -177,7 +177,7 @@ test("typed keys: after waitFor a mirror has the write, whatever the codec takes
   assert.ok(mirror.index >= index);
   assert.equal(show(await mirror.next(patience())), "list: set /a ->#f00 set /b ->#00f bad /a");
 
-  // beside a loop
+  // with a loop
   const next = mirror.next(patience());
   await mirror.waitFor((await colors.set("/a", green)).index, patience());
   assert.deepEqual(mirror.get("/a"), green);
@@ -185,7 +185,7 @@ test("typed keys: after waitFor a mirror has the write, whatever the codec takes
   assert.match(show(await next), /^(event|list): set \/a #f00>#0f0$/);
 });
 
-test("typed keys: a next and a waitFor that are aborted while the codec decodes lose nothing", async () => {
+test("typed keys: next and waitFor lose nothing if they are aborted while the codec decodes", async () => {
   const { keys, dir } = cluster;
   const [reading, gate] = [deferred<undefined>(), deferred<undefined>()];
   const codec = jsonCodec(Color);

@@ -57,7 +57,7 @@ test("v2 server: etcdctl for v2 works on an etcd without the v2 API (V93)", asyn
   assert.match(await etcdctl("cluster-health"), /cluster is healthy/);
 });
 
-test("v2 server: a client that syncs stays with it; while etcd is down it answers 500 with 300, and then goes on (V98)", async () => {
+test("v2 server: a client that syncs stays with it; while etcd is down it returns 500 with 300, and then goes on (V98)", async () => {
   await using cluster = await startCluster({ bin: find("etcd"), enableV2: false });
   const [member] = cluster.members;
   await using client = new Client({ endpoints: cluster.endpoints, protocol: v3Protocol(), headerTimeoutMs: 2_000 });
@@ -73,7 +73,7 @@ test("v2 server: a client that syncs stays with it; while etcd is down it answer
     [url],
   );
   const watcher = keys.watcher("/k", { afterIndex: index });
-  // a poll that was open ends empty; the next one is answered 500, and the watcher goes on where it was
+  // an open poll ends empty; the next one gets 500, and the watcher goes on where it was
   const event = until("the watcher has the event", () => watcher.next(patience(60_000)).catch(() => undefined));
   await member?.kill();
   const response = await fetch(`${url}/v2/keys/k`);
@@ -91,7 +91,7 @@ test("v2 server: a client that syncs stays with it; while etcd is down it answer
   assert.equal((await event).node.value, "2");
 });
 
-test("v2 server: it listens on 127.0.0.1, ends polls empty when it closes, bounds what is under way, and refuses bad options", async () => {
+test("v2 server: it listens on 127.0.0.1, ends polls empty when it closes, limits concurrent requests, and refuses bad options", async () => {
   await using cluster = await startCluster({ bin: find("etcd"), enableV2: false });
   await using client = new Client({ endpoints: cluster.endpoints, protocol: v3Protocol() });
   const server = createV2Server({ store: clientStore(client), maxRequests: 1 });

@@ -84,7 +84,7 @@ for (const program of ["etcd", "etcd-3.5"] as const) {
     assert.ok(isUnauthorized(await new KeysAPI(stranger).get("/app/k").catch((error: unknown) => error)));
     await using guest = clientOf(cluster);
     assert.ok(isUnauthorized(await new KeysAPI(guest).get("/app/k").catch((error: unknown) => error)));
-    // rights that change are read anew, and a token that ran out is replaced: each call is applied once
+    // changed rights are read again, and an expired token is replaced: each call is applied once
     await roles.grantKV("app", ["/other"], "readWrite");
     await until("the new right works", () =>
       keys.set("/other", "by bob").then(
@@ -144,7 +144,7 @@ test("v3: members: list, leader, add, update, remove; sync and prioritizeLeader 
   await assert.rejects(members.remove("1234"), (error) => error instanceof EtcdError && error.status === 404);
 });
 
-test("v3: the error for a server whose gateway is off names the flag, and nothing is sent twice (V64)", async () => {
+test("v3: the error for a server whose gateway is off names the flag, and no request is sent twice (V64)", async () => {
   await using cluster = await startCluster({
     bin: find("etcd"),
     enableV2: false,
@@ -159,7 +159,7 @@ test("v3: the error for a server whose gateway is off names the flag, and nothin
   });
 });
 
-test("v3: an nginx that buffers responses is noticed in time, with the rule that mends it; with the rules it works (V84)", async (t) => {
+test("v3: an nginx that buffers responses is detected in time, with the rule that helps; with the rules it works (V84)", async (t) => {
   await using cluster = await startCluster({ bin: find("etcd"), size: memberCount, enableV2: false });
   const target = cluster.endpoints[0] ?? "";
   for (const [rules, works] of [
@@ -197,7 +197,7 @@ async function startNginx(t: TestContext, target: string, rules: string): Promis
   return `http://127.0.0.1:${String(port)}`;
 }
 
-/** A gateway that fails as said, in front of a real one: for what a real one cannot be made to do. */
+/** A gateway that fails as specified, in front of a real one, for faults that a real one cannot be made to have. */
 async function between(
   t: TestContext,
   target: string,
@@ -219,7 +219,7 @@ async function between(
   return (await listen(t, server)).url;
 }
 
-test("v3: a lost grant is notApplied, a transaction that was cut is unknown, a read is asked again (V67, V68, V70, V90)", async (t) => {
+test("v3: a lost grant is notApplied, a transaction that was cut is unknown, a read is retried (V67, V68, V70, V90)", async (t) => {
   await using cluster = await startCluster({ bin: find("etcd"), size: memberCount, enableV2: false });
   const target = cluster.endpoints[0] ?? "";
   let failing: ((path: string) => "cut before" | "cut after" | undefined) | undefined;

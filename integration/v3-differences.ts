@@ -46,7 +46,7 @@ export const differences: Readonly<Record<string, number>> = {
 export const notPlayed: Readonly<Record<string, string>> = {
   "other endpoints": "version, health and stats are the server's own",
   "v2 off": "this server has a v2 API",
-  members: "the members are real ones, and advertise this server",
+  members: "the members are real, and advertise this server",
   "no leader": "needs several members",
   auth: "users of v3 are not those of v2; src/v3 has tests of its own",
 };

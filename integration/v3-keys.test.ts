@@ -52,7 +52,7 @@ onBothGateways((ground) => {
     assert.equal((await keys.delete("/t/a")).prevNode?.value, "new");
   });
 
-  test("v3: conditions hold and say v2's codes and causes; values are withheld as in v2 (V1, V11)", async () => {
+  test("v3: conditions hold, and fail with v2's codes and causes; values are withheld as in v2 (V1, V11)", async () => {
     const keys = ground.keys();
     const { node } = await keys.create("/a/k", "1");
     assert.ok(isNodeExist(await keys.create("/a/k", "2").catch((error: unknown) => error)));
@@ -75,7 +75,7 @@ onBothGateways((ground) => {
     assert.ok(isKeyNotFound(await keys.get("/a/k").catch((error: unknown) => error)));
   });
 
-  test("v3: big directories: a listing is one cut over many pages, one level skips what is below; its deletion is one event (V9, V14, V121)", async () => {
+  test("v3: big directories: a listing of many pages is consistent, a listing of one level skips the rest, a deletion is one event (V9, V14, V121)", async () => {
     // a watch whose first event removes 5,000 keys: etcd 3.4 on a busy machine confirms it only after more than 5 s
     const keys = ground.keys({ namespace: "/v9", watchStartTimeoutMs: 120_000 });
     const txn = (from: number): Promise<unknown> =>
@@ -115,7 +115,7 @@ onBothGateways((ground) => {
     }
   });
 
-  test("v3: values of 1 MiB and odd characters come back as they were; one above the limit is refused by name (V20)", async () => {
+  test("v3: values of 1 MiB and with odd characters are read back unchanged; the error for one above the limit names it (V20)", async () => {
     const keys = ground.keys();
     for (const value of ["x".repeat(2 ** 20), "\u{10FFFF}\0\u2028é", ""]) {
       await keys.set("/v", value);
@@ -145,7 +145,7 @@ onBothGateways((ground) => {
     await keys.delete("/t/deleted");
     assert.equal((await watcher.next(patience())).action, "set");
     assert.equal((await watcher.next(patience())).action, "delete");
-    assert.equal((await keys.get("/t/kept")).node.value, "2", "the lease that it had ran out without effect");
+    assert.equal((await keys.get("/t/kept")).node.value, "2", "its former lease expired without effect");
   });
 
   test("v3: refresh with the same ttl changes no index and makes no event; with another one it is a set (V28, V29, V30, V32, V35)", async () => {
@@ -199,7 +199,7 @@ onBothGateways((ground) => {
     assert.match((await keys.createInOrder("/", "x")).node.key, /^\/\d{20}$/);
   });
 
-  test("v3: version and health are answered; another path by hand is a UsageError and is not sent (V86)", async () => {
+  test("v3: version and health work; a request with another path is a UsageError and is not sent (V86)", async () => {
     const client = ground.client();
     assert.match((await client.version()).server, /^3\.[45]\./);
     assert.equal((await client.send({ method: "GET", path: "/health" })).status, 200);
@@ -216,7 +216,7 @@ onBothGateways((ground) => {
     await assert.rejects(new KeysAPI(client).get("/a"), /--enable-v2.*etcd2\/v3/);
   });
 
-  test("v3: a lease ends with its key's time even if the key is never read", async () => {
+  test("v3: a lease expires with its key even if the key is never read", async () => {
     const keys = ground.keys({ namespace: "/gone" });
     await keys.set("/k", "1", { ttl: 1 });
     await until("the key is gone from the store", async () => !("/k" in (await storeBelow(ground, "/gone"))));

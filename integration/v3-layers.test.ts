@@ -9,7 +9,7 @@ import { until } from "../src/test-kit/waiting.js";
 import { onBothGateways } from "./v3-support.js";
 
 onBothGateways((ground) => {
-  test("v3: of two processes with one instance id the later one keeps it, though its refreshes move no index (V77, FF26)", async () => {
+  test("v3: of two processes with one instance id the later one keeps it, although its refreshes change no index (V77, FF26)", async () => {
     const namespace = "/two";
     const warnings: AgentWarning[] = [];
     const agentOf = (options: Partial<EtcdAgentOptions> = {}): ReturnType<typeof createEtcdAgent> =>
@@ -22,14 +22,14 @@ onBothGateways((ground) => {
     await until("the earlier one warns", () => warnings.some(({ code }) => code === "TAKEN_OVER"));
     const keys = ground.keys({ namespace });
     const { modifiedIndex } = (await keys.get("/disco/web/web-1")).node;
-    // for longer than it takes to claim a key that nobody renews
+    // longer than it takes to claim a key that is not renewed
     await sleep(7_000);
     const { node } = await keys.get("/disco/web/web-1");
     assert.ok(node.value.includes("10.0.0.2"));
     assert.equal(node.modifiedIndex, modifiedIndex, "nobody has written the key");
   });
 
-  test("v3: a process that claims a key with the value that is there writes it, so that the former owner leaves it alone (V77, FF26)", async () => {
+  test("v3: a process that claims a key with the same value writes it, so that the former owner leaves it alone (V77, FF26)", async () => {
     const namespace = "/same";
     const agentOf = (): ReturnType<typeof createEtcdAgent> =>
       createEtcdAgent({ client: ground.client({ namespace }), ttlMs: 60_000 });
@@ -43,7 +43,7 @@ onBothGateways((ground) => {
     await assert.rejects(ground.keys({ namespace }).get("/disco/web/web-1"), /100/);
   });
 
-  test("v3: an instance whose create got no response is deregistered, and that create, applied later, brings nothing back (V77, FF11)", async () => {
+  test("v3: after deregistration, a create that got no response brings nothing back when it is applied late (V77, FF11)", async () => {
     const namespace = "/stuck";
     const { transport, deliver } = withStuckCreate();
     await using agent = createEtcdAgent({ client: ground.client({ namespace }, { transport }), ttlMs: 60_000 });
@@ -56,7 +56,7 @@ onBothGateways((ground) => {
     await agent.deregister("web-1");
     assert.deepEqual(await deliver(), { succeeded: false });
     assert.deepEqual(await addresses(), []);
-    // what keeps the create out does not keep the next registration out
+    // the directory that blocks the create does not block the next registration
     await agent.register({ ...instance, addr: "10.0.0.2" });
     assert.deepEqual(await addresses(), ["10.0.0.2"]);
     await reader.close();

@@ -1,4 +1,4 @@
-// What many events, many watchers and many processes do.
+// Many events, many watchers and many processes.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { startChild } from "../src/test-kit/child.js";
@@ -37,7 +37,7 @@ onBothGateways((ground) => {
     const waiting = Array.from({ length: 999 }, (_, i) =>
       keys.watcher("/s/k", { afterIndex: i % 2 === 0 ? 0 : index }).next(patience()),
     );
-    // those from now on have to be there before the write: this one was asked for last
+    // the watchers from now on must be in place before the write: this one was created last
     const last = keys.watcher("/s/other").next(patience());
     await until("the last one stands", () => streams() === 2);
     await until("another key has a stream", async () => (await watchesOf(ground)) === 2);
@@ -86,7 +86,7 @@ onBothGateways((ground) => {
     assert.equal((await watcher.next(patience())).node.value, "small");
   });
 
-  test("v3: set on a directory with 10,000 keys is refused without reading them (V9)", async () => {
+  test("v3: a set on a directory with 10,000 keys is refused without reading the keys (V9)", async () => {
     const keys = ground.keys({ namespace: "/v9" });
     for (let from = 0; from < 10_000; from += 100) {
       await ground.gateway("/v3/kv/txn", {

@@ -1,4 +1,4 @@
-// The recordings of real v2 servers, played to `etcd2/server` in front of an etcd that has no v2 API.
+// The recordings of real v2 servers, replayed on `etcd2/server` in front of an etcd that has no v2 API.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -61,7 +61,7 @@ describe("recordings over v3", { concurrency: true }, () => {
   }
 });
 
-/** Undefined if the case is as recorded, else what is not. */
+/** Undefined if the case is as recorded, else what differs. */
 async function outcome(recorded: RecordedCase, endpoints: readonly string[]): Promise<string | undefined> {
   await using client = new Client({
     endpoints,
@@ -117,7 +117,7 @@ class V3Driver implements Driver {
 
 /** v3 has no numbers of raft (difference 13). */
 function withoutRaft(recorded: RecordedCase): RecordedCase {
-  return mapAnswers(recorded, ({ headers, ...answer }) => ({
+  return mapResponses(recorded, ({ headers, ...answer }) => ({
     ...answer,
     ...(headers && {
       headers: Object.fromEntries(Object.entries(headers).filter(([name]) => !/^x-raft-/i.test(name))),
@@ -125,15 +125,15 @@ function withoutRaft(recorded: RecordedCase): RecordedCase {
   }));
 }
 
-/** Only what is recorded of it; it is compared when there are no others to be found. */
+/** Accepts any `createdIndex`: shows whether a case differs in anything else. */
 function withoutCreatedIndex(recorded: RecordedCase): RecordedCase {
-  return mapAnswers(recorded, ({ body, ...answer }) => ({
+  return mapResponses(recorded, ({ body, ...answer }) => ({
     ...answer,
     ...(body !== undefined && { body: body.replace(/"createdIndex":\{[^}]*\}/g, '"createdIndex":{n}') }),
   }));
 }
 
-function mapAnswers(recorded: RecordedCase, map: (answer: RecordedResponse) => RecordedResponse): RecordedCase {
+function mapResponses(recorded: RecordedCase, map: (answer: RecordedResponse) => RecordedResponse): RecordedCase {
   const mapStep = (step: RecordedStep): RecordedStep => ({ ...step, answer: map(step.answer) });
   return { ...recorded, steps: recorded.steps.map(mapStep) };
 }

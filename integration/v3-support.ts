@@ -9,7 +9,7 @@ import { v3Protocol, type V3Options } from "../src/v3/index.js";
 /** A cluster without the v2 API, of `ETCD2_TEST_MEMBERS` members, and clients that speak v3 to all of them. */
 export interface V3Ground {
   readonly cluster: Cluster;
-  /** The first member's. */
+  /** The URL of the first member. */
   readonly endpoint: string;
   /** Keys in a namespace that no other test uses. */
   keys(options?: V3Options, client?: Partial<ClientOptions>): KeysAPI;
@@ -34,13 +34,13 @@ export function onBothGateways(register: (ground: V3Ground) => void, args: reado
         await cluster?.stop();
       });
       const running = (): Cluster => {
-        if (cluster === undefined) throw new Error("the cluster is there only while tests run");
+        if (cluster === undefined) throw new Error("the cluster exists only while tests run");
         return cluster;
       };
       const endpoint = (): string => running().endpoints[0] ?? "";
       const client: V3Ground["client"] = (options, more) => {
         const protocol = v3Protocol({ namespace: `/test${String(++count)}`, ...options });
-        // of several members one may lag behind, as in v2: a plain read is not told of a write through another
+        // of several members one may lag behind, as in v2: a plain read may miss a write through another member
         const quorumReads = memberCount > 1;
         const made = new Client({ endpoints: running().endpoints, quorumReads, protocol, ...more });
         clients.push(made);

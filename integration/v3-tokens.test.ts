@@ -1,4 +1,4 @@
-// Tokens that expire, and watches that are denied.
+// Expired tokens, and denied watches.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";

@@ -10,13 +10,13 @@ import { fastCluster } from "./fast-cluster.js";
 import { base64, counting, onBothGateways } from "./v3-support.js";
 
 onBothGateways((ground) => {
-  test("v3: a watcher from now gets what happens between its polls, and not its own write before (V40, V120)", async () => {
+  test("v3: a from-now watcher gets the events between its polls, and not an earlier write (V40, V120)", async () => {
     const keys = ground.keys();
     for (let i = 0; i < 20; i++) {
       await keys.set("/w/before", String(i));
       const watcher = keys.watcher("/w", { recursive: true });
       const watched = watcher.next(patience());
-      // nobody is told when the watch stands: the first of these writes that it sees shows it
+      // nothing reports when the watch is set up: the first of these writes that it sees shows it
       let written = 0;
       const event = await until("the watch stands", async () => {
         await keys.set("/w/k", String(++written));
@@ -45,7 +45,7 @@ onBothGateways((ground) => {
     await mirror.next(patience());
     const last = await keys.set("/m/a", "3");
     await ground.gateway("/v3/kv/compaction", { revision: String(last.index) });
-    // a client that has no stream of its own from before
+    // a client without an earlier stream
     const error: unknown = await ground
       .keys({ namespace: "/v45" })
       .watcher("/m", { recursive: true, afterIndex: index })
@@ -76,7 +76,7 @@ onBothGateways((ground) => {
     assert.equal(new Set(events.slice(0, 3).map(({ node }) => node.modifiedIndex)).size, 1);
   });
 
-  test("v3: events of hidden names come only to watchers whose key names them (V1)", async () => {
+  test("v3: only watchers whose key names a hidden name get its events (V1)", async () => {
     const keys = ground.keys();
     const { index } = await keys.set("/h/seen", "0");
     const above = keys.watcher("/h", { recursive: true, afterIndex: index }).next(patience());
@@ -86,7 +86,7 @@ onBothGateways((ground) => {
     assert.deepEqual([(await above).node.key, (await named).node.key], ["/h/seen", "/h/_x/k"]);
   });
 
-  test("v3: a watch that the server confirms late stands in the end: the limit grows with each attempt", async () => {
+  test("v3: a watch that the server confirms late succeeds in the end: the limit grows with each attempt", async () => {
     const inner = gotExchange({});
     const late: Exchange = async (url, spec, signal) => {
       if (spec.path === "/v3/watch") await sleep(1_000, undefined, { signal });
@@ -150,7 +150,7 @@ test("v3: a watch goes on at another member when its own is killed; each event o
   await reading;
   assert.deepEqual(values, written);
 
-  /** A write whose outcome is not known is read back, so that only what is there counts. */
+  /** Writes a value. If the outcome is unknown, reads it back, so that only values in the store count. */
   async function write(value: string): Promise<boolean> {
     await keys.set("/k", value).catch(() => undefined);
     const now = await keys.get("/k", { quorum: true }).catch(() => undefined);

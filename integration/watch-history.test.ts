@@ -47,7 +47,7 @@ test("watch: a refresh is not an event, live or in history, but increments the i
   }
 });
 
-test("watch: one that missed nothing sends no more requests than events while others write a lot (FF1)", async () => {
+test("watch: a watcher that missed nothing sends no more requests than events while others write a lot (FF1)", async () => {
   const { index } = await keys.set("/calm/a", "0");
   let requests = 0;
   const counted = new KeysAPI({ send: (spec, signal) => (requests++, client.send(spec, signal)) });
@@ -89,7 +89,7 @@ for (const end of ["kill", "terminate"] as const) {
     const came = begun.headers();
     const watcher = new KeysAPI(begun).watcher(dir, { recursive: true });
     const watching = collect(watcher, `${dir}/end`, patience(60_000));
-    watching.catch(() => undefined); // it is awaited below, but for a failure before that
+    watching.catch(() => undefined); // it is awaited below, unless something fails before that
     await came;
     const writes: KeysResponse[] = [];
     for (let round = 0; round < 2; round++) {

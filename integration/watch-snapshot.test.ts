@@ -40,7 +40,7 @@ afterEach(async () => {
  */
 async function whileIsolated(work: () => Promise<void>): Promise<void> {
   const index = cluster.members.indexOf(lagging);
-  // silence would keep what the leader has sent so far, and deliver it afterwards: perhaps all of it
+  // with `silent` the data sent so far would be kept and delivered afterwards, perhaps all of it
   network.isolate(index, "reset");
   await work();
   const { index: reached } = await others.get("/", { quorum: true });

@@ -44,7 +44,7 @@ async function follow(t: TestContext, client: Client): Promise<{ readonly sees: 
       updates.push([kind, String(startedOver), ...changes.map(({ type, node }) => `${type} ${node.key}`)].join(" "));
     }
   })().catch((error: unknown) => error);
-  // a plain watcher is asked again after an outage, as its documentation says
+  // a plain watcher is called again after an outage, as its documentation says
   const watcher = keys.watcher("/d", { recursive: true, afterIndex: index });
   const watched = (async () => {
     for (;;) {

@@ -1,4 +1,4 @@
-// The README's table "what happens when ...": the rows that no other test shows.
+// The README's table "what happens when ...": the rows that no other test covers.
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import type { Cluster, Member } from "./test-kit/etcd.js";
@@ -40,7 +40,7 @@ async function followerOf(
   return { follower, i, others: cluster.endpoints.filter((url) => url !== follower.url) };
 }
 
-/** What etcd says to a call, asked again while it does not. */
+/** The result of a call, which is retried until etcd responds. */
 function answered(call: () => Promise<unknown>): Promise<unknown> {
   return until("an answer", async () => {
     const result = await settled(call());
@@ -48,7 +48,7 @@ function answered(call: () => Promise<unknown>): Promise<unknown> {
   });
 }
 
-test("a member freezes: a set, create or swap is unknown after the header timeout; a set with resend is answered by another one (FF11)", async (t) => {
+test("what happens when a member freezes: a set, create or swap is unknown after the header timeout; a set with resend goes to another one (FF11)", async (t) => {
   await using cluster = await calmCluster();
   const { follower, others } = await followerOf(cluster);
   const endpoints = [follower.url, ...others];
@@ -76,21 +76,22 @@ test("a member freezes: a set, create or swap is unknown after the header timeou
       ["ERR_HEADER_TIMEOUT"],
     );
   }
-  // the next call begins with another endpoint, and what is acknowledged stays, whatever the frozen member does later
+  // the next call begins with another endpoint, and acknowledged writes stay, whatever the frozen member does later
   await setter.keys.set("/set", "second");
   assert.notEqual(creator.client.endpoints[0], follower.url);
   assert.equal((await creator.keys.set("/next", "v")).action, "set");
   follower.thaw();
-  // the frozen one had been sent them, and may apply them when it wakes up; a second try tells
+  // the frozen one has received them, and may apply them when it thaws; a second try shows which
   const again = await answered(() => creator.keys.create("/created", "v"));
   if (again instanceof Error) assert.ok(isNodeExist(again));
   const swapped = await answered(() => swapper.keys.set("/swapped", "2", { prevIndex: node.modifiedIndex }));
   if (swapped instanceof Error) assert.ok(isCompareFailed(swapped));
-  // the first set was reported as unknown: it may come late, but then it is not an acknowledged write that undoes another
+  // the first set was reported as unknown: it may be applied late, but it is not an acknowledged write that undoes
+  // another
   assert.match((await creator.keys.get("/set", { quorum: true })).node.value, /^(?:first|second)$/);
 });
 
-test("a member freezes: a watch of it is silent until it thaws, and with watchIdleTimeoutMs asked of another one", async (t) => {
+test("what happens when a member freezes: its watch is silent until it thaws; with watchIdleTimeoutMs it goes to another one", async (t) => {
   await using cluster = await calmCluster();
   const { follower, others } = await followerOf(cluster);
   const { index } = await keysAt(t, [follower.url]).keys.set("/k", "1");
@@ -106,7 +107,7 @@ test("a member freezes: a watch of it is silent until it thaws, and with watchId
   assert.equal((await silent).node.value, "2");
 });
 
-test("a member is cut off from the others: a get tells the past, a quorum get is answered by another member, a set is unknown and then goes there (FF11)", async (t) => {
+test("what happens when a member is isolated: a get returns old values, a quorum get goes to another member, a set is unknown and then goes there (FF11)", async (t) => {
   await using network = new PeerNetwork();
   await using cluster = await calmCluster({ advertisePeerUrl: network.advertise });
   const { follower, i, others } = await followerOf(cluster);
@@ -125,14 +126,14 @@ test("a member is cut off from the others: a get tells the past, a quorum get is
   assert.equal((await rejection(setter.keys.set("/j", "v"), ClusterError)).outcome, "unknown");
   assert.equal((await setter.keys.set("/j", "w")).action, "set");
 
-  // a watch of it is silent, and goes on where it was when the member is back
+  // a watch at it is silent, and goes on where it was when the member is back
   const watcher = keysAt(t, [follower.url]).keys.watcher("/k", { afterIndex: index });
   const pending = watcher.next(patience(60_000));
   network.mend();
   assert.equal((await pending).node.value, "present");
 });
 
-test("the response gets lost: a create or set is unknown, although it was applied; a set with resend is sent to another member (FF11)", async (t) => {
+test("what happens when the response is lost: a create or set is unknown, although it was applied; a set with resend goes to another member (FF11)", async (t) => {
   await using cluster = await calmCluster();
   const [first = "", ...others] = cluster.endpoints;
   await using door = await TcpProxy.start(first);
@@ -158,7 +159,7 @@ test("the response gets lost: a create or set is unknown, although it was applie
   assert.ok(isNodeExist(await answered(() => creator.keys.create("/created", "v"))));
 });
 
-test("all members die: every call fails at once and nothing is applied; a watcher goes on where it was when they are back", async (t) => {
+test("what happens when all members die: every call fails at once and nothing is applied; a watcher goes on where it was when they are back", async (t) => {
   await using cluster = await fastCluster();
   const { client, keys } = keysAt(t, cluster.endpoints);
   const { index } = await keys.set("/dir/a", "1");
@@ -174,7 +175,7 @@ test("all members die: every call fails at once and nothing is applied; a watche
     );
     assert.equal(error.outcome, "notApplied");
   };
-  // it may have seen the first of them die, and have gone on to those that were still there
+  // it may have seen the first one die, and have gone on to the others
   isRefused(await watching);
   for (const call of [
     () => keys.get("/dir/a"),

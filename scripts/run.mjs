@@ -210,7 +210,7 @@ export function atExit(cleanup, ended = Promise.resolve()) {
   };
 }
 
-/** From now on a signal that ends this process waits until it is taken from the event loop: for what `atExit` then knows. */
+/** From now on a signal that ends this process is handled in the event loop, so that the cleanups of `atExit` run. */
 export function watchExit() {
   if (watching) return;
   watching = true;

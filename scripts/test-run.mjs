@@ -87,7 +87,10 @@ export function needs(file, name, seen = new Set()) {
   return own.some((path) => needs(path, name, seen));
 }
 
-/** For processes in which clients speak v3 unless their options say otherwise; so do those that they start. */
+/**
+ * The environment of processes in which clients speak v3 unless their options specify a protocol; child processes
+ * inherit it.
+ */
 export function overV3Env() {
   return { NODE_OPTIONS: nodeOptions([importsKit("over-v3")]), ETCD2_TEST_PROTOCOL: "v3" };
 }

@@ -9,7 +9,7 @@ const cluster = clusterForTests("consumers-bundlers");
 
 interface Bundler {
   readonly name: string;
-  /** What the program is written in, and what comes out. */
+  /** The format of the program, and the format of the bundle. */
   readonly formats: readonly (readonly [source: "esm" | "cjs", output: "esm" | "cjs"])[];
   /** ncc writes what is imported with `import()` beside the program. */
   readonly files?: "several";
@@ -48,7 +48,7 @@ const bundlers: readonly Bundler[] = [
           `--format=${output}`,
           `--outfile=${join(out, output === "esm" ? "app.mjs" : "app.cjs")}`,
           "--log-level=warning",
-          // as esbuild's documentation has it for CommonJS packages in an ESM bundle
+          // as in esbuild's documentation, for CommonJS packages in an ESM bundle
           ...(output === "esm"
             ? [
                 '--banner:js=import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
@@ -129,7 +129,7 @@ for (const { name, formats, files: written, build } of bundlers) {
     test(`${name}: a one-file bundle runs without node_modules, from ${source} to ${output} (FF8)`, async (t) => {
       const entry = source === "esm" ? "app.mjs" : "app.cjs";
       const manifest = JSON.stringify({ type: output === "esm" ? "module" : "commonjs" });
-      // rollup puts what is imported dynamically behind the program, where top-level await would never come to it
+      // rollup puts dynamic imports behind the program, where top-level await would never reach them
       const esm = name === "rollup" ? esmFor("cjs") : esmFor(output);
       const files = { [entry]: source === "esm" ? esm : cjsProgram, "package.json": manifest };
       const folder = projectIn(t, files);

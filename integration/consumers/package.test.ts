@@ -38,18 +38,18 @@ function sizeOf(folder: string): number {
   return files.reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0);
 }
 
-test("the package page has its fields: repository, bugs, homepage, author, keywords (FF35)", () => {
+test("package: it has the fields that its page shows: repository, bugs, homepage, author, keywords (FF35)", () => {
   for (const field of ["repository", "bugs", "homepage", "author", "license", "description", "keywords", "engines"]) {
     assert.ok(manifest[field], field);
   }
 });
 
-test("the site of the documentation is not in the package, and its pages are", () => {
+test("package: it contains the pages of the documentation, but not the site", () => {
   assert.equal(existsSync(join(installed, "dist", "site")), false);
   assert.ok(existsSync(join(installed, "docs", "README.md")));
 });
 
-test("every relative link and picture of the packed README leads to a packed file (FF35)", () => {
+test("package: every relative link and picture of the packed README leads to a packed file (FF35)", () => {
   const text = readFileSync(join(installed, "README.md"), "utf8");
   const links = [...text.matchAll(/\]\(([^)\s]+)\)|(?:src|srcset|href)="([^"\s]+)"/g)].map(([, a, b]) => a ?? b ?? "");
   assert.ok(links.length > 5);
@@ -59,7 +59,7 @@ test("every relative link and picture of the packed README leads to a packed fil
   assert.deepEqual(missing, []);
 });
 
-test("an install is small, brings at most 27 packages beside etcd2, and runs no script", () => {
+test("package: an install is small, adds at most 27 packages to etcd2, and runs no script", () => {
   const all = packages();
   const scripts = all.filter((folder) => {
     const names = Object.keys(readManifest(folder).scripts ?? {});
@@ -80,18 +80,18 @@ test("an install is small, brings at most 27 packages beside etcd2, and runs no 
   assert.ok(total < 9, `an install has ${total.toFixed(1)} MB`);
 });
 
-test("publint finds nothing wrong with the tarball", async () => {
+test("package: publint reports no problem of the tarball", async () => {
   await run(process.execPath, [tool("publint"), "run", tarball, "--strict"], { cwd: dirname(tarball) });
 });
 
-test("are-the-types-wrong finds nothing but that CommonJS gets an ES module, which Node can require", async () => {
+test("package: are-the-types-wrong reports only that CommonJS gets an ES module, which Node can require", async () => {
   const ignored = ["--ignore-rules", "cjs-resolves-to-esm"];
   await run(process.execPath, [tool("@arethetypeswrong/cli"), tarball, ...ignored, "--no-color"], {
     cwd: dirname(tarball),
   });
 });
 
-/** The program of one of our own tools. */
+/** The path of one of our own tools. */
 function tool(name: string): string {
   const folder = join(projectRoot, "node_modules", name);
   const { bin } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as {

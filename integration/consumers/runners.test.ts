@@ -82,13 +82,13 @@ const cases = (fake: FakeTimers): string => `
   });
 `;
 
-/** In ms. The first test also compiles got and all that it imports, on a machine that does other things too. */
+/** In ms. The first test also compiles got and all that it imports, on a machine that may be busy. */
 const testTimeout = 240_000;
 
 const imports =
   'import { Client, KeysAPI, isKeyNotFound } from "etcd2";\nimport { undiciExchange } from "etcd2/undici";\nimport { createFakeEtcd, globalClock } from "etcd2/testing";\n';
 const jestTimers: FakeTimers = {
-  // Node's own parts of a request stay real
+  // the parts of Node that a request needs stay real
   on: 'jest.useFakeTimers({ doNotFake: ["nextTick", "setImmediate", "queueMicrotask"] });',
   off: "jest.useRealTimers();",
   tick: (ms) => `jest.advanceTimersByTime(${ms});`,
@@ -124,8 +124,9 @@ const jest = (folder: string, nodeArgs: readonly string[] = [], args: readonly s
 /**
  * The handles that Jest names as open, each by its type and the line that made it.
  *
- * Without one that no program can avoid: `http2-wrapper`, which got imports, makes a stream to look at its class, and drops
- * it. Nothing waits for that stream, but Jest names it unless it has been garbage-collected when the tests end.
+ * Leaves out one that no program can avoid: `http2-wrapper`, which got imports, creates a stream to inspect its class,
+ * and drops it. Nothing waits for that stream, but Jest names it unless it has been garbage-collected when the tests
+ * end.
  */
 function openHandles(stderr: string): string[] {
   const [, report = ""] = stderr.split(/Jest has detected the following \d+ open handles?/);
@@ -134,13 +135,13 @@ function openHandles(stderr: string): string[] {
     .filter((each) => !/^JSSTREAM at .*\/http2-wrapper\/source\/utils\/js-stream-socket\.js:\d+:\d+\)$/.test(each));
 }
 
-/** All six cases passed, and nothing of ours stayed open. */
+/** Asserts that all six cases passed, and that none of our handles stayed open. */
 function assertPassed(stderr: string): void {
   assert.match(stderr, /Tests: +6 passed, 6 total/);
   assert.deepEqual(openHandles(stderr), [], stderr);
 }
 
-/** Loaded into Jest's process, it keeps Jest from collecting garbage before it names open handles. */
+/** Loaded into Jest's process, it prevents the garbage collection before Jest names open handles. */
 const noCollection = `
   const vm = require("node:vm");
   const { runInNewContext } = vm;

@@ -17,7 +17,7 @@ function binary(scope: string, name: string): string {
 
 const runtimes = [
   { title: "Node", command: () => process.execPath, args: [], transports: ["got", "undici"] },
-  // Bun replaces undici by a part of its own, which lacks what etcd2/undici is made of
+  // Bun replaces undici by its own module, which lacks what etcd2/undici needs
   { title: "Bun", command: () => binary("@oven", "bun"), args: [], transports: ["got"] },
   {
     title: "Deno",

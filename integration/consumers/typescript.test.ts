@@ -65,7 +65,7 @@ for (const [version, title, options] of configurations) {
   });
 }
 
-test("TypeScript without undici installed: what does not use it compiles", async (t) => {
+test("TypeScript without undici installed: a program that does not use it compiles", async (t) => {
   const text = program.replace(/^import .* from "etcd2\/undici";$/m, "const entryUndici = 0;");
   const index = entries.indexOf("etcd2/undici");
   const folder = projectIn(

@@ -50,7 +50,7 @@ test(`faults: nothing is lost or doubled in ${String(seconds)} s of faults (${re
   for (const line of summaryOf(run)) t.diagnostic(line);
 
   const check = checksOf(t, { said, ...run });
-  await check("every kind of fault came, and work was done between them", () => [
+  await check("every kind of fault occurred, and work was done in between", () => [
     ...(calls.filter(({ result, kind }) => result === "acknowledged" && kind !== "list").length < 5 * seconds
       ? ["too few calls were acknowledged: the rest proves little"]
       : []),
@@ -58,7 +58,7 @@ test(`faults: nothing is lost or doubled in ${String(seconds)} s of faults (${re
       .filter((result) => !calls.some((call) => call.result === result && isWrite(call)))
       .map((result) => `no write was ${result}`),
   ]);
-  await check("every call settled with an answer, or with an error that tells its outcome", () =>
+  await check("every call settled with a response, or with an error that has its outcome", () =>
     calls.filter(({ result }) => result === "odd").map((call) => JSON.stringify(call)),
   );
   await check(
@@ -70,13 +70,13 @@ test(`faults: nothing is lost or doubled in ${String(seconds)} s of faults (${re
   );
   await check("registers are linearizable", () => registerViolations(calls, final));
   for (const watcher of load.watchers) {
-    await check(`the ${watcher.name} watcher, asked again after every error, saw every event once, in order`, () =>
+    await check(`the ${watcher.name} watcher, called again after every error, saw every event once, in order`, () =>
       watcherViolations(watcher, beforeEnd),
     );
   }
   for (const mirror of load.mirrors)
     await check(`the updates of the ${mirror.name} mirror give what is in etcd`, () => mirrorViolations(mirror, final));
-  await check("the members told the same events, to who asks without the SDK", () => run.observerProblems);
+  await check("the members reported the same events to an observer without the SDK", () => run.observerProblems);
   await check("no call outlived its timeouts by more than a second", () => timeViolations(calls, load.stalls, limits));
   await check("the process under load ended by itself", () =>
     run.status === 0 ? [] : [`it ended with ${String(run.status)}`],
@@ -117,14 +117,14 @@ async function runFaults(t: TestContext, say: (line: string) => void): Promise<R
     await nemesis.rage(seconds * 1_000, () => hasEnded(child));
     await allWell(cluster);
     log("all is well again");
-    // time for what was sent and not answered to be applied: etcd holds writes for 5 s and two elections
+    // time for requests without a response to be applied: etcd holds writes for 5 s and two elections
     await sleep(6_000);
     const { load, status } = await endOf(child);
     const final = await keys.get(dir, { quorum: true, recursive: true });
     await keys.set(`${dir}/after-all`, "");
     const isOver = (observer: Observer): boolean =>
       observer.failure !== undefined || observer.events.some(({ key }) => key === `${dir}/after-all`);
-    await until("every member has told all events", () => observers.every(isOver));
+    await until("every member has reported all events", () => observers.every(isOver));
     const told = observers.map((observer) => observer.events.filter((event) => event.index <= final.index));
     const [events = []] = told;
     return {
@@ -153,12 +153,12 @@ function summaryOf({ load, events, faults }: Run): readonly string[] {
   const stalledMs = stalls.reduce((sum, stall) => sum + stall.endMs - stall.startMs, 0);
   return [
     callsLine(calls),
-    `reads: ${String(reads)} by quorum answered, ${String(registersOf(calls).size)} registers`,
+    `reads: ${String(reads)} by quorum succeeded, ${String(registersOf(calls).size)} registers`,
     `faults: ${Object.entries(faults)
       .map(([name, times]) => `${String(times)} ${name}`)
       .join(", ")}`,
     `events: ${String(events.length)}; ${watchers.map(({ name, events: seen, errors }) => `${name} watcher: ${String(seen.length)}, asked again ${String(Object.values(errors).reduce((a, b) => a + b, 0))} times`).join("; ")}`,
-    // not a violation here: what a frozen or cut off member received can be executed after its connection was reset
+    // not a violation here: a frozen or isolated member may execute a request after its connection was reset
     `writes undone by earlier ones: ${String(undoneViolations(calls, events).length)}`,
     `errors: ${errorsIn(calls)}`,
     `slowest call: ${slowestMs.toFixed(0)} ms; the process was stalled for ${stalledMs.toFixed(0)} ms in all`,

@@ -64,12 +64,14 @@ export function filesOf(node: KeyNode): readonly FinalNode[] {
   return [{ key: node.key, value: node.value, index: node.modifiedIndex }];
 }
 
-/** The events up to the last write of the load: all that its watchers are to have seen. */
+/** The events up to the last write of the load, which its watchers must have seen. */
 export function untilEnd(events: readonly KeyEvent[]): readonly KeyEvent[] {
   return events.slice(0, events.findIndex(({ key }) => key === `${dir}/end`) + 1);
 }
 
-/** What gives a test its checks: one subtest each, which fails with the first violations and keeps the history in a file. */
+/**
+ * Makes the checks of a test: one subtest each, which fails with the first violations and keeps the history in a file.
+ */
 export function checksOf(
   t: TestContext,
   history: unknown,

@@ -34,7 +34,9 @@ import { Nemesis } from "./nemesis.js";
 import { Observer } from "./observer.js";
 
 const seconds = suiteSeconds / 5;
-/** `FAULTS_RESEND=1` lets the client send sets again after silence: then writes are undone, and the test must find it. */
+/**
+ * `FAULTS_RESEND=1` lets the client send sets again after silence: then writes are undone, and the test must find that.
+ */
 const resend = process.env["FAULTS_RESEND"] === "1";
 
 test(`faults: members freeze under a client that overwrites its own keys for ${String(seconds)} s: no acknowledged write is undone by one acknowledged before it (${repeatedBy})`, async (t) => {
@@ -46,7 +48,7 @@ test(`faults: members freeze under a client that overwrites its own keys for ${S
   const undone = undoneViolations(calls, events);
   t.diagnostic(`writes undone: ${String(undone.length)}`);
   const check = checksOf(t, run);
-  await check("writes were acknowledged, and members froze while others were on their way", () => [
+  await check("writes were acknowledged, and members froze while other writes were in flight", () => [
     ...(calls.filter(({ result }) => result === "acknowledged").length < 5 * seconds ? ["too few acknowledged"] : []),
     ...(calls.some(({ result }) => result === "unknown") ? [] : ["no write was unknown"]),
   ]);
@@ -88,12 +90,12 @@ async function freezeMembers(t: TestContext): Promise<Run> {
       work: "own keys",
       resend,
     });
-    // longer than the header timeout: what a frozen member was sent is executed when it thaws
+    // longer than the header timeout: requests to a frozen member are executed when it thaws
     const nemesis = new Nemesis({ cluster, network, doors }, random, () => undefined, { only: /frozen/, moreMs: 900 });
     await until("there is load", () => (observers[0]?.events.length ?? 0) > 10);
     await nemesis.rage(seconds * 1_000, () => hasEnded(child));
     await allWell(cluster);
-    // time for what was sent and not answered to be applied: etcd holds writes for 5 s and two elections
+    // time for requests without a response to be applied: etcd holds writes for 5 s and two elections
     await sleep(6_000);
     const { load } = await endOf(child);
     const final = await keys.get(dir, { quorum: true, recursive: true });

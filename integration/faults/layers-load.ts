@@ -12,7 +12,7 @@ import { untilAborted } from "../../src/util/signals.js";
 import { RegistryWriter, startApiSource, startEtcdSource, type Running } from "../config-support.js";
 import { filesOf, limits } from "./field.js";
 
-/** What was found, a line for each problem. */
+/** The problems that were found, one line each. */
 export interface LayersRecord {
   /** Moments at which two candidates led. */
   readonly overlaps: readonly string[];
@@ -93,7 +93,7 @@ export class LayersLoad {
     this.#lines.push(`${(performance.now() / 1_000).toFixed(2)} s: ${line}`);
   };
 
-  /** Waits until every layer works: one leads, all hosts are registered and known, and what is written reaches both configs. */
+  /** Waits until every layer works: one leads, all hosts are registered and known, and writes reach both configs. */
   async settled(): Promise<void> {
     await until("one candidate leads", () => this.#sessions.some((session) => session.isLeader));
     await until("all hosts are registered", () => this.#registrations.every(({ state }) => state === "registered"));
@@ -158,11 +158,11 @@ export class LayersLoad {
       this.log(`${name} leads, token ${fencingToken}`);
       this.#checkOverlap();
       await untilAborted(signal);
-      this.log(`${name} leads no more: ${String(signal.reason)}`);
+      this.log(`${name} no longer leads: ${String(signal.reason)}`);
     });
     this.#sessions.push(session);
     this.#watch(`candidate ${name}`, session.closed);
-    // read, so that lasting failures are no process warnings
+    // read, so that lasting failures do not become process warnings
     void (async () => {
       for await (const _change of session.changes()) continue;
     })();
@@ -191,7 +191,8 @@ export class LayersLoad {
     for await (const { type, node } of this.#subscription) {
       this.#events++;
       if (type === "set") this.#subscribed.set(node.key, node.value);
-      else if (!this.#subscribed.delete(node.key)) this.#contradictions.push(`${node.key} went, and was not there`);
+      else if (!this.#subscribed.delete(node.key))
+        this.#contradictions.push(`${node.key} was removed, but did not exist`);
     }
   }
 

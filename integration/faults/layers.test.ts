@@ -92,7 +92,7 @@ async function startOver(field: Field, endMs: number): Promise<void> {
     load.log("it is back");
     await load.settled();
   } while (performance.now() < endMs);
-  // at last, since its members are new processes
+  // last, since its members are new processes
   load.log("a backup is made");
   await restoreFromBackup(t, cluster, async () => {
     await raise(field);

@@ -14,7 +14,7 @@ export interface MirrorTask {
   readonly patience?: Random | undefined;
 }
 
-/** Keeps a mirror of a directory and records its updates. */
+/** Mirrors a directory and records the updates. */
 export async function recordMirror(
   name: string,
   { keys, dir, lastKey, signal, patience }: MirrorTask,
@@ -41,7 +41,7 @@ export async function recordMirror(
   return { name, updates, errors };
 }
 
-/** The next of a watcher or a mirror, for a caller that waits up to 0.7 s; without `patience`, as long as it takes. */
+/** Calls `next` of a watcher or a mirror, and waits up to 0.7 s; without `patience`, as long as it takes. */
 export async function nextWithin<T>(
   source: { next(signal: AbortSignal): Promise<T> },
   patience: Random | undefined,

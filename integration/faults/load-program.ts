@@ -24,7 +24,7 @@ export interface LoadTask extends Pick<ClientOptions, "headerTimeoutMs" | "bodyI
   readonly afterIndex: number;
   /** What the workers do: calls of every kind on shared keys, or plain sets, each worker of a key of its own. @default "everything" */
   readonly work?: "everything" | "own keys" | undefined;
-  /** Whether watchers read again and go on when they are told that events are gone. @default false: they end */
+  /** Whether watchers read again and go on when an error reports that events are gone. @default false: they end */
   readonly readsAgain?: boolean | undefined;
   /** Whether sets may be sent again after silence. @default false */
   readonly resend?: boolean | undefined;
@@ -257,7 +257,10 @@ async function watch(
   return { name, events, errors, fromNowOn: afterIndex === 0, restarts };
 }
 
-/** Reads the directory by quorum, as who was told that events are gone must. Resolves to undefined while no endpoint answers. */
+/**
+ * Reads the directory by quorum, as a program must after an error that events are gone. Resolves to undefined while no
+ * endpoint responds.
+ */
 async function currentIndex(keys: KeysAPI): Promise<number | undefined> {
   const read = keys.get(dir, { quorum: true, recursive: true, signal: ended.signal });
   return read.then(

@@ -3,8 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { KeyEvent } from "../histories/fault-history.js";
 
 /**
- * Follows the events below a directory on one member, without the SDK, so that there is something to hold the SDK's
- * watchers against. It repeats what fails. It speaks the protocol that the tests run over (`ETCD2_TEST_PROTOCOL`).
+ * Follows the events below a directory on one member without the SDK, to compare the SDK's watchers with. It repeats
+ * what fails. It speaks the protocol that the tests run over (`ETCD2_TEST_PROTOCOL`).
  */
 export class Observer {
   readonly #url: string;
@@ -79,7 +79,7 @@ export class Observer {
     if (result?.compact_revision !== undefined) this.#fail();
     for (const { type, kv, prev_kv: previous } of result?.events ?? []) {
       const [key, index] = [text(kv.key), Number(kv.mod_revision)];
-      // markers of directories are no files
+      // markers of directories are not files
       if (key.endsWith("/")) continue;
       const prevIndex = previous && Number(previous.mod_revision);
       this.#take({ action: type === "DELETE" ? "delete" : "set", key, value: text(kv.value), index, prevIndex });

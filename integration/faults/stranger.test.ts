@@ -36,7 +36,7 @@ import {
 import { Observer } from "./observer.js";
 
 const seconds = suiteSeconds * 0.15;
-/** How long the client reaches nobody but the stranger, in ms. */
+/** How long the client reaches only the stranger, in ms. */
 const aloneMs = 1_500;
 
 test(`faults: a stranger stands in for a member, again and again for ${String(seconds)} s: the client takes nothing from it and loses nothing to it (${repeatedBy})`, async (t) => {
@@ -46,11 +46,13 @@ test(`faults: a stranger stands in for a member, again and again for ${String(se
   t.diagnostic(callsLine(calls));
   t.diagnostic(`events: ${String(events.length)}; ${String(strangers)} strangers; errors: ${errorsIn(calls)}`);
   const check = checksOf(t, run);
-  await check("work was done, and the stranger was met", () => [
+  await check("work was done, and the client reached the stranger", () => [
     ...(calls.filter(({ result }) => result === "acknowledged").length < 5 * seconds ? ["too few acknowledged"] : []),
-    ...(calls.some(({ error }) => error?.includes("ERR_CLUSTER_ID") === true) ? [] : ["no call met the stranger"]),
+    ...(calls.some(({ error }) => error?.includes("ERR_CLUSTER_ID") === true)
+      ? []
+      : ["no call was executed by the stranger"]),
   ]);
-  await check("every acknowledged read and write was answered by the cluster", () =>
+  await check("every acknowledged read and write was executed by the cluster", () =>
     foreignViolations(calls, [clusterId]),
   );
   await check("every acknowledged write is in the cluster", () => writeViolations(calls, events, final));

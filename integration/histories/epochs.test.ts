@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { epochViolations, foreignViolations, mirrorViolations, toldViolations, type Epoch } from "./epochs.js";
+import { epochViolations, foreignViolations, mirrorViolations, silentLosses, type Epoch } from "./epochs.js";
 import type { CallRecord, KeyEvent, WatcherRecord } from "./fault-history.js";
 
 function event(index: number, value: string): KeyEvent {
@@ -50,9 +50,9 @@ test("epochs: finds acknowledged writes that are not in their epoch, or came fro
 test("epochs: a watcher that reports the loss, reads and goes on has no violation", () => {
   const [[a, b, c] = [], [d, e] = []] = epochs.map(({ events }) => events);
   assert.ok(a && b && c && d && e);
-  assert.deepEqual(toldViolations(watcher([a, b, d, e], { at: 2, afterIndex: 5 }), epochs), []);
-  assert.deepEqual(toldViolations(watcher([b, c, e], { at: 2, afterIndex: 6 }), epochs), []);
-  assert.deepEqual(toldViolations(watcher([a, d, e], { at: 1, afterIndex: 10 }, { at: 1, afterIndex: 5 }), epochs), []);
+  assert.deepEqual(silentLosses(watcher([a, b, d, e], { at: 2, afterIndex: 5 }), epochs), []);
+  assert.deepEqual(silentLosses(watcher([b, c, e], { at: 2, afterIndex: 6 }), epochs), []);
+  assert.deepEqual(silentLosses(watcher([a, d, e], { at: 1, afterIndex: 10 }, { at: 1, afterIndex: 5 }), epochs), []);
 });
 
 test("epochs: finds a watcher that lost events without a report", () => {
@@ -64,7 +64,7 @@ test("epochs: finds a watcher that lost events without a report", () => {
     watcher([a, b, c, e]),
     // never sees the new state
     watcher([a, b, c]),
-    // gaps, before and after it was told
+    // gaps, before and after an error
     watcher([a, c, d, e], { at: 2, afterIndex: 5 }),
     watcher([a, b, e], { at: 2, afterIndex: 5 }),
     watcher([a, b, d], { at: 2, afterIndex: 5 }),
@@ -72,7 +72,7 @@ test("epochs: finds a watcher that lost events without a report", () => {
     watcher([a, b, d, d, e], { at: 2, afterIndex: 5 }),
     watcher([a, event(12, "stranger"), d, e], { at: 2, afterIndex: 5 }),
   ];
-  for (const each of wrong) assert.equal(toldViolations(each, epochs).length, 1, JSON.stringify(each));
+  for (const each of wrong) assert.equal(silentLosses(each, epochs).length, 1, JSON.stringify(each));
 });
 
 test("epochs: finds a mirror whose updates do not give what is in etcd", () => {

@@ -42,7 +42,7 @@ export function foreignViolations(calls: readonly CallRecord[], clusterIds: read
   return calls
     .filter(({ result, clusterId }) => result === "acknowledged" && clusterId !== undefined)
     .filter(({ clusterId = "" }) => !clusterIds.includes(clusterId))
-    .map(({ kind, key, clusterId }) => `${kind} ${key} was answered by the cluster ${String(clusterId)}`);
+    .map(({ kind, key, clusterId }) => `${kind} ${key} was executed by the cluster ${String(clusterId)}`);
 }
 
 /** What is wrong with the writes of each epoch. A write that was under way while the cluster started over may belong to either. */
@@ -64,10 +64,10 @@ export function epochViolations(calls: readonly CallRecord[], epochs: readonly E
 }
 
 /**
- * Where a watcher lost events without being told. Whenever it is told, by an error that `isIndexCleared` knows, it reads and
- * goes on: each part between must be events of one epoch without a gap, and the last part must reach the end of the last.
+ * Where a watcher lost events without an error. After an error that `isIndexCleared` recognizes it reads and goes on:
+ * each part between must be events of one epoch without a gap, and the last part must reach the end of the last.
  */
-export function toldViolations(watcher: WatcherRecord, epochs: readonly Epoch[]): readonly string[] {
+export function silentLosses(watcher: WatcherRecord, epochs: readonly Epoch[]): readonly string[] {
   const restarts = watcher.restarts ?? [];
   const parts = [{ at: 0, afterIndex: undefined }, ...restarts].map(({ at, afterIndex }, i) => ({
     afterIndex,
@@ -96,7 +96,7 @@ export function mirrorViolations(
   const problems: string[] = [];
   for (const { key, value } of updates.flatMap(({ changes }) => changes)) {
     if (value !== undefined) state.set(key, value);
-    else if (!state.delete(key)) problems.push(`${key} was removed from the mirror, and was not there`);
+    else if (!state.delete(key)) problems.push(`${key} was removed from the mirror, but did not exist`);
   }
   const here = new Map(final.map(({ key, value }) => [key, value]));
   for (const key of new Set([...state.keys(), ...here.keys()])) {

@@ -108,7 +108,7 @@ const wrongs: Readonly<Record<string, readonly [pattern: RegExp, violations: rea
     /=c at .*: applied once, 0 times at most/,
     changed({ more: event(10, "compareAndSwap", "/r", "c") }),
   ],
-  "a write that was unknown, then is notApplied": [
+  "a write whose outcome was unknown, and is then notApplied": [
     /=d at .*: applied once, 0 times at most/,
     changed({ value: "d", result: "notApplied" }),
   ],
@@ -125,7 +125,7 @@ const wrongs: Readonly<Record<string, readonly [pattern: RegExp, violations: rea
     /nobody removed what was there since 4/,
     changed({ removal: "notApplied" }),
   ],
-  "a removal that nobody asked for": [
+  "a removal that no call requested": [
     /nobody removed what was there since 8/,
     changed({ more: event(10, "delete", "/once", "", 8) }),
   ],
@@ -133,7 +133,7 @@ const wrongs: Readonly<Record<string, readonly [pattern: RegExp, violations: rea
     /\/once is undefined, and by its events j at 8/,
     changed({ final: good.final.filter(({ key }) => key !== "/once") }),
   ],
-  "an acknowledged write that is not there at the end": [
+  "an acknowledged write that is absent at the end": [
     /=j at .*: acknowledged, and not there at the end/,
     changed({ final: good.final.filter(({ key }) => key !== "/once") }),
   ],

@@ -58,7 +58,9 @@ export interface WatcherRecord {
   readonly errors: Readonly<Record<string, number>>;
   /** It began from now on, at some event; all others begin with the first. */
   readonly fromNowOn: boolean;
-  /** Where it read again and went on, after it was told that events are gone: before its event number `at`, from that index. */
+  /**
+   * Where it read again and went on after an error that events are gone: before its event number `at`, from that index.
+   */
   readonly restarts?: readonly { readonly at: number; readonly afterIndex: number }[] | undefined;
 }
 
@@ -159,7 +161,7 @@ export function watcherViolations(watcher: WatcherRecord, events: readonly KeyEv
   if (seen.length === expected.length && seen[at] === expected[at]) return [];
   const [here, there] = [seen, expected].map((lines) => lines.slice(at, at + 3).join(", "));
   return [
-    `${watcher.name}: differs at event ${String(at)} of ${String(expected.length)}: it told ${here ?? ""}; what happened is ${there ?? ""}`,
+    `${watcher.name}: differs at event ${String(at)} of ${String(expected.length)}: it reported ${here ?? ""}; what happened is ${there ?? ""}`,
   ];
 }
 
@@ -209,7 +211,7 @@ function removalViolations(calls: readonly CallRecord[], events: readonly KeyEve
   return events.flatMap((event) => {
     if (!removes(event.action) || possible.has(`${event.key} ${String(event.prevIndex)}`)) return [];
     return [
-      `${lineOf(event)}: nobody removed what was there since ${String(event.prevIndex)}, or who tried was told that it was not applied`,
+      `${lineOf(event)}: nobody removed the node of index ${String(event.prevIndex)}, or the caller got the outcome notApplied`,
     ];
   });
 }
@@ -237,7 +239,7 @@ function finalViolations(
   )) {
     const key = call.made ?? call.key;
     if (writes.get(key) === 1 && here.get(key)?.value !== call.value)
-      problems.push(`${nameOf(call)}: acknowledged, and not there at the end`);
+      problems.push(`${nameOf(call)}: acknowledged, but absent at the end`);
   }
   return problems;
 }

@@ -132,7 +132,7 @@ function notices(call: RegisterCall, before: string | undefined, now: string | u
   return after(call, now) !== refused && after(call, before) === refused;
 }
 
-const refused = Symbol("it could not have been answered so");
+const refused = Symbol("it could not have had this result");
 
 /** The register's value after the call, or that the result does not fit its value before. */
 function after(call: RegisterCall, held: string | undefined): string | undefined | typeof refused {

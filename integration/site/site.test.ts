@@ -62,7 +62,7 @@ async function visitAll(): Promise<void> {
     visits.set(path, visit);
     for (const link of visit.links) {
       const target = targetOf(link)?.path;
-      // links to anything else are found to be dead below
+      // other links are found to be dead below
       if (target?.endsWith(".html") !== true || seen.has(target)) continue;
       seen.add(target);
       waiting.push(target);
@@ -102,7 +102,7 @@ function targetOf(link: string): { readonly path: string; readonly anchor: strin
   return { path: decodeURIComponent(path), anchor: decodeURIComponent(anchor) };
 }
 
-/** One line for each page that has something to say. */
+/** One line for each page with a finding. */
 function lines(of: (visit: Visit, path: string) => readonly string[]): readonly string[] {
   return [...visits].flatMap(([path, visit]) => of(visit, path).map((text) => `${path}: ${text}`));
 }

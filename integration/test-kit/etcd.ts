@@ -99,7 +99,7 @@ export class Member extends ServerProcess {
     return isHealthy(this.url, this.#probeOptions());
   }
 
-  /** Whether it is the cluster leader: it says so and is healthy. An isolated former leader still says so. */
+  /** Whether it is the cluster leader: it reports that and is healthy. An isolated former leader still reports it. */
   async leads(): Promise<boolean> {
     try {
       // a frozen member would only run into the timeout

@@ -18,7 +18,7 @@ export function keepInCache(target, { fill, file = basename(target), check }) {
     if (problem === undefined) renameSync(join(folder, file), target);
     return problem;
   } catch (error) {
-    // a folder does not replace another: another process was quicker
+    // a folder cannot replace another one: another process was quicker
     if (!existsSync(target) || check(target) !== undefined) throw error;
     return undefined;
   } finally {

@@ -59,7 +59,7 @@ export function unpackPackage(name, folder, { suite } = {}) {
     const updated = apt(...view, "update");
     if (!updated.ok) return `apt-get update${suite === undefined ? "" : ` for ${suite}`}: ${updated.reason}`;
     download = apt(...view, "download", ...names);
-    // apt ends well when it gets no list, and then only knows of no such package
+    // apt succeeds even if it gets no list, and then reports that there is no such package
     const [cause] = download.ok ? [] : (networkFailure.exec(updated.stdout + updated.stderr) ?? []);
     if (cause !== undefined) return (unreachable = `no list of packages came: ${cause} (is this machine offline?)`);
   }
@@ -77,7 +77,7 @@ export function unpackPackage(name, folder, { suite } = {}) {
 const networkFailure =
   /(?:Temporary failure resolving|Could not resolve|Could not connect to|Cannot initiate the connection to|Unable to connect to).*/;
 
-/** Why the mirror cannot be reached, once that is known: another try would only take its time. @type {string | undefined} */
+/** Why the mirror cannot be reached, once that is known: another try would only take time. @type {string | undefined} */
 let unreachable;
 
 /** Long enough for a slow mirror, short enough where there is no network. */

@@ -100,12 +100,12 @@ export async function endpointState(endpoint) {
   try {
     if (!(await isHealthy(endpoint))) {
       await probe(`${endpoint}/version`);
-      return "answers, but is not healthy";
+      return "responds, but is not healthy";
     }
-    // 404 in plain text: the path is not served. With auth on, a 401 is served well enough.
+    // 404 in plain text: the path is not served. With auth on, a 401 shows that it is.
     return (await probe(`${endpoint}/v2/keys/`)).status === 404 ? withoutV2 : "ready";
   } catch (error) {
     const code = /** @type {NodeJS.ErrnoException} */ (error).code;
-    return `no answer (${code === undefined || code === "ABORT_ERR" ? "timeout" : code})`;
+    return `no response (${code === undefined || code === "ABORT_ERR" ? "timeout" : code})`;
   }
 }
