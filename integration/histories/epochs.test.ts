@@ -43,7 +43,7 @@ test("epochs: finds acknowledged writes that are not in their epoch, or came fro
   // acknowledged by the new state, and only in the old one
   assert.match(epochViolations([...calls.slice(0, 2), call("c", 115, 13), ...calls.slice(3)], epochs).join(), /lost/);
   const foreign = calls.map((each) => (each.value === "e" ? { ...each, clusterId: "S" } : each));
-  assert.match(epochViolations(foreign, epochs).join(), /^epoch 2: set \/e was answered by the cluster S$/);
+  assert.match(epochViolations(foreign, epochs).join(), /^epoch 2: set \/e was executed by the cluster S$/);
   assert.equal(foreignViolations(foreign, ["A", "B"]).length, 1);
 });
 
@@ -86,5 +86,5 @@ test("epochs: finds a mirror whose updates do not give what is in etcd", () => {
   assert.deepEqual(folded(set("/a", "1"), set("/d", "1"), set("/a"), set("/d", "2")), []);
   assert.match(folded(set("/a", "1"), set("/d", "2")).join(), /^\/a is undefined, and by the mirror's updates 1$/);
   assert.match(folded(set("/d", "1")).join(), /^\/d is 2, and by the mirror's updates 1$/);
-  assert.match(folded(set("/a"), set("/d", "2")).join(), /^\/a was removed from the mirror, and was not there$/);
+  assert.match(folded(set("/a"), set("/d", "2")).join(), /^\/a was removed from the mirror, but did not exist$/);
 });

@@ -122,11 +122,11 @@ const wrongs: Readonly<Record<string, readonly [pattern: RegExp, violations: rea
   ],
   "a value that nobody wrote": [/\/x=y at 10: nobody wrote that/, changed({ more: event(10, "set", "/x", "y") })],
   "a removal that was notApplied, and happened": [
-    /nobody removed what was there since 4/,
+    /nobody removed the node of index 4/,
     changed({ removal: "notApplied" }),
   ],
   "a removal that no call requested": [
-    /nobody removed what was there since 8/,
+    /nobody removed the node of index 8/,
     changed({ more: event(10, "delete", "/once", "", 8) }),
   ],
   "a key that its events do not explain": [
@@ -134,7 +134,7 @@ const wrongs: Readonly<Record<string, readonly [pattern: RegExp, violations: rea
     changed({ final: good.final.filter(({ key }) => key !== "/once") }),
   ],
   "an acknowledged write that is absent at the end": [
-    /=j at .*: acknowledged, and not there at the end/,
+    /=j at .*: acknowledged, but absent at the end/,
     changed({ final: good.final.filter(({ key }) => key !== "/once") }),
   ],
 };
