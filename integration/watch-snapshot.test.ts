@@ -4,7 +4,7 @@ import type { Cluster, Member } from "./test-kit/etcd.js";
 import { Client, isIndexCleared, KeysAPI, Mirror, type KeyNode } from "../src/core/index.js";
 import { PeerNetwork } from "../src/test-kit/peer-network.js";
 import { HeaderWatch, patience, until } from "../src/test-kit/waiting.js";
-import { fastCluster } from "./fast-cluster.js";
+import { calmCluster } from "./fast-cluster.js";
 
 let network: PeerNetwork;
 let cluster: Cluster;
@@ -19,7 +19,7 @@ let othersClient: Client;
 // A cluster of its own for each test: for 30 s after a member has sent a snapshot it compacts nothing.
 beforeEach(async () => {
   network = new PeerNetwork();
-  cluster = await fastCluster({ args: ["--snapshot-count=20"], advertisePeerUrl: network.advertise });
+  cluster = await calmCluster({ args: ["--snapshot-count=20"], advertisePeerUrl: network.advertise });
   const leader = await cluster.leader();
   lagging = cluster.members.find((member) => member !== leader) ?? assert.fail();
   client = new Client({ endpoints: [lagging.url] });

@@ -59,7 +59,8 @@ function endWithParent() {
  *
  * @param {string} command
  * @param {readonly string[]} args
- * @param {{ env?: NodeJS.ProcessEnv | undefined }} [options] `env` is merged over our own; an undefined value removes one
+ * @param {{ env?: NodeJS.ProcessEnv | undefined, endBy?: NodeJS.Signals | undefined }} [options] `env` is merged over our own;
+ *   an undefined value removes one. `endBy`: the signal that ends the program when one ends us. Default: the same
  * @returns {Promise<number>}
  */
 export function run(command, args, options = {}) {
@@ -72,7 +73,7 @@ export function run(command, args, options = {}) {
     });
     const forget = atExit(
       (signal) => {
-        child.kill(signal ?? "SIGTERM");
+        child.kill(options.endBy ?? signal ?? "SIGTERM");
       },
       new Promise((ended) => child.once("close", ended)),
     );
@@ -150,7 +151,8 @@ export async function installDependencies() {
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(join(projectRoot, "package-lock.json")).mtimeMs)
     return 0;
   const [command, ...args] = npm("ci");
-  return run(command, args);
+  // npm waits for all of its downloads before it ends by another signal; the next run starts again anyway
+  return run(command, args, { endBy: "SIGKILL" });
 }
 
 /**

@@ -1,5 +1,14 @@
 // Programs on the PATH, and Debian packages, which are unpacked without installing them: no service starts.
-import { accessSync, constants, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { delimiter, join } from "node:path";
 import { capture } from "../run.mjs";
 import { canUseContainers, unpackInContainer } from "./containers.mjs";
@@ -33,13 +42,15 @@ export function hasDebianTools() {
  *
  * @param {string | readonly string[]} name
  * @param {string} folder
- * @param {{ suite?: string | undefined }} [options] `suite`: a Debian release other than this machine's
+ * @param {{ suite?: string | undefined, withDependencies?: boolean | undefined }} [options] `suite`: a Debian release other than
+ *   this machine's; `withDependencies`: with all that it depends on
  * @returns {string | undefined} why it could not
  */
-export function unpackPackage(name, folder, { suite } = {}) {
+export function unpackPackage(name, folder, { suite, withDependencies = false } = {}) {
+  const names = [name].flat();
   if (!hasDebianTools()) {
     return canUseContainers()
-      ? unpackInContainer(name, folder, { suite })
+      ? unpackInContainer(names, folder, { suite, withDependencies })
       : "neither apt-get and dpkg-deb nor a Docker engine here to fetch a package";
   }
   const apt = (/** @type {readonly string[]} */ ...args) =>
@@ -49,27 +60,33 @@ export function unpackPackage(name, folder, { suite } = {}) {
       env: { LC_ALL: "C" },
       timeoutMs: aptTimeoutMs,
     });
-  const names = [name].flat();
-  let download = suite === undefined ? apt("download", ...names) : undefined;
+  const fetch = withDependencies
+    ? [...emptySystem(folder), "install", "-y", "--download-only", "--no-install-recommends", ...names]
+    : ["download", ...names];
+  let download = suite === undefined ? apt(...fetch) : undefined;
   if (download?.ok !== true) {
     if (unreachable !== undefined) return unreachable;
     const sources = suite === undefined ? [] : sourcesOf(suite, folder);
     if (sources === undefined) return "the apt of this machine names no Debian mirror";
-    const view = [...sources, ...privateState(folder)];
+    const view = [...sources, ...emptySystem(folder), ...ownLists(folder)];
     const updated = apt(...view, "update");
     if (!updated.ok) return `apt-get update${suite === undefined ? "" : ` for ${suite}`}: ${updated.reason}`;
-    download = apt(...view, "download", ...names);
+    download = apt(...view, ...fetch);
     // apt succeeds even if it gets no list, and then reports that there is no such package
     const [cause] = download.ok ? [] : (networkFailure.exec(updated.stdout + updated.stderr) ?? []);
     if (cause !== undefined) return (unreachable = `no list of packages came: ${cause} (is this machine offline?)`);
   }
-  const files = readdirSync(folder).filter((each) => each.endsWith(".deb"));
+  const from = withDependencies ? join("apt", "archives") : ".";
+  const files = readdirSync(join(folder, from))
+    .filter((each) => each.endsWith(".deb"))
+    .map((each) => join(from, each));
   if (!download.ok || files.length < names.length)
     return `apt-get download ${names.join(" ")}: ${download.ok ? "a package did not come" : download.reason}`;
   for (const file of files) {
     const unpacked = capture("dpkg-deb", ["-x", file, "."], { cwd: folder });
     if (!unpacked.ok) return `dpkg-deb -x ${file}: ${unpacked.reason}`;
   }
+  for (const each of [...files, "apt", "sources.list"]) rmSync(join(folder, each), { recursive: true, force: true });
   return undefined;
 }
 
@@ -84,23 +101,34 @@ let unreachable;
 const aptTimeoutMs = 240_000;
 
 /**
- * Options that make apt keep its lists, cache and state in our folder, and leave the machine's alone.
+ * Options with which nothing seems to be installed, and that make apt leave packages in the folder.
  *
  * @param {string} folder
  */
-function privateState(folder) {
-  for (const each of ["lists/partial", "cache/archives/partial", "state"])
-    mkdirSync(join(folder, "apt", each), { recursive: true });
-  writeFileSync(join(folder, "apt", "state", "status"), "");
+function emptySystem(folder) {
+  for (const each of ["cache", "archives/partial"]) mkdirSync(join(folder, "apt", each), { recursive: true });
+  writeFileSync(join(folder, "apt", "nothing"), "");
+  return flags({
+    "Dir::State::status": join(folder, "apt", "nothing"),
+    "Dir::Cache": join(folder, "apt", "cache"),
+    "Dir::Cache::archives": join(folder, "apt", "archives"),
+    "Debug::NoLocking": "1",
+  });
+}
+
+/**
+ * Options that make apt keep its lists in the folder, and leave the machine's alone.
+ *
+ * @param {string} folder
+ */
+function ownLists(folder) {
+  for (const each of ["lists/partial", "state"]) mkdirSync(join(folder, "apt", each), { recursive: true });
   return flags({
     "Dir::State": join(folder, "apt", "state"),
     "Dir::State::lists": join(folder, "apt", "lists"),
-    "Dir::State::status": join(folder, "apt", "state", "status"),
-    "Dir::Cache": join(folder, "apt", "cache"),
     "Acquire::Retries": "1",
     "Acquire::http::Timeout": "20",
     "Acquire::Languages": "none",
-    "Debug::NoLocking": "1",
   });
 }
 

@@ -3,8 +3,9 @@ import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { capture, npm, projectRoot, say, ScriptError } from "../run.mjs";
 import { keepInCache } from "./cache.mjs";
-import { canUseContainers, keepLinkedProgram } from "./containers.mjs";
+import { canUseContainers } from "./containers.mjs";
 import { composeImage, copyFromImage } from "./docker.mjs";
+import { keepLinkedProgram } from "./linked.mjs";
 import { findOnPath, hasDebianTools, unpackPackage } from "./packages.mjs";
 
 /** @param {string} [image] */
@@ -20,8 +21,7 @@ const etcd = (image) => ({
  * How each program is recognized, and where it comes from. `version`: the arguments with which it prints its version;
  * `wanted`: the versions that can be used; `names`: what it may be called on the PATH; `search`: paths to try besides;
  * `package` and `file`: the Debian package that has it, and where; `suite`: its Debian release, if not the machine's own;
- * `image`: a Docker image that has it, and its path there; `linked`: it needs shared libraries, so without apt a container
- * installs the package, with what else it needs.
+ * `image`: a Docker image that has it, and its path there; `linked`: it needs shared libraries, which are fetched as well.
  */
 const programs = {
   etcd: {
@@ -66,7 +66,7 @@ const programs = {
     pattern: /SSL (\S+)/,
     package: "openssl",
     file: "usr/bin/openssl",
-    linked: { others: ["etc/ssl/openssl.cnf"], variables: { OPENSSL_CONF: "etc/ssl/openssl.cnf" } },
+    linked: { variables: { OPENSSL_CONF: "etc/ssl/openssl.cnf" } },
     remedy: "an openssl (apt-get update && apt-get install openssl)",
   },
   // opens the site of the documentation; Debian's package needs libraries that only an install brings
@@ -88,15 +88,15 @@ const programs = {
 };
 
 /** @typedef {keyof typeof programs} Program */
-/** @typedef {{ version?: readonly string[], pattern?: RegExp, wanted?: RegExp, names?: readonly string[], search?: readonly string[], package?: string, suite?: string, file?: string, image?: () => readonly [image: string, path: string], linked?: Pick<import("./containers.mjs").LinkedProgram, "others" | "variables">, remedy: string }} Source */
+/** @typedef {{ version?: readonly string[], pattern?: RegExp, wanted?: RegExp, names?: readonly string[], search?: readonly string[], package?: string, suite?: string, file?: string, image?: () => readonly [image: string, path: string], linked?: Pick<import("./linked.mjs").LinkedProgram, "variables">, remedy: string }} Source */
 
 /** The environment variable that names a program: ETCD_BIN, ETCD_3_5_BIN. @param {Program} name */
 const variableOf = (name) => `${name.toUpperCase().replaceAll(/\W/g, "_")}_BIN`;
 
 /**
  * Path of a program: the one that its variable names, else the first usable one of: the PATH, one fetched earlier, (etcd)
- * the image of docker-compose.yml, Debian's package, another image, a container of Debian. Packages are unpacked, never
- * installed on this machine: an install would start services. Prints each way that failed.
+ * the image of docker-compose.yml, Debian's package, another image. Packages are unpacked, never installed: an install would
+ * start services. Without apt a container of Debian fetches them. Prints each way that failed.
  *
  * @param {Program} name
  * @returns {string}
@@ -119,8 +119,7 @@ export function find(name) {
     say(`${name}: cannot use ${path}: ${problem}`);
   }
   // without apt a package comes by way of a container, which takes longer than an image of the program
-  const imageFirst = name === "etcd" || !hasDebianTools();
-  for (const fetch of imageFirst ? [fromImage, fromPackage, fromContainer] : [fromPackage, fromImage, fromContainer]) {
+  for (const fetch of name === "etcd" || !hasDebianTools() ? [fromImage, fromPackage] : [fromPackage, fromImage]) {
     const problem = fetch(name, cached);
     if (problem === undefined) return cached;
     if (problem !== "") say(`${name}: ${problem}`);
@@ -179,7 +178,7 @@ function whyUnusable(name, bin) {
 function fromImage(name, target) {
   const { image } = /** @type {Source} */ (programs[name]);
   if (image === undefined) return "";
-  if (!canUseContainers()) return noEngine;
+  if (!canUseContainers()) return "no Docker engine that runs programs of this system";
   const [from, path] = image();
   say(`${name}: taking it out of the image ${from}`);
   return keepInCache(target, {
@@ -189,40 +188,21 @@ function fromImage(name, target) {
   });
 }
 
-const noEngine = "no Docker engine that runs programs of this system";
-
 /**
  * @param {Program} name
  * @param {string} target
- * @returns {string | undefined} why there is none; "" if a container has to install it
+ * @returns {string | undefined} why there is none
  */
 function fromPackage(name, target) {
   const { package: source, suite, file, linked } = /** @type {Source} */ (programs[name]);
   if (source === undefined || file === undefined) return "it is not installed";
-  if (!hasDebianTools()) {
-    if (linked !== undefined) return "";
-    if (!canUseContainers()) return "no apt-get and dpkg-deb here to fetch a package";
-  }
+  if (!hasDebianTools() && !canUseContainers()) return "no apt-get and dpkg-deb here to fetch a package";
   say(
     `${name}: downloading Debian's package ${source}${suite === undefined ? "" : ` (${suite})`}, without installing it`,
   );
-  return keepInCache(target, {
-    fill: (folder) => unpackPackage(source, folder, { suite }),
-    file,
-    check: (path) => whyUnusable(name, path),
-  });
-}
-
-/**
- * @param {Program} name
- * @param {string} target
- * @returns {string | undefined} why there is none; "" if it needs no container
- */
-function fromContainer(name, target) {
-  const { package: source, file, linked } = /** @type {Source} */ (programs[name]);
-  if (linked === undefined || source === undefined || file === undefined) return "";
-  if (!canUseContainers()) return noEngine;
-  return keepLinkedProgram(target, { package: source, file, ...linked }, (path) => whyUnusable(name, path));
+  const check = (/** @type {string} */ path) => whyUnusable(name, path);
+  if (linked !== undefined) return keepLinkedProgram(target, { package: source, file, ...linked }, check);
+  return keepInCache(target, { fill: (folder) => unpackPackage(source, folder, { suite }), file, check });
 }
 
 /**
