@@ -44,7 +44,7 @@ const table = [
   ["consul/*", ["http/*", "http/got/*", "agent/index", "election/(lock|candidate|errors)*", "util/*"]],
   ["lock/*", ["core/index", "election/(lock|candidate|errors|etcd)*", "util/*"]],
   ["server/*", ["type http/exchange", "type core/(types|call|keys-store)", "core/wire/*", "util/*"]],
-  ["v3/*", ["type http/exchange", "type core/(types|call|keys-store)", "server/answers", "util/*"]],
+  ["v3/*", ["type http/exchange", "type core/(types|call|keys-store)", "server/responses", "util/*"]],
   // The fake's transport handles timeouts and signals by the same class as the others.
   [
     "testing/*",

@@ -5,7 +5,7 @@ import { find, versionOf } from "../scripts/servers/programs.mjs";
 import type { EtcdVersion } from "../src/server/messages.js";
 import { HttpDriver } from "../src/testing/test-kit/http-driver.js";
 import { recordedCases, type RecordedCase } from "../src/testing/test-kit/recordings.js";
-import { replay, type Driver, type DrivenAnswer, type DrivenRequest } from "../src/testing/test-kit/replay.js";
+import { replay, type Driver, type DrivenResponse, type DrivenRequest } from "../src/testing/test-kit/replay.js";
 
 // Checks that a real etcd still responds as recorded. The fake is tested against the recordings, so they must be
 // correct.
@@ -66,7 +66,7 @@ class RealDriver implements Driver {
     this.#http = new HttpDriver(cluster.endpoints);
   }
 
-  request(member: number, request: DrivenRequest): Promise<DrivenAnswer> {
+  request(member: number, request: DrivenRequest): Promise<DrivenResponse> {
     return this.#http.request(member, request);
   }
 
@@ -87,7 +87,7 @@ class RealDriver implements Driver {
 
 /** Removes all keys, including the few hidden ones that the cases use, which are not listed. */
 async function clean(driver: Driver): Promise<void> {
-  const ask = (method: string, target: string): Promise<DrivenAnswer> =>
+  const ask = (method: string, target: string): Promise<DrivenResponse> =>
     driver.request(0, { method, target, headers: {}, body: "", fresh: false });
   const { body = "" } = await ask("GET", "/v2/keys/");
   const { node } = JSON.parse(body) as { readonly node: { readonly nodes?: readonly { readonly key: string }[] } };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { until } from "../src/test-kit/waiting.js";
 import type { HttpDriver } from "../src/testing/test-kit/http-driver.js";
-import type { DrivenAnswer, DrivenPoll, DrivenRequest } from "../src/testing/test-kit/replay.js";
+import type { DrivenResponse, DrivenPoll, DrivenRequest } from "../src/testing/test-kit/replay.js";
 
 export type Counters = Readonly<Record<string, number>>;
 
@@ -26,7 +26,7 @@ export class Pair {
   async watch(request: DrivenRequest): Promise<void> {
     this.#note(request);
     const [real, fake] = await Promise.all([this.#real.open(0, request), this.#fake.open(0, request)]);
-    const head = ({ status = 0, headers = {} }: DrivenPoll): DrivenAnswer => ({ status, headers });
+    const head = ({ status = 0, headers = {} }: DrivenPoll): DrivenResponse => ({ status, headers });
     this.#compare(head(fake), head(real), request);
     this.#polls.push([new Listening(real), new Listening(fake), request.target]);
   }
@@ -66,7 +66,7 @@ export class Pair {
     this.#done.push(`${method} ${target} (${type}) ${body}`.slice(0, 200));
   }
 
-  #compare(fake: DrivenAnswer, real: DrivenAnswer, { target }: DrivenRequest): void {
+  #compare(fake: DrivenResponse, real: DrivenResponse, { target }: DrivenRequest): void {
     const inOrder = /[?&]sorted=(true|True|1|t)(&|$)/.test(target);
     const either = nearChunks(fake) || nearChunks(real);
     assert.deepEqual(
@@ -106,12 +106,16 @@ class Listening {
  * Whether a body is only a little shorter than those that Go sends in chunks, of more than 2,048 bytes. A real etcd's
  * expirations have more digits than the fake's, so that one of the two bodies may be above the limit, and the other below.
  */
-function nearChunks({ headers = {} }: DrivenAnswer): boolean {
+function nearChunks({ headers = {} }: DrivenResponse): boolean {
   return Number(headers["content-length"]) > 1_700;
 }
 
 /** Masks times, ids and the order of unsorted lists; with `eitherFraming` also whether the body came in chunks. */
-function masked({ status, headers = {}, body, error }: DrivenAnswer, inOrder: boolean, eitherFraming = false): object {
+function masked(
+  { status, headers = {}, body, error }: DrivenResponse,
+  inOrder: boolean,
+  eitherFraming = false,
+): object {
   const volatile = new Set(["date", "x-etcd-cluster-id", "x-raft-index", "x-raft-term", "content-length"]);
   const framing = new Set(["content-length", "transfer-encoding"]);
   const shown = Object.entries(headers)

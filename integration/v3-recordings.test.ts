@@ -15,7 +15,7 @@ import {
 } from "../src/testing/test-kit/recordings.js";
 import {
   replay,
-  type DrivenAnswer,
+  type DrivenResponse,
   type DrivenPoll,
   type DrivenRequest,
   type Driver,
@@ -97,7 +97,7 @@ class V3Driver implements Driver {
     this.#expires = /expire|zero/.test(id);
   }
 
-  request(member: number, request: DrivenRequest): Promise<DrivenAnswer> {
+  request(member: number, request: DrivenRequest): Promise<DrivenResponse> {
     return this.#http.request(member, request);
   }
 

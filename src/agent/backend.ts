@@ -16,7 +16,7 @@ export interface Backend {
     options: { readonly signal: AbortSignal; readonly replaced?: HeldInstance | undefined },
   ): Promise<HeldInstance>;
   /**
-   * Reads instances.
+   * Reads instances. If it rejects, the caller's query does.
    *
    * @param name undefined: those of all services
    */

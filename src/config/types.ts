@@ -110,7 +110,10 @@ export interface UpdateSink<U> {
   send(update: U): Promise<void>;
   /** Takes no more updates and keeps the state of the source; `channel()` then makes a new sink over it. Idempotent. */
   close(): void;
-  /** Closes, drops the state of the source, and resolves when the handlers have been called. Idempotent. */
+  /**
+   * Closes, drops the state of the source, and resolves when the handlers have been called. Idempotent. @throws
+   * {UsageError} `ERR_CLOSED`: the config was closed meanwhile
+   */
   remove(): Promise<void>;
 }
 

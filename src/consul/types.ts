@@ -134,7 +134,10 @@ export interface Agent {
   maintenanceMode(enabled: boolean, reason?: string, options?: RequestOptions): Promise<void>;
 }
 
-/** Calls about the catalog: what all agents together know. Names must not contain empty segments, `.` or `..`. */
+/**
+ * Calls about the catalog: what all agents together know. Names must not contain empty segments, `.` or `..`. Calls
+ * reject as those of {@link Agent} do.
+ */
 export interface Catalog {
   /** Lists the datacenters in the server's order: nearest first. */
   datacenters(options?: RequestOptions): Promise<string[]>;
@@ -148,7 +151,10 @@ export interface Catalog {
   service(name: string, options?: ServiceOptions): Promise<ServiceInstance[]>;
 }
 
-/** Calls about keys and values. A `/` in front of a path is ignored. Empty segments, `.` and `..` cannot be addressed. */
+/**
+ * Calls about keys and values. A `/` in front of a path is ignored. Empty segments, `.` and `..` cannot be addressed.
+ * Calls reject as those of {@link Agent} do.
+ */
 export interface KV {
   /** Reads a value as text. @throws {NotFoundError} @throws {ConsulError} `ERR_DECODE`: it is not UTF-8 */
   get(path: string, options?: RequestOptions): Promise<string>;
@@ -164,7 +170,7 @@ export interface KV {
   recurse(path: string, options?: RequestOptions): Promise<[key: string, value: string][]>;
 }
 
-/** Calls about sessions. */
+/** Calls about sessions. They reject as those of {@link Agent} do. */
 export interface Session {
   /** Creates a session. */
   createSession(config: SessionConfig, options?: RequestOptions): Promise<SessionId>;

@@ -41,7 +41,10 @@ export interface ClientOptions {
   readonly quorumReads?: boolean | undefined;
   /** Redirects followed per attempt. @default 10 */
   readonly maxRedirects?: number | undefined;
-  /** Throws to refuse a redirect to `location`; `via` counts the requests made before it. Absent refuses none that is safe. */
+  /**
+   * Throws to refuse a redirect to `location`; `via` counts the requests made before it. Absent: only safe redirects
+   * are followed.
+   */
   readonly checkRedirect?: ((via: number, location: URL) => void) | undefined;
   /** Calls at once; others wait their turn. Long polls are not counted. @default 256 */
   readonly maxInFlight?: number | undefined;

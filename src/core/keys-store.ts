@@ -12,7 +12,7 @@ export interface KeysStore {
    * @throws `signal.reason` when aborted
    */
   execute(call: KeysCall, context: CallContext): Promise<Done | Refused>;
-  /** Resolves when the watch stands, before any event. Rejects as `execute` does. */
+  /** Resolves once the watch is set up, before any event. Rejects as `execute` does. */
   watch(call: WatchCall, context: CallContext): Promise<KeysWatch | Refused>;
   /**
    * Members, auth, version, health and stats: status and JSON as v2 has them. Absent: such paths do not exist (404).
@@ -41,7 +41,7 @@ export interface Credentials {
   readonly password: string;
 }
 
-/** Where the store stood when it answered. */
+/** The state of the store when it responded. */
 export interface Place {
   /** The store's index. */
   readonly index: number;
@@ -69,7 +69,7 @@ export interface Refused extends Place {
   readonly cause?: string | undefined;
 }
 
-/** A node as v2's JSON has it: what is undefined is left out. */
+/** A node as in v2's JSON: undefined fields are left out. */
 export interface AnswerNode {
   /** Absent for the root. */
   readonly key?: string | undefined;
@@ -89,18 +89,18 @@ export interface AnswerNode {
   readonly createdIndex?: number | undefined;
 }
 
-/** A watch that stands. Its `index` is the store's when the watch began. */
+/** A watch that is set up. Its `index` is the store's when the watch began. */
 export interface KeysWatch extends Place {
   /**
    * The events of the next index, nearly always one. Undefined when the watch ended without one: poll again from the
-   * same place.
+   * same place. Rejects with `signal.reason` when aborted, and as `execute` does.
    */
   next(signal?: AbortSignal): Promise<readonly Done[] | Refused | undefined>;
   /** Ends the watch; idempotent. */
   close(): void;
 }
 
-/** What an admin call led to. */
+/** The result of an admin call. */
 export interface Administered {
   /** HTTP status of the response. */
   readonly status: number;

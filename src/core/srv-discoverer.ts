@@ -8,7 +8,10 @@ import { parseEndpoint } from "./cluster/endpoint.js";
 
 /** Finds the endpoints of a cluster. */
 export interface Discoverer {
-  /** Base URLs, the preferred first. */
+  /**
+   * Resolves to base URLs, the preferred one first. Rejects if they cannot be found, and with `signal.reason` when
+   * aborted.
+   */
   discover(domain: string, serviceName?: string, signal?: AbortSignal): Promise<readonly string[]>;
 }
 

@@ -79,9 +79,15 @@ export interface LeaderSession extends AsyncDisposable {
    * lock is left to expire
    */
   abdicate(): Promise<boolean>;
-  /** Asks the backend for the contact info of the leader; undefined if there is none. Rejects with `signal.reason`. */
+  /**
+   * Reads the contact info of the leader; undefined if there is none. Rejects with the backend's error, and with
+   * `signal.reason` when aborted.
+   */
   current(options?: SignalOptions): Promise<string | undefined>;
-  /** Asks the backend for the entry as it is stored; undefined if there is none. Rejects with `signal.reason`. */
+  /**
+   * Reads the entry as it is stored; undefined if there is none. Rejects with the backend's error, and with
+   * `signal.reason` when aborted.
+   */
   currentEntry(options?: SignalOptions): Promise<LeaderEntry | undefined>;
   /** The id of the session with the backend; undefined while there is none. */
   readonly sessionId: string | undefined;

@@ -2,12 +2,12 @@ import type { AdminCall, StatusCall } from "../core/call.js";
 import type { CallContext, Credentials, KeysStore, KeysWatch } from "../core/keys-store.js";
 import { EtcdErrorCode, SdkError } from "../util/errors.js";
 import { parseAdminRequest } from "./admin-request.js";
-import * as answers from "./answers.js";
+import * as responses from "./responses.js";
 import { credentialsOf } from "./credentials.js";
 import { jsonField } from "./go-json.js";
 import { cleanPath, EscapeError, escapePath, unescape } from "./go-text.js";
 import { parseKeysRequest } from "./keys-request.js";
-import type { EtcdVersion, HttpAnswer, HttpRequest } from "./messages.js";
+import type { EtcdVersion, HttpResponse, HttpRequest } from "./messages.js";
 
 /** The properties of a face. */
 export interface FaceOptions {
@@ -20,14 +20,14 @@ export interface FaceOptions {
 }
 
 /** Responds to HTTP requests as etcd does. Rejects with `request.signal.reason` when the client goes away. */
-export type Face = (request: HttpRequest) => Promise<HttpAnswer>;
+export type Face = (request: HttpRequest) => Promise<HttpResponse>;
 
 /** Puts v2's HTTP API in front of a store. */
 export function createFace(store: KeysStore, options: FaceOptions): Face {
   return async (request) => {
-    const answer = await answerTo(store, options, request);
-    if (answer === badRequest) return answer;
-    return options.version === "3.3" ? answer : { ...answer, headers: { ...corsHeaders, ...answer.headers } };
+    const response = await responseTo(store, options, request);
+    if (response === badRequest) return response;
+    return options.version === "3.3" ? response : { ...response, headers: { ...corsHeaders, ...response.headers } };
   };
 }
 
@@ -52,13 +52,13 @@ export function targetOf(target: string): Target {
 }
 
 /** Sent by Go's server itself, without the headers that etcd adds. */
-const badRequest: HttpAnswer = {
+const badRequest: HttpResponse = {
   status: 400,
   headers: { "Content-Type": "text/plain; charset=utf-8", Connection: "close" },
   body: "400 Bad Request",
 };
 
-const emptyAnswer: HttpAnswer = { status: 200, headers: {}, body: "" };
+const emptyResponse: HttpResponse = { status: 200, headers: {}, body: "" };
 
 const corsHeaders = {
   "Access-Control-Allow-Headers": "accept, content-type, authorization",
@@ -66,7 +66,7 @@ const corsHeaders = {
   "Access-Control-Allow-Origin": "*",
 } as const;
 
-async function answerTo(store: KeysStore, options: FaceOptions, request: HttpRequest): Promise<HttpAnswer> {
+async function responseTo(store: KeysStore, options: FaceOptions, request: HttpRequest): Promise<HttpResponse> {
   let target: Target;
   try {
     target = targetOf(request.target);
@@ -75,12 +75,12 @@ async function answerTo(store: KeysStore, options: FaceOptions, request: HttpReq
     return badRequest;
   }
   const isOptions = request.method === "OPTIONS";
-  if (isOptions && options.version !== "3.3") return emptyAnswer;
+  if (isOptions && options.version !== "3.3") return emptyResponse;
   const { path, query } = target;
   const clean = cleanPath(path) + (path.endsWith("/") && cleanPath(path) !== "/" ? "/" : "");
   if (path !== clean && request.method !== "CONNECT")
-    return answers.movedAnswer(request.method, escapePath(clean) + (query === "" ? "" : `?${query}`));
-  if (isOptions) return emptyAnswer;
+    return responses.movedResponse(request.method, escapePath(clean) + (query === "" ? "" : `?${query}`));
+  if (isOptions) return emptyResponse;
   const context = {
     credentials: credentialsOf(request.headers["authorization"]),
     signal: request.signal,
@@ -88,19 +88,19 @@ async function answerTo(store: KeysStore, options: FaceOptions, request: HttpReq
   if (path.startsWith("/v2/") || path === "/v2") {
     if (options.v2 === false) return notFound;
     if (path === "/v2/keys" || path.startsWith("/v2/keys/"))
-      return keysAnswer(store, options, request, target, context);
+      return keysResponse(store, options, request, target, context);
     if (path === "/v2/machines") return machines(store, request, context);
   }
-  return adminAnswer(store, options, request, path, context);
+  return adminResponse(store, options, request, path, context);
 }
 
-async function keysAnswer(
+async function keysResponse(
   store: KeysStore,
   { version, clusterId }: FaceOptions,
   request: HttpRequest,
   { path, query }: Target,
   context: CallContext,
-): Promise<HttpAnswer> {
+): Promise<HttpResponse> {
   if (!keysMethods.includes(request.method)) return wrongMethod(keysMethods.join(","));
   const parsed = parseKeysRequest(
     request,
@@ -108,45 +108,45 @@ async function keysAnswer(
     query,
     version === "3.3" ? "separate" : "refused",
   );
-  if ("errorCode" in parsed) return answers.malformedAnswer(parsed, clusterId);
+  if ("errorCode" in parsed) return responses.malformedResponse(parsed, clusterId);
   const { call, keyAsSent, quiet, stream } = parsed;
   try {
     if (call.kind === "watch") {
       const watch = await store.watch(call, { ...context, keyAsSent });
       return "errorCode" in watch
-        ? answers.refusedAnswer(watch)
-        : answers.watchAnswer(watch, new WatchLines(watch, stream, request.signal));
+        ? responses.refusedResponse(watch)
+        : responses.watchResponse(watch, new WatchLines(watch, stream, request.signal));
     }
     const result = await store.execute(call, { ...context, keyAsSent });
-    return "errorCode" in result ? answers.refusedAnswer(result) : answers.doneAnswer(result, quiet);
+    return "errorCode" in result ? responses.refusedResponse(result) : responses.doneResponse(result, quiet);
   } catch (error) {
     if (!(error instanceof SdkError)) throw error;
     const cause = error.message;
-    return answers.malformedAnswer({ errorCode: EtcdErrorCode.raftInternal, cause }, clusterId);
+    return responses.malformedResponse({ errorCode: EtcdErrorCode.raftInternal, cause }, clusterId);
   }
 }
 
-async function machines(store: KeysStore, request: HttpRequest, context: CallContext): Promise<HttpAnswer> {
+async function machines(store: KeysStore, request: HttpRequest, context: CallContext): Promise<HttpResponse> {
   if (request.method !== "GET" && request.method !== "HEAD") return wrongMethod("GET,HEAD");
   let json: unknown;
   try {
     ({ json } = (await store.administer?.({ kind: "listMembers" }, context)) ?? {});
   } catch (error) {
     if (!(error instanceof SdkError)) throw error;
-    return answers.messageAnswer(500, "Internal Server Error");
+    return responses.messageResponse(500, "Internal Server Error");
   }
   const members = jsonField(json, "members");
   const urls = Array.isArray(members) ? members.flatMap((member: unknown) => jsonField(member, "clientURLs")) : [];
-  return answers.machinesAnswer(urls.map(String).toSorted());
+  return responses.machinesResponse(urls.map(String).toSorted());
 }
 
-async function adminAnswer(
+async function adminResponse(
   store: KeysStore,
   { clusterId }: FaceOptions,
   request: HttpRequest,
   path: string,
   context: CallContext,
-): Promise<HttpAnswer> {
+): Promise<HttpResponse> {
   const parsed = parseAdminRequest(request, path);
   if (parsed === undefined || store.administer === undefined) return notFound;
   if ("kind" in parsed) return administered(store, parsed, context);
@@ -155,17 +155,17 @@ async function adminAnswer(
     if (probe.status === 401) return probe;
   }
   return "status" in parsed
-    ? answers.messageAnswer(parsed.status, parsed.message, parsed.nameless ? undefined : clusterId)
+    ? responses.messageResponse(parsed.status, parsed.message, parsed.nameless ? undefined : clusterId)
     : wrongMethod(parsed.allow, parsed.forRootOnly ? clusterId : undefined);
 }
 
-async function administered(store: KeysStore, call: AdminCall, context: CallContext): Promise<HttpAnswer> {
+async function administered(store: KeysStore, call: AdminCall, context: CallContext): Promise<HttpResponse> {
   try {
     const result = await store.administer?.(call, context);
-    return result === undefined ? notFound : answers.adminAnswer(call, result);
+    return result === undefined ? notFound : responses.adminResponse(call, result);
   } catch (error) {
     if (!(error instanceof SdkError)) throw error;
-    return answers.messageAnswer(500, "Internal Server Error");
+    return responses.messageResponse(500, "Internal Server Error");
   }
 }
 
@@ -173,10 +173,10 @@ async function administered(store: KeysStore, call: AdminCall, context: CallCont
 const rootOnly: StatusCall = { kind: "listUsers" };
 
 const keysMethods: readonly string[] = ["HEAD", "GET", "PUT", "POST", "DELETE"];
-const notFound = answers.textAnswer(404, "404 page not found");
+const notFound = responses.textResponse(404, "404 page not found");
 
-function wrongMethod(allow: string | undefined, clusterId?: string): HttpAnswer {
-  return answers.textAnswer(405, "Method Not Allowed", {
+function wrongMethod(allow: string | undefined, clusterId?: string): HttpResponse {
+  return responses.textResponse(405, "Method Not Allowed", {
     ...(allow !== undefined && { Allow: allow }),
     ...(clusterId !== undefined && { "X-Etcd-Cluster-Id": clusterId }),
   });
@@ -207,7 +207,7 @@ class WatchLines implements AsyncIterable<string>, AsyncIterator<string, undefin
     try {
       const events = await this.#watch.next(this.#signal);
       if (events === undefined || "errorCode" in events) return await this.return();
-      const [first = "", ...rest] = events.map(answers.eventLine);
+      const [first = "", ...rest] = events.map(responses.eventLine);
       if (this.#stream) this.#pending = rest;
       else void this.return();
       return { done: false, value: first };

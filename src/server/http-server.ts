@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { maxFormBytes } from "./form.js";
-import type { HttpAnswer, HttpRequest } from "./messages.js";
+import type { HttpResponse, HttpRequest } from "./messages.js";
 
 /** The longest first request line that etcd reads on a plaintext connection, in bytes with its CRLF. With a longer one it resets the connection. */
 const maxFirstLineBytes = 4096;
@@ -82,35 +82,35 @@ export function isLineTooLong({ method = "", url = "", httpVersion }: IncomingMe
 }
 
 /** Sends status and headers. */
-export function writeHead(response: ServerResponse, answer: HttpAnswer): void {
-  for (const [name, value] of Object.entries(answer.headers)) response.setHeader(name, value);
-  response.writeHead(answer.status);
+export function writeHead(to: ServerResponse, response: HttpResponse): void {
+  for (const [name, value] of Object.entries(response.headers)) to.setHeader(name, value);
+  to.writeHead(response.status);
 }
 
 /**
- * Sends an answer: short ones with their length, longer ones and watches in chunks, as Go's server does.
+ * Sends a response: short ones with their length, longer ones and watches in chunks, as Go's server does.
  *
  * @param stalledMs closes the connection of a client that reads nothing for so long, in ms. Absent or `Infinity`: never
  */
-export async function writeAnswer(response: ServerResponse, answer: HttpAnswer, stalledMs = Infinity): Promise<void> {
+export async function writeResponse(to: ServerResponse, response: HttpResponse, stalledMs = Infinity): Promise<void> {
   const stalledLimit = stalledMs === Infinity ? 0 : stalledMs;
-  if (answer.lines !== undefined) {
-    writeHead(response, answer);
-    response.flushHeaders();
-    await writeLines(response, answer.lines, stalledLimit);
+  if (response.lines !== undefined) {
+    writeHead(to, response);
+    to.flushHeaders();
+    await writeLines(to, response.lines, stalledLimit);
     return;
   }
-  const bytes = Buffer.byteLength(answer.body);
-  if (answer.headers["Connection"] === "close") {
-    response.sendDate = false;
-    response.removeHeader("transfer-encoding");
+  const bytes = Buffer.byteLength(response.body);
+  if (response.headers["Connection"] === "close") {
+    to.sendDate = false;
+    to.removeHeader("transfer-encoding");
   }
-  const isBare = bytes === 0 && response.req.method === "HEAD";
-  if (answer.headers["Connection"] !== "close" && !isBare && bytes <= longestPlain && answer.status !== 204)
-    response.setHeader("Content-Length", bytes);
-  writeHead(response, answer);
-  response.setTimeout(stalledLimit);
-  response.end(answer.body);
+  const isBare = bytes === 0 && to.req.method === "HEAD";
+  if (response.headers["Connection"] !== "close" && !isBare && bytes <= longestPlain && response.status !== 204)
+    to.setHeader("Content-Length", bytes);
+  writeHead(to, response);
+  to.setTimeout(stalledLimit);
+  to.end(response.body);
 }
 
 /** Go's server buffers this much, in bytes, before it sends a response in chunks. */

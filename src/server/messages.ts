@@ -14,7 +14,7 @@ export interface HttpRequest {
 }
 
 /** A response over HTTP as a plain value. */
-export interface HttpAnswer {
+export interface HttpResponse {
   readonly status: number;
   /** Names as Go spells them. */
   readonly headers: Readonly<Record<string, string>>;

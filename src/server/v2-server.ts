@@ -2,11 +2,11 @@ import type { IncomingMessage, RequestListener, ServerResponse } from "node:http
 import { SdkError } from "../util/errors.js";
 import { Notifier } from "../util/notifier.js";
 import { badArgument } from "../util/validate.js";
-import { textAnswer } from "./answers.js";
+import { textResponse } from "./responses.js";
 import { createFace, type Face } from "./face.js";
 import { HttpListener } from "./http-listener.js";
-import { ByteBudget, readRequest, TooManyBytesError, writeAnswer } from "./http-server.js";
-import type { HttpAnswer } from "./messages.js";
+import { ByteBudget, readRequest, TooManyBytesError, writeResponse } from "./http-server.js";
+import type { HttpResponse } from "./messages.js";
 import { ServedStore } from "./served-store.js";
 import {
   checkListenOptions,
@@ -109,25 +109,25 @@ class HttpV2Server implements V2Server {
     await listenerClosed;
   }
 
-  async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #serve(incoming: IncomingMessage, to: ServerResponse): Promise<void> {
     const gone = new AbortController();
-    response.once("close", () => {
+    to.once("close", () => {
       gone.abort();
     });
     const { requestTimeoutMs } = this.#options;
     const body = this.#bodies.share();
     this.#requests++;
     try {
-      const answer = await this.#answer(incoming, body, gone.signal);
-      if (this.#closing !== undefined) response.setHeader("Connection", "close");
+      const response = await this.#respond(incoming, body, gone.signal);
+      if (this.#closing !== undefined) to.setHeader("Connection", "close");
       // etcd does not say that it keeps connections, and keeps them
-      else response.removeHeader("Connection");
-      await writeAnswer(response, answer, requestTimeoutMs);
+      else to.removeHeader("Connection");
+      await writeResponse(to, response, requestTimeoutMs);
     } catch (error) {
       if (gone.signal.aborted) return;
       // a poll that broke off ends without an event: its client polls again
-      if (!response.headersSent) response.writeHead(500);
-      response.end();
+      if (!to.headersSent) to.writeHead(500);
+      to.end();
       if (!(error instanceof SdkError)) process.emitWarning(error instanceof Error ? error : String(error));
     } finally {
       body.release();
@@ -136,11 +136,11 @@ class HttpV2Server implements V2Server {
     }
   }
 
-  async #answer(
+  async #respond(
     incoming: IncomingMessage,
     body: ReturnType<ByteBudget["share"]>,
     signal: AbortSignal,
-  ): Promise<HttpAnswer> {
+  ): Promise<HttpResponse> {
     if (this.#requests > this.#options.maxRequests) return busy("too many requests at once");
     try {
       return await this.#face(await readRequest(incoming, signal, body));
@@ -152,8 +152,8 @@ class HttpV2Server implements V2Server {
 }
 
 /** Asks the client to try later. Node closes the connection if the request has not been read. */
-function busy(text: string): HttpAnswer {
-  return textAnswer(503, text, { "Retry-After": "1" });
+function busy(text: string): HttpResponse {
+  return textResponse(503, text, { "Retry-After": "1" });
 }
 
 /** Such an address is where to listen, but no client can connect to it from elsewhere. */

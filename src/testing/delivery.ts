@@ -1,12 +1,12 @@
-import { messageAnswer, refusedAnswer, textAnswer } from "../server/answers.js";
-import type { HttpAnswer } from "../server/messages.js";
+import { messageResponse, refusedResponse, textResponse } from "../server/responses.js";
+import type { HttpResponse } from "../server/messages.js";
 import type { Fault, Garbage } from "./faults.js";
 
 /** What is sent on a connection: a response, complete or not, or only the end of the connection. */
 export type Delivery =
   | {
-      readonly kind: "answer";
-      readonly answer: HttpAnswer;
+      readonly kind: "response";
+      readonly response: HttpResponse;
       /** How long the body is delayed after the head, in ms. */
       readonly bodyDelayMs?: number | undefined;
       /** How many bytes of the body are sent before the connection is reset. */
@@ -18,18 +18,18 @@ export type Delivery =
   | { readonly kind: "close" };
 
 /** The response that a fault sends instead of the server's. Undefined: the server's own is sent. */
-export function replacedAnswer(
+export function replacedResponse(
   fault: Fault,
   clusterId: string,
   redirectTo: (location: string) => string,
-): HttpAnswer | undefined {
+): HttpResponse | undefined {
   switch (fault.kind) {
     case "status": {
       const { status, body = "", type = "text/plain" } = fault;
       return { status, headers: { "Content-Type": type }, body };
     }
     case "raftError":
-      return refusedAnswer({
+      return refusedResponse({
         errorCode: 300,
         cause: fault.cause ?? "etcdserver: request timed out, possibly due to previous leader failure",
         index: 0,
@@ -40,9 +40,9 @@ export function replacedAnswer(
       return { status, headers: location === undefined ? {} : { Location: redirectTo(location) }, body: "" };
     }
     case "garbage":
-      return { ...messageAnswer(200, "", clusterId), body: garbage[fault.what] };
+      return { ...messageResponse(200, "", clusterId), body: garbage[fault.what] };
     case "v2Off":
-      return textAnswer(404, "404 page not found");
+      return textResponse(404, "404 page not found");
     case "refuse":
     case "resetBeforeApply":
     case "resetAfterApply":
@@ -59,23 +59,23 @@ export function replacedAnswer(
 }
 
 /** How the server's response is sent under a fault. */
-export function faultyDelivery(fault: Fault, answer: HttpAnswer): Delivery {
+export function faultyDelivery(fault: Fault, response: HttpResponse): Delivery {
   switch (fault.kind) {
     case "resetAfterApply":
       return { kind: "reset" };
     case "closeAfterApply":
       return { kind: "close" };
     case "slowBody":
-      return { kind: "answer", answer, bodyDelayMs: fault.ms };
+      return { kind: "response", response, bodyDelayMs: fault.ms };
     case "cutBody":
-      return { kind: "answer", answer, cutAfter: fault.bytes ?? 0 };
+      return { kind: "response", response, cutAfter: fault.bytes ?? 0 };
     case "emptyBody":
-      return { kind: "answer", answer: { ...answer, body: "", lines: undefined } };
+      return { kind: "response", response: { ...response, body: "", lines: undefined } };
     case "duplicateHeaders":
-      return { kind: "answer", answer, twice: "X-Etcd-Index" };
+      return { kind: "response", response, twice: "X-Etcd-Index" };
     case "noIndexHeader": {
-      const { "X-Etcd-Index": _index, ...headers } = answer.headers;
-      return { kind: "answer", answer: { ...answer, headers } };
+      const { "X-Etcd-Index": _index, ...headers } = response.headers;
+      return { kind: "response", response: { ...response, headers } };
     }
     case "resetBeforeApply":
       return { kind: "reset" };
@@ -87,7 +87,7 @@ export function faultyDelivery(fault: Fault, answer: HttpAnswer): Delivery {
     case "redirect":
     case "garbage":
     case "v2Off":
-      return { kind: "answer", answer };
+      return { kind: "response", response };
   }
 }
 

@@ -35,6 +35,7 @@ export interface FakeEtcd extends AsyncDisposable {
   /**
    * Moves the clock, in ms, if the fake was made with one that can be moved. When it resolves, everything that was due
    * on the way has happened, and code in this process that waited for it has been notified.
+   * @throws {UsageError} the fake was made with another clock
    */
   tick(ms: number): Promise<void>;
   /**

@@ -21,7 +21,10 @@ export interface FakeMember {
   readonly isLeader: boolean;
   /** Ends it as SIGKILL would: connections are reset, new ones refused. Idempotent. */
   kill(): Promise<void>;
-  /** Starts it after `kill()`, or for the first time if a client added it. It catches up with the cluster. Idempotent. */
+  /**
+   * Starts it after `kill()`, or for the first time if a client added it. It catches up with the cluster. Idempotent.
+   * @throws {UsageError} the member was removed from the cluster
+   */
   start(): Promise<void>;
   /** Suspends it as SIGSTOP would: it accepts requests, but does not respond before `thaw()`. */
   freeze(): void;

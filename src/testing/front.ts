@@ -4,7 +4,7 @@ import { cleanPath, EscapeError } from "../server/go-text.js";
 import type { HttpRequest } from "../server/messages.js";
 import { abortable } from "../util/signals.js";
 import { settle } from "./clock.js";
-import { faultyDelivery, replacedAnswer, type Delivery } from "./delivery.js";
+import { faultyDelivery, replacedResponse, type Delivery } from "./delivery.js";
 import type { ActiveFault, Faults } from "./faults.js";
 import type { MemberStore } from "./member-store.js";
 import { Gate } from "./gate.js";
@@ -63,32 +63,32 @@ export class Front {
     const active = this.#options.faults.take({ method, key, user, member, watch });
     const delivery = active === undefined ? await this.#plain(request) : await this.#underFault(active, request);
     await this.gate.passed(request.signal);
-    if (delivery.kind === "answer") seen.status = delivery.answer.status;
+    if (delivery.kind === "response") seen.status = delivery.response.status;
     return delivery;
   }
 
   async #plain(request: HttpRequest): Promise<Delivery> {
-    return { kind: "answer", answer: await this.#face(request) };
+    return { kind: "response", response: await this.#face(request) };
   }
 
   async #underFault({ fault, healed }: ActiveFault, request: HttpRequest): Promise<Delivery> {
     const { signal } = request;
     if (fault.kind === "resetBeforeApply") return { kind: "reset" };
     const redirectTo = (location: string): string => this.#options.redirectTo(location, request.target);
-    const replaced = replacedAnswer(fault, this.#store.options.clusterId, redirectTo);
+    const replaced = replacedResponse(fault, this.#store.options.clusterId, redirectTo);
     if (replaced !== undefined) {
       if (fault.kind === "raftError" && fault.applied === true)
         void settle().then(() => this.#face({ ...request, signal: undefined }));
-      return { kind: "answer", answer: replaced };
+      return { kind: "response", response: replaced };
     }
     if (fault.kind === "slowHeaders") await this.#store.cluster.clock.sleep(fault.ms, signal);
     if (fault.kind === "blackHole" && fault.applied !== true) await abortable(healed, signal);
-    const answer = await this.#face(request);
+    const response = await this.#face(request);
     if (fault.kind === "blackHole") await abortable(healed, signal);
-    const delivery = faultyDelivery(fault, answer);
+    const delivery = faultyDelivery(fault, response);
     // the events of this watch are not read any more
-    if (delivery.kind !== "answer" || delivery.answer.lines === undefined || delivery.cutAfter !== undefined)
-      await answer.lines?.[Symbol.asyncIterator]().return?.();
+    if (delivery.kind !== "response" || delivery.response.lines === undefined || delivery.cutAfter !== undefined)
+      await response.lines?.[Symbol.asyncIterator]().return?.();
     return delivery;
   }
 

@@ -3,7 +3,7 @@
 import "node:dns";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import { isLineTooLong, maxHeaderBytes, readRequest, writeAnswer, writeHead } from "../server/http-server.js";
+import { isLineTooLong, maxHeaderBytes, readRequest, writeResponse, writeHead } from "../server/http-server.js";
 import { onAbort } from "../util/signals.js";
 import type { FakeClock } from "./clock.js";
 import type { Connections, Handler } from "./connections.js";
@@ -86,24 +86,24 @@ export class Listener {
     }
   }
 
-  async #deliver(response: ServerResponse, delivery: Delivery, signal: AbortSignal): Promise<void> {
-    if (response.shouldKeepAlive) response.removeHeader("connection");
-    if (delivery.kind === "reset") response.socket?.resetAndDestroy();
-    else if (delivery.kind === "close") response.socket?.end();
-    else if (delivery.cutAfter !== undefined) await cutOff(response, delivery, delivery.cutAfter);
+  async #deliver(to: ServerResponse, delivery: Delivery, signal: AbortSignal): Promise<void> {
+    if (to.shouldKeepAlive) to.removeHeader("connection");
+    if (delivery.kind === "reset") to.socket?.resetAndDestroy();
+    else if (delivery.kind === "close") to.socket?.end();
+    else if (delivery.cutAfter !== undefined) await cutOff(to, delivery, delivery.cutAfter);
     else {
-      const { answer, bodyDelayMs, twice } = delivery;
-      const value = twice === undefined ? undefined : answer.headers[twice];
+      const { response, bodyDelayMs, twice } = delivery;
+      const value = twice === undefined ? undefined : response.headers[twice];
       if (bodyDelayMs !== undefined) {
-        writeHead(response, answer);
-        response.flushHeaders();
+        writeHead(to, response);
+        to.flushHeaders();
         await this.#clock.sleep(bodyDelayMs, signal);
-        response.end(answer.body);
+        to.end(response.body);
       } else if (twice !== undefined && value !== undefined) {
-        const { [twice]: _value, ...headers } = answer.headers;
-        response.setHeader(twice, [value, value]);
-        await writeAnswer(response, { ...answer, headers });
-      } else await writeAnswer(response, answer);
+        const { [twice]: _value, ...headers } = response.headers;
+        to.setHeader(twice, [value, value]);
+        await writeResponse(to, { ...response, headers });
+      } else await writeResponse(to, response);
     }
   }
 }
@@ -113,18 +113,18 @@ const serverOptions = { maxHeaderSize: maxHeaderBytes, keepAliveTimeout: 0, requ
 
 /** Sends the head and a part of the body, then resets the connection. */
 async function cutOff(
-  response: ServerResponse,
-  { answer }: Extract<Delivery, { readonly kind: "answer" }>,
+  to: ServerResponse,
+  { response }: Extract<Delivery, { readonly kind: "response" }>,
   bytes: number,
 ): Promise<void> {
-  const body = Buffer.from(answer.body);
-  if (answer.lines === undefined) response.setHeader("Content-Length", body.length);
-  writeHead(response, answer);
-  response.flushHeaders();
+  const body = Buffer.from(response.body);
+  if (response.lines === undefined) to.setHeader("Content-Length", body.length);
+  writeHead(to, response);
+  to.flushHeaders();
   await new Promise<void>((resolve) => {
-    response.write(bytes === 0 ? " " : body.subarray(0, bytes), () => {
+    to.write(bytes === 0 ? " " : body.subarray(0, bytes), () => {
       resolve();
     });
   });
-  response.socket?.resetAndDestroy();
+  to.socket?.resetAndDestroy();
 }

@@ -1,6 +1,6 @@
 import type { Exchange, RawResponse, RequestSpec } from "../http/exchange.js";
 import { PendingResponse, type RequestInFlight } from "../http/pending-response.js";
-import type { HttpAnswer, HttpRequest } from "../server/messages.js";
+import type { HttpResponse, HttpRequest } from "../server/messages.js";
 import { onAbort, throwIfAborted } from "../util/signals.js";
 import type { FakeClock } from "./clock.js";
 import type { Connections, Handler } from "./connections.js";
@@ -130,22 +130,22 @@ async function deliver(response: PendingResponse, delivery: Delivery, { clock, s
   if (delivery.kind === "reset") response.fail(networkProblem("ECONNRESET", "read ECONNRESET"));
   else if (delivery.kind === "close") response.fail(networkProblem("ECONNRESET", "socket hang up"));
   else {
-    response.begin({ status: delivery.answer.status, headers: headersOf(delivery.answer, delivery.twice) });
+    response.begin({ status: delivery.response.status, headers: headersOf(delivery.response, delivery.twice) });
     if (delivery.bodyDelayMs !== undefined) await clock.sleep(delivery.bodyDelayMs, signal);
-    const body = Buffer.from(headOnly ? "" : delivery.answer.body);
+    const body = Buffer.from(headOnly ? "" : delivery.response.body);
     if (delivery.cutAfter !== undefined) {
       response.take(body.subarray(0, delivery.cutAfter));
       response.fail(networkProblem("ECONNRESET", "read ECONNRESET"));
       return;
     }
     if (body.length > 0) response.take(body);
-    for await (const line of delivery.answer.lines ?? []) response.take(Buffer.from(line));
+    for await (const line of delivery.response.lines ?? []) response.take(Buffer.from(line));
     response.end();
   }
 }
 
 /** Headers as Node gives them: names in lower case, and the values of a repeated name joined. */
-function headersOf({ headers, body, lines, status }: HttpAnswer, twice: string | undefined): Record<string, string> {
+function headersOf({ headers, body, lines, status }: HttpResponse, twice: string | undefined): Record<string, string> {
   const lower: Record<string, string> = {};
   for (const [name, value] of Object.entries(headers))
     lower[name.toLowerCase()] = name === twice ? `${value}, ${value}` : value;

@@ -2,7 +2,14 @@ import type { AdminCall, Call, KeysCall, WatchCall } from "../core/call.js";
 import type { Credentials, Done, Refused } from "../core/keys-store.js";
 import type { Exchange, Protocol, RawResponse, RequestSpec } from "../http/exchange.js";
 import { UsageError } from "../util/errors.js";
-import { adminAnswer, doneAnswer, eventLine, placeHeaders, refusedAnswer, type HttpAnswer } from "../server/answers.js";
+import {
+  adminResponse,
+  doneResponse,
+  eventLine,
+  placeHeaders,
+  refusedResponse,
+  type HttpResponse,
+} from "../server/responses.js";
 import { abortable, throwIfAborted } from "../util/signals.js";
 import { baseOf } from "./gateway.js";
 import { resolveV3Options, type V3Options } from "./options.js";
@@ -58,12 +65,12 @@ export function v3Protocol(options?: V3Options): Protocol {
 async function respond(store: V3Store, call: Call, context: V3Context, spec: RequestSpec): Promise<RawResponse> {
   if (call.kind === "watch") return poll(store, call, context, spec);
   if (isKeysCall(call)) return answerTo(call, await store.execute(call, context));
-  return rawOf(adminAnswer(call, await store.administer(call, context)));
+  return rawOf(adminResponse(call, await store.administer(call, context)));
 }
 
 function answerTo(call: KeysCall, done: Done | Refused): RawResponse {
-  if ("errorCode" in done) return rawOf(refusedAnswer(done));
-  const { status, body } = doneAnswer(done, "noValueOnSuccess" in call && call.noValueOnSuccess);
+  if ("errorCode" in done) return rawOf(refusedResponse(done));
+  const { status, body } = doneResponse(done, "noValueOnSuccess" in call && call.noValueOnSuccess);
   const headers = {
     "content-type": "application/json",
     "x-etcd-cluster-id": done.clusterId,
@@ -75,7 +82,7 @@ function answerTo(call: KeysCall, done: Done | Refused): RawResponse {
 /** One long poll: its headers when the watch stands, and then the events of one index, one a line. */
 async function poll(store: V3Store, call: WatchCall, context: V3Context, spec: RequestSpec): Promise<RawResponse> {
   const watch = await store.watch(call, context);
-  if ("errorCode" in watch) return rawOf(refusedAnswer(watch));
+  if ("errorCode" in watch) return rawOf(refusedResponse(watch));
   try {
     throwIfAborted(context.signal);
     const headers = lowerCase({ "Content-Type": "application/json", ...placeHeaders(watch) });
@@ -86,7 +93,7 @@ async function poll(store: V3Store, call: WatchCall, context: V3Context, spec: R
       ? Promise.race([watch.next(context.signal), left.then(() => undefined)])
       : watch.next(context.signal));
     if (events === undefined) return { ...head, body: "", truncated: true };
-    if ("errorCode" in events) return rawOf(refusedAnswer(events));
+    if ("errorCode" in events) return rawOf(refusedResponse(events));
     return { ...head, body: events.map(eventLine).join("") };
   } finally {
     watch.close();
@@ -131,7 +138,7 @@ const keysKinds: ReadonlySet<string> = new Set<KeysCall["kind"]>([
   "compareAndDelete",
 ]);
 
-function rawOf({ status, headers, body }: HttpAnswer): RawResponse {
+function rawOf({ status, headers, body }: HttpResponse): RawResponse {
   return { status, headers: lowerCase(headers), body };
 }
 

@@ -1,6 +1,6 @@
 import { durationMs } from "../durations.js";
 import type { ConsulRequest } from "./consul-front.js";
-import { failed, json, type ChangeLog, type FakeAnswer } from "./fake-consul-answers.js";
+import { failed, json, type ChangeLog, type FakeResponse } from "./fake-consul-responses.js";
 
 interface Registration {
   readonly ID: string;
@@ -48,7 +48,7 @@ export class FakeServices {
   }
 
   /** Undefined for an unknown path. */
-  answer(request: ConsulRequest): FakeAnswer | undefined {
+  answer(request: ConsulRequest): FakeResponse | undefined {
     const [, call = "", rest = ""] = /^\/v1\/((?:agent|catalog|health)\/[a-z]+)(?:\/(.*))?$/.exec(request.path) ?? [];
     const name = decodeURIComponent(rest);
     const id = decodeURIComponent(rest.slice(rest.indexOf("/") + 1));
@@ -95,7 +95,7 @@ export class FakeServices {
     }
   }
 
-  #register({ body }: ConsulRequest): FakeAnswer {
+  #register({ body }: ConsulRequest): FakeResponse {
     this.#add(this.#own, JSON.parse(body.toString()) as Registration);
     return done;
   }
@@ -114,7 +114,7 @@ export class FakeServices {
     this.#touch(registration.Name);
   }
 
-  #registerElsewhere({ body }: ConsulRequest): FakeAnswer {
+  #registerElsewhere({ body }: ConsulRequest): FakeResponse {
     const { Node: name, Address: address, Service } = JSON.parse(body.toString()) as ElsewhereRegistration;
     const node = { name, address };
     this.#nodes.set(name, node);
@@ -123,13 +123,13 @@ export class FakeServices {
     return json(true);
   }
 
-  #deregisterElsewhere({ body }: ConsulRequest): FakeAnswer {
+  #deregisterElsewhere({ body }: ConsulRequest): FakeResponse {
     const { Node, ServiceID } = JSON.parse(body.toString()) as { readonly Node: string; readonly ServiceID: string };
     this.#remove(Node, ServiceID);
     return json(true);
   }
 
-  #deregister(id: string): FakeAnswer {
+  #deregister(id: string): FakeResponse {
     this.#remove(this.#own.name, id);
     return done;
   }
@@ -147,12 +147,12 @@ export class FakeServices {
     return service;
   }
 
-  #registered(id: string): FakeAnswer {
+  #registered(id: string): FakeResponse {
     const service = this.#services.get(keyOf(this.#own.name, id));
     return service === undefined ? failed(404, `unknown service ID: ${id}`) : json(shown(service));
   }
 
-  #pass(checkId: string): FakeAnswer {
+  #pass(checkId: string): FakeResponse {
     const service = this.#services.get(keyOf(this.#own.name, checkId.replace(/^service:/, "")));
     if (service?.registration.Check === undefined)
       return failed(500, `CheckID "${checkId}" does not have associated TTL`);
@@ -229,7 +229,7 @@ interface ElsewhereRegistration {
   readonly Service: Omit<Registration, "ID" | "Name"> & { readonly ID?: string; readonly Service: string };
 }
 
-const done: FakeAnswer = { status: 200, body: "" };
+const done: FakeResponse = { status: 200, body: "" };
 
 function keyOf(node: string, id: string): string {
   return JSON.stringify([node, id]);

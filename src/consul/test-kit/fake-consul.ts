@@ -3,7 +3,7 @@ import { posix } from "node:path";
 import { durationMs, formatDuration } from "../durations.js";
 import type { ConsulHandler, ConsulReply, ConsulRequest } from "./consul-front.js";
 import { FakeServices } from "./fake-consul-services.js";
-import { answered, ChangeLog, failed, json, type FakeAnswer } from "./fake-consul-answers.js";
+import { answered, ChangeLog, failed, json, type FakeResponse } from "./fake-consul-responses.js";
 
 export interface FakeConsulOptions {
   /** A session or check expires this many TTLs after it was renewed. @default 2 */
@@ -116,7 +116,7 @@ class FakeConsulState {
     this.#services.close();
   }
 
-  #route(request: ConsulRequest): FakeAnswer {
+  #route(request: ConsulRequest): FakeResponse {
     const { method, path } = request;
     const decoded = decodeURIComponent(path);
     if (!/^[\p{L}\p{M}\p{N}\p{P}\p{S} ]*$/u.test(decoded)) return failed(400, "");
@@ -135,7 +135,7 @@ class FakeConsulState {
     return this.#services.answer(request) ?? failed(404, "");
   }
 
-  #read(key: string, { query }: ConsulRequest): FakeAnswer {
+  #read(key: string, { query }: ConsulRequest): FakeResponse {
     const many = query.has("keys") || query.has("recurse");
     if (key === "" && !many) return failed(400, "Missing key name");
     const matches = (each: string): boolean => (many ? each.startsWith(key) : each === key);
@@ -148,7 +148,7 @@ class FakeConsulState {
     return { ...json(query.has("keys") ? found.map((entry) => entry.key) : found.map(shown)), index };
   }
 
-  #write(key: string, { query, body }: ConsulRequest): FakeAnswer {
+  #write(key: string, { query, body }: ConsulRequest): FakeResponse {
     const given = flags.filter((flag) => query.has(flag));
     if (given.length > 1) return failed(400, `Conflicting flags: ${query.toString()}`);
     if (body.length > maxValueBytes)
@@ -170,7 +170,7 @@ class FakeConsulState {
     return this.#put(key, body, entry?.session);
   }
 
-  #put(key: string, value: Buffer, session: string | undefined): FakeAnswer {
+  #put(key: string, value: Buffer, session: string | undefined): FakeResponse {
     const at = this.#touch(key);
     const entry = this.#entries.get(key) ?? {
       key,
@@ -186,12 +186,12 @@ class FakeConsulState {
     return json(true);
   }
 
-  #delete(key: string): FakeAnswer {
+  #delete(key: string): FakeResponse {
     if (this.#entries.delete(key)) this.#touch(key);
     return json(true);
   }
 
-  #session(call: string, id: string, { body }: ConsulRequest): FakeAnswer {
+  #session(call: string, id: string, { body }: ConsulRequest): FakeResponse {
     const session = this.#sessions.get(id);
     const index = this.#log.index;
     switch (call) {
@@ -219,7 +219,7 @@ class FakeConsulState {
     LockDelay: lockDelay = "15s",
     TTL: ttl = "",
     Behavior: behavior = "release",
-  }: Readonly<Record<string, string | undefined>>): FakeAnswer {
+  }: Readonly<Record<string, string | undefined>>): FakeResponse {
     if (node !== this.#node) return failed(500, "Missing node registration");
     const ttlMs = ttl === "" ? undefined : durationMs(ttl);
     if (ttlMs !== undefined && !(ttlMs >= 10_000 && ttlMs <= 86_400_000))

@@ -6,7 +6,7 @@ import { createFakeEtcd, startFakeEtcd } from "../fake-etcd.js";
 import type { FakeEtcd } from "../fake-etcd-types.js";
 import { HttpDriver } from "./http-driver.js";
 import type { RecordedCase } from "./recordings.js";
-import type { Driver, DrivenAnswer, DrivenPoll, DrivenRequest } from "./replay.js";
+import type { Driver, DrivenResponse, DrivenPoll, DrivenRequest } from "./replay.js";
 
 type Asking = Pick<Driver, "request" | "open">;
 
@@ -43,7 +43,7 @@ class FakeDriver implements Driver {
   }
 
   /** Moves the clock while the fake has not responded: then it waits for time to pass. */
-  async request(member: number, request: DrivenRequest): Promise<DrivenAnswer> {
+  async request(member: number, request: DrivenRequest): Promise<DrivenResponse> {
     const seenBefore = this.#etcd.requests.length;
     const answer = this.#asking.request(member, request);
     for (;;) {
@@ -77,7 +77,7 @@ class TransportDriver implements Asking {
     this.#etcd = etcd;
   }
 
-  async request(member: number, request: DrivenRequest): Promise<DrivenAnswer> {
+  async request(member: number, request: DrivenRequest): Promise<DrivenResponse> {
     const { status, headers, body } = await this.#send(member, request, {}, undefined);
     return { status, headers: defined(headers), body };
   }

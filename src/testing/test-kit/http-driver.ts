@@ -1,6 +1,6 @@
 import { Agent, request as httpRequest, type IncomingMessage } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { DrivenAnswer, DrivenPoll, DrivenRequest } from "./replay.js";
+import type { DrivenResponse, DrivenPoll, DrivenRequest } from "./replay.js";
 
 /** Sends requests to servers over real HTTP, byte for byte as specified. */
 export class HttpDriver {
@@ -11,7 +11,7 @@ export class HttpDriver {
     this.#urls = urls;
   }
 
-  async request(member: number, request: DrivenRequest): Promise<DrivenAnswer> {
+  async request(member: number, request: DrivenRequest): Promise<DrivenResponse> {
     try {
       const response = await this.#send(member, request, request.fresh ? false : this.#agent);
       return { ...headOf(response), body: await textOf(response) };

@@ -4,7 +4,7 @@ import { fill, fits, fitsUnordered, shapeOf, type Facts } from "./masks.js";
 import type { RecordedResponse, RecordedCase, RecordedRequest, RecordedStep } from "./recordings.js";
 
 /** A response as a driver returns it; header names in lower case. */
-export interface DrivenAnswer {
+export interface DrivenResponse {
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
@@ -13,7 +13,7 @@ export interface DrivenAnswer {
 }
 
 /** A long poll as a driver has it. */
-export interface DrivenPoll extends DrivenAnswer {
+export interface DrivenPoll extends DrivenResponse {
   /** All of it, once it ends. */
   whole(): Promise<string>;
   /** The next line of it. */
@@ -35,7 +35,7 @@ export interface DrivenRequest {
 
 /** A cluster that recordings are replayed on: a fake, or a real one. */
 export interface Driver {
-  request(member: number, request: DrivenRequest): Promise<DrivenAnswer>;
+  request(member: number, request: DrivenRequest): Promise<DrivenResponse>;
   open(member: number, request: DrivenRequest): Promise<DrivenPoll>;
   pass(ms: number): Promise<void>;
   killOthers(member: number): Promise<void>;
@@ -59,7 +59,7 @@ export async function replay(recorded: RecordedCase, version: EtcdVersion, drive
 async function factsOf(recorded: RecordedCase, driver: Driver): Promise<Facts> {
   const members = new Map<string, string>();
   if (recorded.enableV2 === false) return { index: 0, clusterId: "", members };
-  const get = async (target: string): Promise<DrivenAnswer> => driver.request(0, plain("GET", target));
+  const get = async (target: string): Promise<DrivenResponse> => driver.request(0, plain("GET", target));
   const list = JSON.parse((await get("/v2/members")).body ?? "") as { readonly members: readonly MemberJson[] };
   for (const member of list.members) note(members, member.name, member);
   const leader = JSON.parse((await get("/v2/members/leader")).body ?? "") as MemberJson;
@@ -205,7 +205,7 @@ class Player {
     };
   }
 
-  #compare(actual: DrivenAnswer, expected: RecordedResponse, at: string): void {
+  #compare(actual: DrivenResponse, expected: RecordedResponse, at: string): void {
     if (expected.error !== undefined) {
       assert.equal(actual.error, expected.error, at);
       return;

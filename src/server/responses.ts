@@ -1,12 +1,12 @@
 import type { AdminCall } from "../core/call.js";
 import type { Administered, AnswerNode, Done, KeysWatch, Place, Refused } from "../core/keys-store.js";
 import { goJson } from "./go-json.js";
-import { etcdMessages, etcdStatuses, type HttpAnswer, type Malformed } from "./messages.js";
+import { etcdMessages, etcdStatuses, type HttpResponse, type Malformed } from "./messages.js";
 
-export type { HttpAnswer };
+export type { HttpResponse };
 
 /** The response to a keys request that was executed. */
-export function doneAnswer(done: Done, quiet = false): HttpAnswer {
+export function doneResponse(done: Done, quiet = false): HttpResponse {
   const created = done.action === "create" || (done.action === "set" && done.prevNode === undefined);
   return {
     status: created ? 201 : 200,
@@ -16,17 +16,17 @@ export function doneAnswer(done: Done, quiet = false): HttpAnswer {
 }
 
 /** The response to a keys request that the store refused. */
-export function refusedAnswer(refused: Refused): HttpAnswer {
+export function refusedResponse(refused: Refused): HttpResponse {
   return keysError(refused, refused.clusterId, refused.index);
 }
 
 /** The response to a keys request that could not be read. */
-export function malformedAnswer(malformed: Malformed, clusterId: string): HttpAnswer {
+export function malformedResponse(malformed: Malformed, clusterId: string): HttpResponse {
   return keysError(malformed, clusterId, 0);
 }
 
 /** The response to a watch; `lines` are its events, one line each. */
-export function watchAnswer(watch: KeysWatch, lines: AsyncIterable<string>): HttpAnswer {
+export function watchResponse(watch: KeysWatch, lines: AsyncIterable<string>): HttpResponse {
   return { status: 200, headers: { ...jsonType, ...placeHeaders(watch) }, body: "", lines };
 }
 
@@ -36,7 +36,7 @@ export function eventLine({ action, node, prevNode }: Pick<Done, "action" | "nod
 }
 
 /** The response to a call about anything but keys. */
-export function adminAnswer(call: AdminCall, { status, json, clusterId }: Administered): HttpAnswer {
+export function adminResponse(call: AdminCall, { status, json, clusterId }: Administered): HttpResponse {
   const headers: Record<string, string> = { ...(call.kind === "health" ? textType : jsonType) };
   if (clusterId !== undefined && !isStatus(call)) headers["X-Etcd-Cluster-Id"] = clusterId;
   if (json === undefined) return { status, headers: status === 204 ? withoutType(headers) : headers, body: "" };
@@ -45,7 +45,7 @@ export function adminAnswer(call: AdminCall, { status, json, clusterId }: Admini
 }
 
 /** `{"message": ...}`: how the members and auth APIs refuse a request. */
-export function messageAnswer(status: number, message: string, clusterId?: string): HttpAnswer {
+export function messageResponse(status: number, message: string, clusterId?: string): HttpResponse {
   return {
     status,
     headers: { ...jsonType, ...(clusterId !== undefined && { "X-Etcd-Cluster-Id": clusterId }) },
@@ -54,17 +54,21 @@ export function messageAnswer(status: number, message: string, clusterId?: strin
 }
 
 /** Plain text: how Go's HTTP server refuses a request. */
-export function textAnswer(status: number, text: string, headers: Readonly<Record<string, string>> = {}): HttpAnswer {
+export function textResponse(
+  status: number,
+  text: string,
+  headers: Readonly<Record<string, string>> = {},
+): HttpResponse {
   return { status, headers: { ...headers, ...textType, "X-Content-Type-Options": "nosniff" }, body: `${text}\n` };
 }
 
 /** The client URLs of all members, as `/v2/machines` has them. */
-export function machinesAnswer(urls: readonly string[]): HttpAnswer {
+export function machinesResponse(urls: readonly string[]): HttpResponse {
   return { status: 200, headers: urls.length === 0 ? {} : textType, body: urls.join(", ") };
 }
 
 /** A redirect to the cleaned path. Only a GET gets a body. */
-export function movedAnswer(method: string, location: string): HttpAnswer {
+export function movedResponse(method: string, location: string): HttpResponse {
   if (method !== "GET" && method !== "HEAD") return { status: 301, headers: { Location: location }, body: "" };
   const body = `<a href="${htmlEscape(location)}">Moved Permanently</a>.\n\n`;
   return {
@@ -78,7 +82,7 @@ const jsonType = { "Content-Type": "application/json" } as const;
 const textType = { "Content-Type": "text/plain; charset=utf-8" } as const;
 const quietActions: ReadonlySet<string> = new Set(["set", "create", "update", "compareAndSwap"]);
 
-function keysError({ errorCode, cause }: Malformed | Refused, clusterId: string, index: number): HttpAnswer {
+function keysError({ errorCode, cause }: Malformed | Refused, clusterId: string, index: number): HttpResponse {
   const fields = { errorCode, message: etcdMessages[errorCode], cause: cause === "" ? undefined : cause, index };
   return {
     status: etcdStatuses[errorCode] ?? 400,

@@ -1,19 +1,19 @@
 import type { ConsulReply } from "./consul-front.js";
 
 /** A response. If it has an index, the query may block. */
-export interface FakeAnswer extends ConsulReply {
+export interface FakeResponse extends ConsulReply {
   readonly index?: number;
 }
 
-export function json(value: unknown): FakeAnswer {
+export function json(value: unknown): FakeResponse {
   return { status: 200, headers: { "content-type": "application/json" }, body: JSON.stringify(value) };
 }
 
-export function failed(status: number, body: string): FakeAnswer {
+export function failed(status: number, body: string): FakeResponse {
   return { status, headers: { "content-type": "text/plain; charset=utf-8" }, body };
 }
 
-export function answered({ status, headers, body, index }: FakeAnswer): ConsulReply {
+export function answered({ status, headers, body, index }: FakeResponse): ConsulReply {
   return { status, headers: { ...headers, ...(index !== undefined && { "x-consul-index": String(index) }) }, body };
 }
 
