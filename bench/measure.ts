@@ -104,7 +104,7 @@ const writerTickMs = 5;
 /** A machine that cannot take as many writes gets fewer: they must not pile up. */
 const mostPending = 256;
 
-/** Writes to many keys of a directory, as many a second as it is told, until the signal aborts. */
+/** Writes to many keys of a directory, at the given rate per second, until the signal aborts. */
 async function writeSteadily(keys: KeysAPI, perSecond: number, ended: AbortSignal): Promise<void> {
   const startMs = performance.now();
   const pending = new Set<Promise<unknown>>();

@@ -62,7 +62,7 @@ export class WorkerProcess implements AsyncDisposable {
     return this.#receive<Measured>();
   }
 
-  /** Follows a busy directory: warms up, and measures for `ms`. `write` writes until it is told to end. */
+  /** Follows a busy directory: warms up, and measures for `ms`. `write` writes until its signal aborts. */
   async follow(task: FollowTask, ms: number, write: (ended: AbortSignal) => Promise<void>): Promise<Followed> {
     const end = new AbortController();
     this.#send(task);

@@ -258,7 +258,7 @@ test(
       ),
     );
     const lag = (): unknown => last.lines.filter(({ phase }) => phase === "follow").at(-1)?.["conflicts"];
-    await until("it has said so", () => lag() !== undefined);
+    await until("it has reported the lag", () => lag() !== undefined);
     assert.equal(lag(), 0, "the keys that it wrote before it was killed are known as its own");
     assert.equal(await last.stop("SIGTERM"), 143);
     assert.deepEqual(differencesOf(await treeOf(v3, dir), await treeOf(ground.v2, dir)), [], last.err);

@@ -125,7 +125,7 @@ test("mistakes: a name without SRV records: both lookups are named (M54)", async
   );
 });
 
-test("mistakes: a Consul client at an etcd is not told that its key is missing (M56)", async () => {
+test("mistakes: a Consul client at an etcd does not get the error of a missing key (M56)", async () => {
   await using consul = createConsulClient({ address: url() });
   for (const call of [() => consul.get("a"), () => consul.put("a", "b"), () => consul.services()]) {
     const error = await settled(call());

@@ -70,7 +70,7 @@ test(
     await (await fetch(`${url}/v2/keys/none?wait=maybe`)).text();
     serving.signal("SIGTERM");
     assert.equal(await poll.text(), "");
-    await until("it listens no more", () =>
+    await until("it no longer listens", () =>
       fetch(url).then(
         () => false,
         () => true,

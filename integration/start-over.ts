@@ -12,7 +12,10 @@ import { Client, MembersAPI } from "../src/core/index.js";
 import { until } from "../src/test-kit/waiting.js";
 import { isOverV3 } from "./support.js";
 
-/** Ends all members, deletes their data and starts them anew, at the same URLs. Their cluster has the same id as before. */
+/**
+ * Ends all members, deletes their data and starts them again, at the same URLs. Their cluster has the same id as
+ * before.
+ */
 export async function wipe(cluster: Cluster): Promise<void> {
   await Promise.all(cluster.members.map((member) => member.kill()));
   await Promise.all(cluster.members.map(({ dataDir }) => rm(dataDir, { recursive: true, force: true })));

@@ -146,7 +146,7 @@ onBothGateways((ground) => {
     assert.deepEqual(await sent(keys.get("/k")), ["reads", "reads", "100 /k"]);
   });
 
-  test("v3 requests: a key that changes between two requests of a read is told as it was at one time (V79)", async () => {
+  test("v3 requests: a key that changes between two requests of a read is returned as it was at one moment (V79)", async () => {
     const { keys, others, sent, before } = trackedOn(ground);
     const becomeFile = async (): Promise<void> => {
       await others.removeBelow("/k");
@@ -219,7 +219,7 @@ onBothGateways((ground) => {
     assert.equal(await markers(), "/a/ /a/b/");
   });
 
-  test("v3 requests: a write that was refused is told why; the next one to its key goes whole at once (V1, V11, V79)", async () => {
+  test("v3 requests: a refused write gets the reason; the next one to its key sends the whole transaction at once (V1, V11, V79)", async () => {
     const { keys, sent } = trackedOn(ground);
     await sent(keys.set("/d/k", "1"));
     const swap = (prevValue: string): Promise<unknown> => keys.set("/d/k", "2", { prevValue });

@@ -164,7 +164,7 @@ test("started over: a watcher whose calls each wait only half a second reports i
   await member.kill();
   rmSync(member.dataDir, { recursive: true });
   await member.start();
-  await until("the watcher is told", async () => {
+  await until("the watcher rejects", async () => {
     const error: unknown = await watcher.next(AbortSignal.timeout(500)).catch((reason: unknown) => reason);
     return isIndexCleared(error);
   });

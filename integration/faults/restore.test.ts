@@ -61,14 +61,14 @@ test(`faults: the whole cluster starts over, again and again for ${String(second
   for (const watcher of watchers) {
     await check(`the ${watcher.name} watcher rejected whenever events were gone, and lost none silently`, () => [
       ...silentLosses(watcher, epochs),
-      ...((watcher.errors["cleared"] ?? 0) === 0 ? ["it was never told"] : []),
+      ...((watcher.errors["cleared"] ?? 0) === 0 ? ["it never noticed"] : []),
     ]);
   }
   const final = last.final.filter(({ key }) => key !== `${dir}/gone`);
   for (const mirror of mirrors) {
     await check(`the ${mirror.name} mirror noticed, read again, and its updates give what is in etcd`, () => [
       ...mirrorViolations(mirror, final),
-      ...((mirror.errors["cleared"] ?? 0) === 0 ? ["it was never told"] : []),
+      ...((mirror.errors["cleared"] ?? 0) === 0 ? ["it never noticed"] : []),
     ]);
   }
 });

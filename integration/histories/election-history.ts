@@ -53,7 +53,7 @@ export function violationsOf(terms: readonly TermRecord[], limit = 1): readonly 
     if (sorted.slice(0, i).some(({ token }) => token === term.token))
       problems.push(`${nameOf(term)} has no token of its own`);
     if (term.abortMs !== undefined && term.lastLedMs > term.abortMs) {
-      problems.push(`${nameOf(term)} said that it leads after its signal had aborted`);
+      problems.push(`${nameOf(term)} reported that it leads after its signal had aborted`);
     }
     return problems;
   });

@@ -108,7 +108,7 @@ const addressObject: Read<EndpointAddress> = (value, place) => {
   return { ip: ip === "" ? fields.refuse("ip", "is empty") : ip, port: fields.require("port", port) };
 };
 
-/** Whether metadata and spec are objects of their own, and not fields beside the others. */
+/** Whether metadata and spec are separate objects, and not fields next to the others. */
 function isNestedVersion(version: string): boolean {
   return version === "v1beta3";
 }
@@ -142,7 +142,10 @@ function metadataOf(fields: JsonReader, isNested: boolean, origin: TextOrigin | 
   };
 }
 
-/** The metadata as `v1beta1` has it: beside the other fields, with the name as `id` and a version of digits as a number. */
+/**
+ * The metadata in the form of `v1beta1`: next to the other fields, with the name as `id` and a version of digits as a
+ * number.
+ */
 function flat(
   kind: string,
   apiVersion: ApiVersion,

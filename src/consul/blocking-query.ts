@@ -77,7 +77,7 @@ export class BlockingQuery {
     return { ...spec, longPoll: true, limits: { headersMs: Infinity, idleMs: waitMs + waitMs / 16 + extraMs } };
   }
 
-  /** Whether the index has grown. If it went back, the servers have lost their state: the next request reads anew. */
+  /** Whether the index has grown. If it went back, the servers have lost their state: the next request reads again. */
   #advance({ headers }: RawResponse): boolean {
     const sent = Number(headers["x-consul-index"] ?? NaN);
     const index = Number.isSafeInteger(sent) && sent > 0 ? sent : 1;

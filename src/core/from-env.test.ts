@@ -32,7 +32,7 @@ const rows: readonly (readonly [string, Env, object])[] = [
     { ETCDCTL_USER: "root:x:y", ETCDCTL_USERNAME: "other", ETCDCTL_PASSWORD: "z" },
     { endpoints: ["http://127.0.0.1:2379"], username: "root", password: "x:y" },
   ],
-  ["a password without a user is no credential", { ETCDCTL_PASSWORD: "z" }, { endpoints: ["http://127.0.0.1:2379"] }],
+  ["a password without a user is ignored", { ETCDCTL_PASSWORD: "z" }, { endpoints: ["http://127.0.0.1:2379"] }],
   [
     "PEM in base64",
     { ETCD_HOST: "a", ETCD_TLS_INMEMORY: "true", ETCD_CACERT: Buffer.from("-----BEGIN X").toString("base64") },

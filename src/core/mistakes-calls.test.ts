@@ -191,7 +191,7 @@ testMistakes([
     /^the request line would have \d+ bytes, etcd takes 4096 without TLS: shorten the key, /,
   ),
   mistake(54, "no domain for SRV records", () => new SrvDiscoverer().discover(""), /^domain must not be empty$/),
-  // beside the list
+  // next to the list
   mistake(
     26,
     "an endpoint of another cluster for statistics",

@@ -60,7 +60,7 @@ const bad: readonly (readonly [string, unknown, RegExp])[] = [
     /spec\.limits\.idleMs must be a number of milliseconds/,
   ],
   ["limits of 0", { ...get, limits: { headersMs: 0, idleMs: 5 } }, /spec\.limits\.headersMs must be a number/],
-  ["onHeaders that is no function", { ...get, onHeaders: {} }, /spec\.onHeaders must be a function/],
+  ["onHeaders that is not a function", { ...get, onHeaders: {} }, /spec\.onHeaders must be a function/],
   ["an unknown field", { ...get, url: "http://secret" }, /spec has no field "url"/],
 ];
 

@@ -129,7 +129,7 @@ export class TypedMirror<T> {
     }, signal);
   }
 
-  /** `next` for ever; ends by throwing what `next` rejects with. */
+  /** Calls `next` again and again; ends by throwing what `next` rejects with. */
   async *updates(signal?: AbortSignal): AsyncGenerator<TypedMirrorUpdate<T>, void, undefined> {
     for (;;) yield await this.next(signal);
   }

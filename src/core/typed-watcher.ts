@@ -27,7 +27,10 @@ export class TypedWatcher<T> {
     return { ...rest, action, node: removed, ...before };
   }
 
-  /** `next` for ever. Ends by throwing what `next` rejects with; a new iteration, or `next`, goes on where it was. */
+  /**
+   * Calls `next` again and again. Ends by throwing what `next` rejects with; a new iteration, or `next`, goes on where
+   * it was.
+   */
   async *events(signal?: AbortSignal): AsyncGenerator<TypedEvent<T>, void, undefined> {
     for (;;) yield await this.next(signal);
   }

@@ -129,7 +129,10 @@ export class Watcher {
     return rest;
   }
 
-  /** `next` for ever. Ends by throwing what `next` rejects with; a new iteration, or `next`, goes on where it was. */
+  /**
+   * Calls `next` again and again. Ends by throwing what `next` rejects with; a new iteration, or `next`, goes on where
+   * it was.
+   */
   async *events(signal?: AbortSignal): AsyncGenerator<KeysResponse, void, undefined> {
     for (;;) yield this.next(signal);
   }

@@ -51,7 +51,7 @@ test("kept key: if a server blanks the value on a refresh, each later beat sends
 });
 
 test(
-  "kept key: a new value is written at once, after the write that is under way, and never beside another",
+  "kept key: a new value is written at once, after the write in progress, and never concurrently with another",
   { timeout: 30_000 },
   async () => {
     const server = new OneKey();

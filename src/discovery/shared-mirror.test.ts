@@ -70,7 +70,7 @@ test("shared mirror: subscribers share one list and one poll, until the last one
   assert.equal(at.etcd.requests.filter(({ query }) => query["wait"] !== "true").length, 1);
 });
 
-test("shared mirror: a list of its own is read beside the poll", async () => {
+test("shared mirror: a subscriber's own list is read while the poll waits", async () => {
   await using at = ground();
   const { kind, changes } = await at.mirror.list(patience());
   assert.deepEqual([kind, changes.map(({ node }) => node.value)], ["list", ["a"]]);

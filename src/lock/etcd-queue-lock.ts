@@ -13,7 +13,10 @@ import {
 import type { LeaderEntry, Leadership, Lock, LockSession, OnFailure } from "../election/lock.js";
 import type { QueueOptions } from "../election/locks.js";
 
-/** A directory of etcd, with an entry for everybody who waits for the lock or holds it. Its `createdIndex` is the fencing token. */
+/**
+ * A directory of etcd, with an entry for each waiter and each holder of the lock. Its `createdIndex` is the fencing
+ * token.
+ */
 export class EtcdQueueLock implements Lock {
   readonly beatsPerTtl = 3;
   readonly #keys: KeysAPI;
@@ -120,7 +123,7 @@ class EtcdQueue implements QueueReader {
     };
   }
 
-  /** An empty directory stays for ever. If there is an entry again, etcd refuses. */
+  /** Removes the directory, which would otherwise stay when it is empty. If there is an entry again, etcd refuses. */
   async tidy(signal: AbortSignal): Promise<void> {
     const { node } = await this.#keys.get(this.#dir, { quorum: false, signal });
     if (node.dir && node.nodes.length === 0) await this.#keys.delete(this.#dir, { dir: true, signal });

@@ -24,7 +24,7 @@ for (const [what, value, json] of [
 ] as const) {
   test(`go JSON: ${what} is written as Go writes it`, () => {
     assert.equal(goJson(value), json);
-    // beside text that forces the slow way, the same
+    // next to text that forces the slow way, the result is the same
     assert.equal(goJson([value, "<"]), `[${json},"\\u003c"]`);
   });
 }

@@ -63,7 +63,7 @@ const differences: Readonly<Record<string, () => Promise<void>>> = {
     const headers = { "content-type": "application/json" };
     const url = urlOf(etcd, "/v2/members");
     assert.equal((await fetch(url, { method: "POST", headers, body, signal: patience() })).status, 201);
-    // the new member is not started, but counts: one of two is no majority
+    // the new member is not started, but counts: one of two is not a majority
     assert.equal((await fetch(urlOf(etcd, "/health"), { signal: patience() })).status, 503);
   },
   "Exact raft terms": async () => {

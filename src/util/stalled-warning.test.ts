@@ -76,7 +76,7 @@ test("stalled: failures in a row are reported once they last 5 s, without a star
   assert.match(found[0]?.message ?? "", /: the last reason \(/);
 });
 
-test("stalled: a success, or a long time without a failure, starts the count anew", async (t) => {
+test("stalled: a success, or a long time without a failure, starts the count again", async (t) => {
   const { found, pass } = scene(t);
   const stalled = stalledOf();
   stalled.start();

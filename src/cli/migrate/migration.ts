@@ -83,7 +83,7 @@ export class Migration {
     if (task === "purge") return this.#purge(job);
     if (job.state.phase === "purge")
       throw new BadUsage(
-        `the v2 data has been purged, so nothing may be copied from it: delete ${job.state.file} to begin anew`,
+        `the v2 data has been purged, so nothing may be copied from it: delete ${job.state.file} to start again`,
       );
     const checked = await check(job);
     this.#report(checked);
@@ -261,7 +261,7 @@ export class Migration {
     );
   }
 
-  /** For people: on stderr, beside the progress. */
+  /** For people: on stderr, like the progress. */
   #say(text: string): void {
     this.#progress?.clear();
     this.#context.io.stderr.write(`migrate: ${text}\n`);

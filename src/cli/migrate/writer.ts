@@ -29,7 +29,7 @@ export interface Item {
   readonly path: string;
   /** Undefined: nothing. */
   readonly node: KeyNode | undefined;
-  /** It was just written in v2: its TTL begins anew. @default false */
+  /** It was just written in v2: its TTL starts again. @default false */
   readonly isEvent?: boolean;
 }
 

@@ -278,7 +278,7 @@ export function consulElectionSuite(suffix: string, start: StartConsulServer): v
         await until("it leads", () => session.isLeader);
         assert.equal((await session.currentEntry())?.fencingToken, String(tokens.at(-1)));
         await client.deleteSession((session.sessionId ?? "") as SessionId);
-        await until("it leads no more", () => !session.isLeader);
+        await until("it no longer leads", () => !session.isLeader);
         await session.close();
       }
       assert.ok(
@@ -310,7 +310,7 @@ export function consulElectionSuite(suffix: string, start: StartConsulServer): v
       }).participate({ ...timing, key: "election/key", contactInfo: "" }, () =>
         Promise.reject(new Error("out of luck")),
       );
-      await until("the logger is told", () => lines.includes("election: error out of luck"));
+      await until("the logger is called", () => lines.includes("election: error out of luck"));
       await session.close();
       assert.ok(lines.includes("election: elected undefined"), lines.join("\n"));
     });

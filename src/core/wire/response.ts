@@ -9,11 +9,11 @@ import { noV2Hint, refusalHint, requestOf } from "./hints.js";
 export function serverError(raw: RawResponse, spec: RequestSpec, endpoint: string): EndpointError {
   const body = jsonObject(raw);
   const refusal = body && refusalOf(raw, spec, body);
-  const said = refusal === undefined ? "" : `: ${refusal.message}`;
+  const detail = refusal === undefined ? "" : `: ${refusal.message}`;
   const { errorCode, serverCause } = refusal ?? {};
   return new EndpointError(
     "ERR_SERVER",
-    `endpoint ${endpoint} answered ${String(raw.status)}${said}`,
+    `endpoint ${endpoint} answered ${String(raw.status)}${detail}`,
     { endpoint, outcome: outcomeOf(spec), status: raw.status, errorCode, serverCause, retryAfterMs: retryAfterOf(raw) },
     refusal && { cause: refusal },
   );
