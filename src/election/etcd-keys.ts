@@ -23,7 +23,7 @@ export function resolveForEtcd(client: KeysClient, config: LeadershipConfig, wha
  * watch does. Tighter limits of the client, or of a given `KeysAPI`, still hold.
  */
 export function lockKeys(client: KeysClient, ttlMs: number): KeysAPI {
-  return keysOf(client).wrapped((sender) => impatient(sender, ttlMs));
+  return keysOf(client).wrapped((sender) => withRequestLimit(sender, ttlMs));
 }
 
 /** Whether etcd refused, so that another attempt would not help. */
@@ -31,7 +31,7 @@ export function isEtcdRefusal(error: unknown): boolean {
   return (error instanceof EtcdError || error instanceof ResponseError) && !isTransient(error);
 }
 
-function impatient(client: Sender, ttlMs: number): Sender {
+function withRequestLimit(client: Sender, ttlMs: number): Sender {
   const ms = requestMs(ttlMs);
   return {
     quorumReads: true,

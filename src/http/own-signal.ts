@@ -21,7 +21,7 @@ export function withOwnSignal(exchange: Exchange): Exchange {
     };
     try {
       if (spec.longPoll !== true || spec.onHeaders === undefined) return await send(spec);
-      return await untilLeft(spec, spec.onHeaders, send, link.abort);
+      return await untilEndedEarly(spec, spec.onHeaders, send, link.abort);
     } finally {
       link.unlink();
     }
@@ -29,7 +29,7 @@ export function withOwnSignal(exchange: Exchange): Exchange {
 }
 
 /** Sends a long poll; resolves early if `onHeaders` returned a promise and that resolves. */
-function untilLeft(
+function untilEndedEarly(
   spec: RequestSpec,
   onHeaders: NonNullable<RequestSpec["onHeaders"]>,
   send: (spec: RequestSpec) => Promise<RawResponse>,

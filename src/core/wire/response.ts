@@ -31,7 +31,7 @@ export function requireStatus(raw: RawResponse, spec: RequestSpec, statuses: rea
   const refusal = body && raw.status >= 400 ? refusalOf(raw, spec, body) : undefined;
   if (refusal !== undefined) throw refusal;
   if (raw.status === 404 && raw.body.trim() === "404 page not found") {
-    const message = `${asked(raw, spec)} was answered 404 "404 page not found": ${noV2Hint(raw)}`;
+    const message = `${requestLabel(raw, spec)} was answered 404 "404 page not found": ${noV2Hint(raw)}`;
     // Go's router returns this for paths without a handler: nothing was applied here
     throw new ResponseError("ERR_STATUS", message, {
       status: raw.status,
@@ -144,7 +144,7 @@ function responseError(code: ResponseErrorCode, raw: RawResponse, spec: RequestS
   const body = `${type}, ${String(raw.body.length)} characters`;
   // etcd sends its cluster's id with each response
   const doubt = code === "ERR_STATUS" || raw.headers["x-etcd-cluster-id"] !== undefined ? "" : "; is this an etcd?";
-  const message = `${asked(raw, spec)} was answered ${String(raw.status)} (${body}): ${what}${doubt}`;
+  const message = `${requestLabel(raw, spec)} was answered ${String(raw.status)} (${body}): ${what}${doubt}`;
   return new ResponseError(code, message, {
     status: raw.status,
     outcome: outcomeOf(spec),
@@ -152,7 +152,7 @@ function responseError(code: ResponseErrorCode, raw: RawResponse, spec: RequestS
   });
 }
 
-function asked(raw: RawResponse, spec: RequestSpec): string {
+function requestLabel(raw: RawResponse, spec: RequestSpec): string {
   return `${spec.method} ${raw.endpoint ?? ""}${spec.path}`;
 }
 
