@@ -23,7 +23,7 @@ export const ofV3 = {
   /** In `npm run integration:v3`. */
   all: /^v3-[a-z]+\.test\.js$/,
   /** Those whose clusters may have several members: in `npm run integration:v3` once more on three. */
-  several: /^v3-(?:auth|keys|layers|many|tokens|watch)\.test\.js$/,
+  several: /^v3-(?:auth|keys|layers|many|requests|tokens|watch)\.test\.js$/,
   /** Of these in `npm test`. */
   quick: /^v3-(?:keys|watch)\.test\.js$/,
 };

@@ -1,91 +1,8 @@
 // Which requests a call sends, and that it answers the same whichever they are.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ClusterError, EtcdError, type KeysAPI, type Exchange, type RequestSpec } from "../src/core/index.js";
-import { gotExchange } from "../src/http/got/got-exchange.js";
-import { base64, onBothGateways, storeBelow, type V3Ground } from "./v3-support.js";
-
-interface Tracked {
-  readonly keys: KeysAPI;
-  /** Another program's writes, which this client does not know of. */
-  readonly others: Others;
-  /** What a call sent, one word for each request, and what it came to. */
-  readonly sent: (call: Promise<unknown>) => Promise<readonly string[]>;
-  /** Runs before that request of the next call is sent; 1 is the first. */
-  readonly before: (request: number, run: () => Promise<unknown>) => void;
-  /** Loses the response to that request of the next call, which the server has carried out. */
-  readonly lose: (request: number) => void;
-}
-
-interface Others {
-  put(key: string, value?: string): Promise<unknown>;
-  remove(key: string): Promise<unknown>;
-  removeBelow(key: string): Promise<unknown>;
-}
-
-let count = 0;
-
-function trackedOn(ground: V3Ground): Tracked {
-  const namespace = `/requests${String(++count)}`;
-  const inner = gotExchange({});
-  const words: string[] = [];
-  const hooks = new Map<number, () => Promise<unknown>>();
-  let lost: number | undefined;
-  const transport: Exchange = Object.assign(
-    async (url: URL, spec: RequestSpec, signal: AbortSignal | undefined) => {
-      // the client finds out by a list of the members whose cluster an endpoint is
-      if (spec.path.startsWith("/v3/cluster/")) return inner(url, spec, signal);
-      words.push(wordFor(spec));
-      const number = words.length;
-      await hooks.get(number)?.();
-      const raw = await inner(url, spec, signal);
-      if (number === lost) throw Object.assign(new Error("socket hang up"), { code: "ECONNRESET" });
-      return raw;
-    },
-    { close: () => inner.close?.() },
-  );
-  const foreign = (path: string, body: object): Promise<unknown> => ground.gateway(path, body);
-  const at = (key: string): string => base64(namespace + key);
-  return {
-    keys: ground.keys({ namespace }, { transport }),
-    others: {
-      put: (key, value = "") => foreign("/v3/kv/put", { key: at(key), value: base64(value) }),
-      remove: (key) => foreign("/v3/kv/deleterange", { key: at(key) }),
-      removeBelow: (key) => foreign("/v3/kv/deleterange", { key: at(`${key}/`), range_end: at(`${key}0`) }),
-    },
-    sent: async (call) => {
-      const result = await call.then(textOf, errorText);
-      const all = [...words, result];
-      words.length = 0;
-      hooks.clear();
-      lost = undefined;
-      return all;
-    },
-    before: (request, run) => void hooks.set(request, run),
-    lose: (request) => (lost = request),
-  };
-}
-
-/** `look`: two keys from a file on; `list`: a directory; `reads`: a transaction that writes nothing; `lean`, `whole`: one that does. */
-function wordFor({ path, body = "{}" }: RequestSpec): string {
-  const sent = JSON.parse(body) as { limit?: string; failure?: unknown; success?: readonly object[] };
-  if (path === "/v3/kv/range") return sent.limit === "2" ? "look" : "list";
-  if (path !== "/v3/kv/txn") return path.split("/").at(-1) ?? "";
-  const isRead = sent.success?.every((op) => "request_range" in op) === true;
-  return isRead ? "reads" : sent.failure === undefined ? "lean" : "whole";
-}
-
-function textOf(response: unknown): string {
-  const { action, node } = response as Awaited<ReturnType<KeysAPI["get"]>>;
-  const what = node.dir ? `{${node.nodes.map(({ key }) => key).join(" ")}}` : `=${node.value}`;
-  return `${action} ${node.key}${what}`;
-}
-
-function errorText(error: unknown): string {
-  if (error instanceof ClusterError) return error.outcome;
-  assert.ok(error instanceof EtcdError, String(error));
-  return `${String(error.errorCode)} ${error.serverCause}`;
-}
+import { onBothGateways, storeBelow } from "./v3-support.js";
+import { trackedOn } from "./v3-tracked.js";
 
 onBothGateways((ground) => {
   test("v3 requests: a file is read by one range, whatever other keys begin with its name (V79)", async () => {
@@ -193,8 +110,7 @@ onBothGateways((ground) => {
   });
 
   test("v3 requests: markers are there after each write, whichever transaction it took (V4, V79)", async () => {
-    const namespace = `/requests${String(count + 1)}`;
-    const { keys, others } = trackedOn(ground);
+    const { namespace, keys, others } = trackedOn(ground);
     const markers = async (): Promise<string> =>
       Object.keys(await storeBelow(ground, namespace))
         .filter((key) => key.endsWith("/"))
@@ -240,6 +156,44 @@ onBothGateways((ground) => {
     await sent(keys.set("/e/f/k", ""));
     await sent(keys.get("/e"));
     assert.deepEqual(await sent(keys.set("/e/f", "")), ["whole", "102 /e/f"]);
+  });
+
+  test("v3 requests: a key in order takes one request while nobody else makes one, and names ascend all the same (V36, V38, V118)", async () => {
+    const { namespace, keys, others, sent, before } = trackedOn(ground);
+    const other = ground.keys({ namespace });
+    const names: string[] = [];
+    const requests = async (): Promise<readonly string[]> => {
+      const call = keys.createInOrder("/q/d", "v");
+      const words = await sent(call);
+      names.push((await call).node.key);
+      return words.slice(0, -1);
+    };
+    assert.deepEqual(await requests(), ["reads", "whole"]);
+    assert.deepEqual(await requests(), ["lean"]);
+    // another client makes one: the marker has moved
+    names.push((await other.createInOrder("/q/d", "v")).node.key);
+    assert.deepEqual(await requests(), ["lean", "whole"]);
+    assert.deepEqual(await requests(), ["lean"]);
+    // other processes do so between its requests: calls of one process would queue
+    before(1, () => others.put("/q/d/"));
+    before(2, () => others.put("/q/d/"));
+    assert.deepEqual(await requests(), ["lean", "whole", "whole"]);
+    // somebody made the next name: it is passed over
+    const next = String(Number(names.at(-1)?.split("/").at(-1)) + 1).padStart(20, "0");
+    await others.put(`/q/d/${next}`);
+    assert.equal((await requests())[0], "lean");
+    assert.deepEqual(names, names.toSorted());
+    assert.equal(new Set(names).size, names.length);
+    // the directory is gone, with what is above it
+    await others.removeBelow("/q");
+    assert.deepEqual(await requests(), ["lean", "whole"]);
+    assert.deepEqual(names, names.toSorted());
+    await others.remove("/q/");
+    assert.deepEqual(await requests(), ["lean", "whole"]);
+    assert.equal((await keys.get("/q")).node.createdIndex > 0, true, "its marker is back");
+    await others.removeBelow("/q");
+    await others.put("/q", "file");
+    assert.deepEqual((await sent(keys.createInOrder("/q/d", "v"))).slice(-3), ["lean", "whole", "104 /q"]);
   });
 
   test("v3 requests: what changes after a lean transaction failed is what the whole one decides on (V79)", async () => {

@@ -15,6 +15,8 @@ export class Hints {
   readonly marked = new Recent<true>();
   /** Keys whose last lean write failed, or was refused. */
   readonly contested = new Recent<true>();
+  /** Directories with keys in order: the revision at which this client last wrote the marker. */
+  readonly ordered = new Recent<number>();
 }
 
 /** A map that holds what was set last. */

@@ -5,7 +5,18 @@ import { GatewayError, grpcCode } from "./gateway.js";
 import { ancestorsOf } from "./layout.js";
 import { expiryIn, grant } from "./leases.js";
 import { directoryNode, placeOf, refused } from "./nodes.js";
-import { absent, keysIn, modifiedAt, put, putIfAbsent, read, transact, type CompareOp, type Op } from "./operations.js";
+import {
+  absent,
+  keysIn,
+  modifiedAt,
+  present,
+  put,
+  putIfAbsent,
+  read,
+  transact,
+  type Op,
+  type TxnResult,
+} from "./operations.js";
 import type { Session } from "./session.js";
 import { nothingOnTheWay } from "./situation.js";
 
@@ -37,39 +48,58 @@ export async function createInOrder(
   }
 }
 
+/** Where the next name is counted from. */
+interface Position {
+  /** At which the marker of the directory was last written. Undefined: it has none. */
+  readonly marker: number | undefined;
+  /** Of the store. */
+  readonly revision: number;
+}
+
 async function create(session: Session, call: CreateCall, note: string | undefined): Promise<Done | Refused> {
-  const { layout } = session;
+  const { layout, hints } = session;
   const marker = layout.marker(call.key);
-  const look = [read({ key: marker }, { keysOnly: true })];
+  const look = read({ key: marker }, { keysOnly: true });
+  const lookAgain = async (): Promise<Position> =>
+    positionIn(await transact(session, { success: [look] }, { readOnly: true, note }));
+  const ups = markersOnTheWay(session, call.key);
   let lease = call.ttl === undefined ? undefined : await grant(session, call.ttl);
-  let seen = await transact(session, { success: look }, { readOnly: true, note });
+  const known = hints.ordered.get(call.key);
+  // most of the time nobody else has written the marker since, and nothing is in the way: a lean transaction then does it alone
+  let isLean = known !== undefined;
+  let position = known === undefined ? await lookAgain() : { marker: known, revision: known };
   for (;;) {
-    const [found] = keysIn(seen.responses[0]);
-    const name = String((found?.modRevision ?? seen.header.revision) + 1).padStart(20, "0");
+    const name = String((position.marker ?? position.revision) + 1).padStart(20, "0");
     const key = call.key === "/" ? `/${name}` : `${call.key}/${name}`;
     // the directory itself is on the way
     const onTheWay = nothingOnTheWay(session, key);
-    const unmoved: CompareOp = found === undefined ? absent({ key: marker }) : modifiedAt(marker, found.modRevision);
+    const unmoved = position.marker === undefined ? absent({ key: marker }) : modifiedAt(marker, position.marker);
+    const compare = [unmoved, absent({ key: layout.file(key) }), absent(layout.below(key)), ...onTheWay];
     const own: Op = call.dir ? put(layout.marker(key), "") : put(layout.file(key), call.value, { lease: lease?.id });
-    const txn = {
-      compare: [unmoved, absent({ key: layout.file(key) }), absent(layout.below(key)), ...onTheWay],
-      success: [own, put(marker, ""), ...markersOnTheWay(session, call.key).map(putIfAbsent)],
-      failure: [
-        ...look,
-        ...wayReads(session, key),
-        read({ key: layout.file(key) }, { keysOnly: true }),
-        read(layout.below(key), { limit: 1, keysOnly: true }),
-      ],
-    };
+    const success = [own, put(marker, "")];
+    const txn = isLean
+      ? { compare: [...compare, ...ups.map(present)], success, failure: [look] }
+      : {
+          compare,
+          success: [...success, ...ups.map(putIfAbsent)],
+          failure: [
+            look,
+            ...wayReads(session, key),
+            read({ key: layout.file(key) }, { keysOnly: true }),
+            read(layout.below(key), { limit: 1, keysOnly: true }),
+          ],
+        };
+    let result: TxnResult;
     try {
-      seen = await transact(session, txn, { note });
+      result = await transact(session, txn, { note });
     } catch (error) {
       if (lease === undefined || !(error instanceof GatewayError) || error.code !== grpcCode.notFound) throw error;
       lease = await grant(session, call.ttl ?? 0);
       continue;
     }
-    const place = placeOf(seen.header);
-    if (seen.succeeded) {
+    const place = placeOf(result.header);
+    if (result.succeeded) {
+      hints.ordered.set(call.key, place.index);
       const node: AnswerNode = call.dir
         ? directoryNode(key, { createRevision: place.index })
         : {
@@ -81,15 +111,25 @@ async function create(session: Session, call: CreateCall, note: string | undefin
           };
       return { ...place, action: "create", node };
     }
-    const obstacle = seen.responses.slice(1, -2).flatMap(keysIn)[0];
+    position = positionIn(result);
+    // it does not tell why it failed: the whole one does
+    if (isLean) {
+      isLean = false;
+      continue;
+    }
+    const obstacle = result.responses.slice(1, -2).flatMap(keysIn)[0];
     if (obstacle !== undefined) return refused(place, "notDir", layout.parse(obstacle.key)?.key);
-    const isTaken = seen.responses.slice(-2).some((response) => keysIn(response).length > 0);
+    const isTaken = result.responses.slice(-2).some((response) => keysIn(response).length > 0);
     // another client made the next name: write the marker alone, which moves it on
     if (isTaken) {
       await transact(session, { compare: [unmoved], success: [put(marker, "")] }, { note });
-      seen = await transact(session, { success: look }, { readOnly: true, note });
+      position = await lookAgain();
     }
   }
+}
+
+function positionIn({ header, responses }: TxnResult): Position {
+  return { marker: keysIn(responses[0])[0]?.modRevision, revision: header.revision };
 }
 
 function wayReads({ layout, identity }: Session, key: string): readonly Op[] {

@@ -4,7 +4,8 @@ import type { Exchange, Protocol, RawResponse, RequestSpec } from "../http/excha
 import { UsageError } from "../util/errors.js";
 import {
   adminResponse,
-  doneResponse,
+  doneBody,
+  doneStatus,
   eventLine,
   placeHeaders,
   refusedResponse,
@@ -70,13 +71,13 @@ async function respond(store: V3Store, call: Call, context: V3Context, spec: Req
 
 function answerTo(call: KeysCall, done: Done | Refused): RawResponse {
   if ("errorCode" in done) return rawOf(refusedResponse(done));
-  const { status, body } = doneResponse(done, "noValueOnSuccess" in call && call.noValueOnSuccess);
+  const quiet = "noValueOnSuccess" in call && call.noValueOnSuccess;
   const headers = {
     "content-type": "application/json",
     "x-etcd-cluster-id": done.clusterId,
     "x-etcd-index": String(done.index),
   };
-  return { status, headers, body };
+  return { status: doneStatus(done), headers, body: doneBody(done, quiet) };
 }
 
 /** One long poll: its headers when the watch stands, and then the events of one index, one a line. */
