@@ -257,20 +257,20 @@ function idleAims({ idle, idleWatchers, rounds }: Results): readonly Aim[] {
   });
 }
 
-/** One call at a time on one machine (V79). */
+/** One call at a time on one machine, and how much of it etcd itself takes (V79). */
 function v3Aims(rounds: readonly Round[]): readonly Aim[] {
-  const mosts = [
-    ["get", 3],
-    ["put", 3.5],
-    ["ttl", 7],
-    ["list", 5],
-  ] as const;
-  return mosts.map(([kind, most]) => ({
-    number: 9,
-    what: `over v3, one ${kind} at a time takes at most ${String(most)} × as long as over v2 (p50)`,
-    figures: [ratioFigure("", inScenario(rounds, `v3 ${kind} c=1`), "etcd2 through v3", "etcd2 on got", "p50")],
-    holds: (value) => value <= most,
-  }));
+  const mosts = { get: 3, put: 3.5, ttl: 7, list: 5 };
+  return Object.entries(mosts).map(([kind, most]) => {
+    const of = inScenario(rounds, `v3 ${kind} c=1`);
+    const whole = ratioFigure("", of, "etcd2 through v3", "etcd2 on got", "p50");
+    const byHand = ratioFigure("", of, "node:http, v3's requests", "etcd2 on got", "p50");
+    return {
+      number: 9,
+      what: `over v3, one ${kind} at a time takes at most ${String(most)} × as long as over v2 (p50)`,
+      figures: [{ ...whole, text: `${whole.text} (v3's requests by hand, without the SDK: ${byHand.text})` }],
+      holds: (value) => value <= most,
+    };
+  });
 }
 
 function ratioFigure(

@@ -149,7 +149,7 @@ export function comparisonTable(
   );
   return table(
     ["", ...cells.map(({ head }) => head), ...(rss ? ["RSS, MB"] : [])],
-    subjectsOf(rounds).map((subject) => {
+    subjectsOf(rounds.filter(({ scenario }) => scenarios.includes(scenario))).map((subject) => {
       const last =
         scenarios.findLast((scenario) => inScenario(rounds, scenario).some((round) => round.subject === subject)) ?? "";
       return [

@@ -8,6 +8,7 @@ import { packagesFolder, type PackagesName } from "./install.js";
 import {
   busyDir,
   canHold,
+  hundredDir,
   idleKey,
   largeDir,
   listDir,
@@ -35,7 +36,7 @@ export async function measureRounds(
   const workers = new Map(groups.flat().map((name) => [name, start(name)]));
   const rounds: Round[] = [];
   try {
-    if (matrix.warmUpMs > 0) await warmUp([...workers.values()], matrix.warmUpMs);
+    if (matrix.warmUpMs > 0) await warmUp([...workers.values()], matrix);
     const endMs = performance.now() + matrix.budgetMs;
     for (let round = 0; round < matrix.rounds && (round === 0 || performance.now() < endMs); round++) {
       say(`bench: round ${String(round + 1)} of ${String(matrix.rounds)}`);
@@ -57,10 +58,12 @@ export async function measureRounds(
   return rounds;
 }
 
-async function warmUp(workers: readonly WorkerProcess[], ms: number): Promise<void> {
+async function warmUp(workers: readonly WorkerProcess[], { warmUpMs: ms, warmUpKinds }: Matrix): Promise<void> {
   say("bench: warming up");
+  const keys = { get: smallKey, put: smallKey, ttl: ttlKey, list: hundredDir };
   for (const worker of workers)
-    for (const kind of ["get", "put"] as const) await worker.load({ kind, key: smallKey, concurrency: 16, ms });
+    for (const kind of warmUpKinds ?? (["get", "put"] as const))
+      await worker.load({ kind, key: keys[kind], concurrency: 16, ms });
 }
 
 const warmUps = 3;

@@ -10,13 +10,16 @@ export const subjectGroups = [
   ["Go's client"],
 ] as const;
 
-/** The SDK over v2 and over v3, of the same servers. */
-export const protocolGroups = [["etcd2 on got", "etcd2 through v3"]] as const;
+/** The SDK over v2 and over v3, of the same servers, and the same requests by hand. */
+export const protocolGroups = [
+  ["etcd2 on got", "etcd2 through v3"],
+  ["node:http", "node:http, v3's requests"],
+] as const;
 
 /** The subjects that are measured over TLS, and with a busy directory. */
 export const clientGroups = [["etcd2 on got"], ["etcd2 on undici"], ["Go's client"]] as const;
 
-export type SubjectName = (typeof subjectGroups)[number][number] | "etcd2 through v3";
+export type SubjectName = (typeof subjectGroups | typeof protocolGroups)[number][number];
 
 /** The subjects that run in Node. */
 export type NodeSubjectName = Exclude<SubjectName, "Go's client">;
@@ -35,7 +38,7 @@ export const watchedKey = "/bench/watched";
 export const idleKey = "/bench/idle";
 /** A key of its own: over v3 a read of a key with a TTL takes a look-up. */
 export const ttlKey = "/bench/with-ttl";
-const hundredDir = "/bench/hundred";
+export const hundredDir = "/bench/hundred";
 export const listDir = "/bench/list";
 export const largeDir = "/bench/large";
 export const busyDir = "/bench/busy";
@@ -82,8 +85,10 @@ export interface Matrix {
   readonly rounds: number;
   /** No further round begins after this time, in ms: on a slow machine there are fewer rounds, not a longer run. */
   readonly budgetMs: number;
-  /** How long GET and PUT each run before measuring starts, in ms: the results show a warm program. */
+  /** How long each of `warmUpKinds` runs before measuring starts, in ms: the results show a warm program. */
   readonly warmUpMs: number;
+  /** What runs before measuring starts. Absent: GET and PUT. */
+  readonly warmUpKinds?: readonly ("get" | "put" | "ttl" | "list")[];
   readonly scenarios: readonly Scenario[];
 }
 
@@ -116,6 +121,9 @@ const tlsScenarios = (ms: number): readonly Scenario[] => [
   ...loads("connect", [16], 2 * ms),
 ];
 
+/** Each has code of its own, which is compiled only after some thousand calls. */
+const v3WarmUpKinds = ["get", "put", "ttl", "list"] as const;
+
 const v3Scenarios = (ms: number): readonly Scenario[] => [
   ...loads("get", [1, 16], ms),
   ...loads("put", [1, 16], ms),
@@ -144,7 +152,7 @@ export const fullPlan: Plan = {
   largeKeys: 100_000,
   decodeTurns: 11,
   tls: { rounds: 5, budgetMs: 15_000, warmUpMs: 300, scenarios: tlsScenarios(200) },
-  v3: { rounds: 5, budgetMs: 15_000, warmUpMs: 300, scenarios: v3Scenarios(200) },
+  v3: { rounds: 5, budgetMs: 30_000, warmUpMs: 600, warmUpKinds: v3WarmUpKinds, scenarios: v3Scenarios(200) },
   otherNodes: {
     majors: [20, 22, 24],
     matrix: {
@@ -188,7 +196,7 @@ export const quickPlan: Plan = {
   largeKeys: 10_000,
   decodeTurns: 3,
   tls: { rounds: 1, budgetMs: 5_000, warmUpMs: 50, scenarios: tlsScenarios(60) },
-  v3: { rounds: 1, budgetMs: 5_000, warmUpMs: 50, scenarios: v3Scenarios(60) },
+  v3: { rounds: 1, budgetMs: 5_000, warmUpMs: 50, warmUpKinds: v3WarmUpKinds, scenarios: v3Scenarios(60) },
   otherNodes: { majors: [], matrix: { rounds: 0, budgetMs: 0, warmUpMs: 0, scenarios: [] } },
   idleWatchers: 1_000,
   idleRounds: 1,
@@ -206,6 +214,8 @@ export function canHold(watchers: number, subject: SubjectName): boolean {
 /** Whether the scenario is measured for the subject. */
 export function takesPart(subject: SubjectName, scenario: Scenario): boolean {
   if (scenario.passes !== undefined) return sdkPairs.some(({ sdk, bare }) => subject === sdk || subject === bare);
+  if (subject === "node:http, v3's requests") return "concurrency" in scenario && scenario.concurrency === 1;
+  if (scenario.kind === "watch" && scenario.recursive === true && subject === "node:http") return false;
   // Go has no mirror
   if (scenario.kind === "mirror") return subject !== "Go's client";
   return scenario.kind !== "watch" || canHold(scenario.watchers, subject);

@@ -1,6 +1,6 @@
 import { ScriptError } from "../scripts/run.mjs";
 import { absolute, comparisonTable, estimateOf, field, figure, inScenario, ratioText, table } from "./comparison.js";
-import { clientGroups } from "./plan.js";
+import { clientGroups, protocolGroups, type SubjectName } from "./plan.js";
 import type { Followed, Results, Round } from "./protocol.js";
 
 /** What happens while a directory takes 2,500 writes a second. */
@@ -86,9 +86,12 @@ export function v3Section(rounds: readonly Round[]): readonly string[] {
   return [
     "## v3 beside v2",
     'The same server, through `v3Protocol()`, relative to v2; "ttl" is a set with a TTL, "list" reads a directory, and the last columns are the time from a write below a directory to its 1,000 watchers.',
-    comparisonTable(of, single, [["p50", "p50"]], { base, title }),
+    comparisonTable(bySdk(of), single, [["p50", "p50"]], { base, title }),
+    "The same requests, recorded from the SDK and sent again by hand, relative to v2's by hand: this is etcd's own share, most of it the gateway's, which translates each request and response.",
+    comparisonTable(byHand(of), single, [["p50", "p50"]], { title }),
+    `In ms: ${single.map((scenario) => `${title(scenario)}: ${msOf(of, scenario)}`).join("; ")}.`,
     comparisonTable(
-      of,
+      bySdk(of),
       loads,
       [
         ["rate", "perSecond"],
@@ -106,6 +109,22 @@ export function v3Section(rounds: readonly Round[]): readonly string[] {
       { base, title },
     ),
   ];
+}
+
+/** What each subject of the comparison by hand and by the SDK took. */
+function msOf(rounds: readonly Round[], scenario: string): string {
+  const of = inScenario(rounds, scenario);
+  const ms = (subject: SubjectName): string => figure(absolute(of, subject, field("p50")) / 1_000, 2);
+  const [[v2, v3], [v2ByHand, v3ByHand]] = protocolGroups;
+  return `v2 ${ms(v2)}, by hand ${ms(v2ByHand)}, v3 ${ms(v3)}, by hand ${ms(v3ByHand)}`;
+}
+
+function bySdk(rounds: readonly Round[]): readonly Round[] {
+  return rounds.filter(({ subject }) => protocolGroups[0].some((name) => name === subject));
+}
+
+function byHand(rounds: readonly Round[]): readonly Round[] {
+  return rounds.filter(({ subject }) => protocolGroups[1].some((name) => name === subject));
 }
 
 function ofScenarios(rounds: readonly Round[], scenarios: readonly string[]): readonly Round[] {

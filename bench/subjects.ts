@@ -6,6 +6,7 @@ import type { RequestSpec } from "../src/http/exchange.js";
 import { gotExchange } from "../src/http/got/got-exchange.js";
 import { undiciExchange } from "../src/http/undici/index.js";
 import { v3Protocol } from "../src/v3/index.js";
+import { v3RequestsByHand } from "./by-hand.js";
 import { packagesFolder } from "./install.js";
 import type { NodeSubjectName } from "./plan.js";
 
@@ -19,7 +20,7 @@ export interface Subject {
   /** Calls back with the value of each event after an index; 0 means from now on. Ends with `close`. */
   watch(key: string, afterIndex: number, onEvent: (value: string) => void, recursive?: boolean): void;
   close(): unknown;
-  /** Only the SDK writes with a TTL. */
+  /** Only the SDK and `node:http` write with a TTL. */
   ttl?(key: string, value: string): Promise<unknown>;
   /** Only the SDK follows directories here. Ends with `close`. */
   follow?(dir: string, how: "follow" | "mirror", on: FollowCallbacks): void;
@@ -41,11 +42,16 @@ export const subjects: Readonly<Record<NodeSubjectName, (url: string, tls?: Clie
   "etcd2 on got": (url, tls) => sdk({ endpoints: [url], tls }),
   "etcd2 on undici": (url, tls) => sdk({ endpoints: [url], transport: undiciExchange({ tls }) }),
   "etcd2 through v3": (url) => sdk({ endpoints: [url], protocol: v3Protocol() }),
+  "node:http, v3's requests": (url) => ({ ...v3RequestsByHand(url), watch: noWatch }),
   "got transport, bare": (url) => bare(url, gotExchange()),
   "undici transport, bare": (url) => bare(url, undiciExchange()),
   "node-etcd 7": nodeEtcd,
   "etcdjs 2": etcdjs,
 };
+
+function noWatch(): never {
+  throw new Error("watches are not repeated by hand");
+}
 
 /** The part of a response body that the bench reads. */
 interface Body {
@@ -157,6 +163,7 @@ function nodeHttp(url: string): Subject {
   return {
     get: (key) => request("GET", `${key}?${readQuery}`),
     put: (key, value) => request("PUT", key, `value=${encodeURIComponent(value)}`),
+    ttl: (key, value) => request("PUT", key, `ttl=3600&value=${encodeURIComponent(value)}`),
     list: (dir) => request("GET", `${dir}?${listQuery}`),
     watch: (key, afterIndex, onEvent) => {
       void pollChain(afterIndex, onEvent, (waitIndex) =>
