@@ -26,6 +26,7 @@ const table = [
       "util/*",
     ],
   ],
+  ["core/cluster/client-attempts", ["core/wire/*", "core/cluster/*", "type http/exchange", "util/*"]],
   [
     "core/wire/*",
     [

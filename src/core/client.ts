@@ -1,7 +1,8 @@
 import { clientExchange } from "./client-exchange.js";
 import { parseEndpoints, resolveClientOptions, type ClientOptions, type ResolvedOptions } from "./client-options.js";
 import { requireAutoSync, syncForever, type AutoSyncOptions } from "./cluster/auto-sync.js";
-import { clientAttempts, type CallFollower, type ClientAttempts } from "./cluster/attempt.js";
+import type { CallFollower } from "./cluster/attempt.js";
+import { clientAttempts, type ClientAttempts } from "./cluster/client-attempts.js";
 import type { Endpoint } from "./cluster/endpoint.js";
 import type { EndpointSet } from "./cluster/endpoint-set.js";
 import { tryEndpoints, type OnEnd } from "./cluster/failover.js";

@@ -13,11 +13,9 @@ import { SdkError } from "../../util/errors.js";
 import { diagnostics, isTraced, trace } from "../../util/diagnostics.js";
 import { isProgramError } from "../../util/program-error.js";
 import { linkSignal, type Link } from "../../util/signals.js";
-import { listMembersSpec } from "../wire/members.js";
 import { serverError } from "../wire/response.js";
-import { ClusterIdentity, clusterIdOf, type ClusterIdentityOptions } from "./cluster-identity.js";
+import type { ClusterIdentity } from "./cluster-identity.js";
 import { requestUrl, type Endpoint } from "./endpoint.js";
-import { tryEndpoints } from "./failover.js";
 import { ForeignPoll, isWorthChecking, requireOurs } from "./stranger.js";
 
 /** What all attempts of a client do alike. */
@@ -36,32 +34,6 @@ export interface Attempts extends AttemptOptions {
   readonly follow?: FollowRedirect | undefined;
   /** Refuses responses of another cluster. Absent: all are accepted. */
   readonly identity?: ClusterIdentity | undefined;
-}
-
-/** How a client sends requests to its endpoints. */
-export interface ClientAttempts {
-  /** With the client's credentials. Responses of another cluster are refused. */
-  readonly known: Attempts;
-  /** Without credentials, to servers that may not be the cluster's. Every response is accepted. */
-  readonly anonymous: Attempts;
-  /** The cluster's id, learned from the responses to `known`. */
-  readonly identity: ClusterIdentity;
-}
-
-/**
- * The attempts of one client.
- *
- * @param closed ends the questions for a cluster id
- */
-export function clientAttempts(
-  { exchange, follow }: Pick<Attempts, "exchange" | "follow">,
-  { requestLimits, pollLimits, authorization }: AttemptOptions,
-  endpoints: () => readonly Endpoint[],
-  closed: AbortSignal,
-): ClientAttempts {
-  const anonymous: Attempts = { exchange, follow, requestLimits, pollLimits };
-  const identity = new ClusterIdentity({ endpoints, ask: askClusterId(anonymous), closed });
-  return { known: { ...anonymous, authorization, identity }, anonymous, identity };
 }
 
 /** Follows one call on its way to its endpoints. An object, since closures would cost each pending poll twice as much. */
@@ -265,13 +237,4 @@ function tighter(ours: RequestLimits, asked: RequestLimits | undefined): Request
 
 function lower(ours: number | undefined, asked: number | undefined): number | undefined {
   return ours === undefined || asked === undefined ? (ours ?? asked) : Math.min(ours, asked);
-}
-
-/** Header timeout of the request for an endpoint's cluster id, in ms. The call waits for that request. */
-const askMs = 1_000;
-
-/** Requests an endpoint's cluster id by these attempts, which should carry no credentials. "" if it cannot be learned. */
-function askClusterId(attempts: Attempts): ClusterIdentityOptions["ask"] {
-  const spec = { ...listMembersSpec, limits: { headersMs: askMs, idleMs: askMs } };
-  return (endpoint, signal) => tryEndpoints([endpoint], spec, attempts, signal).then(clusterIdOf, () => "");
 }
