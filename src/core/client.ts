@@ -46,6 +46,12 @@ export class Client implements Sender, AsyncDisposable {
   readonly #movePin: OnEnd = (endpoint, answered, start) => {
     this.#turnTo(answered ? this.#endpoints.pinnedTo(endpoint) : this.#endpoints.pinnedAfter(endpoint, start));
   };
+  /** Gives back the slot of the limiter that a call has taken. */
+  readonly #slot: CallFollower = {
+    onOver: () => {
+      this.#limiter.leave();
+    },
+  };
   #configured: readonly Endpoint[];
   #endpoints: EndpointSet;
   #closing: Promise<void> | undefined;
@@ -106,8 +112,8 @@ export class Client implements Sender, AsyncDisposable {
       // other protocols have the key in the body
       if (this.#options.protocol === undefined) this.#endpoints.requireRequestLine(spec);
       const { retryForMs = this.#options.retryForMs } = spec;
-      // a watcher that waits without a signal: nothing is kept for this call while it does
-      return signal === undefined && spec.longPoll === true && retryForMs === 0 && !isCallTraced(spec)
+      // most calls: there is nothing to release at their end, no observer follows them, and they are not tried again
+      return signal === undefined && retryForMs === 0 && !isCallTraced(spec)
         ? this.#sendOnce(spec, this.#links.take(undefined).signal)
         : this.#sendLinked(spec, signal, retryForMs);
     } catch (error) {
@@ -118,7 +124,6 @@ export class Client implements Sender, AsyncDisposable {
   async #sendLinked(spec: RequestSpec, signal: AbortSignal | undefined, retryForMs: number): Promise<RawResponse> {
     const link = this.#links.take(signal);
     try {
-      // most calls: no observer follows them, and they are not tried again
       if (retryForMs === 0 && !isCallTraced(spec)) return await this.#sendOnce(spec, link.signal);
       const once = (): Promise<RawResponse> => this.#sendOnce(spec, link.signal);
       return await traced(spec, () => retryFor(retryForMs, spec, link.signal, once));
@@ -238,7 +243,9 @@ export class Client implements Sender, AsyncDisposable {
     if (isShared(spec)) return this.#polls.join(spec, signal);
     // a poll may wait for days, and takes no slot of the limiter
     if (spec.longPoll === true) return this.#tryAll(this.#endpoints, spec, signal);
-    return this.#limiter.run(() => this.#tryAll(this.#endpoints, spec, signal), signal);
+    return this.#limiter.enter()
+      ? this.#tryAll(this.#endpoints, spec, signal, this.#slot)
+      : this.#limiter.run(() => this.#tryAll(this.#endpoints, spec, signal), signal);
   }
 
   #tryAll(

@@ -94,6 +94,23 @@ async function ticks(count: number): Promise<void> {
   for (let i = 0; i < count; i++) await new Promise(setImmediate);
 }
 
+test("limiter: a slot that was entered counts like a call, and a waiting call gets it when it is left", async () => {
+  const limiter = new Limiter(2);
+  assert.ok(limiter.enter());
+  const first = gate();
+  const running = limiter.run(() => first.opened, never);
+  let began = false;
+  const waiting = limiter.run(() => Promise.resolve((began = true)), never);
+  await ticks(2);
+  assert.equal(limiter.enter(), false);
+  assert.equal(began, false);
+  limiter.leave();
+  assert.equal(await waiting, true);
+  first.open();
+  await running;
+  await until("a slot is free", () => limiter.enter());
+});
+
 test("limiter: without a limit no call waits", async () => {
   const limiter = new Limiter(Infinity);
   const { opened, open } = gate();

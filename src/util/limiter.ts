@@ -26,11 +26,27 @@ export class Limiter {
    * collected. Once `work` runs, it must watch the signal itself.
    */
   run<T>(work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-    if (this.#early === 0 && this.#hasFree()) return this.#runDirectly(work);
+    if (this.enter()) return this.#runDirectly(work);
     // a call that comes while p-limit is loaded stays behind those that wait already
     return this.#early > 0 || this.#limit === undefined
       ? this.#runLater(work, signal)
       : this.#runIn(this.#limit, work, signal);
+  }
+
+  /**
+   * Takes a slot if one is free and no call waits; the caller must {@link leave}. A caller that knows the end of its work
+   * saves the promise that {@link run} makes.
+   */
+  enter(): boolean {
+    if (this.#early > 0 || !this.#hasFree()) return false;
+    this.#direct++;
+    return true;
+  }
+
+  /** Gives back the slot that {@link enter} took. A waiting call gets it. */
+  leave(): void {
+    this.#direct--;
+    if (this.#limit !== undefined && this.#limit.pendingCount > 0) this.#limit.concurrency = this.#max - this.#direct;
   }
 
   #hasFree(): boolean {
@@ -44,14 +60,12 @@ export class Limiter {
     return limit.activeCount < limit.concurrency ? limit(work) : abortable(limit(queued(work, signal)), signal);
   }
 
+  /** Runs `work` in a slot that is taken already. */
   async #runDirectly<T>(work: () => Promise<T>): Promise<T> {
-    this.#direct++;
     try {
       return await work();
     } finally {
-      this.#direct--;
-      // a waiting call gets the slot
-      if (this.#limit !== undefined && this.#limit.pendingCount > 0) this.#limit.concurrency = this.#max - this.#direct;
+      this.leave();
     }
   }
 
@@ -65,7 +79,9 @@ export class Limiter {
     }
     // without a file descriptor it cannot be loaded; the work needs one, too, and reports that better
     if (limit === undefined) return work();
-    return this.#hasFree() ? this.#runDirectly(work) : this.#runIn(limit, work, signal);
+    if (!this.#hasFree()) return this.#runIn(limit, work, signal);
+    this.#direct++;
+    return this.#runDirectly(work);
   }
 
   async #load(signal: AbortSignal | undefined): Promise<PLimit.LimitFunction | undefined> {

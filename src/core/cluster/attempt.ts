@@ -38,8 +38,8 @@ export interface Attempts extends AttemptOptions {
 
 /** Follows one call on its way to its endpoints. An object, since closures would cost each pending poll twice as much. */
 export interface CallFollower {
-  /** Called in place of the request's own `onHeaders`. */
-  onHeaders(head: ResponseHead, connection?: ConnectionHold): unknown;
+  /** Called in place of the request's own `onHeaders`. Absent: that is called. */
+  onHeaders?(head: ResponseHead, connection?: ConnectionHold): unknown;
   /** The call is over, however it ended: called before anybody else hears of it. */
   onOver(): void;
 }
@@ -146,7 +146,7 @@ export class Attempt {
     const { requestLimits, pollLimits, authorization } = this.#attempts;
     const limits = tighter(spec.longPoll === true ? pollLimits : requestLimits, spec.limits);
     const headers = authorization === undefined ? spec.headers : { ...spec.headers, authorization };
-    const onHeaders = this.#isGuarded || this.#follower !== undefined ? this.#headersHook() : spec.onHeaders;
+    const onHeaders = this.#isGuarded || this.#follower?.onHeaders !== undefined ? this.#headersHook() : spec.onHeaders;
     return sentSpec(spec, headers, limits, onHeaders);
   }
 
@@ -160,7 +160,7 @@ export class Attempt {
     const link = this.#link;
     if (this.#isGuarded && identity?.isForeign(head) === true) throw new ForeignPoll(head);
     const until: unknown =
-      this.#follower === undefined
+      this.#follower?.onHeaders === undefined
         ? this.#spec.onHeaders?.(head, connection)
         : this.#follower.onHeaders(head, connection);
     if (link !== undefined && identity?.isDoubtful === true && isWorthChecking(head, this.#spec)) {
