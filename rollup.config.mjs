@@ -6,8 +6,11 @@ import ts from "typescript";
 const compiled = fileURLToPath(new URL("dist/src", import.meta.url));
 const command = "dist/bin/etcd2.js";
 
-/** The library: one file per subpath, and chunks for what they share; the core is one of these chunks. */
+/** The modules of the core that are loaded with its import, and those that are loaded with the first call. */
 const core = new Set(/** @type {string[]} */ ([]));
+const firstCall = new Set(/** @type {string[]} */ ([]));
+
+/** The library: one file per subpath, and chunks for what they share; the two parts of the core are chunks. */
 /** @type {import("rollup").RollupOptions} */
 const library = {
   input: Object.fromEntries(entries().map((entry) => [entry, `${compiled}/${entry}.js`])),
@@ -22,8 +25,12 @@ const library = {
     minifyInternalExports: false,
     chunkFileNames: "shared/[name].js",
     manualChunks: (id, { getModuleInfo }) => {
-      if (core.size === 0) collect(`${compiled}/core/index.js`, getModuleInfo);
-      return core.has(id) ? "core" : undefined;
+      if (core.size === 0) {
+        collect(core, `${compiled}/core/index.js`, getModuleInfo);
+        collect(firstCall, `${compiled}/core/first-call.js`, getModuleInfo);
+      }
+      if (core.has(id)) return "core";
+      return firstCall.has(id) ? "first-call" : undefined;
     },
   },
 };
@@ -63,15 +70,16 @@ function entries() {
 }
 
 /**
- * Collects a module of the core and everything that it imports.
+ * Collects a module and everything that it imports statically.
  *
+ * @param {Set<string>} into
  * @param {string} id
  * @param {import("rollup").GetModuleInfo} infoOf
  */
-function collect(id, infoOf) {
-  if (core.has(id) || !id.startsWith(compiled)) return;
-  core.add(id);
-  for (const imported of infoOf(id)?.importedIds ?? []) collect(imported, infoOf);
+function collect(into, id, infoOf) {
+  if (into.has(id) || !id.startsWith(compiled)) return;
+  into.add(id);
+  for (const imported of infoOf(id)?.importedIds ?? []) collect(into, imported, infoOf);
 }
 
 /** @param {string} id */

@@ -1,4 +1,4 @@
-import { isObject } from "../util/reader.js";
+import { isObject } from "../util/is-object.js";
 import { badArgument, kindOf, requireText } from "../util/validate.js";
 import type { Agent } from "./agent.js";
 import { AgentError } from "./errors.js";

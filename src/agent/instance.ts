@@ -1,5 +1,6 @@
 import { unknownField } from "../util/fields.js";
-import { isObject, isPort } from "../util/reader.js";
+import { isObject } from "../util/is-object.js";
+import { isPort } from "../util/reader.js";
 import { badArgument, kindOf, show } from "../util/validate.js";
 import { AgentError } from "./errors.js";
 

@@ -1,26 +1,9 @@
 import type { RawResponse, RequestSpec, Sender } from "../http/exchange.js";
 import type { Role, User } from "./types.js";
 import { badArgument, requireName, requireSender, requireSignal, requireText } from "../util/validate.js";
-import {
-  decodeDone,
-  decodeRole,
-  decodeRoleNames,
-  decodeStatus,
-  decodeUser,
-  decodeUserNames,
-  disableSpec,
-  enableSpec,
-  getRoleSpec,
-  getUserSpec,
-  listRolesSpec,
-  listUsersSpec,
-  putRoleSpec,
-  putUserSpec,
-  removeRoleSpec,
-  removeUserSpec,
-  statusSpec,
-  type KvLists,
-} from "./wire/auth.js";
+import type * as FirstCall from "./first-call.js";
+import { load, loaded } from "./load.js";
+import type * as Wire from "./wire/auth.js";
 
 /** What a role may do with keys. */
 export const PermissionType = {
@@ -51,17 +34,17 @@ export class AuthAPI {
 
   /** Needs a user "root". 409 when there is none, no leader, or auth is on already. */
   enable(signal?: AbortSignal): Promise<void> {
-    return this.#call(enableSpec, decodeDone, signal);
+    return this.#call((wire) => [wire.enableSpec, wire.decodeDone], signal);
   }
 
   /** 409 when auth is off already. */
   disable(signal?: AbortSignal): Promise<void> {
-    return this.#call(disableSpec, decodeDone, signal);
+    return this.#call((wire) => [wire.disableSpec, wire.decodeDone], signal);
   }
 
   /** Whether auth is enabled. Needs no rights. */
   status(signal?: AbortSignal): Promise<boolean> {
-    return this.#call(statusSpec, decodeStatus, signal);
+    return this.#call((wire) => [wire.statusSpec, wire.decodeStatus], signal);
   }
 }
 
@@ -79,43 +62,49 @@ export class AuthUserAPI {
     requireUser(username);
     if (username.includes(":")) badArgument('username must not hold a ":": such a user could never log in');
     requirePassword(password);
-    return this.#call(putUserSpec(username, { password }), decodeDone, signal);
+    return this.#call((wire) => [wire.putUserSpec(username, { password }), wire.decodeDone], signal);
   }
 
   /** Removes a user. 404 for one that does not exist. */
   async remove(username: string, signal?: AbortSignal): Promise<void> {
     requireUser(username);
-    return this.#call(removeUserSpec(username), decodeDone, signal);
+    return this.#call((wire) => [wire.removeUserSpec(username), wire.decodeDone], signal);
   }
 
   /** 404 `auth: Role ... does not exist.` when a role that the user has is gone. */
   async get(username: string, signal?: AbortSignal): Promise<User> {
     requireUser(username);
-    return this.#call(getUserSpec(username), decodeUser, signal);
+    return this.#call((wire) => [wire.getUserSpec(username), wire.decodeUser], signal);
   }
 
   /** 409 for a role that the user has already. */
   async grant(username: string, roles: readonly string[], signal?: AbortSignal): Promise<User> {
     requireUser(username);
-    return this.#call(putUserSpec(username, { grant: namesOf("roles", roles) }), decodeUser, signal);
+    return this.#call(
+      (wire, { namesOf }) => [wire.putUserSpec(username, { grant: namesOf("roles", roles) }), wire.decodeUser],
+      signal,
+    );
   }
 
   /** 409 for a role that the user does not have. */
   async revoke(username: string, roles: readonly string[], signal?: AbortSignal): Promise<User> {
     requireUser(username);
-    return this.#call(putUserSpec(username, { revoke: namesOf("roles", roles) }), decodeUser, signal);
+    return this.#call(
+      (wire, { namesOf }) => [wire.putUserSpec(username, { revoke: namesOf("roles", roles) }), wire.decodeUser],
+      signal,
+    );
   }
 
   /** Sets a new password. A user who does not exist is made by etcd, without roles. */
   async changePassword(username: string, password: string, signal?: AbortSignal): Promise<User> {
     requireUser(username);
     requirePassword(password);
-    return this.#call(putUserSpec(username, { password }), decodeUser, signal);
+    return this.#call((wire) => [wire.putUserSpec(username, { password }), wire.decodeUser], signal);
   }
 
   /** The names of all users. */
   list(signal?: AbortSignal): Promise<readonly string[]> {
-    return this.#call(listUsersSpec, decodeUserNames, signal);
+    return this.#call((wire) => [wire.listUsersSpec, wire.decodeUserNames], signal);
   }
 }
 
@@ -131,19 +120,19 @@ export class AuthRoleAPI {
   /** 409 for a role that exists. */
   async add(role: string, signal?: AbortSignal): Promise<void> {
     requireName("role", role);
-    return this.#call(putRoleSpec(role), decodeDone, signal);
+    return this.#call((wire) => [wire.putRoleSpec(role), wire.decodeDone], signal);
   }
 
   /** Removes a role. 404 for one that does not exist. */
   async remove(role: string, signal?: AbortSignal): Promise<void> {
     requireName("role", role);
-    return this.#call(removeRoleSpec(role), decodeDone, signal);
+    return this.#call((wire) => [wire.removeRoleSpec(role), wire.decodeDone], signal);
   }
 
   /** Reads what a role allows. 404 for one that does not exist. */
   async get(role: string, signal?: AbortSignal): Promise<Role> {
     requireName("role", role);
-    return this.#call(getRoleSpec(role), decodeRole, signal);
+    return this.#call((wire) => [wire.getRoleSpec(role), wire.decodeRole], signal);
   }
 
   /**
@@ -158,7 +147,13 @@ export class AuthRoleAPI {
     signal?: AbortSignal,
   ): Promise<Role> {
     requireName("role", role);
-    return this.#call(putRoleSpec(role, { grant: { kv: kvLists(prefixes, permission) } }), decodeRole, signal);
+    return this.#call(
+      (wire, { kvLists }) => [
+        wire.putRoleSpec(role, { grant: { kv: kvLists(prefixes, permission) } }),
+        wire.decodeRole,
+      ],
+      signal,
+    );
   }
 
   /** Takes back what `grantKV` gave, with the same prefixes. 400 when nothing changes. */
@@ -169,25 +164,35 @@ export class AuthRoleAPI {
     signal?: AbortSignal,
   ): Promise<Role> {
     requireName("role", role);
-    return this.#call(putRoleSpec(role, { revoke: { kv: kvLists(prefixes, permission) } }), decodeRole, signal);
+    return this.#call(
+      (wire, { kvLists }) => [
+        wire.putRoleSpec(role, { revoke: { kv: kvLists(prefixes, permission) } }),
+        wire.decodeRole,
+      ],
+      signal,
+    );
   }
 
   /** The names of all roles; "root" is always there. */
   list(signal?: AbortSignal): Promise<readonly string[]> {
-    return this.#call(listRolesSpec, decodeRoleNames, signal);
+    return this.#call((wire) => [wire.listRolesSpec, wire.decodeRoleNames], signal);
   }
 }
 
 type Call = <T>(
-  spec: RequestSpec,
-  decode: (raw: RawResponse, spec: RequestSpec) => T,
+  callIn: (
+    wire: typeof Wire,
+    parts: typeof FirstCall,
+  ) => readonly [RequestSpec, (raw: RawResponse, spec: RequestSpec) => T],
   signal: AbortSignal | undefined,
 ) => Promise<T>;
 
 function callThrough(sender: Sender): Call {
   requireSender("sender", sender);
-  return async (spec, decode, signal) => {
+  return async (callIn, signal) => {
     requireSignal("signal", signal);
+    const parts = loaded() ?? (await load());
+    const [spec, decode] = callIn(parts.auth, parts);
     return decode(await sender.send(spec, signal), spec);
   };
 }
@@ -199,22 +204,4 @@ function requireUser(username: string): void {
 function requirePassword(password: string): void {
   requireText("password", password);
   if (password === "") badArgument("password must not be empty");
-}
-
-function namesOf(what: string, names: readonly string[]): readonly string[] {
-  if (!Array.isArray(names) || names.length === 0) badArgument(`${what} must be an array with at least one entry`);
-  return (names as readonly string[]).map((name, i) => {
-    requireText(`${what}[${String(i)}]`, name);
-    return name;
-  });
-}
-
-function kvLists(prefixes: readonly string[], permission: PermissionType): KvLists {
-  const list = namesOf("prefixes", prefixes);
-  if (!Object.values(PermissionType).includes(permission))
-    badArgument(`permission must be one of ${Object.values(PermissionType).join(", ")}`);
-  return {
-    read: permission === PermissionType.write ? null : list,
-    write: permission === PermissionType.read ? null : list,
-  };
 }

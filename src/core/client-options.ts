@@ -4,7 +4,7 @@ import type { Exchange, Protocol, RequestLimits } from "../http/exchange.js";
 import { checkedAgents, type OwnAgents } from "../http/got/own-agents.js";
 import { defaultMaxBodyBytes } from "../http/connection-limits.js";
 import { checkedTls, type TlsOptions } from "../http/tls-options.js";
-import { anything, namesElsewhere, optional, requireFields, type Check, type Checks } from "../util/fields.js";
+import { anything, optional, requireFields, type Check, type Checks, type OtherNames } from "../util/fields.js";
 import {
   badArgument,
   kindOf,
@@ -202,7 +202,7 @@ const clientChecks: Checks<ClientOptions> = {
 };
 
 /** What other clients of etcd, and other libraries, call these options. */
-const otherNames = namesElsewhere({
+const otherNames: OtherNames = {
   'did you mean "endpoints"?':
     "address addresses baseurl host hosts href machines nodes peers server servers uri uris url urls",
   [`write the port into the endpoint, as in ${example}`]: "port",
@@ -211,4 +211,4 @@ const otherNames = namesElsewhere({
   'did you mean "tls"?': "https ssl sslopts ssloptions tlsoptions",
   'it is a field of "tls"': "ca cert key passphrase rejectunauthorized servername",
   'did you mean "retryForMs"?': "maxretries maxretry retries retry",
-});
+};

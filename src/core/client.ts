@@ -1,27 +1,22 @@
-import { clientExchange } from "./client-exchange.js";
 import { parseEndpoints, resolveClientOptions, type ClientOptions, type ResolvedOptions } from "./client-options.js";
-import { requireAutoSync, syncForever, type AutoSyncOptions } from "./cluster/auto-sync.js";
-import type { CallFollower } from "./cluster/attempt.js";
-import { clientAttempts, type ClientAttempts } from "./cluster/client-attempts.js";
-import type { Endpoint } from "./cluster/endpoint.js";
-import type { EndpointSet } from "./cluster/endpoint-set.js";
-import { tryEndpoints, type OnEnd } from "./cluster/failover.js";
-import { retryFor } from "./cluster/retry-for.js";
-import { EndpointSelectionMode, shuffled } from "./cluster/selection.js";
-import { isShared, SharedPolls } from "./cluster/shared-polls.js";
-import { isCallTraced, publishSwitch, traced } from "./cluster/trace-calls.js";
-import type { RawResponse, RequestSpec, Sender } from "../http/exchange.js";
-import { UsageError } from "../util/errors.js";
-import { healthOf, type EndpointHealth, type HealthOptions } from "./health.js";
-import { endpointsOfMembers } from "./membership.js";
-import { untilReady, type ReadyOptions } from "./ready.js";
-import { Limiter } from "../util/limiter.js";
-import { SharedLinks } from "../util/shared-links.js";
-import { throwIfAborted } from "../util/signals.js";
-import { requireSignal } from "../util/validate.js";
-import { requireRequest } from "./request-check.js";
+import { requireAutoSync, type AutoSyncOptions } from "./cluster/auto-sync-options.js";
+import { CurrentEndpoints } from "./current-endpoints.js";
+import type { ClusterSender } from "./cluster-sender.js";
+import type * as FirstCall from "./first-call.js";
+import type { EndpointHealth, HealthOptions } from "./health.js";
+import { load, loaded } from "./load.js";
+import type { ReadyOptions } from "./ready.js";
 import type { Versions } from "./types.js";
-import { decodeVersion, versionSpec } from "./wire/version.js";
+import type { RawResponse, RequestSpec, Sender } from "../http/exchange.js";
+import { Backoff } from "../util/backoff.js";
+import { UsageError } from "../util/errors.js";
+import { retry } from "../util/retry.js";
+import { abortable, throwIfAborted } from "../util/signals.js";
+import { requireSignal } from "../util/validate.js";
+
+/** The pauses between attempts to load what calls need, in ms: the first, and the longest. */
+const firstPauseMs = 50;
+const longestPauseMs = 1_000;
 
 /**
  * A client of one etcd cluster. It keeps to one endpoint, and goes on to the next when that fails.
@@ -34,26 +29,10 @@ import { decodeVersion, versionSpec } from "./wire/version.js";
  */
 export class Client implements Sender, AsyncDisposable {
   readonly #options: ResolvedOptions;
-  readonly #closeExchange: () => Promise<void>;
-  readonly #attempts: ClientAttempts;
-  readonly #limiter: Limiter;
+  readonly #endpoints: CurrentEndpoints;
   readonly #closed = new AbortController();
-  readonly #links = new SharedLinks(this.#closed.signal);
-  readonly #polls = new SharedPolls({
-    endpoints: () => this.#endpoints,
-    send: (set, spec, signal, follower) => this.#tryAll(set, spec, signal, follower),
-  });
-  readonly #movePin: OnEnd = (endpoint, answered, start) => {
-    this.#turnTo(answered ? this.#endpoints.pinnedTo(endpoint) : this.#endpoints.pinnedAfter(endpoint, start));
-  };
-  /** Gives back the slot of the limiter that a call has taken. */
-  readonly #slot: CallFollower = {
-    onOver: () => {
-      this.#limiter.leave();
-    },
-  };
-  #configured: readonly Endpoint[];
-  #endpoints: EndpointSet;
+  /** Made with the first request. */
+  #sender: ClusterSender | undefined;
   #closing: Promise<void> | undefined;
 
   /**
@@ -63,13 +42,7 @@ export class Client implements Sender, AsyncDisposable {
    */
   constructor(options: ClientOptions) {
     this.#options = resolveClientOptions(options);
-    const { endpoints, maxInFlight } = this.#options;
-    this.#configured = endpoints;
-    this.#endpoints = shuffled(endpoints);
-    this.#limiter = new Limiter(maxInFlight);
-    const exchange = clientExchange(this.#options, (url) => this.#endpoints.trusts(url));
-    this.#closeExchange = exchange.close;
-    this.#attempts = clientAttempts(exchange, this.#options, () => this.#endpoints.order(), this.#closed.signal);
+    this.#endpoints = new CurrentEndpoints(this.#options.endpoints);
   }
 
   /** The default of `quorum` for reads. */
@@ -79,7 +52,7 @@ export class Client implements Sender, AsyncDisposable {
 
   /** A snapshot of the endpoints, in the order in which a call would try them now. */
   get endpoints(): readonly string[] {
-    return this.#endpoints.urls();
+    return this.#endpoints.set.urls();
   }
 
   /**
@@ -88,9 +61,8 @@ export class Client implements Sender, AsyncDisposable {
    * @throws {UsageError} for a bad endpoint; the old list then stays
    */
   setEndpoints(endpoints: readonly (string | URL)[]): void {
-    this.#configured = parseEndpoints(endpoints);
-    this.#turnTo(shuffled(this.#configured));
-    this.#attempts.identity.forget();
+    this.#endpoints.configure(parseEndpoints(endpoints));
+    this.#sender?.forgetCluster();
   }
 
   /**
@@ -107,28 +79,10 @@ export class Client implements Sender, AsyncDisposable {
     try {
       requireSignal("signal", signal);
       throwIfAborted(signal);
-      requireRequest(spec);
-      this.#requireOpen();
-      // other protocols have the key in the body
-      if (this.#options.protocol === undefined) this.#endpoints.requireRequestLine(spec);
-      const { retryForMs = this.#options.retryForMs } = spec;
-      // most calls: there is nothing to release at their end, no observer follows them, and they are not tried again
-      return signal === undefined && retryForMs === 0 && !isCallTraced(spec)
-        ? this.#sendOnce(spec, this.#links.take(undefined).signal)
-        : this.#sendLinked(spec, signal, retryForMs);
+      const parts = loaded();
+      return parts === undefined ? this.#sendFirst(spec, signal) : this.#senderOf(parts).send(spec, signal);
     } catch (error) {
       return Promise.reject(error);
-    }
-  }
-
-  async #sendLinked(spec: RequestSpec, signal: AbortSignal | undefined, retryForMs: number): Promise<RawResponse> {
-    const link = this.#links.take(signal);
-    try {
-      if (retryForMs === 0 && !isCallTraced(spec)) return await this.#sendOnce(spec, link.signal);
-      const once = (): Promise<RawResponse> => this.#sendOnce(spec, link.signal);
-      return await traced(spec, () => retryFor(retryForMs, spec, link.signal, once));
-    } finally {
-      link.release();
     }
   }
 
@@ -146,18 +100,8 @@ export class Client implements Sender, AsyncDisposable {
    */
   async sync(signal?: AbortSignal): Promise<void> {
     requireSignal("signal", signal);
-    const next = await this.#links.during(signal, (ending) =>
-      endpointsOfMembers({
-        current: () => this.#endpoints,
-        configured: () => this.#configured,
-        pinsLeader: this.#options.selectionMode === EndpointSelectionMode.prioritizeLeader,
-        send: (spec) => this.send(spec, signal),
-        probe: (set, spec) =>
-          this.#limiter.run(() => tryEndpoints(set.order(), spec, this.#attempts.anonymous, ending), ending),
-        signal,
-      }),
-    );
-    if (next !== undefined) this.#turnTo(next);
+    const sender = this.#senderOf(loaded() ?? (await this.#load(signal)));
+    await sender.sync((spec) => this.send(spec, signal), signal);
   }
 
   /**
@@ -174,8 +118,8 @@ export class Client implements Sender, AsyncDisposable {
     requireAutoSync(intervalMs, options);
     throwIfAborted(options.signal);
     this.#requireOpen();
-    const sync = (signal: AbortSignal): Promise<void> => this.sync(signal);
-    return this.#links.during(options.signal, (signal) => syncForever(sync, intervalMs, options.onError, signal));
+    const sender = this.#senderOf(loaded() ?? (await this.#load(options.signal)));
+    return sender.autoSync((signal) => this.sync(signal), intervalMs, options);
   }
 
   /**
@@ -186,6 +130,8 @@ export class Client implements Sender, AsyncDisposable {
    * Rejects with `signal.reason` when aborted.
    */
   async version(signal?: AbortSignal): Promise<Versions> {
+    requireSignal("signal", signal);
+    const { decodeVersion, versionSpec } = loaded() ?? (await this.#load(signal));
     return decodeVersion(await this.send(versionSpec, signal));
   }
 
@@ -200,6 +146,7 @@ export class Client implements Sender, AsyncDisposable {
    * await client.ready({ signal: AbortSignal.timeout(30_000) });
    */
   async ready(options: ReadyOptions = {}): Promise<void> {
+    const { untilReady } = loaded() ?? (await this.#load(undefined));
     await untilReady(this, options);
   }
 
@@ -209,14 +156,15 @@ export class Client implements Sender, AsyncDisposable {
    * @throws {UsageError} for bad options, and for a closed client
    * Rejects with `signal.reason` when aborted.
    */
-  health(options: HealthOptions = {}): Promise<readonly EndpointHealth[]> {
+  async health(options: HealthOptions = {}): Promise<readonly EndpointHealth[]> {
+    const { healthOf } = loaded() ?? (await this.#load(undefined));
     return healthOf(this, this.endpoints, options);
   }
 
   /** Ends the calls in flight, which reject with a `UsageError` `ERR_CLOSED`, and closes all connections. Idempotent. */
   close(): Promise<void> {
     this.#closed.abort(closedError());
-    return (this.#closing ??= this.#closeExchange());
+    return (this.#closing ??= this.#closeConnections());
   }
 
   /** Same as {@link close}. */
@@ -228,33 +176,34 @@ export class Client implements Sender, AsyncDisposable {
     if (this.#closing !== undefined) throw closedError();
   }
 
-  #turnTo(next: EndpointSet): void {
-    publishSwitch(this.#endpoints, next);
-    this.#endpoints = next;
+  async #closeConnections(): Promise<void> {
+    // without a request there are none, but a transport of the user's is closed all the same
+    await (this.#sender ?? this.#options.transport)?.close?.();
   }
 
-  /** To one endpoint after the other, or only to the one that the request names. */
-  #sendOnce(spec: RequestSpec, signal: AbortSignal): Promise<RawResponse> {
-    if (spec.endpoint !== undefined) {
-      const only = [this.#endpoints.find(spec.endpoint)];
-      const send = (): Promise<RawResponse> => tryEndpoints(only, spec, this.#attempts.known, signal);
-      return spec.longPoll === true ? send() : this.#limiter.run(send, signal);
-    }
-    if (isShared(spec)) return this.#polls.join(spec, signal);
-    // a poll may wait for days, and takes no slot of the limiter
-    if (spec.longPoll === true) return this.#tryAll(this.#endpoints, spec, signal);
-    return this.#limiter.enter()
-      ? this.#tryAll(this.#endpoints, spec, signal, this.#slot)
-      : this.#limiter.run(() => this.#tryAll(this.#endpoints, spec, signal), signal);
+  #senderOf({ ClusterSender }: typeof FirstCall): ClusterSender {
+    return (this.#sender ??= new ClusterSender({
+      options: this.#options,
+      endpoints: this.#endpoints,
+      closed: this.#closed.signal,
+    }));
   }
 
-  #tryAll(
-    endpoints: EndpointSet,
-    spec: RequestSpec,
-    signal: AbortSignal,
-    follower?: CallFollower,
-  ): Promise<RawResponse> {
-    return tryEndpoints(endpoints.order(), spec, this.#attempts.known, signal, this.#movePin, follower);
+  async #sendFirst(spec: RequestSpec, signal: AbortSignal | undefined): Promise<RawResponse> {
+    // it is checked after that
+    const { retryForMs = this.#options.retryForMs } = Object(spec) as Partial<RequestSpec>;
+    await this.#load(signal, retryForMs);
+    return this.send(spec, signal);
+  }
+
+  /** Loads what calls need. As long as the process has no file descriptor left for that, it is tried again for `retryForMs`. */
+  #load(signal: AbortSignal | undefined, retryForMs = 0): Promise<typeof FirstCall> {
+    const attempt = (): Promise<typeof FirstCall> => {
+      this.#requireOpen();
+      return abortable(load(this.endpoints[0]), signal);
+    };
+    const backoff = new Backoff(firstPauseMs, longestPauseMs);
+    return retry(attempt, { signal, backoff, untilMs: performance.now() + retryForMs });
   }
 }
 

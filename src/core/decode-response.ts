@@ -1,8 +1,8 @@
 import type { RawResponse, RequestSpec } from "../http/exchange.js";
 import { throwIfAborted } from "../util/signals.js";
 import { inSlices, nextTurn } from "../util/slices.js";
-import type { KeysResponse } from "./types.js";
-import { decodeKeys, decodeKeysInPieces } from "./wire/keys-response.js";
+import type { KeysResponse, KeysSummary } from "./types.js";
+import { decodeKeys, decodeKeysInPieces, decodeKeysSummary } from "./wire/keys-response.js";
 import { withRelativeErrors } from "./wire/namespace.js";
 
 /** From this length on, in characters, a response is decoded in slices: some 10,000 nodes, which take about 10 ms. */
@@ -26,6 +26,11 @@ export function decodeResponse(
 ): KeysResponse | Promise<KeysResponse> {
   if (raw.body.length >= largeLength) return decodeInSlices(raw, spec, namespace, signal);
   return withRelativeErrors(namespace, () => decodeKeys(raw, spec, namespace));
+}
+
+/** Decodes the response to a write with `noValueOnSuccess`. @throws {EtcdError | ResponseError} as {@link decodeResponse} does */
+export function decodeSummary(raw: RawResponse, spec: RequestSpec, namespace: string): KeysSummary {
+  return withRelativeErrors(namespace, () => decodeKeysSummary(raw, spec));
 }
 
 async function decodeInSlices(

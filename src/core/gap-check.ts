@@ -3,7 +3,7 @@ import type { ResponseHead } from "../http/exchange.js";
 import type { KeysResponse } from "./types.js";
 import { isComparable, isForeign, isHiddenBelow, watchedKey } from "./watch-checks.js";
 import type { KeyAddress } from "./wire/keys.js";
-import { indexOf } from "./wire/response.js";
+import { indexOf } from "./wire/head.js";
 
 /**
  * How many raft entries a leader keeps for members that lag (a constant of etcd 2.0 to 3.5). A member that lags more

@@ -39,3 +39,18 @@ test("core: importing it loads no module of another room, such as v3, which it n
   assert.deepEqual(rooms(later).toSorted(), ["core", "http", "util"]);
   assert.ok(rooms(loadedWith(new URL("../v3/index.js", import.meta.url))).includes("v3"), "the search would find it");
 });
+
+test("core: what only calls need is not part of the import, and is loaded with the first call in one file", () => {
+  const core = new URL("index.js", import.meta.url);
+  const atImport = loadedWith(core);
+  const later = loadedWith(core, new Set(), everyImport);
+  const isIn = (modules: ReadonlySet<string>, name: string): boolean => modules.has(new URL(name, core).href);
+  for (const name of ["first-call.js", "cluster/failover.js", "watch-loop.js", "mirror-copy.js", "wire/response.js"]) {
+    assert.deepEqual([isIn(atImport, name), isIn(later, name)], [false, true], name);
+  }
+  const bytes = (modules: Iterable<string>): number =>
+    [...modules]
+      .filter((name) => name.startsWith("file:"))
+      .reduce((sum, name) => sum + readFileSync(new URL(name)).byteLength, 0);
+  assert.ok(bytes(atImport) < bytes(later) / 2, `${String(bytes(atImport))} of ${String(bytes(later))} bytes`);
+});

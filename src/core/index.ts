@@ -32,7 +32,7 @@ export type {
 export { DecodeError, type Codec } from "./codec.js";
 export { Client } from "./client.js";
 export type { ClientOptions } from "./client-options.js";
-export type { AutoSyncOptions } from "./cluster/auto-sync.js";
+export type { AutoSyncOptions } from "./cluster/auto-sync-options.js";
 export type {
   AttemptMessage,
   CallMessage,
@@ -79,7 +79,7 @@ export type {
 } from "../http/exchange.js";
 export type { OwnAgents } from "../http/got/own-agents.js";
 export type { TlsOptions } from "../http/tls-options.js";
-export { disableCurlDebug, enableCurlDebug } from "../http/trace.js";
+export { disableCurlDebug, enableCurlDebug } from "../http/curl-debug.js";
 export { jsonCodec, type SchemaIssue, type SchemaResult, type StandardSchema } from "./json-codec.js";
 export { KeysAPI } from "./keys.js";
 export { keysOf, type KeysClient } from "./keys-of.js";

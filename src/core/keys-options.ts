@@ -1,4 +1,4 @@
-import { namesElsewhere, optional, requireFields, type Checks } from "../util/fields.js";
+import { optional, requireFields, type Checks, type OtherNames } from "../util/fields.js";
 import {
   badArgument,
   kindOf,
@@ -175,21 +175,21 @@ const watcherChecks: Checks<WatcherOptions> = {
 };
 
 /** What other clients call these options. */
-const otherNames = namesElsewhere({
+const otherNames: OtherNames = {
   "to wait for a change use keys.watcher()": "wait waitindex",
   "pass signal: AbortSignal.timeout(ms)": "timeout timeoutms requesttimeout",
   'did you mean "retryForMs"?': "maxretries maxretry retries retry",
   'did you mean "quorum"?': "consistent consistency linearizable",
   'did you mean "ttl"? It is in seconds': "expire expires expiry lease ttlms ttlseconds",
   "pass prevExist: false, or use keys.create()": "ifnotexists nx",
-});
+};
 
-const otherWatcherNames = namesElsewhere({
+const otherWatcherNames: OtherNames = {
   'did you mean "afterIndex"? The first event is the one after that index':
     "from fromindex index start startindex startrevision since waitindex",
   "pass it to next(signal) or events(signal)": "signal",
   "pass a signal to next(), as in next(AbortSignal.timeout(ms))": "timeout timeoutms",
-});
+};
 
 /** Checks the options of a {@link KeysAPI}. */
 export function requireKeysOptions(options: KeysOptions): void {

@@ -27,15 +27,14 @@ import {
   type UpdateOptions,
   type WatcherOptions,
 } from "./keys-options.js";
-import { decodeResponse } from "./decode-response.js";
+import type * as FirstCall from "./first-call.js";
+import { load, loaded } from "./load.js";
 import type { KeysResponse, KeysSummary } from "./types.js";
-import { checked } from "./request-check.js";
+import { checked } from "./checked-request.js";
 import { TypedKeys } from "./typed-keys.js";
 import { Watcher } from "./watcher.js";
-import { createInOrderSpec, deleteSpec, getSpec, setSpec, type KeyAddress } from "./wire/keys.js";
-import { namespaceOf, withRelativeErrors } from "./wire/namespace.js";
-import { cleanKey } from "./wire/paths.js";
-import { decodeKeysSummary } from "./wire/keys-response.js";
+import type { KeyAddress } from "./wire/keys.js";
+import { cleanKey, namespaceOf } from "./wire/paths.js";
 
 /**
  * etcd's keys. A key is a path of text segments. It is sent as it is, never decoded, and may not contain `.` or `..`.
@@ -69,9 +68,8 @@ export class KeysAPI {
   readonly #options: { readonly prefix: string; readonly namespace: string };
 
   /**
-   * Does no I/O.
+   * Does no I/O. `sender` is a `Client`, or anything else with its `send` method.
    *
-   * @param sender a `Client`, or anything else with its `send` method
    * @throws {UsageError} for a sender without `send`, and for a bad prefix
    */
   constructor(sender: Sender, options: KeysOptions = {}) {
@@ -95,8 +93,9 @@ export class KeysAPI {
   async get(key: string, options: GetOptions = {}, ...extra: readonly undefined[]): Promise<KeysResponse> {
     requireCall("get", options, getChecks, extra);
     const { recursive, sort, quorum = this.#sender.quorumReads } = options;
-    const spec = getSpec(this.#at(key), { recursive, sort, quorum });
-    return this.#decode(await this.#send(spec, options), spec, options);
+    const parts = loaded() ?? (await load());
+    const spec = parts.getSpec(this.#at(key), { recursive, sort, quorum });
+    return parts.decodeResponse(await this.#send(spec, options), spec, this.#namespace, options.signal);
   }
 
   /**
@@ -117,10 +116,12 @@ export class KeysAPI {
     ...extra: readonly undefined[]
   ): Promise<KeysResponse | KeysSummary> {
     requireCall("set", options, setChecks, extra);
-    const spec = this.#writeSpec(key, value, options);
+    const parts = loaded() ?? (await load());
+    const spec = this.#writeSpec(parts, key, value, options);
     const raw = await this.#send(spec, options);
-    if (options.noValueOnSuccess !== true) return this.#decode(raw, spec, options);
-    return withRelativeErrors(this.#namespace, () => decodeKeysSummary(raw, spec));
+    return options.noValueOnSuccess === true
+      ? parts.decodeSummary(raw, spec, this.#namespace)
+      : parts.decodeResponse(raw, spec, this.#namespace, options.signal);
   }
 
   /**
@@ -137,8 +138,9 @@ export class KeysAPI {
     ...extra: readonly undefined[]
   ): Promise<KeysResponse> {
     requireCall("create", options, createChecks, extra);
-    const spec = this.#writeSpec(key, value, { ...options, prevExist: false });
-    return this.#decode(await this.#send(spec, options), spec, options);
+    const parts = loaded() ?? (await load());
+    const spec = this.#writeSpec(parts, key, value, { ...options, prevExist: false });
+    return parts.decodeResponse(await this.#send(spec, options), spec, this.#namespace, options.signal);
   }
 
   /**
@@ -155,8 +157,9 @@ export class KeysAPI {
     ...extra: readonly undefined[]
   ): Promise<KeysResponse> {
     requireCall("update", options, updateChecks, extra);
-    const spec = this.#writeSpec(key, value, { ...options, prevExist: true });
-    return this.#decode(await this.#send(spec, options), spec, options);
+    const parts = loaded() ?? (await load());
+    const spec = this.#writeSpec(parts, key, value, { ...options, prevExist: true });
+    return parts.decodeResponse(await this.#send(spec, options), spec, this.#namespace, options.signal);
   }
 
   /**
@@ -175,8 +178,9 @@ export class KeysAPI {
   ): Promise<KeysResponse> {
     requireCall("refresh", options, refreshChecks, extra);
     requireKeyTtl("ttl", ttl);
-    const spec = this.#writeSpec(key, "", { ...options, ttl, refresh: true, prevExist: true });
-    return this.#decode(await this.#send(spec, options), spec, options);
+    const parts = loaded() ?? (await load());
+    const spec = this.#writeSpec(parts, key, "", { ...options, ttl, refresh: true, prevExist: true });
+    return parts.decodeResponse(await this.#send(spec, options), spec, this.#namespace, options.signal);
   }
 
   /**
@@ -195,8 +199,9 @@ export class KeysAPI {
   ): Promise<KeysResponse> {
     requireCall("createInOrder", options, createInOrderChecks, extra);
     requireWrite(value, { dir: options.dir, prevExist: false });
-    const spec = createInOrderSpec(this.#at(dir), value, options);
-    return this.#decode(await this.#send(spec, options), spec, options);
+    const parts = loaded() ?? (await load());
+    const spec = parts.createInOrderSpec(this.#at(dir), value, options);
+    return parts.decodeResponse(await this.#send(spec, options), spec, this.#namespace, options.signal);
   }
 
   /**
@@ -210,8 +215,9 @@ export class KeysAPI {
   async delete(key: string, options: DeleteOptions = {}, ...extra: readonly undefined[]): Promise<KeysResponse> {
     requireCall("delete", options, deleteChecks, extra);
     requireConditions(options);
-    const spec = deleteSpec(this.#at(key), options);
-    return this.#decode(await this.#send(spec, options), spec, options);
+    const parts = loaded() ?? (await load());
+    const spec = parts.deleteSpec(this.#at(key), options);
+    return parts.decodeResponse(await this.#send(spec, options), spec, this.#namespace, options.signal);
   }
 
   /**
@@ -231,10 +237,8 @@ export class KeysAPI {
   }
 
   /**
-   * The same keys, with limits in time for each request to one endpoint. The limits of the client still hold where they
-   * are tighter. Long polls keep the client's limits.
-   *
-   * @param limits called for each request
+   * The same keys, with limits in time for each request to one endpoint, for which `limits` is called each time. The limits
+   * of the client still hold where they are tighter. Long polls keep the client's limits.
    */
   withLimits(limits: () => RequestLimits): KeysAPI {
     return this.wrapped((sender) => ({
@@ -279,7 +283,7 @@ export class KeysAPI {
     return new TypedKeys(this, codec);
   }
 
-  #writeSpec(key: string, value: string, options: SetOptions): RequestSpec {
+  #writeSpec({ setSpec }: typeof FirstCall, key: string, value: string, options: SetOptions): RequestSpec {
     const at = this.#at(key);
     requireWrite(value, options);
     return setSpec(at, value, options);
@@ -287,10 +291,6 @@ export class KeysAPI {
 
   #send(spec: RequestSpec, { retryForMs, signal }: CallOptions): Promise<RawResponse> {
     return this.#sender.send(checked(retryForMs === undefined ? spec : { ...spec, retryForMs }), signal);
-  }
-
-  #decode(raw: RawResponse, spec: RequestSpec, { signal }: CallOptions): KeysResponse | Promise<KeysResponse> {
-    return decodeResponse(raw, spec, this.#namespace, signal);
   }
 
   #at(key: string): KeyAddress {

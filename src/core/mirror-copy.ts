@@ -2,7 +2,6 @@ import { UsageError } from "../util/errors.js";
 import { Backoff } from "../util/backoff.js";
 import { safeCallback } from "../util/callback.js";
 import { noop } from "../util/deferred.js";
-import { requireFields } from "../util/fields.js";
 import { abortable, linkSignal, throwIfAborted } from "../util/signals.js";
 import { requireIndex, requireSignal } from "../util/validate.js";
 import type { KeysAPI } from "./keys.js";
@@ -14,8 +13,10 @@ import {
   type MirrorChange,
   type MirrorUpdate,
 } from "./mirror-changes.js";
-import { filesBelow, type NextListing } from "./mirror-list.js";
-import { mirrorChecks, requireKeys, type MirrorOptions } from "./mirror-options.js";
+import { filesBelow } from "./files-below.js";
+import type { NextListing } from "./mirror-list.js";
+import type { LoadedCopy } from "./lazy-copy.js";
+import type { MirrorOptions } from "./mirror-options.js";
 import { MirrorReader } from "./mirror-reader.js";
 import type { KeyNode, KeysAction, KeysResponse } from "./types.js";
 import { isHiddenBelow } from "./watch-checks.js";
@@ -25,10 +26,10 @@ const rereadMs = 1_000;
 const maxRereadMs = 30_000;
 
 /** The local copy behind a mirror: reads while a caller waits, and keeps changes until a caller takes them. */
-export class MirrorCopy {
+export class MirrorCopy implements LoadedCopy<KeyNode, MirrorUpdate> {
   readonly #key: string;
   readonly #reader: MirrorReader;
-  #nodes = new Map<string, KeyNode>();
+  #files = new Map<string, KeyNode>();
   #index = 0;
   #isListed = false;
   /** What `take` has not returned yet: it grows no larger than the copy. */
@@ -39,13 +40,9 @@ export class MirrorCopy {
   #interrupt: ((reason: unknown) => void) | undefined;
   #pending = false;
 
-  /** Does no I/O. @throws {UsageError} for bad arguments */
+  /** For arguments that `requireMirror` has checked. Does no I/O. */
   constructor(keys: KeysAPI, key: string, options: MirrorOptions) {
-    requireKeys(keys);
-    requireFields("options", options, mirrorChecks);
     const { minRetryMs = 100, maxRetryMs = 10_000, onError } = options;
-    // checks the key
-    keys.watcher(key);
     this.#key = key;
     this.#reader = new MirrorReader({
       keys,
@@ -58,8 +55,8 @@ export class MirrorCopy {
   }
 
   /** The files by key, without a copy. Another map after each list. */
-  get nodes(): ReadonlyMap<string, KeyNode> {
-    return this.#nodes;
+  get files(): ReadonlyMap<string, KeyNode> {
+    return this.#files;
   }
 
   /** etcd's index up to which the copy is complete; 0 before the first read. */
@@ -72,12 +69,17 @@ export class MirrorCopy {
     return this.#unread.take();
   }
 
+  /** Waits for the next update. */
+  next(signal: AbortSignal | undefined): Promise<MirrorUpdate> {
+    return this.pull(() => this.take(), signal);
+  }
+
   /**
    * Waits for what `take` finds. It is called first, and again after everything that was read. One caller at a time.
    *
    * @throws as `Mirror.next`
    */
-  async next<Update>(
+  async pull<Update>(
     take: () => Update | undefined | Promise<Update | undefined>,
     signal: AbortSignal | undefined,
   ): Promise<Update> {
@@ -148,8 +150,8 @@ export class MirrorCopy {
 
   /** Not ended by a signal: the reader goes on from this list. */
   async #replace({ index, nodes, startedOver }: NextListing): Promise<void> {
-    const changes = await changesBetween(this.#nodes, nodes);
-    this.#nodes = nodes;
+    const changes = await changesBetween(this.#files, nodes);
+    this.#files = nodes;
     this.#index = index;
     this.#isListed = true;
     this.#unread.add({ kind: "list", changes, index, ...(startedOver && { startedOver }) });
@@ -167,19 +169,19 @@ export class MirrorCopy {
   #changesOf({ action, node }: KeysResponse): readonly MirrorChange[] {
     const removes = removingActions.has(action);
     // a write to a directory, such as a new TTL, leaves what is below it; one that replaced a file ends that file
-    const ends = removes || (node.dir && this.#nodes.has(node.key));
+    const ends = removes || (node.dir && this.#files.has(node.key));
     const changes = (ends ? this.#take(node.key) : []).map((file) => removal(file, action));
     if (removes || node.dir || isHiddenBelow(node.key, this.#key)) return changes;
-    const change = setting(node, this.#nodes.get(node.key), action);
-    this.#nodes.set(node.key, node);
+    const change = setting(node, this.#files.get(node.key), action);
+    this.#files.set(node.key, node);
     return [...changes, change];
   }
 
   /** Takes out the file of that key, or all below it: the end of a directory, or of one above ours, is one event under its key. */
   #take(key: string): readonly KeyNode[] {
-    const file = this.#nodes.get(key);
-    const taken = file !== undefined ? [file] : filesBelow(this.#nodes, key);
-    for (const node of taken) this.#nodes.delete(node.key);
+    const file = this.#files.get(key);
+    const taken = file !== undefined ? [file] : filesBelow(this.#files, key);
+    for (const node of taken) this.#files.delete(node.key);
     return taken;
   }
 }

@@ -44,22 +44,6 @@ export async function listFiles(
   }
 }
 
-/** The key as etcd spells it: requests may leave out the slash at the front. */
-export function rooted(key: string): string {
-  return key.startsWith("/") ? key : `/${key}`;
-}
-
-/** The files below a directory, at any depth, sorted by key. */
-export function filesBelow<File extends { readonly key: string }>(
-  files: ReadonlyMap<string, File>,
-  dir: string,
-): readonly File[] {
-  const start = `${rooted(dir).replace(/\/+$/, "")}/`;
-  const below: File[] = [];
-  for (const file of files.values()) if (file.key.startsWith(start)) below.push(file);
-  return below.sort((one, other) => (one.key < other.key ? -1 : 1));
-}
-
 function requireIndex(key: string, index: number): void {
   if (index > 0) return;
   const message = `the list of ${key} came without X-Etcd-Index: a proxy removes it, or this is not etcd`;

@@ -1,4 +1,5 @@
-import { optional, type Checks } from "../util/fields.js";
+import { optional, requireFields, type Checks } from "../util/fields.js";
+import type { KeysAPI } from "./keys.js";
 import { badArgument, kindOf, requireFunction, requireMs } from "../util/validate.js";
 
 /** Options of `Mirror`. */
@@ -15,15 +16,20 @@ export interface MirrorOptions {
   readonly maxRetryMs?: number | undefined;
 }
 
-/** The check of each option. */
-export const mirrorChecks: Checks<MirrorOptions> = {
+const checks: Checks<MirrorOptions> = {
   onError: requireFunction,
   minRetryMs: optional(requireMs),
   maxRetryMs: optional(requireMs),
 };
 
-/** Refuses what is not a `KeysAPI`. */
-export function requireKeys(keys: unknown): void {
-  if (typeof keys !== "object" || keys === null || !("watcher" in keys) || !("get" in keys))
-    badArgument(`keys must be a KeysAPI, as in new KeysAPI(client), got ${kindOf(keys)}`);
+/** Checks the arguments of a mirror. @throws {UsageError} */
+export function requireMirror(keys: KeysAPI, key: string, options: MirrorOptions): void {
+  if (!isKeysAPI(keys)) badArgument(`keys must be a KeysAPI, as in new KeysAPI(client), got ${kindOf(keys)}`);
+  requireFields("options", options, checks);
+  // checks the key
+  keys.watcher(key);
+}
+
+function isKeysAPI(keys: unknown): boolean {
+  return typeof keys === "object" && keys !== null && "watcher" in keys && "get" in keys;
 }

@@ -1,8 +1,8 @@
 import { noop } from "../util/deferred.js";
 import type { KeysAPI } from "./keys.js";
 import type { MirrorUpdate } from "./mirror-changes.js";
-import { MirrorCopy } from "./mirror-copy.js";
-import { filesBelow, rooted } from "./mirror-list.js";
+import { LazyCopy } from "./lazy-copy.js";
+import { filesBelow, rooted } from "./files-below.js";
 import type { MirrorOptions } from "./mirror-options.js";
 import type { KeyNode } from "./types.js";
 
@@ -22,16 +22,21 @@ import type { KeyNode } from "./types.js";
  * }
  */
 export class Mirror {
-  readonly #copy: MirrorCopy;
+  readonly #copy: LazyCopy<KeyNode, MirrorUpdate>;
 
   /** @param key a directory or a file; need not exist. @throws {UsageError} for bad arguments */
   constructor(keys: KeysAPI, key: string, options: MirrorOptions = {}) {
-    this.#copy = new MirrorCopy(keys, key, options);
+    this.#copy = new LazyCopy({
+      keys,
+      key,
+      options,
+      make: ({ MirrorCopy }, checked) => new MirrorCopy(keys, key, checked),
+    });
   }
 
   /** How many files there are. */
   get size(): number {
-    return this.#copy.nodes.size;
+    return this.#copy.files.size;
   }
 
   /** etcd's index up to which the copy is complete; 0 before the first read. */
@@ -41,7 +46,7 @@ export class Mirror {
 
   /** A snapshot of all files, by key. It is a copy: for single files use `get`, to look at all of them the iterators. */
   get nodes(): ReadonlyMap<string, KeyNode> {
-    return new Map(this.#copy.nodes);
+    return new Map(this.#copy.files);
   }
 
   /**
@@ -61,12 +66,12 @@ export class Mirror {
 
   /** The file with that key. undefined if there is none. */
   get(key: string): KeyNode | undefined {
-    return this.#copy.nodes.get(rooted(key));
+    return this.#copy.files.get(rooted(key));
   }
 
   /** Whether there is a file with that key. Directories do not count. */
   has(key: string): boolean {
-    return this.#copy.nodes.has(rooted(key));
+    return this.#copy.files.has(rooted(key));
   }
 
   /**
@@ -76,22 +81,22 @@ export class Mirror {
    * for (const { key, value } of mirror.list("/config/colors")) console.log(key, value);
    */
   list(dir: string): readonly KeyNode[] {
-    return filesBelow(this.#copy.nodes, dir);
+    return filesBelow(this.#copy.files, dir);
   }
 
   /** The keys of all files, without a copy. */
   keys(): IterableIterator<string> {
-    return this.#copy.nodes.keys();
+    return this.#copy.files.keys();
   }
 
   /** All files, without a copy. */
   values(): IterableIterator<KeyNode> {
-    return this.#copy.nodes.values();
+    return this.#copy.files.values();
   }
 
   /** All files with their keys, without a copy. */
   entries(): IterableIterator<[string, KeyNode]> {
-    return this.#copy.nodes.entries();
+    return this.#copy.files.entries();
   }
 
   /** The same as {@link entries}. */
@@ -110,7 +115,7 @@ export class Mirror {
    * Rejects with `signal.reason` when aborted; may be called again.
    */
   async next(signal?: AbortSignal): Promise<MirrorUpdate> {
-    return this.#copy.next(() => this.#copy.take(), signal);
+    return this.#copy.next(signal);
   }
 
   /** `next` for ever; ends by throwing what `next` rejects with. */

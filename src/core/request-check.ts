@@ -1,4 +1,5 @@
 import type { RequestLimits, RequestSpec } from "../http/exchange.js";
+import { isChecked } from "./checked-request.js";
 import { optional, requireFields, type Checks } from "../util/fields.js";
 import {
   badArgument,
@@ -18,35 +19,11 @@ import {
  * @throws {UsageError}
  */
 export function requireRequest(spec: RequestSpec): void {
-  if (Checked.has(spec)) return;
+  if (isChecked(spec)) return;
   requireFields("spec", spec, checks);
   const { method, body, bytes } = spec;
   if (body !== undefined && bytes !== undefined) badArgument("spec has body and bytes: it can have one of them");
   if (method === "GET" && (body ?? bytes) !== undefined) badArgument("spec.body: a GET request has no body");
-}
-
-/**
- * Marks a request as one that need not be checked: made by our own code from checked arguments. A copy of it is not
- * marked. No other code can set or copy the mark: it is a private field.
- */
-export function checked(spec: RequestSpec): RequestSpec {
-  return new Checked(spec) as unknown as RequestSpec;
-}
-
-/** Has its constructor return the object given, so that the fields of a subclass are put on that. */
-// eslint-disable-next-line @typescript-eslint/no-extraneous-class -- a base class with a constructor is the way to do this
-class Given {
-  constructor(object: object) {
-    return object;
-  }
-}
-
-class Checked extends Given {
-  readonly #isChecked = true;
-
-  static has(spec: unknown): boolean {
-    return typeof spec === "object" && spec !== null && #isChecked in spec;
-  }
 }
 
 const methods: ReadonlySet<unknown> = new Set<RequestSpec["method"]>(["GET", "PUT", "POST", "DELETE"]);

@@ -2,14 +2,8 @@ import type { RawResponse, RequestSpec, Sender } from "../http/exchange.js";
 import { requireFields, type Checks } from "../util/fields.js";
 import { badArgument, requireSender, requireSignal } from "../util/validate.js";
 import type { LeaderStats, SelfStats, StoreStats } from "./types-stats.js";
-import {
-  decodeLeaderStats,
-  decodeSelfStats,
-  decodeStoreStats,
-  leaderStatsSpec,
-  selfStatsSpec,
-  storeStatsSpec,
-} from "./wire/stats.js";
+import { load, loaded } from "./load.js";
+import type * as Wire from "./wire/stats.js";
 
 /** Which member to query, and for how long. */
 export interface StatsOptions {
@@ -45,23 +39,30 @@ export class StatsAPI {
 
   /** What a member reports about itself: its state, and who leads. */
   async self(options: StatsOptions = {}): Promise<SelfStats> {
-    return decodeSelfStats(await this.#send(selfStatsSpec, options));
+    return this.#call((wire) => [wire.selfStatsSpec, wire.decodeSelfStats], options);
   }
 
   /** How the cluster leader sees its followers. @throws {EtcdError} status 403: the queried member does not lead */
   async leader(options: StatsOptions = {}): Promise<LeaderStats> {
-    return decodeLeaderStats(await this.#send(leaderStatsSpec, options));
+    return this.#call((wire) => [wire.leaderStatsSpec, wire.decodeLeaderStats], options);
   }
 
   /** What a member's store has done: each member counts what it executed and applied itself. */
   async store(options: StatsOptions = {}): Promise<StoreStats> {
-    return decodeStoreStats(await this.#send(storeStatsSpec, options));
+    return this.#call((wire) => [wire.storeStatsSpec, wire.decodeStoreStats], options);
   }
 
-  #send(spec: RequestSpec, options: StatsOptions): Promise<RawResponse> {
+  async #call<T>(
+    callIn: (wire: typeof Wire) => readonly [RequestSpec, (raw: RawResponse) => T],
+    options: StatsOptions,
+  ): Promise<T> {
     requireFields("options", options, checks);
+    const { stats } = loaded() ?? (await load());
+    const [spec, decode] = callIn(stats);
     const { endpoint, signal } = options;
-    return this.#sender.send(endpoint === undefined ? spec : { ...spec, endpoint: String(endpoint) }, signal);
+    return decode(
+      await this.#sender.send(endpoint === undefined ? spec : { ...spec, endpoint: String(endpoint) }, signal),
+    );
   }
 }
 

@@ -1,6 +1,7 @@
 import { compareBytes } from "../util/compare-bytes.js";
 import { goString } from "../util/go-string.js";
-import { isObject, JsonReader, type Read } from "../util/reader.js";
+import { isObject } from "../util/is-object.js";
+import { JsonReader, type Read } from "../util/reader.js";
 import { DiscoveryError } from "./errors.js";
 
 /** An object as Go's encoding/json writes it, field by field, in the order given. A Map becomes an object. */

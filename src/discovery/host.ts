@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { optional, requireFields, anything, type Check, type Checks } from "../util/fields.js";
-import { flag, isObject } from "../util/reader.js";
+import { isObject } from "../util/is-object.js";
+import { flag } from "../util/reader.js";
 import { badArgument, requireBoolean, requireText } from "../util/validate.js";
 import { goObject, goPorts, goText, readGoObject, sortedByBytes } from "./go-json.js";
 import { urlOf, type Ports, type UrlOptions } from "./url.js";

@@ -1,4 +1,4 @@
-import { isObject } from "../util/reader.js";
+import { isObject } from "../util/is-object.js";
 import { badArgument } from "../util/validate.js";
 import { lost } from "./errors.js";
 import type { Hold, LockSession, OnFailure } from "./lock.js";

@@ -33,16 +33,3 @@ export function withTrace(exchange: Exchange): Exchange {
       ? traced(url, spec, signal)
       : whenLoaded(loadLog(), url, spec, signal).then(() => traced(url, spec, signal));
 }
-
-/**
- * From now on logs a curl line for every request to stderr, as `DEBUG=etcd2:curl` does. The lines contain the values that are
- * written; passwords and other credentials are shown as `***`.
- */
-export function enableCurlDebug(): void {
-  log.curl.enabled = true;
-}
-
-/** Ends what {@link enableCurlDebug} or `DEBUG=etcd2:curl` began. */
-export function disableCurlDebug(): void {
-  log.curl.enabled = false;
-}

@@ -4,12 +4,12 @@ import type { KeysAction } from "../core/types.js";
 import * as auth from "../core/wire/auth.js";
 import * as keys from "../core/wire/keys.js";
 import * as members from "../core/wire/members.js";
-import { indexOf } from "../core/wire/response.js";
+import { indexOf } from "../core/wire/head.js";
 import { versionSpec } from "../core/wire/version.js";
 import type { RawResponse, RequestSpec, ResponseHead, Sender } from "../http/exchange.js";
 import { ResponseError, type EtcdErrorCode } from "../util/errors.js";
 import { deferred, noop } from "../util/deferred.js";
-import { isObject } from "../util/reader.js";
+import { isObject } from "../util/is-object.js";
 import { abortable, linkSignal } from "../util/signals.js";
 import { requireSender } from "../util/validate.js";
 

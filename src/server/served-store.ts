@@ -1,7 +1,7 @@
 import type { AdminCall, KeysCall, WatchCall } from "../core/call.js";
 import type { Administered, CallContext, Done, KeysStore, KeysWatch, Refused } from "../core/keys-store.js";
 import { SdkError } from "../util/errors.js";
-import { isObject } from "../util/reader.js";
+import { isObject } from "../util/is-object.js";
 import { abortable, linkSignal, maxTimerMs, type Link } from "../util/signals.js";
 
 export interface ServedStoreOptions {

@@ -1,6 +1,6 @@
 import type { KeysStore } from "../core/keys-store.js";
 import { optional, requireFields, type Checks } from "../util/fields.js";
-import { isObject } from "../util/reader.js";
+import { isObject } from "../util/is-object.js";
 import { badArgument, requireCount, requireMs, requireText, show } from "../util/validate.js";
 
 /** What a server of the v2 API is made of, and its limits. */

@@ -1,5 +1,5 @@
 import { nearest } from "./nearest.js";
-import { isObject } from "./reader.js";
+import { isObject } from "./is-object.js";
 import { badArgument, isSignal, kindOf, show } from "./validate.js";
 
 /** Refuses a value by throwing a UsageError that begins with `what`. Gets undefined for a field that is absent. */
@@ -11,18 +11,13 @@ export type Check = (what: string, value: unknown) => void;
  */
 export type Checks<T> = Readonly<Record<keyof T, Check>>;
 
-/** Hints for fields that other libraries have and this one lacks, by the name of the field. */
-export type OtherNames = ReadonlyMap<string, string>;
-
 /**
- * @param hints each hint with the names that get it: in lower case, without underscores and dashes, separated by
- *   spaces. For example `{ 'did you mean "endpoints"?': "hosts url" }`
+ * Hints for fields that other libraries have and this one lacks: each hint with the names that get it, in lower case, without
+ * underscores and dashes, separated by spaces. For example `{ 'did you mean "endpoints"?': "hosts url" }`
  */
-export function namesElsewhere(hints: Readonly<Record<string, string>>): OtherNames {
-  return new Map(Object.entries(hints).flatMap(([hint, names]) => names.split(" ").map((name) => [name, hint])));
-}
+export type OtherNames = Readonly<Record<string, string>>;
 
-const none: OtherNames = new Map();
+const none: OtherNames = {};
 
 /**
  * Checks an options object: that it is one, that `checks` lists each of its fields (a misspelt condition would silently
@@ -105,7 +100,8 @@ export function unknownField(
 }
 
 function hintFor(name: string, names: readonly string[], otherNames: OtherNames): string {
-  const known = otherNames.get(name.toLowerCase().replaceAll(/[_-]/g, ""));
+  const plain = name.toLowerCase().replaceAll(/[_-]/g, "");
+  const [known] = Object.entries(otherNames).find(([, others]) => others.split(" ").includes(plain)) ?? [];
   if (known !== undefined) return known;
   const meant = nearest(name, names);
   return meant === undefined ? `its fields are ${names.join(", ")}` : `did you mean "${meant}"?`;

@@ -1,3 +1,5 @@
+import { isObject } from "./is-object.js";
+
 /** Where a value stands, and how to refuse it. */
 export interface Place {
   /** The path of the value, such as `subsets[0].ports`; "" for the outermost object. */
@@ -152,11 +154,6 @@ export function recordOf<T>(read: Read<T>): Read<Record<string, T>> {
     isObject(value)
       ? Object.fromEntries(Object.entries(value).map(([name, each]) => [name, read(each, place.at(name))]))
       : place.refuse("is not an object");
-}
-
-/** Whether a decoded JSON value is an object: neither null nor an array. */
-export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** Whether a value is a port, 0 included. */

@@ -1,27 +1,9 @@
 import { Backoff } from "../../util/backoff.js";
 import { safeCallback } from "../../util/callback.js";
 import { messageOf } from "../../util/error-like.js";
-import { requireFields, type Checks } from "../../util/fields.js";
 import { log } from "../../util/log.js";
 import { sleep } from "../../util/signals.js";
-import { badArgument, requireFunction, requireMs, requireSignal } from "../../util/validate.js";
-
-/** What `Client.autoSync` takes. */
-export interface AutoSyncOptions {
-  /** Ends the loop. Absent: only `close()` does. */
-  readonly signal?: AbortSignal | undefined;
-  /** Called with the error of each sync that failed. What it throws becomes a process warning. */
-  readonly onError?: ((error: unknown) => void) | undefined;
-}
-
-/** Checks the arguments of `Client.autoSync`. @throws {UsageError} */
-export function requireAutoSync(intervalMs: number, options: AutoSyncOptions): void {
-  requireMs("intervalMs", intervalMs);
-  if (intervalMs === Infinity) badArgument("intervalMs must be finite");
-  requireFields("options", options, checks);
-}
-
-const checks: Checks<AutoSyncOptions> = { signal: requireSignal, onError: requireFunction };
+import type { AutoSyncOptions } from "./auto-sync-options.js";
 
 /** The first pause after a sync that failed, in ms. It doubles up to the interval. */
 const firstPauseMs = 1_000;

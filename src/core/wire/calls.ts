@@ -1,7 +1,6 @@
 import type { CompareAndDeleteCall, DeleteCall, GetCall, KeysCall, WatchCall } from "../call.js";
 import type { DeleteFields, KeyAddress, ReadFields, WriteFields } from "./keys.js";
-import { namespaceOf } from "./namespace.js";
-import { segmentsOf } from "./paths.js";
+import { namespaceOf, segmentsOf } from "./paths.js";
 
 /** The call that a read asks for, if it has one. */
 export function getCall(

@@ -1,18 +1,8 @@
 import type { RawResponse, RequestSpec } from "../../http/exchange.js";
 import type { KeysAction, KeysResponse, KeysSummary, RaftPosition } from "../types.js";
 import { KeyTree } from "./key-tree.js";
-import {
-  header,
-  indexIn,
-  indexOf,
-  isJson,
-  isObject,
-  malformed,
-  requireObject,
-  requireStatus,
-  textField,
-  type JsonObject,
-} from "./response.js";
+import { header, indexIn, indexOf } from "./head.js";
+import { isJson, isObject, malformed, requireObject, requireStatus, textField, type JsonObject } from "./response.js";
 
 /** Decodes the response to a keys call. Keys are relative to the namespace; "" for none. */
 export function decodeKeys(raw: RawResponse, spec: RequestSpec, namespace = ""): KeysResponse {

@@ -1,12 +1,5 @@
 import { EtcdError, EtcdErrorCode } from "../../util/errors.js";
 import type { KeyNode, KeysResponse } from "../types.js";
-import { segmentsOf } from "./paths.js";
-
-/** The keys below which a prefix lies: "/app" for "/v2/keys/app". "" if it is not a namespace. */
-export function namespaceOf(prefix: string): string {
-  const [v2, keys, ...below] = segmentsOf(prefix);
-  return v2 === "v2" && keys === "keys" ? below.map((segment) => `/${segment}`).join("") : "";
-}
 
 /** A response with keys as they are within a namespace. */
 export function inNamespace(response: KeysResponse, namespace: string): KeysResponse {

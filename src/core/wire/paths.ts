@@ -23,3 +23,9 @@ export function keyPath(prefix: string, key: string): string {
 
 /** Segments that are written as they are, with one slash before each. */
 const plain = /^(?:\/[\w.~-]+)+$/;
+
+/** The keys below which a prefix lies: "/app" for "/v2/keys/app". "" if it is not a namespace. */
+export function namespaceOf(prefix: string): string {
+  const [v2, keys, ...below] = segmentsOf(prefix);
+  return v2 === "v2" && keys === "keys" ? below.map((segment) => `/${segment}`).join("") : "";
+}

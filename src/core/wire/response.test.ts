@@ -4,7 +4,8 @@ import { EtcdError, isIndexCleared, isKeyNotFound, ResponseError, type EtcdError
 import type { RawResponse, RequestSpec } from "../../http/exchange.js";
 import { compareNodes } from "../types.js";
 import { decodeKeys, decodeKeysSummary } from "./keys-response.js";
-import { indexOf, requireStatus, serverError } from "./response.js";
+import { indexOf } from "./head.js";
+import { requireStatus, serverError } from "./response.js";
 
 const get: RequestSpec = { method: "GET", path: "/v2/keys/k" };
 const put: RequestSpec = { method: "PUT", path: "/v2/keys/k" };

@@ -70,24 +70,6 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** `X-Etcd-Index`; 0 if absent, undefined if it is not an index. */
-export function indexOf(head: Pick<RawResponse, "headers">): number | undefined {
-  return indexIn(head, "x-etcd-index");
-}
-
-/** A header that is an index; 0 if absent, undefined if it is not one. */
-export function indexIn(head: Pick<RawResponse, "headers">, name: string): number | undefined {
-  const text = header(head, name);
-  if (text === "") return 0;
-  return /^\d+$/.test(text) && Number.isSafeInteger(Number(text)) ? Number(text) : undefined;
-}
-
-/** A header; "" if absent. If it was repeated, Node joins the values by commas: the first counts. */
-export function header({ headers }: Pick<RawResponse, "headers">, name: string): string {
-  const value = headers[name] ?? "";
-  return value.includes(",") ? (value.split(",", 1)[0]?.trim() ?? "") : value;
-}
-
 /** etcd's refusal, if the body is one: errors of keys have a number, those of members and auth only a message. */
 function refusalOf(raw: RawResponse, spec: RequestSpec, body: JsonObject): EtcdError | undefined {
   const [errorCode, cause, index] = [body["errorCode"] ?? 0, body["cause"] ?? "", body["index"] ?? 0];
