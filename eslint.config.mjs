@@ -17,7 +17,7 @@ const table = [
   ["core/*", ["core/cluster/*", "core/wire/*", "http/*", "http/got/*", "util/*"]],
   ["core/cluster/*", ["type http/exchange", "util/*"]],
   [
-    "core/cluster/attempt*",
+    "core/cluster/*attempt*",
     [
       "type http/exchange",
       "http/(network-error|redirects|require-response)",

@@ -1,10 +1,11 @@
 import { clientExchange } from "./client-exchange.js";
 import type { ResolvedOptions } from "./client-options.js";
-import { clientAttempts, type CallFollower, type ClientAttempts } from "./cluster/attempt.js";
+import type { CallFollower } from "./cluster/attempt.js";
 import { syncForever } from "./cluster/auto-sync.js";
 import type { AutoSyncOptions } from "./cluster/auto-sync-options.js";
 import type { CurrentEndpoints } from "./current-endpoints.js";
 import type { EndpointSet } from "./cluster/endpoint-set.js";
+import { clientAttempts, type ClientAttempts } from "./cluster/client-attempts.js";
 import { tryEndpoints, type OnEnd } from "./cluster/failover.js";
 import { retryFor } from "./cluster/retry-for.js";
 import { EndpointSelectionMode } from "./cluster/selection.js";

@@ -18,7 +18,7 @@ import type { ClusterIdentity } from "./cluster-identity.js";
 import { requestUrl, type Endpoint } from "./endpoint.js";
 import { ForeignPoll, isWorthChecking, requireOurs } from "./stranger.js";
 
-/** What all attempts of a client do alike. */
+/** What all attempts of a client share. */
 export interface AttemptOptions {
   /** For requests that are not long polls. */
   readonly requestLimits: RequestLimits;

@@ -17,7 +17,7 @@ export interface ClientAttempts {
 /**
  * The attempts of one client.
  *
- * @param closed ends the questions for a cluster id
+ * @param closed ends the requests for cluster ids
  */
 export function clientAttempts(
   { exchange, follow }: Pick<Attempts, "exchange" | "follow">,
@@ -26,15 +26,15 @@ export function clientAttempts(
   closed: AbortSignal,
 ): ClientAttempts {
   const anonymous: Attempts = { exchange, follow, requestLimits, pollLimits };
-  const identity = new ClusterIdentity({ endpoints, ask: askClusterId(anonymous), closed });
+  const identity = new ClusterIdentity({ endpoints, ask: requestClusterId(anonymous), closed });
   return { known: { ...anonymous, authorization, identity }, anonymous, identity };
 }
 
 /** Header timeout of the request for an endpoint's cluster id, in ms. The call waits for that request. */
-const askMs = 1_000;
+const clusterIdMs = 1_000;
 
 /** Requests an endpoint's cluster id by these attempts, which should carry no credentials. "" if it cannot be learned. */
-function askClusterId(attempts: Attempts): ClusterIdentityOptions["ask"] {
-  const spec = { ...listMembersSpec, limits: { headersMs: askMs, idleMs: askMs } };
+function requestClusterId(attempts: Attempts): ClusterIdentityOptions["ask"] {
+  const spec = { ...listMembersSpec, limits: { headersMs: clusterIdMs, idleMs: clusterIdMs } };
   return (endpoint, signal) => tryEndpoints([endpoint], spec, attempts, signal).then(clusterIdOf, () => "");
 }
