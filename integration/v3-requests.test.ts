@@ -196,6 +196,17 @@ onBothGateways((ground) => {
     assert.deepEqual((await sent(keys.createInOrder("/q/d", "v"))).slice(-3), ["lean", "whole", "104 /q"]);
   });
 
+  test("v3 requests: the longest keys fit into a lean transaction, too: etcd takes 128 operations (V79)", async () => {
+    const { keys, sent } = trackedOn(ground);
+    const key = "/d".repeat(60);
+    const how = async (call: Promise<unknown>): Promise<string> => (await sent(call)).slice(0, -1).join(" ");
+    assert.equal(await how(keys.set(key, "1")), "whole");
+    assert.equal(await how(keys.set(key, "2", { prevValue: "1", prevExist: true })), "lean");
+    assert.equal(await how(keys.delete(key, { prevValue: "2" })), "lean");
+    assert.equal(await how(keys.createInOrder(key, "")), "reads whole");
+    assert.equal(await how(keys.createInOrder(key, "")), "lean");
+  });
+
   test("v3 requests: what changes after a lean transaction failed is what the whole one decides on (V79)", async () => {
     const { keys, others, sent, before } = trackedOn(ground);
     await sent(keys.set("/d/k", "1"));

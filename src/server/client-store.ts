@@ -236,7 +236,8 @@ function placeOf(head: ResponseHead): Place {
 }
 
 /** Undefined if the body is empty or is not JSON. */
-function jsonOf({ body }: RawResponse): unknown {
+function jsonOf({ body, json }: RawResponse): unknown {
+  if (json !== undefined) return json;
   try {
     return body === "" ? undefined : JSON.parse(body);
   } catch {

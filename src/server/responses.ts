@@ -7,17 +7,16 @@ export type { HttpResponse };
 
 /** The response to a keys request that was executed. */
 export function doneResponse(done: Done, quiet = false): HttpResponse {
-  return { status: doneStatus(done), headers: { ...jsonType, ...placeHeaders(done) }, body: doneBody(done, quiet) };
+  return {
+    status: doneStatus(done),
+    headers: { ...jsonType, ...placeHeaders(done) },
+    body: quiet && quietActions.has(done.action) ? `{"action":"${done.action}"}\n` : eventLine(done),
+  };
 }
 
 /** The status of the response to a call that was executed. */
 export function doneStatus({ action, prevNode }: Done): number {
   return action === "create" || (action === "set" && prevNode === undefined) ? 201 : 200;
-}
-
-/** Its body. `quiet`: a write leaves the nodes out. */
-export function doneBody(done: Done, quiet: boolean): string {
-  return quiet && quietActions.has(done.action) ? `{"action":"${done.action}"}\n` : eventLine(done);
 }
 
 /** The response to a keys request that the store refused. */

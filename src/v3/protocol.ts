@@ -4,7 +4,6 @@ import type { Exchange, Protocol, RawResponse, RequestSpec } from "../http/excha
 import { UsageError } from "../util/errors.js";
 import {
   adminResponse,
-  doneBody,
   doneStatus,
   eventLine,
   placeHeaders,
@@ -53,7 +52,12 @@ export function v3Protocol(options?: V3Options): Protocol {
       if (call === undefined || call.kind === "version" || call.kind === "health")
         return passOn(exchange, url, spec, signal);
       const context = { credentials: credentialsOf(spec), signal, limits: spec.limits };
-      return abortable(respond(storeOf(url, spec), call, context, spec), signal);
+      const store = storeOf(url, spec);
+      if (isKeysCall(call)) return responseTo(call, await abortable(store.execute(call, context), signal));
+      return abortable(
+        call.kind === "watch" ? poll(store, call, context, spec) : respond(store, call, context),
+        signal,
+      );
     };
     const close = async (): Promise<void> => {
       await Promise.all([...stores.values()].map((store) => store.close()));
@@ -63,13 +67,11 @@ export function v3Protocol(options?: V3Options): Protocol {
   };
 }
 
-async function respond(store: V3Store, call: Call, context: V3Context, spec: RequestSpec): Promise<RawResponse> {
-  if (call.kind === "watch") return poll(store, call, context, spec);
-  if (isKeysCall(call)) return answerTo(call, await store.execute(call, context));
+async function respond(store: V3Store, call: AdminCall, context: V3Context): Promise<RawResponse> {
   return rawOf(adminResponse(call, await store.administer(call, context)));
 }
 
-function answerTo(call: KeysCall, done: Done | Refused): RawResponse {
+function responseTo(call: KeysCall, done: Done | Refused): RawResponse {
   if ("errorCode" in done) return rawOf(refusedResponse(done));
   const quiet = "noValueOnSuccess" in call && call.noValueOnSuccess;
   const headers = {
@@ -77,7 +79,9 @@ function answerTo(call: KeysCall, done: Done | Refused): RawResponse {
     "x-etcd-cluster-id": done.clusterId,
     "x-etcd-index": String(done.index),
   };
-  return { status: doneStatus(done), headers, body: doneBody(done, quiet) };
+  const { action, node, prevNode } = done;
+  // not as text: the client would only parse it again
+  return { status: doneStatus(done), headers, body: "", json: quiet ? { action } : { action, node, prevNode } };
 }
 
 /** One long poll: its headers when the watch stands, and then the events of one index, one a line. */
@@ -124,7 +128,7 @@ function passOn(
   );
 }
 
-function isKeysCall(call: KeysCall | AdminCall): call is KeysCall {
+function isKeysCall(call: Call): call is KeysCall {
   return keysKinds.has(call.kind);
 }
 

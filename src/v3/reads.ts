@@ -84,7 +84,7 @@ async function readAsFile(
 }
 
 async function fileOf(session: Session, { key, quorum }: GetCall, place: Place, file: KeyValue): Promise<Done> {
-  const times = await timesLeft(session, [file], { isPatient: quorum });
+  const times = file.lease === "0" ? undefined : await timesLeft(session, [file], { isPatient: quorum });
   const { index, clusterId } = place;
   return { index, clusterId, action: "get", node: fileNode(key, file, times) };
 }

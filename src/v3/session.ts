@@ -85,7 +85,8 @@ export class Session {
       maskedBody,
       limits: this.#limitsNow(),
     };
-    const json = await this.gateway.post(path, body, options).finally(link?.unlink);
+    const responded = this.gateway.post(path, body, options);
+    const json = await (link === undefined ? responded : responded.finally(link.unlink));
     if (json["header"] !== undefined) see(headerOf(json));
     return json;
   }

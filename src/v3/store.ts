@@ -100,7 +100,9 @@ export class V3Store implements KeysStore {
       identity,
       signal,
       limits,
-      ...this.#shared,
+      view: this.#shared.view,
+      leaseTimes: this.#shared.leaseTimes,
+      hints: this.#shared.hints,
     });
   }
 
@@ -184,19 +186,12 @@ function whyUnsupported(call: KeysCall): string | undefined {
     : undefined;
 }
 
-async function perform(session: Session, call: KeysCall): Promise<Done | Refused> {
+function perform(session: Session, call: KeysCall): Promise<Done | Refused> {
   const { key, kind } = call;
   // curl lines show it: until the log is loaded it is not known whether there are any
   const note = log.curl.enabled || !isLogLoaded() ? noteOf(call) : undefined;
   if (kind === "get") return get(session, call, note);
-  if (key === "/" && kind !== "createInOrder") {
-    const seen = await transact(
-      session,
-      { success: [read({ key: session.layout.marker("/") }, { keysOnly: true })] },
-      { readOnly: true, note },
-    );
-    return refused(placeOf(seen.header), kind === "compareAndDelete" ? "notFile" : "rootReadOnly", "/");
-  }
+  if (key === "/" && kind !== "createInOrder") return refuseRoot(session, call, note);
   if (kind === "delete" || kind === "compareAndDelete") return deleteKey(session, call, note);
   if (call.kind === "set" || call.kind === "update" || call.kind === "compareAndSwap") {
     return call.refresh ? refresh(session, call, note) : write(session, call, note);
@@ -204,6 +199,12 @@ async function perform(session: Session, call: KeysCall): Promise<Done | Refused
   return call.kind === "createInOrder"
     ? createInOrder(session, call, note)
     : write(session, { ...call, kind: "create" }, note);
+}
+
+async function refuseRoot(session: Session, { kind }: KeysCall, note: string | undefined): Promise<Refused> {
+  const look = { success: [read({ key: session.layout.marker("/") }, { keysOnly: true })] };
+  const { header } = await transact(session, look, { readOnly: true, note });
+  return refused(placeOf(header), kind === "compareAndDelete" ? "notFile" : "rootReadOnly", "/");
 }
 
 /** What a request means, for curl lines: keys and values in base64 are hard to read. */
