@@ -254,13 +254,15 @@ test("fresh machine: SIGTERM at any moment leaves no process and no temporary fo
   }
 });
 
-test("fresh machine: a command ends with the shell that npm started it by, and so does what it runs", async (t) => {
+test("fresh machine: a command ends with the shell that npm started it by, and so does whatever its programs have started", async (t) => {
   const { node, checkout } = machine(t);
+  const deaf = "process.on('SIGTERM', () => undefined); console.log('running'); setInterval(() => undefined, 60_000);";
   writeFileSync(
     join(checkout, "scripts/waits.mjs"),
     `import { run, runMain } from "./run.mjs";
-    const program = "console.log('running'); setInterval(() => undefined, 60_000)";
-    runMain(import.meta.url, () => run(process.execPath, ["--eval", program, ${JSON.stringify(checkout)}]));`,
+    const args = ["--eval", ${JSON.stringify(deaf)}, ${JSON.stringify(checkout)}];
+    const program = "child_process.spawn(process.execPath, process.argv.slice(1), { stdio: 'inherit' });";
+    runMain(import.meta.url, () => run(process.execPath, ["--eval", program, "--", ...args], { asGroup: true }));`,
   );
   const shell = `
     const env = { ...process.env, npm_lifecycle_event: "waits" };

@@ -55,25 +55,34 @@ function endWithParent() {
 }
 
 /**
- * Runs a program with our output and waits for it. Resolves to its exit code, or 128 + n when signal n ended it.
+ * Runs a program with our output and waits for it. Resolves to its exit code, or 128 + n when signal n ended it. A signal that
+ * ends us is passed on to it; it is killed if it does not end within 5 s.
  *
  * @param {string} command
  * @param {readonly string[]} args
- * @param {{ env?: NodeJS.ProcessEnv | undefined, endBy?: NodeJS.Signals | undefined }} [options] `env` is merged over our own;
- *   an undefined value removes one. `endBy`: the signal that ends the program when one ends us. Default: the same
+ * @param {{ env?: NodeJS.ProcessEnv | undefined, asGroup?: boolean | undefined }} [options] `env` is merged over our own; an
+ *   undefined value removes one. `asGroup`: such a signal ends whatever the program has started, too
  * @returns {Promise<number>}
  */
-export function run(command, args, options = {}) {
+export function run(command, args, { env, asGroup = false } = {}) {
   return new Promise((resolve, reject) => {
+    const isGroup = asGroup && process.platform !== "win32";
     // No stdin: a program that waits for input would hang a pipeline.
     const child = spawn(command, args, {
       cwd: projectRoot,
-      env: { ...process.env, ...options.env },
+      env: { ...process.env, ...env },
       stdio: ["ignore", "inherit", "inherit"],
+      detached: isGroup,
     });
+    let isEnding = false;
+    const kill = (/** @type {NodeJS.Signals} */ signal) => {
+      if (isGroup && child.pid !== undefined) killGroup(child.pid, signal);
+      else child.kill(signal);
+    };
     const forget = atExit(
       (signal) => {
-        child.kill(options.endBy ?? signal ?? "SIGTERM");
+        kill(isEnding ? "SIGKILL" : (signal ?? "SIGTERM"));
+        isEnding = true;
       },
       new Promise((ended) => child.once("close", ended)),
     );
@@ -83,9 +92,24 @@ export function run(command, args, options = {}) {
     });
     child.once("close", (code, signal) => {
       forget();
+      // what it has started may go on without it
+      if (isEnding && isGroup) kill("SIGKILL");
       resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal]));
     });
   });
+}
+
+/**
+ * @param {number} leader
+ * @param {NodeJS.Signals} signal
+ */
+function killGroup(leader, signal) {
+  try {
+    process.kill(-leader, signal);
+  } catch (error) {
+    if (/** @type {NodeJS.ErrnoException} */ (error).code !== "ESRCH") throw error;
+    // all of it has ended
+  }
 }
 
 /**
@@ -151,8 +175,7 @@ export async function installDependencies() {
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(join(projectRoot, "package-lock.json")).mtimeMs)
     return 0;
   const [command, ...args] = npm("ci");
-  // npm waits for all of its downloads before it ends by another signal; the next run starts again anyway
-  return run(command, args, { endBy: "SIGKILL" });
+  return run(command, args);
 }
 
 /**

@@ -241,7 +241,10 @@ async function testLong(name = "", flag = "") {
   const options = ["--enable-source-maps", "--test", `--test-timeout=${Number(seconds) * 1_000 + 300_000}`];
   const files = testFiles("integration", only);
   // one after the other: each loads a cluster of its own
-  return run(process.execPath, [...options, "--test-concurrency=1", "--test-reporter=spec", ...files], { env });
+  return run(process.execPath, [...options, "--test-concurrency=1", "--test-reporter=spec", ...files], {
+    env,
+    asGroup: true,
+  });
 }
 
 /** `npm run test:consumers`: the packed package in bundlers, test runners, TypeScript versions and other runtimes. */

@@ -1,10 +1,10 @@
 // One run of node:test over compiled test files, counted.
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { overUndici, overV3 } from "../integration/selections.mjs";
-import { projectRoot, run, say } from "./run.mjs";
+import { atExit, projectRoot, run, say, watchExit } from "./run.mjs";
 
 /**
  * The compiled test files below a folder of dist, in order.
@@ -42,8 +42,15 @@ export async function runTests(folder, { env, only = /^(?!(?:consumers|site)\/)/
     say(`no test file in dist/${folder}`);
     return { passed: 0, failed: 1 };
   }
+  watchExit();
   const scratch = mkdtempSync(join(tmpdir(), "etcd2-test-run-"));
+  // with retries, since programs that were just killed may still be writing
+  const remove = () => rmSync(scratch, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });
+  const forget = atExit(remove);
   const tapFile = join(scratch, "tap");
+  // for all temporary files of tests, and of the programs that they start
+  const temporary = join(scratch, "tmp");
+  mkdirSync(temporary);
   try {
     const code = await run(
       process.execPath,
@@ -60,11 +67,21 @@ export async function runTests(folder, { env, only = /^(?!(?:consumers|site)\/)/
         // listed one by one: Node 20 does not expand globs here
         ...files,
       ],
-      { env: nodeArgs.length === 0 ? env : { ...env, NODE_OPTIONS: nodeOptions(nodeArgs) } },
+      {
+        env: {
+          ...env,
+          ...(nodeArgs.length > 0 && { NODE_OPTIONS: nodeOptions(nodeArgs) }),
+          // the second is for Windows
+          TMPDIR: temporary,
+          TEMP: temporary,
+        },
+        asGroup: true,
+      },
     );
     return count(readFileSync(tapFile, "utf8"), files, code);
   } finally {
-    rmSync(scratch, { recursive: true, force: true });
+    forget();
+    remove();
   }
 }
 

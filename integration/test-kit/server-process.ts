@@ -53,6 +53,7 @@ export class ServerProcess {
     // Only the PATH is passed on: etcd and Consul read flags from environment variables.
     const child = spawn(bin, args(), { env: { PATH: process.env["PATH"] }, stdio: ["ignore", log, log] });
     closeSync(log);
+    const forget = atExit(() => child.kill("SIGKILL"));
     let failure: Error | undefined;
     const ended = new Promise<void>((resolve) => {
       child.once("exit", () => {
@@ -63,6 +64,7 @@ export class ServerProcess {
         resolve();
       });
     }).then(() => {
+      forget();
       if (this.#running === running) this.#running = undefined;
     });
     const running = { process: child, ended };
