@@ -8,15 +8,9 @@ import { load, loaded } from "./load.js";
 import type { ReadyOptions } from "./ready.js";
 import type { Versions } from "./types.js";
 import type { RawResponse, RequestSpec, Sender } from "../http/exchange.js";
-import { Backoff } from "../util/backoff.js";
 import { UsageError } from "../util/errors.js";
-import { retry } from "../util/retry.js";
-import { abortable, throwIfAborted } from "../util/signals.js";
+import { throwIfAborted } from "../util/signals.js";
 import { requireSignal } from "../util/validate.js";
-
-/** The pauses between attempts to load what calls need, in ms: the first, and the longest. */
-const firstPauseMs = 50;
-const longestPauseMs = 1_000;
 
 /**
  * A client of one etcd cluster. It keeps to one endpoint, and goes on to the next when that fails.
@@ -196,14 +190,11 @@ export class Client implements Sender, AsyncDisposable {
     return this.send(spec, signal);
   }
 
-  /** Loads what calls need. As long as the process has no file descriptor left for that, it is tried again for `retryForMs`. */
   #load(signal: AbortSignal | undefined, retryForMs = 0): Promise<typeof FirstCall> {
-    const attempt = (): Promise<typeof FirstCall> => {
+    const requireOpen = (): void => {
       this.#requireOpen();
-      return abortable(load(this.endpoints[0]), signal);
     };
-    const backoff = new Backoff(firstPauseMs, longestPauseMs);
-    return retry(attempt, { signal, backoff, untilMs: performance.now() + retryForMs });
+    return load({ endpoint: this.endpoints[0], retryForMs, signal, requireOpen });
   }
 }
 

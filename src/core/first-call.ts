@@ -3,11 +3,13 @@ import * as members from "./wire/members.js";
 import * as stats from "./wire/stats.js";
 
 /** What is loaded with the first call, and not when the package is imported: see `load.ts`. */
+export { requireKeyTtl } from "./key-ttl.js";
 export { kvLists, namesOf } from "./auth-lists.js";
 export { ClusterSender } from "./cluster-sender.js";
 export { publishSwitch } from "./cluster/trace-calls.js";
 export { decodeResponse, decodeSummary } from "./decode-response.js";
 export { healthOf } from "./health.js";
+export { requireCall, requireConditions, requireWrite } from "./keys-checks.js";
 export { MirrorCopy } from "./mirror-copy.js";
 export { peerUrlOf } from "./peer-url.js";
 export { untilReady } from "./ready.js";

@@ -1,14 +1,5 @@
 import { optional, requireFields, type Checks, type OtherNames } from "../util/fields.js";
-import {
-  badArgument,
-  kindOf,
-  requireBoolean,
-  requireIndex,
-  requireRetryForMs,
-  requireSignal,
-  requireText,
-} from "../util/validate.js";
-import { requireKeyTtl } from "./key-ttl.js";
+import { badArgument, requireBoolean, requireIndex, requireText } from "../util/validate.js";
 
 /** Options of {@link KeysAPI}. */
 export interface KeysOptions {
@@ -114,60 +105,6 @@ export type CallOptions = Pick<GetOptions, "retryForMs" | "signal">;
 
 const keysChecks: Checks<KeysOptions> = { prefix: optional(requireKey), namespace: optional(requireKey) };
 
-export const getChecks: Checks<GetOptions> = {
-  recursive: requireBoolean,
-  sort: requireBoolean,
-  quorum: requireBoolean,
-  retryForMs: optional(requireRetryForMs),
-  signal: requireSignal,
-};
-
-const writeChecks = {
-  prevValue: optional(requireText),
-  prevIndex: optional(requireIndex),
-  ttl: optional(requireKeyTtl),
-  dir: requireBoolean,
-  resend: requireBoolean,
-  retryForMs: optional(requireRetryForMs),
-  signal: requireSignal,
-};
-
-export const setChecks: Checks<SetOptions> = {
-  ...writeChecks,
-  prevExist: requireBoolean,
-  refresh: requireBoolean,
-  noValueOnSuccess: requireBoolean,
-};
-
-export const createChecks: Checks<CreateOptions> = {
-  ttl: writeChecks.ttl,
-  dir: requireBoolean,
-  retryForMs: optional(requireRetryForMs),
-  signal: requireSignal,
-};
-
-export const updateChecks: Checks<UpdateOptions> = writeChecks;
-
-export const refreshChecks: Checks<RefreshOptions> = {
-  prevValue: writeChecks.prevValue,
-  prevIndex: writeChecks.prevIndex,
-  dir: requireBoolean,
-  resend: requireBoolean,
-  retryForMs: optional(requireRetryForMs),
-  signal: requireSignal,
-};
-
-export const createInOrderChecks: Checks<CreateInOrderOptions> = { ...createChecks };
-
-export const deleteChecks: Checks<DeleteOptions> = {
-  prevValue: writeChecks.prevValue,
-  prevIndex: writeChecks.prevIndex,
-  recursive: requireBoolean,
-  dir: requireBoolean,
-  retryForMs: optional(requireRetryForMs),
-  signal: requireSignal,
-};
-
 const watcherChecks: Checks<WatcherOptions> = {
   afterIndex: optional(requireIndex),
   recursive: requireBoolean,
@@ -175,15 +112,6 @@ const watcherChecks: Checks<WatcherOptions> = {
 };
 
 /** What other clients call these options. */
-const otherNames: OtherNames = {
-  "to wait for a change use keys.watcher()": "wait waitindex",
-  "pass signal: AbortSignal.timeout(ms)": "timeout timeoutms requesttimeout",
-  'did you mean "retryForMs"?': "maxretries maxretry retries retry",
-  'did you mean "quorum"?': "consistent consistency linearizable",
-  'did you mean "ttl"? It is in seconds': "expire expires expiry lease ttlms ttlseconds",
-  "pass prevExist: false, or use keys.create()": "ifnotexists nx",
-};
-
 const otherWatcherNames: OtherNames = {
   'did you mean "afterIndex"? The first event is the one after that index':
     "from fromindex index start startindex startrevision since waitindex",
@@ -196,25 +124,14 @@ export function requireKeysOptions(options: KeysOptions): void {
   requireFields("options", options, keysChecks);
 }
 
-/** Checks the options of a call, and that nothing follows them: a callback would never be called. */
-export function requireCall<T extends object>(
-  method: string,
-  options: T,
-  checks: Checks<T>,
-  extra: readonly unknown[],
-): void {
-  requireNoCallback(method, "it returns a promise", options, extra);
-  if (typeof options === "number") badArgument("options must be an object, as in { ttl: 60 }, got number");
-  requireFields("options", options, checks, otherNames);
-}
-
-/** The same for the options of a watcher. */
+/** Checks the options of a watcher, and that nothing follows them: a callback would never be called. */
 export function requireWatcherOptions(options: WatcherOptions, extra: readonly unknown[]): void {
   requireNoCallback("watcher", "use for await (const event of watcher), or next()", options, extra);
   requireFields("options", options, watcherChecks, otherWatcherNames);
 }
 
-function requireNoCallback(method: string, instead: string, options: unknown, extra: readonly unknown[]): void {
+/** Refuses a callback, and whatever else follows the options. */
+export function requireNoCallback(method: string, instead: string, options: unknown, extra: readonly unknown[]): void {
   if (typeof options === "function" || extra.some((each) => typeof each === "function"))
     badArgument(`${method} takes no callback: ${instead}`);
   if (extra.some((each) => each !== undefined)) badArgument(`${method} has too many arguments`);
@@ -226,42 +143,4 @@ export function requireKey(what: string, key: unknown): asserts key is string {
   if (/(?:^|\/)\.\.?(?:\/|$)/.test(key)) {
     badArgument(`${what} ${JSON.stringify(key)} contains a segment "." or "..", which etcd cannot store`);
   }
-}
-
-/** Refuses combinations of options that etcd would reject, or take for something else. */
-export function requireWrite(value: unknown, options: SetOptions): asserts value is string {
-  const { prevExist, prevValue, prevIndex, ttl, refresh, dir, resend } = options;
-  if (typeof value === "object" && value !== null) badArgument(`value must be a string, got ${objectAsValue(value)}`);
-  requireText("value", value);
-  requireConditions(options);
-  const compares = prevValue !== undefined || prevIndex !== undefined;
-  if (prevExist === false && compares) {
-    badArgument("options.prevExist false cannot be combined with prevValue or prevIndex: etcd would ignore those");
-  }
-  if (resend === true && (compares || prevExist === false || (dir === true && prevExist !== true))) {
-    badArgument("options.resend is for writes without a condition: sent twice, this one could fail by itself");
-  }
-  if (dir === true) {
-    if (value !== "") badArgument('a directory has no value: pass "" with options.dir');
-    if (prevValue !== undefined) badArgument("options.prevValue cannot be combined with options.dir: use prevIndex");
-  }
-  if (refresh !== true) return;
-  if (value !== "") badArgument('a refresh keeps the value: pass "" with options.refresh');
-  if (ttl === undefined) badArgument("a refresh needs options.ttl");
-}
-
-/** What to do with an object that was passed as the value. */
-function objectAsValue(value: object): string {
-  if (ArrayBuffer.isView(value)) return 'bytes; etcd stores text: encode them, as in buffer.toString("base64")';
-  const names = Object.keys(value);
-  if (names.length > 0 && names.every((name) => Object.hasOwn(setChecks, name)))
-    return 'what looks like options; the value comes before them, and that of a directory is ""';
-  return `${kindOf(value)}; use JSON.stringify, or keys.withCodec(jsonCodec())`;
-}
-
-/** Refuses conditions that would be none for etcd. */
-export function requireConditions({ prevValue, prevIndex }: Pick<SetOptions, "prevValue" | "prevIndex">): void {
-  if (prevValue === "") badArgument('options.prevValue "" cannot be compared by etcd: use options.prevIndex');
-  if (prevIndex === 0)
-    badArgument("options.prevIndex 0 would be no condition for etcd: leave it out, or use options.prevExist false");
 }

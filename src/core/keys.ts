@@ -1,21 +1,10 @@
 import type { Codec } from "./codec.js";
 import type { RawResponse, RequestLimits, RequestSpec, Sender } from "../http/exchange.js";
 import { requireSender } from "../util/validate.js";
-import { requireKeyTtl } from "./key-ttl.js";
 import {
-  createChecks,
-  createInOrderChecks,
-  deleteChecks,
-  getChecks,
-  refreshChecks,
-  requireCall,
-  requireConditions,
   requireKey,
   requireKeysOptions,
   requireWatcherOptions,
-  requireWrite,
-  setChecks,
-  updateChecks,
   type CallOptions,
   type CreateInOrderOptions,
   type CreateOptions,
@@ -91,9 +80,9 @@ export class KeysAPI {
    * for (const child of node.nodes) console.log(child.key, child.value);
    */
   async get(key: string, options: GetOptions = {}, ...extra: readonly undefined[]): Promise<KeysResponse> {
-    requireCall("get", options, getChecks, extra);
-    const { recursive, sort, quorum = this.#sender.quorumReads } = options;
     const parts = loaded() ?? (await load());
+    parts.requireCall("get", options, extra);
+    const { recursive, sort, quorum = this.#sender.quorumReads } = options;
     const spec = parts.getSpec(this.#at(key), { recursive, sort, quorum });
     return parts.decodeResponse(await this.#send(spec, options), spec, this.#namespace, options.signal);
   }
@@ -115,8 +104,8 @@ export class KeysAPI {
     options: SetOptions = {},
     ...extra: readonly undefined[]
   ): Promise<KeysResponse | KeysSummary> {
-    requireCall("set", options, setChecks, extra);
     const parts = loaded() ?? (await load());
+    parts.requireCall("set", options, extra);
     const spec = this.#writeSpec(parts, key, value, options);
     const raw = await this.#send(spec, options);
     return options.noValueOnSuccess === true
@@ -137,8 +126,8 @@ export class KeysAPI {
     options: CreateOptions = {},
     ...extra: readonly undefined[]
   ): Promise<KeysResponse> {
-    requireCall("create", options, createChecks, extra);
     const parts = loaded() ?? (await load());
+    parts.requireCall("create", options, extra);
     const spec = this.#writeSpec(parts, key, value, { ...options, prevExist: false });
     return parts.decodeResponse(await this.#send(spec, options), spec, this.#namespace, options.signal);
   }
@@ -156,8 +145,8 @@ export class KeysAPI {
     options: UpdateOptions = {},
     ...extra: readonly undefined[]
   ): Promise<KeysResponse> {
-    requireCall("update", options, updateChecks, extra);
     const parts = loaded() ?? (await load());
+    parts.requireCall("update", options, extra);
     const spec = this.#writeSpec(parts, key, value, { ...options, prevExist: true });
     return parts.decodeResponse(await this.#send(spec, options), spec, this.#namespace, options.signal);
   }
@@ -176,9 +165,9 @@ export class KeysAPI {
     options: RefreshOptions = {},
     ...extra: readonly undefined[]
   ): Promise<KeysResponse> {
-    requireCall("refresh", options, refreshChecks, extra);
-    requireKeyTtl("ttl", ttl);
-    const parts = loaded() ?? (await load());
+    const parts: typeof FirstCall = loaded() ?? (await load());
+    parts.requireCall("refresh", options, extra);
+    parts.requireKeyTtl("ttl", ttl);
     const spec = this.#writeSpec(parts, key, "", { ...options, ttl, refresh: true, prevExist: true });
     return parts.decodeResponse(await this.#send(spec, options), spec, this.#namespace, options.signal);
   }
@@ -197,9 +186,9 @@ export class KeysAPI {
     options: CreateInOrderOptions = {},
     ...extra: readonly undefined[]
   ): Promise<KeysResponse> {
-    requireCall("createInOrder", options, createInOrderChecks, extra);
-    requireWrite(value, { dir: options.dir, prevExist: false });
     const parts = loaded() ?? (await load());
+    parts.requireCall("createInOrder", options, extra);
+    parts.requireWrite(value, { dir: options.dir, prevExist: false });
     const spec = parts.createInOrderSpec(this.#at(dir), value, options);
     return parts.decodeResponse(await this.#send(spec, options), spec, this.#namespace, options.signal);
   }
@@ -213,9 +202,9 @@ export class KeysAPI {
    * await keys.delete("/old", { recursive: true });
    */
   async delete(key: string, options: DeleteOptions = {}, ...extra: readonly undefined[]): Promise<KeysResponse> {
-    requireCall("delete", options, deleteChecks, extra);
-    requireConditions(options);
     const parts = loaded() ?? (await load());
+    parts.requireCall("delete", options, extra);
+    parts.requireConditions(options);
     const spec = parts.deleteSpec(this.#at(key), options);
     return parts.decodeResponse(await this.#send(spec, options), spec, this.#namespace, options.signal);
   }
@@ -283,10 +272,10 @@ export class KeysAPI {
     return new TypedKeys(this, codec);
   }
 
-  #writeSpec({ setSpec }: typeof FirstCall, key: string, value: string, options: SetOptions): RequestSpec {
+  #writeSpec(parts: typeof FirstCall, key: string, value: string, options: SetOptions): RequestSpec {
     const at = this.#at(key);
-    requireWrite(value, options);
-    return setSpec(at, value, options);
+    parts.requireWrite(value, options);
+    return parts.setSpec(at, value, options);
   }
 
   #send(spec: RequestSpec, { retryForMs, signal }: CallOptions): Promise<RawResponse> {

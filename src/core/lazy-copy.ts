@@ -2,9 +2,6 @@ import type * as FirstCall from "./first-call.js";
 import type { KeysAPI } from "./keys.js";
 import { load, loaded } from "./load.js";
 import { requireMirror, type MirrorOptions } from "./mirror-options.js";
-import { Backoff } from "../util/backoff.js";
-import { retry } from "../util/retry.js";
-import { abortable } from "../util/signals.js";
 import { requireSignal } from "../util/validate.js";
 
 /** The local copy of a mirror: reads while a caller waits. */
@@ -26,10 +23,7 @@ export interface LazyCopyFields<File, Update> {
   readonly make: (parts: typeof FirstCall, options: MirrorOptions) => LoadedCopy<File, Update>;
 }
 
-/** The pauses between attempts to load the copy's code, in ms: the first, and the longest. */
-const firstPauseMs = 100;
-const longestPauseMs = 1_000;
-/** How long they go on, in ms: who waits then is told. */
+/** How long a mirror waits for a file descriptor with which its code can be loaded, in ms: longer, and who waits is told. */
 const patienceMs = 5_000;
 
 /** The local copy of a mirror. Empty until a call that reads has loaded and made it. */
@@ -78,12 +72,7 @@ export class LazyCopy<File, Update> implements LoadedCopy<File, Update> {
   async #load(signal: AbortSignal | undefined): Promise<LoadedCopy<File, Update>> {
     requireSignal("signal", signal);
     const { options, make } = this.#fields;
-    const backoff = new Backoff(firstPauseMs, longestPauseMs);
-    const parts = await retry(() => abortable(load(), signal), {
-      signal,
-      backoff,
-      untilMs: performance.now() + patienceMs,
-    });
+    const parts = await load({ retryForMs: patienceMs, signal });
     return (this.#copy ??= make(parts, options));
   }
 }

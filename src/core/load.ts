@@ -2,6 +2,7 @@ import type * as FirstCall from "./first-call.js";
 import { ClusterError, EndpointError } from "../util/errors.js";
 import { isOutOfDescriptors, lazy } from "../util/lazy.js";
 import { plainCause } from "../util/plain-cause.js";
+import { abortable, sleep } from "../util/signals.js";
 
 let parts: typeof FirstCall | undefined;
 
@@ -12,20 +13,45 @@ export function loaded(): typeof FirstCall | undefined {
   return parts;
 }
 
+export interface LoadOptions {
+  /** Named by the error. Absent: none. */
+  readonly endpoint?: string | undefined;
+  /** How long it is tried again while the process has no file descriptor left for it, in ms. @default 0 */
+  readonly retryForMs?: number;
+  /** Ends the wait. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called before each attempt: throws to end them. */
+  readonly requireOpen?: () => void;
+}
+
+/** The pauses between attempts, in ms: the first, and the longest. */
+const firstPauseMs = 50;
+const longestPauseMs = 1_000;
+
 /**
  * Loads what only calls need. Without it, importing the package takes half the time.
  *
- * @param endpoint named by the error
  * @throws {ClusterError} the process has no file descriptor left; nothing was sent. The next call tries again
+ * Rejects with the signal's reason when aborted.
  */
-export async function load(endpoint = ""): Promise<typeof FirstCall> {
-  try {
-    return await loading();
-  } catch (error) {
-    if (!isOutOfDescriptors(error)) throw error;
-    const cause = plainCause(error);
-    const message = `a part of etcd2 that the first call needs could not be loaded: ${cause.message}`;
-    const fields = { endpoint, outcome: "notApplied" } as const;
-    throw new ClusterError("ERR_CLUSTER_UNAVAILABLE", [new EndpointError("ERR_NETWORK", message, fields, { cause })]);
+export async function load(options: LoadOptions = {}): Promise<typeof FirstCall> {
+  const { endpoint = "", retryForMs = 0, signal, requireOpen } = options;
+  const untilMs = performance.now() + retryForMs;
+  for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
+    requireOpen?.();
+    try {
+      return await abortable(loading(), signal);
+    } catch (error) {
+      if (!isOutOfDescriptors(error)) throw error;
+      if (performance.now() + pauseMs > untilMs) throw outOfDescriptors(endpoint, error);
+    }
+    await sleep(pauseMs, signal);
   }
+}
+
+function outOfDescriptors(endpoint: string, error: unknown): ClusterError {
+  const cause = plainCause(error);
+  const message = `a part of etcd2 that the first call needs could not be loaded: ${cause.message}`;
+  const fields = { endpoint, outcome: "notApplied" } as const;
+  return new ClusterError("ERR_CLUSTER_UNAVAILABLE", [new EndpointError("ERR_NETWORK", message, fields, { cause })]);
 }
