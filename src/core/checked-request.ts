@@ -1,30 +1,20 @@
 import type { RequestSpec } from "../http/exchange.js";
 
 /**
- * Marks a request as one that need not be checked: made by our own code from checked arguments. A copy of it is not
- * marked. No other code can set or copy the mark: it is a private field.
+ * Marks a request as one that need not be checked when it is sent next: made by our own code from checked arguments. A copy of
+ * it is not marked, and no other code can set the mark.
  */
 export function checked(spec: RequestSpec): RequestSpec {
-  return new Checked(spec) as unknown as RequestSpec;
+  marked = spec;
+  return spec;
 }
 
-/** Whether it was marked by {@link checked}. */
+/** Whether the request has the mark, which is taken off. */
 export function isChecked(spec: RequestSpec): boolean {
-  return Checked.has(spec);
+  if (marked === undefined || spec !== marked) return false;
+  marked = undefined;
+  return true;
 }
 
-/** Has its constructor return the object given, so that the fields of a subclass are put on that. */
-// eslint-disable-next-line @typescript-eslint/no-extraneous-class -- a base class with a constructor is the way to do this
-class Given {
-  constructor(object: object) {
-    return object;
-  }
-}
-
-class Checked extends Given {
-  readonly #isChecked = true;
-
-  static has(spec: unknown): boolean {
-    return typeof spec === "object" && spec !== null && #isChecked in spec;
-  }
-}
+/** Only one: whoever marks a request sends it at once. A mark on each request would cost as much as a short check. */
+let marked: RequestSpec | undefined;

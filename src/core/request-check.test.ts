@@ -3,6 +3,7 @@ import test from "node:test";
 import { rejection } from "../test-kit/scripted-cluster.js";
 import { clientOf, ok, ScriptedServer } from "../test-kit/scripted-server.js";
 import { UsageError } from "../util/errors.js";
+import { KeysAPI } from "./keys.js";
 import type { RequestSpec } from "../http/exchange.js";
 
 const path = "/v2/keys/k";
@@ -94,4 +95,26 @@ test("Client.send: a request with every field is sent (FF9)", async () => {
   assert.equal((await client.send(spec)).status, 200);
   assert.deepEqual(heads, [200]);
   assert.equal(server.requests[0]?.target, `${spec.path}?${spec.query ?? ""}`);
+});
+
+test("Client.send: what is made of a request of KeysAPI is checked, and so is a later one (FF9)", async () => {
+  await using server = await ScriptedServer.start(ok());
+  await using client = clientOf([server]);
+  const keys = new KeysAPI(client);
+  const changing = keys.wrapped((sender) => ({
+    send: (spec, signal) => sender.send({ ...spec, path: "1/x" }, signal),
+  }));
+  await rejection(changing.get("/k"), UsageError);
+  const kept: RequestSpec[] = [];
+  const keeping = keys.wrapped((sender) => ({
+    send: (spec, signal) => {
+      kept.push(spec);
+      return sender.send(spec, signal);
+    },
+  }));
+  await keeping.get("/k");
+  const [spec] = kept;
+  assert.ok(spec !== undefined);
+  await rejection(client.send(Object.assign(spec, { path: "1/x" })), UsageError);
+  assert.equal(server.requests.length, 1);
 });

@@ -7,6 +7,7 @@ import { log } from "../util/log.js";
 import { sleep, throwIfAborted } from "../util/signals.js";
 import { isTransient } from "../util/transient.js";
 import { requireSignal } from "../util/validate.js";
+import { checked } from "./checked-request.js";
 import { GapCheck } from "./gap-check.js";
 import type { WatcherFields } from "./watcher.js";
 import { clusterIdOf, isForeign, startedOver } from "./watch-checks.js";
@@ -63,14 +64,16 @@ export class WatchLoop {
       for (;;) {
         // otherwise a caller that aborts each call before its poll leaves such a member would never learn that the
         // store started over
-        if (performance.now() - (this.#behindSinceMs ?? Infinity) >= 2 * behindMs) await this.#requireSameStore(signal);
+        const behindSinceMs = this.#behindSinceMs;
+        if (behindSinceMs !== undefined && performance.now() - behindSinceMs >= 2 * behindMs)
+          await this.#requireSameStore(signal);
         const sentMs = performance.now();
         const waitIndex = this.#gaps?.lookBackFrom ?? this.#waitIndex;
         const spec = this.#spec(waitIndex);
         let received: Received;
         try {
-          const raw = await this.#sender.send(spec, signal);
-          received = this.#receive(raw, spec, waitIndex, performance.now() - sentMs);
+          const raw = await this.#sender.send(checked(spec), signal);
+          received = this.#receive(raw, spec, waitIndex, sentMs);
         } catch (error) {
           if (error !== leftToLookBack) throw error;
           received = "progress";
@@ -131,12 +134,12 @@ export class WatchLoop {
     return afterMs(behindMs);
   }
 
-  #receive(raw: RawResponse, spec: RequestSpec, waitIndex: number, lastedMs: number): Received {
+  #receive(raw: RawResponse, spec: RequestSpec, waitIndex: number, sentMs: number): Received {
     if (raw.status < 300) this.#requireSameCluster(raw);
     if (endedEmpty(raw)) {
       log.watch("%s: the poll ended without an event, sending it again from %d", this.#at.key, this.#waitIndex);
       if (this.#isBehind(raw)) return "behind";
-      return lastedMs >= tooSoonMs ? "progress" : "nothing";
+      return performance.now() - sentMs >= tooSoonMs ? "progress" : "nothing";
     }
     const gaps = (this.#gaps ??= new GapCheck(this.#at));
     if (gaps.lookBackFrom !== undefined) return gaps.lookBack(decodeEvents(raw, spec)) ? "progress" : "nothing";

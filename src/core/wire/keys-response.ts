@@ -57,6 +57,9 @@ function responseOf(raw: RawResponse, spec: RequestSpec, tree: KeyTree): KeysRes
  * that changes several keys gives several events of one index.
  */
 export function decodeEvents(raw: RawResponse, spec: RequestSpec): readonly KeysResponse[] {
+  // nearly always: one line, and a line break at its end
+  const lineEnd = raw.body.indexOf("\n");
+  if (lineEnd === -1 || lineEnd === raw.body.length - 1) return [eventOf(raw, spec)];
   const lines = raw.body.split("\n").filter((line) => line.trim() !== "");
   if (raw.status > 201 || lines.length < 2 || !lines.every(isJson)) return [eventOf(raw, spec)];
   return lines.map((body) => eventOf({ ...raw, body }, spec));

@@ -21,7 +21,7 @@ const table: readonly (readonly [string, RequestSpec, RequestSpec])[] = [
   [
     "watch from now on",
     watchSpec(at, true, 0, onHeaders),
-    { method: "GET", path, query: "recursive=true&wait=true&waitIndex=0", longPoll: true, onHeaders },
+    { method: "GET", path, query: "recursive=true&wait=true&waitIndex=0", longPoll: true, shared: false, onHeaders },
   ],
   [
     "watch from an index on",

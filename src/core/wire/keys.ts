@@ -39,7 +39,7 @@ export function watchSpec(
   const path = keyPath(at.prefix, at.key);
   const query = `recursive=${String(recursive)}&wait=true&waitIndex=${String(waitIndex)}`;
   const call = watchCall(at, recursive, waitIndex);
-  return { method: "GET", path, query, longPoll: true, ...(waitIndex > 0 && { shared: true }), onHeaders, call };
+  return { method: "GET", path, query, longPoll: true, shared: waitIndex > 0, onHeaders, call };
 }
 
 /**
