@@ -24,7 +24,6 @@ export function decodeResponse(
   namespace: string,
   signal: AbortSignal | undefined,
 ): KeysResponse | Promise<KeysResponse> {
-  if (raw.json !== undefined) return decodeValue(raw, spec, namespace, signal);
   if (raw.body.length >= largeLength) return decodeInSlices(raw, spec, namespace, signal);
   return withRelativeErrors(namespace, () => decodeKeys(raw, spec, namespace));
 }
@@ -32,21 +31,6 @@ export function decodeResponse(
 /** Decodes the response to a write with `noValueOnSuccess`. @throws {EtcdError | ResponseError} as {@link decodeResponse} does */
 export function decodeSummary(raw: RawResponse, spec: RequestSpec, namespace: string): KeysSummary {
   return withRelativeErrors(namespace, () => decodeKeysSummary(raw, spec));
-}
-
-/** How many nodes of a body that is not text are decoded at once: as many as a text of {@link largeLength} has. */
-const smallCount = 10_000;
-
-/** A body that a protocol has made as a value: nothing is parsed, and whether it is large shows only when it is decoded. */
-function decodeValue(
-  raw: RawResponse,
-  spec: RequestSpec,
-  namespace: string,
-  signal: AbortSignal | undefined,
-): KeysResponse | Promise<KeysResponse> {
-  const { response, decode } = withRelativeErrors(namespace, () => decodeKeysInPieces(raw, spec, namespace));
-  const piece = (count: number): boolean => withRelativeErrors(namespace, () => decode(count));
-  return piece(smallCount) ? inSlices(() => piece(nodesAtOnce), signal).then(() => response) : response;
 }
 
 async function decodeInSlices(

@@ -95,11 +95,6 @@ export interface ResponseHead {
 export interface RawResponse extends ResponseHead {
   /** Decoded as UTF-8. */
   readonly body: string;
-  /**
-   * A JSON body as a value, from a {@link Protocol} that has it in that form: `body` is then "". Nobody changes it. Absent:
-   * the body is text.
-   */
-  readonly json?: object | undefined;
   /** The endpoint that responded, for messages; set by the client. */
   readonly endpoint?: string | undefined;
   /** Whether the client sent credentials, for messages; set by the client. */

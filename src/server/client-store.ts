@@ -236,8 +236,7 @@ function placeOf(head: ResponseHead): Place {
 }
 
 /** Undefined if the body is empty or is not JSON. */
-function jsonOf({ body, json }: RawResponse): unknown {
-  if (json !== undefined) return json;
+function jsonOf({ body }: RawResponse): unknown {
   try {
     return body === "" ? undefined : JSON.parse(body);
   } catch {

@@ -80,8 +80,9 @@ function responseTo(call: KeysCall, done: Done | Refused): RawResponse {
     "x-etcd-index": String(done.index),
   };
   const { action, node, prevNode } = done;
-  // not as text: the client would only parse it again
-  return { status: doneStatus(done), headers, body: "", json: quiet ? { action } : { action, node, prevNode } };
+  // for the client alone, so in any order of the fields, and without Go's escapes
+  const body = JSON.stringify(quiet ? { action } : { action, node, prevNode });
+  return { status: doneStatus(done), headers, body };
 }
 
 /** One long poll: its headers when the watch stands, and then the events of one index, one a line. */

@@ -221,8 +221,8 @@ function sentSpec(
 }
 
 function from(endpoint: Endpoint, authenticated: boolean, raw: RawResponse): AllFields<RawResponse> {
-  const { status, headers, body, json, maybeApplied, truncated } = raw;
-  return { status, headers, body, json, endpoint: endpoint.label, authenticated, maybeApplied, truncated };
+  const { status, headers, body, maybeApplied, truncated } = raw;
+  return { status, headers, body, endpoint: endpoint.label, authenticated, maybeApplied, truncated };
 }
 
 function tighter(ours: RequestLimits, asked: RequestLimits | undefined): RequestLimits {

@@ -24,7 +24,7 @@ interface List {
 /**
  * Checks the nodes of one response and makes them {@link KeyNode}s, in one pass. Most of the time of a large response goes into
  * this and into `JSON.parse`, so it writes each field out, allocates one object for each node, and puts the nodes into the
- * arrays that `JSON.parse` has made, or into copies of those that a protocol has made. It is not recursive: one key of 4 kB can be 1,600 levels deep.
+ * arrays that `JSON.parse` has made. It is not recursive: one key of 4 kB can be 1,600 levels deep.
  */
 export class KeyTree {
   readonly #raw: RawResponse;
@@ -49,18 +49,17 @@ export class KeyTree {
     const key = body.key ?? "";
     const value = body.value ?? "";
     const dir = body.dir ?? false;
-    const listed = body.nodes ?? noNodes;
+    const nodes = body.nodes ?? noNodes;
     const createdIndex = body.createdIndex ?? 0;
     const modifiedIndex = body.modifiedIndex ?? 0;
     const { expiration, ttl } = body;
     if (typeof dir !== "boolean") throw this.#malformed('"dir" is not true or false');
-    if (!Array.isArray(listed)) throw this.#malformed('"nodes" is not an array');
-    const nodes: unknown[] = this.#raw.json === undefined || listed.length === 0 ? listed : [...(listed as unknown[])];
+    if (!Array.isArray(nodes)) throw this.#malformed('"nodes" is not an array');
     if (typeof key !== "string") throw this.#malformed('"key" is not a string');
     if (typeof value !== "string") throw this.#malformed('"value" is not a string');
     if (!isWhole(createdIndex, 0)) throw this.#notWhole("createdIndex");
     if (!isWhole(modifiedIndex, 0)) throw this.#notWhole("modifiedIndex");
-    if (nodes.length > 0) this.#left.push({ nodes, at: 0 });
+    if (nodes.length > 0) this.#left.push({ nodes: nodes as unknown[], at: 0 });
     const node: KeyNode = {
       key: this.#namespace === "" ? key || "/" : relativeKey(key, this.#namespace),
       value,

@@ -46,7 +46,7 @@ export function requireStatus(raw: RawResponse, spec: RequestSpec, statuses: rea
 
 /** The body as an object. @throws {ResponseError} it is not one */
 export function requireObject(raw: RawResponse, spec: RequestSpec): JsonObject {
-  if (raw.json === undefined && raw.body === "") throw responseError("ERR_EMPTY_BODY", raw, spec, "the body is empty");
+  if (raw.body === "") throw responseError("ERR_EMPTY_BODY", raw, spec, "the body is empty");
   const body = jsonObject(raw);
   if (body === undefined) throw malformed(raw, spec, "the body is not a JSON object");
   return body;
@@ -103,7 +103,6 @@ function isCount(value: unknown): value is number {
 }
 
 function jsonObject(raw: RawResponse): JsonObject | undefined {
-  if (raw.json !== undefined) return isObject(raw.json) ? raw.json : undefined;
   try {
     const body: unknown = JSON.parse(raw.body);
     return isObject(body) ? body : undefined;
