@@ -1,7 +1,9 @@
+import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { projectRoot } from "../scripts/run.mjs";
+import { until } from "../src/test-kit/waiting.js";
 
 /** The compiled command. */
 const cliFile = join(projectRoot, "dist", "src", "cli", "main.js");
@@ -43,6 +45,8 @@ export function shell(line: string, env: Readonly<Record<string, string>> = {}):
 export interface OnTerminal {
   /** Everything that the terminal has shown so far. */
   readonly shown: () => string;
+  /** Waits until it has shown this. Fails as soon as the command ends without. */
+  readonly untilShown: (expected: string | RegExp) => Promise<void>;
   readonly type: (keys: string) => void;
   readonly ended: Promise<number | null>;
 }
@@ -56,8 +60,20 @@ export function onTerminal(args: readonly string[], env: Readonly<Record<string,
   let shown = "";
   child.stdout.on("data", (chunk: Buffer) => (shown += chunk.toString()));
   child.stderr.on("data", (chunk: Buffer) => (shown += chunk.toString()));
-  const ended = once(child, "close").then(([code]) => code as number | null);
-  return { shown: () => shown, type: (keys) => child.stdin.write(keys), ended };
+  let end: { readonly code: number | null } | undefined;
+  const ended = once(child, "close").then(([code]) => {
+    end = { code: code as number | null };
+    return end.code;
+  });
+  const untilShown: OnTerminal["untilShown"] = async (expected) => {
+    await until(`the terminal shows ${String(expected)}`, () => {
+      if (typeof expected === "string" ? shown.includes(expected) : expected.test(shown)) return true;
+      if (end !== undefined)
+        assert.fail(`ended with ${String(end.code)}, and did not show ${String(expected)}:\n${shown}`);
+      return false;
+    });
+  };
+  return { shown: () => shown, untilShown, type: (keys) => child.stdin.write(keys), ended };
 }
 
 async function runProgram(

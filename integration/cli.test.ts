@@ -6,7 +6,6 @@ import test from "node:test";
 import { promisify } from "node:util";
 import { projectRoot } from "../scripts/run.mjs";
 import { refusedUrl } from "../src/test-kit/scripted-server.js";
-import { until } from "../src/test-kit/waiting.js";
 import { etcd2, onTerminal, shell, type Ended } from "./cli-support.js";
 import { clusterForTests } from "./support.js";
 
@@ -193,9 +192,9 @@ test(
     const dir = dirFor("watched");
     const { index } = await shared.keys.set(`${dir}/a`, "1");
     const terminal = onTerminal(["watch", "-r", "--after", String(index - 1), dir], environment());
-    await until("the first event is shown", () => terminal.shown().includes(`${dir}/a "1"`));
+    await terminal.untilShown(`${dir}/a "1"`);
     await shared.keys.set(`${dir}/b`, "two\nlines");
-    await until("the second event is shown", () => terminal.shown().includes(`${dir}/b "two\\nlines"`));
+    await terminal.untilShown(`${dir}/b "two\\nlines"`);
     assert.match(terminal.shown(), /\[32mset.*\[39m/, "coloured");
     terminal.type("\u0003");
     assert.equal(await terminal.ended, 130);
@@ -218,13 +217,13 @@ test("cli: a password is asked for on the terminal, and never shown", { timeout:
   // auth is off: any password is accepted
   const terminal = onTerminal(["--user", "root", "get", dirFor("with-password")], environment());
   await shared.keys.set(dirFor("with-password"), "yes");
-  await until("it asks", () => terminal.shown().includes("password of root: "));
+  await terminal.untilShown("password of root: ");
   terminal.type("s3cret\r");
   assert.equal(await terminal.ended, 0, terminal.shown());
   assert.match(terminal.shown(), /yes/);
   assert.doesNotMatch(terminal.shown(), /s3cret/);
   const stopped = onTerminal(["--user", "root", "ls"], environment());
-  await until("it asks", () => stopped.shown().includes("password of root: "));
+  await stopped.untilShown("password of root: ");
   stopped.type("\u0003");
   assert.equal(await stopped.ended, 130);
 });

@@ -44,10 +44,15 @@ class Following {
     return lines.filter((line) => line !== "").map((line) => JSON.parse(line) as Record<string, unknown>);
   }
 
+  #checkRunning(): void {
+    const { exitCode, signalCode } = this.process;
+    assert.equal(exitCode ?? signalCode, null, this.#err);
+  }
+
   /** Waits until it has caught up so many times. */
   async caughtUp(times = 1): Promise<void> {
     await eventually("it has caught up", () => {
-      assert.equal(this.process.exitCode, null, this.#err);
+      this.#checkRunning();
       return this.#err.split("caught up with v2").length > times;
     });
   }
@@ -55,7 +60,7 @@ class Following {
   /** Waits until it has checked what is in the way, and copies. */
   async checked(): Promise<void> {
     await eventually("it begins to copy", () => {
-      assert.equal(this.process.exitCode, null, this.#err);
+      this.#checkRunning();
       return this.lines.some(({ phase, at }) => phase === "check" && at === undefined);
     });
   }

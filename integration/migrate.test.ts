@@ -7,7 +7,6 @@ import { startCluster } from "./test-kit/etcd.js";
 import { find } from "../scripts/servers/programs.mjs";
 import { AuthAPI, AuthRoleAPI, AuthUserAPI, isKeyNotFound, KeysAPI } from "../src/core/index.js";
 import { refusedUrl } from "../src/test-kit/scripted-server.js";
-import { until } from "../src/test-kit/waiting.js";
 import { v3Protocol } from "../src/v3/index.js";
 import { onTerminal, shell } from "./cli-support.js";
 import { migrateGround, treeOf, type TargetName } from "./migrate-support.js";
@@ -401,9 +400,9 @@ test(
     const { dir, args } = place();
     for (let i = 0; i < 300; i++) await ground.v2.set(`${dir}/${String(i % 7)}/${String(i)}`, "v");
     const following = onTerminal(["migrate", ...args, "--follow"]);
-    await until("it has caught up", () => following.shown().includes("caught up with v2"));
+    await following.untilShown("caught up with v2");
     await ground.v2.set(`${dir}/later`, "1");
-    await until("the change is shown", () => /follow: 1 keys, 0 waiting, at \/tree\d+\/later/.test(following.shown()));
+    await following.untilShown(/follow: 1 keys, 0 waiting, at \/tree\d+\/later/);
     following.type("\u0003");
     assert.equal(await following.ended, 130);
     assert.match(following.shown(), /follow: 1 keys, 0 waiting in [\d.]+ s\r\n/);
@@ -411,17 +410,17 @@ test(
     assert.ok(following.shown().includes("\u001b["), "the line is redrawn");
 
     const unsure = onTerminal(["migrate", ...args, "--purge"]);
-    await until("it asks", () => unsure.shown().includes("Type yes: "));
+    await unsure.untilShown("Type yes: ");
     unsure.type("no\r");
     assert.equal(await unsure.ended, 1);
     assert.match(unsure.shown(), /nothing was deleted/);
     const stopped = onTerminal(["migrate", ...args, "--purge"]);
-    await until("it asks", () => stopped.shown().includes("Type yes: "));
+    await stopped.untilShown("Type yes: ");
     stopped.type("\u0003");
     assert.equal(await stopped.ended, 130, stopped.shown());
     assert.equal((await ground.v2.get(`${dir}/later`)).node.value, "1");
     const sure = onTerminal(["migrate", ...args, "--purge"]);
-    await until("it asks", () => sure.shown().includes("Delete 301 keys of v2 for good? Type yes: "));
+    await sure.untilShown("Delete 301 keys of v2 for good? Type yes: ");
     sure.type("yes\r");
     assert.equal(await sure.ended, 0, sure.shown());
     await assert.rejects(ground.v2.get(dir), isKeyNotFound);
@@ -489,7 +488,7 @@ test("migrate: the commands of the guide run as they stand, in their order", { t
       continue;
     }
     const following = onTerminal(command.split(" ").slice(1));
-    await until("it has caught up", () => following.shown().includes("caught up with v2"));
+    await following.untilShown("caught up with v2");
     following.type("\u0003");
     assert.equal(await following.ended, 0, following.shown());
     assert.match(following.shown(), /v2 and v3 do not differ/);

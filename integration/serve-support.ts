@@ -46,8 +46,10 @@ export async function startServe(
   const forget = atExit(() => {
     child.kill("SIGKILL");
   });
-  await until("etcd2 serve says what it serves, or ends", () => texts.out.includes("\n") || child.exitCode !== null);
-  if (!texts.out.includes("\n")) throw new Error(`etcd2 serve ended with ${String(child.exitCode)}: ${texts.err}`);
+  const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null;
+  await until("etcd2 serve says what it serves, or ends", () => texts.out.includes("\n") || hasEnded());
+  if (!texts.out.includes("\n"))
+    throw new Error(`etcd2 serve ended with ${String(child.exitCode ?? child.signalCode)}: ${texts.err}`);
   const said = JSON.parse(texts.out) as Announcement;
   return {
     url: said.url,

@@ -36,7 +36,7 @@ test(
     const [endpoint = ""] = endpoints();
     const args = ["serve", "--listen", "127.0.0.1:0", "--namespace", "/old"];
     const terminal = onTerminal(args, { ETCD_ENDPOINTS: endpoint });
-    await until("it serves", () => terminal.shown().includes("(etcd 3."));
+    await terminal.untilShown("(etcd 3.");
     const shown = terminal.shown().replaceAll("\u001b", "ESC");
     const [, url = ""] = /serving v2 at ESC\[32m(http:\/\/127\.0\.0\.1:\d+)ESC\[39m/.exec(shown) ?? [];
     assert.ok(terminal.shown().includes(` from the v3 store of ${endpoint}, below /old (etcd 3.`), terminal.shown());
@@ -48,7 +48,7 @@ test(
     assert.match(terminal.shown(), /etcd2: stopping: /);
     await assert.rejects(fetch(url));
     const plain = onTerminal(args, { ETCD_ENDPOINTS: endpoint, NO_COLOR: "1" });
-    await until("it serves", () => plain.shown().includes("(etcd 3."));
+    await plain.untilShown("(etcd 3.");
     assert.ok(!plain.shown().includes("\u001b"), "no colours with NO_COLOR");
     plain.type("\u0003");
     assert.equal(await plain.ended, 0);
