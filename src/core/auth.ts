@@ -7,9 +7,9 @@ import type * as Wire from "./wire/auth.js";
 
 /** What a role may do with keys. */
 export const PermissionType = {
-  /** Reads and watches them. */
+  /** Reads and watches keys. */
   read: "read",
-  /** Writes and deletes them. */
+  /** Writes and deletes keys. */
   write: "write",
   /** Both. */
   readWrite: "readWrite",
@@ -32,12 +32,16 @@ export class AuthAPI {
     this.#call = callThrough(sender);
   }
 
-  /** Needs a user "root". 409 when there is none, no leader, or auth is on already. */
+  /**
+   * Switches authentication on.
+   *
+   * @throws {EtcdError} status 409: there is no user "root", no leader, or it is on already
+   */
   enable(signal?: AbortSignal): Promise<void> {
     return this.#call((wire) => [wire.enableSpec, wire.decodeDone], signal);
   }
 
-  /** 409 when auth is off already. */
+  /** Switches authentication off. @throws {EtcdError} status 409: it is off already */
   disable(signal?: AbortSignal): Promise<void> {
     return this.#call((wire) => [wire.disableSpec, wire.decodeDone], signal);
   }
@@ -57,27 +61,31 @@ export class AuthUserAPI {
     this.#call = callThrough(sender);
   }
 
-  /** Adds a user. etcd takes the same request for a new password: of a user who exists, the password is replaced. */
+  /** Adds a user. If the user exists, etcd replaces the password. */
   async add(username: string, password: string, signal?: AbortSignal): Promise<void> {
     requireUser(username);
-    if (username.includes(":")) badArgument('username must not hold a ":": such a user could never log in');
+    if (username.includes(":")) badArgument('username must not contain ":": such a user could never log in');
     requirePassword(password);
     return this.#call((wire) => [wire.putUserSpec(username, { password }), wire.decodeDone], signal);
   }
 
-  /** Removes a user. 404 for one that does not exist. */
+  /** Removes a user. @throws {EtcdError} `isUserNotFound` */
   async remove(username: string, signal?: AbortSignal): Promise<void> {
     requireUser(username);
     return this.#call((wire) => [wire.removeUserSpec(username), wire.decodeDone], signal);
   }
 
-  /** 404 `auth: Role ... does not exist.` when a role that the user has is gone. */
+  /**
+   * Reads the roles of a user.
+   *
+   * @throws {EtcdError} `isUserNotFound`; `isRoleNotFound`: a role that the user has was removed
+   */
   async get(username: string, signal?: AbortSignal): Promise<User> {
     requireUser(username);
     return this.#call((wire) => [wire.getUserSpec(username), wire.decodeUser], signal);
   }
 
-  /** 409 for a role that the user has already. */
+  /** Gives a user roles. @throws {EtcdError} status 409: the user has one of them already */
   async grant(username: string, roles: readonly string[], signal?: AbortSignal): Promise<User> {
     requireUser(username);
     return this.#call(
@@ -86,7 +94,7 @@ export class AuthUserAPI {
     );
   }
 
-  /** 409 for a role that the user does not have. */
+  /** Takes roles from a user. @throws {EtcdError} status 409: the user lacks one of them */
   async revoke(username: string, roles: readonly string[], signal?: AbortSignal): Promise<User> {
     requireUser(username);
     return this.#call(
@@ -95,7 +103,7 @@ export class AuthUserAPI {
     );
   }
 
-  /** Sets a new password. A user who does not exist is made by etcd, without roles. */
+  /** Sets a new password. If the user does not exist, etcd adds it, without roles. */
   async changePassword(username: string, password: string, signal?: AbortSignal): Promise<User> {
     requireUser(username);
     requirePassword(password);
@@ -117,28 +125,29 @@ export class AuthRoleAPI {
     this.#call = callThrough(sender);
   }
 
-  /** 409 for a role that exists. */
+  /** Adds a role, which allows nothing yet. @throws {EtcdError} status 409: it exists */
   async add(role: string, signal?: AbortSignal): Promise<void> {
     requireName("role", role);
     return this.#call((wire) => [wire.putRoleSpec(role), wire.decodeDone], signal);
   }
 
-  /** Removes a role. 404 for one that does not exist. */
+  /** Removes a role. @throws {EtcdError} `isRoleNotFound` */
   async remove(role: string, signal?: AbortSignal): Promise<void> {
     requireName("role", role);
     return this.#call((wire) => [wire.removeRoleSpec(role), wire.decodeDone], signal);
   }
 
-  /** Reads what a role allows. 404 for one that does not exist. */
+  /** Reads what a role allows. @throws {EtcdError} `isRoleNotFound` */
   async get(role: string, signal?: AbortSignal): Promise<Role> {
     requireName("role", role);
     return this.#call((wire) => [wire.getRoleSpec(role), wire.decodeRole], signal);
   }
 
   /**
-   * Allows keys. 409 for what is allowed already.
+   * Allows keys.
    *
-   * @param prefixes keys, or with a final `*` all keys that begin so; recursive requests need one with `*`
+   * @param prefixes keys, or with a final `*` all keys with that prefix; recursive requests need one with `*`
+   * @throws {EtcdError} status 409: it is allowed already
    */
   async grantKV(
     role: string,
@@ -156,7 +165,7 @@ export class AuthRoleAPI {
     );
   }
 
-  /** Takes back what `grantKV` gave, with the same prefixes. 400 when nothing changes. */
+  /** Revokes what `grantKV` granted with the same prefixes. @throws {EtcdError} status 400: nothing changes */
   async revokeKV(
     role: string,
     prefixes: readonly string[],

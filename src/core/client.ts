@@ -13,7 +13,7 @@ import { throwIfAborted } from "../util/signals.js";
 import { requireSignal } from "../util/validate.js";
 
 /**
- * A client of one etcd cluster. It keeps to one endpoint, and goes on to the next when that fails.
+ * A client of one etcd cluster. It stays with one endpoint, and goes on to the next when that fails.
  *
  * @example
  * const client = new Client({ endpoints: ["http://10.0.0.1:2379", "http://10.0.0.2:2379"] });
@@ -60,8 +60,8 @@ export class Client implements Sender, AsyncDisposable {
   }
 
   /**
-   * Sends a request to one endpoint after the other, until one responds with a status below 500. The APIs use it; it
-   * also serves for requests that they lack.
+   * Sends a request to one endpoint after the other, until one responds with a status below 500. The APIs use it; use it
+   * yourself for requests that they lack.
    *
    * @throws {ClusterError} no endpoint answered, or one failed in a way after which the request must not be sent again
    * @throws {UsageError} the request cannot be sent as it is, or the client is closed

@@ -121,7 +121,7 @@ export class ClusterSender {
     }
   }
 
-  /** To one endpoint after the other, or only to the one that the request names. */
+  /** Sends to one endpoint after the other, or only to the one that the request names. */
   #sendOnce(spec: RequestSpec, signal: AbortSignal): Promise<RawResponse> {
     const { set } = this.#endpoints;
     if (spec.endpoint !== undefined) {

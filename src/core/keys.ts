@@ -236,7 +236,7 @@ export class KeysAPI {
     }));
   }
 
-  /** The same keys, with requests that go through another sender, made of this one's. */
+  /** The same keys, with requests that go through another sender, made from this one's. */
   wrapped(wrap: (sender: Sender) => Sender): KeysAPI {
     const { quorumReads } = this.#sender;
     return new KeysAPI(wrap({ quorumReads, send: (spec, signal) => this.#sender.send(spec, signal) }), this.#options);

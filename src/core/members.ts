@@ -28,15 +28,16 @@ export class MembersAPI {
     return this.#call((wire) => [wire.listMembersSpec, wire.decodeMembers], signal);
   }
 
-  /** The cluster's leader; a `ClusterError` with status 503 inside while there is none. */
+  /** The cluster's leader. @throws {ClusterError} there is none: status 503 inside */
   leader(signal?: AbortSignal): Promise<Member> {
     return this.#call((wire) => [wire.leaderSpec, wire.decodeLeader], signal);
   }
 
   /**
-   * Adds a member, which must be started afterwards. 409 when its URL is in use.
+   * Adds a member, which must be started afterwards.
    *
    * @param peerURL scheme, host and port, no path, e.g. "http://10.0.0.9:2380"
+   * @throws {EtcdError} status 409: the URL is in use
    */
   async add(peerURL: string, signal?: AbortSignal): Promise<Member> {
     return this.#call(
@@ -46,9 +47,10 @@ export class MembersAPI {
   }
 
   /**
-   * Replaces a member's peer URLs. 404 for an unknown id.
+   * Replaces a member's peer URLs.
    *
    * @param id hexadecimal, as `list` gives it
+   * @throws {EtcdError} status 404: the id is unknown
    */
   async update(id: string, peerURLs: readonly string[], signal?: AbortSignal): Promise<void> {
     requireName("id", id);
@@ -61,7 +63,11 @@ export class MembersAPI {
     }, signal);
   }
 
-  /** Removes a member; its id can never join again. Does nothing if it was removed before. 404 for an unknown id. */
+  /**
+   * Removes a member; its id can never join again. Does nothing if it was removed before.
+   *
+   * @throws {EtcdError} status 404: the id is unknown
+   */
   async remove(id: string, signal?: AbortSignal): Promise<void> {
     requireName("id", id);
     return this.#call((wire) => [wire.removeMemberSpec(id), wire.decodeRemoved], signal);

@@ -1,11 +1,11 @@
 import { forEachInSlices } from "../util/slices.js";
 import type { KeyNode, KeysAction } from "./types.js";
 
-/** One file of the subtree that came, changed or went. */
+/** One file of the subtree that was added, changed or removed. */
 export interface MirrorChange {
   /** Whether the file is there (new or changed), or gone. */
   readonly type: "set" | "remove";
-  /** The file as it is now; of one that went, as it was known last. */
+  /** The file as it is now; a removed one as it was last known. */
   readonly node: KeyNode;
   /** The file as it was known before; absent for one that is new. */
   readonly prevNode?: KeyNode;
@@ -23,12 +23,12 @@ export interface MirrorUpdate {
   readonly index: number;
   /**
    * The store has started over since the last update: it was emptied, restored from a backup, or is another cluster.
-   * Indices, and what is derived from them, such as fencing tokens, begin anew. Absent: it has not.
+   * Indexes, and what is derived from them, such as fencing tokens, start again. Absent: it has not.
    */
   readonly startedOver?: true;
 }
 
-/** What has a key. */
+/** Anything with a key. */
 interface Keyed {
   readonly key: string;
 }
@@ -39,7 +39,7 @@ interface Change<File extends Keyed> extends Pick<MirrorChange, "type" | "action
   readonly prevNode?: File;
 }
 
-/** A file that came or changed. */
+/** A file that was added or changed. */
 export function setting<File extends Keyed>(
   node: File,
   prevNode: File | undefined,
@@ -48,7 +48,7 @@ export function setting<File extends Keyed>(
   return prevNode === undefined ? { type: "set", node, action } : { type: "set", node, action, prevNode };
 }
 
-/** A file that went. */
+/** A file that was removed. */
 export function removal<File extends Keyed>(node: File, action: MirrorChange["action"]): Change<File> {
   return { type: "remove", node, action };
 }
@@ -80,7 +80,7 @@ export interface Changes<File extends Keyed> extends Omit<MirrorUpdate, "changes
  */
 export class UnreadChanges<File extends Keyed> {
   #update: Changes<File> | undefined;
-  /** What the changes of `#update` and of later updates come to; undefined as long as there is only one update. */
+  /** The merged changes of `#update` and later updates; undefined as long as there is only one update. */
   #byKey: Map<string, Change<File>> | undefined;
 
   /** Adds an update. Its changes have different keys. */
@@ -104,7 +104,7 @@ export class UnreadChanges<File extends Keyed> {
     }
   }
 
-  /** Takes all of it out, as one update. undefined if there is none, or if all its files came and went again. */
+  /** Takes all of it out, as one update. undefined if there is none, or if all its files were added and removed again. */
   take(): Changes<File> | undefined {
     const [update, byKey] = [this.#update, this.#byKey];
     this.#update = undefined;
@@ -114,7 +114,7 @@ export class UnreadChanges<File extends Keyed> {
   }
 }
 
-/** undefined if the file came and went again. */
+/** undefined if the file was added and removed again. */
 function mergedChange<File extends Keyed>(
   earlier: Change<File> | undefined,
   later: Change<File>,

@@ -177,7 +177,7 @@ export class MirrorCopy implements LoadedCopy<KeyNode, MirrorUpdate> {
     return [...changes, change];
   }
 
-  /** Takes out the file of that key, or all below it: the end of a directory, or of one above ours, is one event under its key. */
+  /** Takes out the file of that key, or all below it: the removal of a directory, or of one above ours, is one event under its key. */
   #take(key: string): readonly KeyNode[] {
     const file = this.#files.get(key);
     const taken = file !== undefined ? [file] : filesBelow(this.#files, key);

@@ -6,7 +6,7 @@ import { badArgument, kindOf, requireFunction, requireMs } from "../util/validat
 export interface MirrorOptions {
   /**
    * Called with every failure after which the mirror goes on: outages, and what `isIndexCleared` recognizes, after which it
-   * reads again. What it throws becomes a process warning. Absent: a mirror that gets nowhere for 5 s emits a process
+   * reads again. What it throws becomes a process warning. Absent: a mirror that makes no progress for 5 s emits a process
    * warning, once per `KeysAPI`.
    */
   readonly onError?: ((error: unknown) => void) | undefined;

@@ -59,7 +59,7 @@ export class Mirror {
    */
   get ready(): Promise<void> {
     const ready = this.waitFor(0);
-    // who only looks at the property does not have to handle it
+    // a program that only reads the property need not handle a rejection
     ready.catch(noop);
     return ready;
   }
@@ -118,7 +118,7 @@ export class Mirror {
     return this.#copy.next(signal);
   }
 
-  /** `next` for ever; ends by throwing what `next` rejects with. */
+  /** Calls `next` again and again; ends by throwing what `next` rejects with. */
   async *updates(signal?: AbortSignal): AsyncGenerator<MirrorUpdate, void, undefined> {
     for (;;) yield await this.next(signal);
   }
@@ -131,7 +131,7 @@ export class Mirror {
   /**
    * Waits until the copy is complete up to an index, such as the `index` of a write of your own: from then on `get` sees
    * that write. It works with and without a loop that calls `next`, which still gets every change. Where no event comes
-   * within a second (a refresh is none, and a write elsewhere neither), it reads again.
+   * within a second (a refresh, or a write elsewhere, causes no event), it reads again.
    *
    * @throws as {@link next}
    * Rejects with `signal.reason` when aborted.

@@ -49,7 +49,7 @@ async function membersOf(t: TestContext, ids: string[]): Promise<ScriptedCluster
   );
 }
 
-test("attempts: a traced long poll that another cluster answers ends with the error of its endpoint (FF12)", async (t) => {
+test("attempts: a traced long poll that reaches another cluster ends with the error of its endpoint (FF12)", async (t) => {
   const ids = ["ours", "ours", "ours"];
   const { keys, server } = await membersOf(t, ids);
   await keys.set("/k", "v");

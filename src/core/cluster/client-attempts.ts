@@ -26,7 +26,7 @@ export function clientAttempts(
   closed: AbortSignal,
 ): ClientAttempts {
   const anonymous: Attempts = { exchange, follow, requestLimits, pollLimits };
-  const identity = new ClusterIdentity({ endpoints, ask: requestClusterId(anonymous), closed });
+  const identity = new ClusterIdentity({ endpoints, request: requestClusterId(anonymous), closed });
   return { known: { ...anonymous, authorization, identity }, anonymous, identity };
 }
 
@@ -34,7 +34,7 @@ export function clientAttempts(
 const clusterIdMs = 1_000;
 
 /** Requests an endpoint's cluster id by these attempts, which should carry no credentials. "" if it cannot be learned. */
-function requestClusterId(attempts: Attempts): ClusterIdentityOptions["ask"] {
+function requestClusterId(attempts: Attempts): ClusterIdentityOptions["request"] {
   const spec = { ...listMembersSpec, limits: { headersMs: clusterIdMs, idleMs: clusterIdMs } };
   return (endpoint, signal) => tryEndpoints([endpoint], spec, attempts, signal).then(clusterIdOf, () => "");
 }

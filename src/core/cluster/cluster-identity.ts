@@ -5,7 +5,7 @@ import type { Endpoint } from "./endpoint.js";
 
 /**
  * What is known of an endpoint that reported an id: it belongs to our cluster; it is a stranger, since another endpoint
- * reports our cluster's id; or it is undecided, since no other endpoint responds.
+ * reports our cluster's id; or it is unclear, since no other endpoint responds.
  */
 export type Verdict = "ours" | "stranger" | "unclear";
 
@@ -13,7 +13,7 @@ export interface ClusterIdentityOptions {
   /** All endpoints that a call may try now. */
   readonly endpoints: () => readonly Endpoint[];
   /** Requests the cluster id of an endpoint. Resolves to "" if it does not respond; must not reject. */
-  readonly ask: (endpoint: Endpoint, signal: AbortSignal) => Promise<string>;
+  readonly request: (endpoint: Endpoint, signal: AbortSignal) => Promise<string>;
   /** Aborts these requests. */
   readonly closed: AbortSignal;
 }
@@ -89,7 +89,7 @@ export class ClusterIdentity {
     const isDecided = (): boolean =>
       (this.#confirmed && id !== this.#id && votes.has(this.#id)) || mostIn(votes).count >= majority;
     if (!isDecided()) {
-      await this.#askAll(others, (vote) => {
+      await this.#requestAll(others, (vote) => {
         votes.set(vote, (votes.get(vote) ?? 0) + 1);
         return isDecided();
       });
@@ -98,10 +98,10 @@ export class ClusterIdentity {
   }
 
   /** Requests all ids at once. Does not wait for the rest once `isEnough` returns true. */
-  async #askAll(endpoints: readonly Endpoint[], isEnough: (id: string) => boolean): Promise<void> {
+  async #requestAll(endpoints: readonly Endpoint[], isEnough: (id: string) => boolean): Promise<void> {
     const link = linkSignal(this.#options.closed);
     const asked = endpoints.map(async (endpoint) => {
-      const id = await this.#options.ask(endpoint, link.signal);
+      const id = await this.#options.request(endpoint, link.signal);
       if (id !== "" && isEnough(id)) link.abort(undefined);
     });
     await Promise.all(asked);

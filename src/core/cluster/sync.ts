@@ -27,7 +27,7 @@ export async function syncedEndpoints(input: SyncInput): Promise<EndpointSet | u
   const { members, current, configured, leader } = input;
   const advertised = usable(members, configured);
   if (advertised.length === 0) throw new ClusterError("ERR_NO_ENDPOINTS");
-  const next = current.lists(advertised) ? advertised : await answering(advertised, input);
+  const next = current.lists(advertised) ? advertised : await responding(advertised, input);
   if (leader !== undefined) return leaderSet(next, leader, input);
   return next.length === 0 || current.lists(next) ? undefined : shuffled(next, configured);
 }
@@ -60,7 +60,7 @@ function endpointsOf({ clientURLs }: AdvertisedMember): readonly Endpoint[] {
  * cluster's, and a server that appears at a dead address later would get the credentials. A configured endpoint that is
  * silent stays. Empty if not a single one responds.
  */
-async function answering(
+async function responding(
   advertised: readonly Endpoint[],
   { clusterId, configured, probe, signal }: SyncInput,
 ): Promise<readonly Endpoint[]> {
@@ -80,11 +80,11 @@ async function answering(
   const isConfigured = (endpoint: Endpoint): boolean => configured.some(({ href }) => href === endpoint.href);
   const kept = asked.filter(({ endpoint, is }) => is === "member" || (is === "silent" && isConfigured(endpoint)));
   for (const { endpoint, is } of asked.filter((each) => !kept.includes(each))) {
-    const why = is === "silent" ? "does not answer" : "does not answer as a member of this cluster";
+    const why = is === "silent" ? "does not respond" : "does not respond as a member of this cluster";
     log.sync("left out %s: it %s", endpoint.label, why);
   }
   if (asked.some(({ is }) => is === "member")) return kept.map(({ endpoint }) => endpoint);
-  log.sync("kept the list: none of the advertised endpoints answers");
+  log.sync("kept the list: none of the advertised endpoints responds");
   return [];
 }
 
@@ -107,7 +107,7 @@ async function leaderSet(
       return pinLeader(new EndpointSet(list, 0, configured), await leaderOf(new EndpointSet(list)));
     } catch (error) {
       if (signal?.aborted === true || !isUnreachable(error)) throw error;
-      log.sync("kept the list: none of the advertised endpoints answers");
+      log.sync("kept the list: none of the advertised endpoints responds");
     }
   }
   return pinLeader(current, await leaderOf(current));
