@@ -53,7 +53,11 @@ export function v3Protocol(options?: V3Options): Protocol {
         return passOn(exchange, url, spec, signal);
       const context = { credentials: credentialsOf(spec), signal, limits: spec.limits };
       const store = storeOf(url, spec);
-      if (isKeysCall(call)) return responseTo(call, await abortable(store.execute(call, context), signal));
+      if (isKeysCall(call)) {
+        const done = store.execute(call, context);
+        // all that a call waits for ends with the signal, but for its turn among calls for keys in order
+        return responseTo(call, await (call.kind === "createInOrder" ? abortable(done, signal) : done));
+      }
       return abortable(
         call.kind === "watch" ? poll(store, call, context, spec) : respond(store, call, context),
         signal,

@@ -89,20 +89,20 @@ test("reads: a directory that is read recursively takes one plain read, a file o
     const found = isFile ? { response_range: { kvs: [{ ...file, key: base64("/f") }] } } : empty;
     return { header, succeeded: true, responses: [found, empty] };
   });
-  const paths = async (call: Promise<unknown>): Promise<readonly string[]> => {
+  const paths = async (call: () => Promise<unknown>): Promise<readonly string[]> => {
     const before = calls.length;
-    await call;
+    await call();
     return calls.slice(before).map(({ path }) => path);
   };
   const get = (key: string, recursive = true): Promise<unknown> =>
     keys.get(key, { recursive }).catch((error: unknown) => {
       if (!isKeyNotFound(error)) throw error;
     });
-  assert.deepEqual(await paths(get("/d")), ["/v3/kv/range"]);
-  assert.deepEqual(await paths(get("/", false)), ["/v3/kv/range"], "the root is always a directory");
-  assert.deepEqual(await paths(get("/f")), ["/v3/kv/range", "/v3/kv/txn"]);
+  assert.deepEqual(await paths(() => get("/d")), ["/v3/kv/range"]);
+  assert.deepEqual(await paths(() => get("/", false)), ["/v3/kv/range"], "the root is always a directory");
+  assert.deepEqual(await paths(() => get("/f")), ["/v3/kv/range", "/v3/kv/txn"]);
   assert.equal((await keys.get("/f", { recursive: true })).node.value, "v");
-  assert.deepEqual(await paths(get("/none")), ["/v3/kv/range", "/v3/kv/txn", "/v3/kv/txn"]);
+  assert.deepEqual(await paths(() => get("/none")), ["/v3/kv/range", "/v3/kv/txn", "/v3/kv/txn"]);
 });
 
 test("reads: a user who may not read all that begins with the key reads it as before, in one transaction or one list (V116)", async () => {

@@ -18,7 +18,7 @@ import type { ResolvedV3Options } from "./options.js";
 import { get } from "./reads.js";
 import { refresh } from "./refresh.js";
 import { Session } from "./session.js";
-import { Tokens, WrongPasswordError, type Identity } from "./tokens.js";
+import { anonymous, Tokens, WrongPasswordError, type Identity } from "./tokens.js";
 import { WatchHub } from "./watch-hub.js";
 import { WatchDeniedError } from "./watch-stream.js";
 import { write } from "./writes.js";
@@ -110,7 +110,7 @@ export class V3Store implements KeysStore {
   async #asUser<T>({ credentials, signal }: V3Context, run: (identity: Identity) => Promise<T>): Promise<T | Refused> {
     let identity: Identity | undefined;
     try {
-      identity = await this.#tokens.identityOf(credentials, signal);
+      identity = credentials === undefined ? anonymous : await this.#tokens.identityOf(credentials, signal);
       return await run(identity);
     } catch (error) {
       if (credentials === undefined || identity === undefined || !isAboutRights(error))

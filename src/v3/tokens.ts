@@ -15,7 +15,8 @@ export interface Identity {
 /** The user name or the password is wrong. */
 export class WrongPasswordError extends Error {}
 
-const anonymous: Identity = { rights: Rights.all };
+/** Without a user. */
+export const anonymous: Identity = { rights: Rights.all };
 
 /** At most this many users are remembered for an endpoint. */
 const maxUsers = 100;
