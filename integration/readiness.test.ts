@@ -11,7 +11,7 @@ import {
 } from "../src/core/index.js";
 import { refusedUrl } from "../src/test-kit/scripted-server.js";
 import { patience, until } from "../src/test-kit/waiting.js";
-import { fastCluster } from "./fast-cluster.js";
+import { calmCluster, fastCluster } from "./fast-cluster.js";
 
 function clientOf(t: TestContext, endpoints: readonly string[], options: Partial<ClientOptions> = {}): Client {
   const client = new Client({ headerTimeoutMs: 2_000, ...options, endpoints });
@@ -20,7 +20,7 @@ function clientOf(t: TestContext, endpoints: readonly string[], options: Partial
 }
 
 test("readiness: health, StatsAPI and ready work on a healthy cluster, without a majority, and on one that recovers", async (t) => {
-  await using cluster = await fastCluster();
+  await using cluster = await calmCluster({ electionMs: 4_000 });
   const down = await refusedUrl();
   const client = clientOf(t, [...cluster.endpoints, down]);
   await client.ready({ signal: patience() });
