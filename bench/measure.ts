@@ -21,7 +21,7 @@ import {
 import type { Matrix, Plan, Scenario, SubjectName } from "./plan.js";
 import { withSignal, type DecodedBody, type IdleRound, type ImportTimes } from "./protocol.js";
 import type { LoadTask, Round, Size } from "./protocol.js";
-import type { WorkerProcess } from "./worker-process.js";
+import type { WorkerProcess } from "./protocol.js";
 
 /**
  * Measures every subject in every scenario, round after round. `keysOf` makes the client that writes the events a

@@ -19,7 +19,7 @@ import type { Matrix, NodeSubjectName, Plan, SubjectName } from "./plan.js";
 import type { OtherNodeResults, Results, Round } from "./protocol.js";
 import { report, shortTable } from "./report.js";
 import { speedChart } from "./sections.js";
-import { WorkerProcess } from "./worker-process.js";
+import { WorkerProcess } from "./protocol.js";
 
 async function bench(): Promise<void> {
   if (process.argv.includes("--chart")) {

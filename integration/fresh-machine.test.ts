@@ -6,7 +6,7 @@ import { rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import test, { type TestContext } from "node:test";
-import { findOnPath } from "../scripts/servers/packages.mjs";
+import { findOnPath } from "./debian/packages.mjs";
 import { find } from "../scripts/servers/programs.mjs";
 import { needs, testFiles } from "../scripts/test-run.mjs";
 import { projectRoot } from "../scripts/run.mjs";
@@ -38,8 +38,8 @@ function machine(t: TestContext): Machine {
   assert.ok(checkout !== undefined && path !== undefined && temporary !== undefined);
   for (const each of [checkout, path, temporary]) mkdirSync(each);
   cpSync(join(projectRoot, "scripts"), join(checkout, "scripts"), { recursive: true });
-  for (const each of ["package.json", "docker-compose.yml", "integration/selections.mjs"])
-    cpSync(join(projectRoot, each), join(checkout, each));
+  for (const each of ["package.json", "docker-compose.yml", "integration/selections.mjs", "integration/debian"])
+    cpSync(join(projectRoot, each), join(checkout, each), { recursive: true });
   symlinkSync(process.execPath, join(path, "node"));
   return {
     checkout,

@@ -3,8 +3,8 @@
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { capture, projectRoot, say, ScriptError } from "../scripts/run.mjs";
-import { keepInCache } from "../scripts/servers/cache.mjs";
-import { findOnPath, unpackPackage } from "../scripts/servers/packages.mjs";
+import { keepInCache } from "./debian/cache.mjs";
+import { findOnPath, unpackPackage } from "./debian/packages.mjs";
 
 const cache = join(projectRoot, ".cache", "go");
 

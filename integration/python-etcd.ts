@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { projectRoot } from "../scripts/run.mjs";
-import { keepLinkedProgram } from "../scripts/servers/linked.mjs";
+import { keepLinkedProgram } from "./debian/linked.mjs";
 
 /** A Python, and the environment in which it can import python3-etcd. */
 interface PythonEtcd {

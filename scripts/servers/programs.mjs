@@ -2,11 +2,11 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { capture, npm, projectRoot, say, ScriptError } from "../run.mjs";
-import { keepInCache } from "./cache.mjs";
-import { canUseContainers } from "./containers.mjs";
+import { keepInCache } from "../../integration/debian/cache.mjs";
+import { canUseContainers } from "../../integration/debian/containers.mjs";
 import { composeImage, copyFromImage } from "./docker.mjs";
-import { keepLinkedProgram } from "./linked.mjs";
-import { findOnPath, hasDebianTools, unpackPackage } from "./packages.mjs";
+import { keepLinkedProgram } from "../../integration/debian/linked.mjs";
+import { findOnPath, hasDebianTools, unpackPackage } from "../../integration/debian/packages.mjs";
 
 /** @param {string} [image] */
 const etcd = (image) => ({
@@ -88,7 +88,7 @@ const programs = {
 };
 
 /** @typedef {keyof typeof programs} Program */
-/** @typedef {{ version?: readonly string[], pattern?: RegExp, wanted?: RegExp, names?: readonly string[], search?: readonly string[], package?: string, suite?: string, file?: string, image?: () => readonly [image: string, path: string], linked?: Pick<import("./linked.mjs").LinkedProgram, "variables">, remedy: string }} Source */
+/** @typedef {{ version?: readonly string[], pattern?: RegExp, wanted?: RegExp, names?: readonly string[], search?: readonly string[], package?: string, suite?: string, file?: string, image?: () => readonly [image: string, path: string], linked?: Pick<import("../../integration/debian/linked.mjs").LinkedProgram, "variables">, remedy: string }} Source */
 
 /** The environment variable that names a program: ETCD_BIN, ETCD_3_5_BIN. @param {Program} name */
 const variableOf = (name) => `${name.toUpperCase().replaceAll(/\W/g, "_")}_BIN`;

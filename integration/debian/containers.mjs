@@ -1,8 +1,8 @@
 // Debian's packages on a machine without apt: a container of Debian fetches them.
 import { closeSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { capture, say } from "../run.mjs";
-import { hasDockerEngine } from "./docker.mjs";
+import { capture, say } from "../../scripts/run.mjs";
+import { hasDockerEngine } from "../../scripts/servers/docker.mjs";
 
 /** Whether containers can fetch programs for this machine: a Docker engine runs, and its programs are of this system. */
 export function canUseContainers() {

@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { delimiter, join } from "node:path";
-import { capture } from "../run.mjs";
+import { capture } from "../../scripts/run.mjs";
 import { canUseContainers, unpackInContainer } from "./containers.mjs";
 
 /**
