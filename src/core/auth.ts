@@ -1,8 +1,9 @@
 import type { RawResponse, RequestSpec, Sender } from "../http/exchange.js";
 import type { Role, User } from "./types.js";
+import { copyOf } from "../util/copy-of.js";
 import { badArgument, requireName, requireSender, requireSignal, requireText } from "../util/validate.js";
 import type * as FirstCall from "./first-call.js";
-import { load, loaded } from "./load.js";
+import { loadFor, loaded } from "./load.js";
 import type * as Wire from "./wire/auth.js";
 
 /** What a role may do with keys. */
@@ -88,8 +89,9 @@ export class AuthUserAPI {
   /** Gives a user roles. @throws {EtcdError} status 409: the user has one of them already */
   async grant(username: string, roles: readonly string[], signal?: AbortSignal): Promise<User> {
     requireUser(username);
+    const own = copyOf(roles);
     return this.#call(
-      (wire, { namesOf }) => [wire.putUserSpec(username, { grant: namesOf("roles", roles) }), wire.decodeUser],
+      (wire, { namesOf }) => [wire.putUserSpec(username, { grant: namesOf("roles", own) }), wire.decodeUser],
       signal,
     );
   }
@@ -97,8 +99,9 @@ export class AuthUserAPI {
   /** Takes roles from a user. @throws {EtcdError} status 409: the user lacks one of them */
   async revoke(username: string, roles: readonly string[], signal?: AbortSignal): Promise<User> {
     requireUser(username);
+    const own = copyOf(roles);
     return this.#call(
-      (wire, { namesOf }) => [wire.putUserSpec(username, { revoke: namesOf("roles", roles) }), wire.decodeUser],
+      (wire, { namesOf }) => [wire.putUserSpec(username, { revoke: namesOf("roles", own) }), wire.decodeUser],
       signal,
     );
   }
@@ -156,11 +159,9 @@ export class AuthRoleAPI {
     signal?: AbortSignal,
   ): Promise<Role> {
     requireName("role", role);
+    const own = copyOf(prefixes);
     return this.#call(
-      (wire, { kvLists }) => [
-        wire.putRoleSpec(role, { grant: { kv: kvLists(prefixes, permission) } }),
-        wire.decodeRole,
-      ],
+      (wire, { kvLists }) => [wire.putRoleSpec(role, { grant: { kv: kvLists(own, permission) } }), wire.decodeRole],
       signal,
     );
   }
@@ -173,11 +174,9 @@ export class AuthRoleAPI {
     signal?: AbortSignal,
   ): Promise<Role> {
     requireName("role", role);
+    const own = copyOf(prefixes);
     return this.#call(
-      (wire, { kvLists }) => [
-        wire.putRoleSpec(role, { revoke: { kv: kvLists(prefixes, permission) } }),
-        wire.decodeRole,
-      ],
+      (wire, { kvLists }) => [wire.putRoleSpec(role, { revoke: { kv: kvLists(own, permission) } }), wire.decodeRole],
       signal,
     );
   }
@@ -200,7 +199,7 @@ function callThrough(sender: Sender): Call {
   requireSender("sender", sender);
   return async (callIn, signal) => {
     requireSignal("signal", signal);
-    const parts = loaded() ?? (await load());
+    const parts = loaded() ?? (await loadFor(sender, { signal }));
     const [spec, decode] = callIn(parts.auth, parts);
     return decode(await sender.send(spec, signal), spec);
   };

@@ -8,9 +8,10 @@ import { load, loaded } from "./load.js";
 import type { ReadyOptions } from "./ready.js";
 import type { Versions } from "./types.js";
 import type { RawResponse, RequestSpec, Sender } from "../http/exchange.js";
+import { copyOf } from "../util/copy-of.js";
 import { UsageError } from "../util/errors.js";
-import { throwIfAborted } from "../util/signals.js";
-import { requireSignal } from "../util/validate.js";
+import { linkSignal, throwIfAborted } from "../util/signals.js";
+import { requireRetryForMs, requireSignal } from "../util/validate.js";
 
 /**
  * A client of one etcd cluster. It stays with one endpoint, and goes on to the next when that fails.
@@ -42,6 +43,11 @@ export class Client implements Sender, AsyncDisposable {
   /** The default of `quorum` for reads. */
   get quorumReads(): boolean {
     return this.#options.quorumReads;
+  }
+
+  /** The default of `retryForMs` for calls, in ms. */
+  get retryForMs(): number {
+    return this.#options.retryForMs;
   }
 
   /** A snapshot of the endpoints, in the order in which a call would try them now. */
@@ -112,8 +118,9 @@ export class Client implements Sender, AsyncDisposable {
     requireAutoSync(intervalMs, options);
     throwIfAborted(options.signal);
     this.#requireOpen();
-    const sender = this.#senderOf(loaded() ?? (await this.#load(options.signal)));
-    return sender.autoSync((signal) => this.sync(signal), intervalMs, options);
+    const own = copyOf(options);
+    const sender = this.#senderOf(loaded() ?? (await this.#load(own.signal, Infinity)));
+    return sender.autoSync((signal) => this.sync(signal), intervalMs, own);
   }
 
   /**
@@ -140,8 +147,11 @@ export class Client implements Sender, AsyncDisposable {
    * await client.ready({ signal: AbortSignal.timeout(30_000) });
    */
   async ready(options: ReadyOptions = {}): Promise<void> {
-    const { untilReady } = loaded() ?? (await this.#load(undefined));
-    await untilReady(this, options);
+    const own = copyOf(options);
+    const { signal } = Object(own) as ReadyOptions;
+    requireSignal("options.signal", signal);
+    const { untilReady } = loaded() ?? (await this.#load(signal, Infinity));
+    await untilReady(this, own);
   }
 
   /**
@@ -151,8 +161,11 @@ export class Client implements Sender, AsyncDisposable {
    * Rejects with `signal.reason` when aborted.
    */
   async health(options: HealthOptions = {}): Promise<readonly EndpointHealth[]> {
-    const { healthOf } = loaded() ?? (await this.#load(undefined));
-    return healthOf(this, this.endpoints, options);
+    const own = copyOf(options);
+    const { signal } = Object(own) as HealthOptions;
+    requireSignal("options.signal", signal);
+    const { healthOf } = loaded() ?? (await this.#load(signal));
+    return healthOf(this, this.endpoints, own);
   }
 
   /** Ends the calls in flight, which reject with a `UsageError` `ERR_CLOSED`, and closes all connections. Idempotent. */
@@ -184,17 +197,21 @@ export class Client implements Sender, AsyncDisposable {
   }
 
   async #sendFirst(spec: RequestSpec, signal: AbortSignal | undefined): Promise<RawResponse> {
-    // it is checked after that
-    const { retryForMs = this.#options.retryForMs } = Object(spec) as Partial<RequestSpec>;
+    const own = copyOf(spec);
+    // the rest is checked after that
+    const { retryForMs } = Object(own) as Partial<RequestSpec>;
+    if (retryForMs !== undefined) requireRetryForMs("spec.retryForMs", retryForMs);
     await this.#load(signal, retryForMs);
-    return this.send(spec, signal);
+    return this.send(own, signal);
   }
 
-  #load(signal: AbortSignal | undefined, retryForMs = 0): Promise<typeof FirstCall> {
-    const requireOpen = (): void => {
-      this.#requireOpen();
-    };
-    return load({ endpoint: this.endpoints[0], retryForMs, signal, requireOpen });
+  async #load(signal: AbortSignal | undefined, retryForMs = this.#options.retryForMs): Promise<typeof FirstCall> {
+    const link = linkSignal(signal, this.#closed.signal);
+    try {
+      return await load({ endpoint: this.endpoints[0], retryForMs, signal: link.signal });
+    } finally {
+      link.unlink();
+    }
   }
 }
 

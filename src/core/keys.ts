@@ -17,7 +17,7 @@ import {
   type WatcherOptions,
 } from "./keys-options.js";
 import type * as FirstCall from "./first-call.js";
-import { load, loaded } from "./load.js";
+import { loaded, whenLoaded } from "./load.js";
 import type { KeysResponse, KeysSummary } from "./types.js";
 import { checked } from "./checked-request.js";
 import { TypedKeys } from "./typed-keys.js";
@@ -80,7 +80,8 @@ export class KeysAPI {
    * for (const child of node.nodes) console.log(child.key, child.value);
    */
   async get(key: string, options: GetOptions = {}, ...extra: readonly undefined[]): Promise<KeysResponse> {
-    const parts = loaded() ?? (await load());
+    const parts = loaded();
+    if (parts === undefined) return whenLoaded(this.#sender, options, (own) => this.get(key, own, ...extra));
     parts.requireCall("get", options, extra);
     const { recursive, sort, quorum = this.#sender.quorumReads } = options;
     const spec = parts.getSpec(this.#at(key), { recursive, sort, quorum });
@@ -97,14 +98,15 @@ export class KeysAPI {
    * await keys.set("/color", "green", { prevIndex: node.modifiedIndex });
    */
   set(key: string, value: string, options: SetOptions & { readonly noValueOnSuccess: true }): Promise<KeysSummary>;
-  set(key: string, value: string, options?: SetOptions): Promise<KeysResponse>;
+  set(key: string, value: string, options?: SetOptions, ...extra: readonly undefined[]): Promise<KeysResponse>;
   async set(
     key: string,
     value: string,
     options: SetOptions = {},
     ...extra: readonly undefined[]
   ): Promise<KeysResponse | KeysSummary> {
-    const parts = loaded() ?? (await load());
+    const parts = loaded();
+    if (parts === undefined) return whenLoaded(this.#sender, options, (own) => this.set(key, value, own, ...extra));
     parts.requireCall("set", options, extra);
     const spec = this.#writeSpec(parts, key, value, options);
     const raw = await this.#send(spec, options);
@@ -126,7 +128,8 @@ export class KeysAPI {
     options: CreateOptions = {},
     ...extra: readonly undefined[]
   ): Promise<KeysResponse> {
-    const parts = loaded() ?? (await load());
+    const parts = loaded();
+    if (parts === undefined) return whenLoaded(this.#sender, options, (own) => this.create(key, value, own, ...extra));
     parts.requireCall("create", options, extra);
     const spec = this.#writeSpec(parts, key, value, { ...options, prevExist: false });
     return parts.decodeResponse(await this.#send(spec, options), spec, this.#namespace, options.signal);
@@ -145,7 +148,8 @@ export class KeysAPI {
     options: UpdateOptions = {},
     ...extra: readonly undefined[]
   ): Promise<KeysResponse> {
-    const parts = loaded() ?? (await load());
+    const parts = loaded();
+    if (parts === undefined) return whenLoaded(this.#sender, options, (own) => this.update(key, value, own, ...extra));
     parts.requireCall("update", options, extra);
     const spec = this.#writeSpec(parts, key, value, { ...options, prevExist: true });
     return parts.decodeResponse(await this.#send(spec, options), spec, this.#namespace, options.signal);
@@ -165,9 +169,11 @@ export class KeysAPI {
     options: RefreshOptions = {},
     ...extra: readonly undefined[]
   ): Promise<KeysResponse> {
-    const parts: typeof FirstCall = loaded() ?? (await load());
+    const parts = loaded();
+    if (parts === undefined) return whenLoaded(this.#sender, options, (own) => this.refresh(key, ttl, own, ...extra));
     parts.requireCall("refresh", options, extra);
-    parts.requireKeyTtl("ttl", ttl);
+    const checks: Pick<typeof FirstCall, "requireKeyTtl"> = parts;
+    checks.requireKeyTtl("ttl", ttl);
     const spec = this.#writeSpec(parts, key, "", { ...options, ttl, refresh: true, prevExist: true });
     return parts.decodeResponse(await this.#send(spec, options), spec, this.#namespace, options.signal);
   }
@@ -186,7 +192,9 @@ export class KeysAPI {
     options: CreateInOrderOptions = {},
     ...extra: readonly undefined[]
   ): Promise<KeysResponse> {
-    const parts = loaded() ?? (await load());
+    const parts = loaded();
+    if (parts === undefined)
+      return whenLoaded(this.#sender, options, (own) => this.createInOrder(dir, value, own, ...extra));
     parts.requireCall("createInOrder", options, extra);
     parts.requireWrite(value, { dir: options.dir, prevExist: false });
     const spec = parts.createInOrderSpec(this.#at(dir), value, options);
@@ -202,7 +210,8 @@ export class KeysAPI {
    * await keys.delete("/old", { recursive: true });
    */
   async delete(key: string, options: DeleteOptions = {}, ...extra: readonly undefined[]): Promise<KeysResponse> {
-    const parts = loaded() ?? (await load());
+    const parts = loaded();
+    if (parts === undefined) return whenLoaded(this.#sender, options, (own) => this.delete(key, own, ...extra));
     parts.requireCall("delete", options, extra);
     parts.requireConditions(options);
     const spec = parts.deleteSpec(this.#at(key), options);
@@ -238,8 +247,9 @@ export class KeysAPI {
 
   /** The same keys, with requests that go through another sender, made from this one's. */
   wrapped(wrap: (sender: Sender) => Sender): KeysAPI {
-    const { quorumReads } = this.#sender;
-    return new KeysAPI(wrap({ quorumReads, send: (spec, signal) => this.#sender.send(spec, signal) }), this.#options);
+    const { quorumReads, retryForMs } = this.#sender;
+    const send: Sender["send"] = (spec, signal) => this.#sender.send(spec, signal);
+    return new KeysAPI(wrap({ quorumReads, retryForMs, send }), this.#options);
   }
 
   /**

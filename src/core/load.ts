@@ -1,8 +1,11 @@
 import type * as FirstCall from "./first-call.js";
+import type { Sender } from "../http/exchange.js";
+import { copyOf } from "../util/copy-of.js";
 import { ClusterError, EndpointError } from "../util/errors.js";
 import { isOutOfDescriptors, lazy } from "../util/lazy.js";
 import { plainCause } from "../util/plain-cause.js";
-import { abortable, sleep } from "../util/signals.js";
+import { abortable, sleep, throwIfAborted } from "../util/signals.js";
+import { requireRetryForMs, requireSignal } from "../util/validate.js";
 
 let parts: typeof FirstCall | undefined;
 
@@ -17,11 +20,9 @@ export interface LoadOptions {
   /** Named by the error. Absent: none. */
   readonly endpoint?: string | undefined;
   /** How long it is tried again while the process has no file descriptor left for it, in ms. @default 0 */
-  readonly retryForMs?: number;
+  readonly retryForMs?: number | undefined;
   /** Ends the wait. */
   readonly signal?: AbortSignal | undefined;
-  /** Called before each attempt: throws to end them. */
-  readonly requireOpen?: () => void;
 }
 
 /** The pauses between attempts, in ms: the first, and the longest. */
@@ -35,10 +36,10 @@ const longestPauseMs = 1_000;
  * Rejects with the signal's reason when aborted.
  */
 export async function load(options: LoadOptions = {}): Promise<typeof FirstCall> {
-  const { endpoint = "", retryForMs = 0, signal, requireOpen } = options;
+  const { endpoint = "", retryForMs = 0, signal } = options;
   const untilMs = performance.now() + retryForMs;
   for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
-    requireOpen?.();
+    throwIfAborted(signal);
     try {
       return await abortable(loading(), signal);
     } catch (error) {
@@ -47,6 +48,32 @@ export async function load(options: LoadOptions = {}): Promise<typeof FirstCall>
     }
     await sleep(pauseMs, signal);
   }
+}
+
+/**
+ * The same as {@link load} for a call of an API, with options that are not checked yet.
+ *
+ * @throws {UsageError} for a bad signal or `retryForMs`
+ */
+export async function loadFor(
+  sender: Sender,
+  options: Pick<LoadOptions, "retryForMs" | "signal">,
+): Promise<typeof FirstCall> {
+  const { retryForMs = sender.retryForMs ?? 0, signal } = Object(options) as typeof options;
+  requireSignal("options.signal", signal);
+  requireRetryForMs("options.retryForMs", retryForMs);
+  return load({ retryForMs, signal });
+}
+
+/** Makes a call of an API that nothing is loaded for yet. What the caller changes in the options meanwhile does not count. */
+export async function whenLoaded<O extends Pick<LoadOptions, "retryForMs" | "signal">, T>(
+  sender: Sender,
+  options: O,
+  call: (own: O) => Promise<T>,
+): Promise<T> {
+  const own = copyOf(options);
+  await loadFor(sender, own);
+  return call(own);
 }
 
 function outOfDescriptors(endpoint: string, error: unknown): ClusterError {

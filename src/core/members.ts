@@ -2,7 +2,7 @@ import type { RequestSpec, RawResponse, Sender } from "../http/exchange.js";
 import type { Member } from "./types.js";
 import { badArgument, requireName, requireSender, requireSignal } from "../util/validate.js";
 import type * as FirstCall from "./first-call.js";
-import { load, loaded } from "./load.js";
+import { loadFor, loaded } from "./load.js";
 import type * as Wire from "./wire/members.js";
 
 /**
@@ -56,7 +56,7 @@ export class MembersAPI {
     requireName("id", id);
     if (!Array.isArray(peerURLs) || peerURLs.length === 0)
       badArgument("no valid URLs given: peerURLs must be an array with at least one");
-    const given: readonly string[] = peerURLs;
+    const given: readonly string[] = [...(peerURLs as readonly string[])];
     return this.#call((wire, { peerUrlOf }) => {
       const urls = given.map((url, i) => peerUrlOf(`peerURLs[${String(i)}]`, url));
       return [wire.updateMemberSpec(id, urls), wire.decodeUpdated];
@@ -81,7 +81,7 @@ export class MembersAPI {
     signal: AbortSignal | undefined,
   ): Promise<T> {
     requireSignal("signal", signal);
-    const parts = loaded() ?? (await load());
+    const parts = loaded() ?? (await loadFor(this.#sender, { signal }));
     const [spec, decode] = callIn(parts.members, parts);
     return decode(await this.#sender.send(spec, signal), spec);
   }

@@ -2,7 +2,7 @@ import type { RawResponse, RequestSpec, Sender } from "../http/exchange.js";
 import { requireFields, type Checks } from "../util/fields.js";
 import { badArgument, requireSender, requireSignal } from "../util/validate.js";
 import type { LeaderStats, SelfStats, StoreStats } from "./types-stats.js";
-import { load, loaded } from "./load.js";
+import { loadFor, loaded } from "./load.js";
 import type * as Wire from "./wire/stats.js";
 
 /** Which member to query, and for how long. */
@@ -57,9 +57,9 @@ export class StatsAPI {
     options: StatsOptions,
   ): Promise<T> {
     requireFields("options", options, checks);
-    const { stats } = loaded() ?? (await load());
-    const [spec, decode] = callIn(stats);
     const { endpoint, signal } = options;
+    const { stats } = loaded() ?? (await loadFor(this.#sender, { signal }));
+    const [spec, decode] = callIn(stats);
     return decode(
       await this.#sender.send(endpoint === undefined ? spec : { ...spec, endpoint: String(endpoint) }, signal),
     );

@@ -1,7 +1,7 @@
 import type { Sender } from "../http/exchange.js";
 import { throwIfAborted } from "../util/signals.js";
 import { requireSignal } from "../util/validate.js";
-import { load, loaded } from "./load.js";
+import { loadFor, loaded } from "./load.js";
 import type { KeysResponse } from "./types.js";
 import type { WatchLoop } from "./watch-loop.js";
 import type { KeyAddress } from "./wire/keys.js";
@@ -87,7 +87,7 @@ export class Watcher {
   async #loadAndWait(signal: AbortSignal | undefined): Promise<KeysResponse> {
     requireSignal("signal", signal);
     throwIfAborted(signal);
-    await load();
+    await loadFor(this.#sender, { signal });
     return this.next(signal);
   }
 }

@@ -141,4 +141,6 @@ export interface Sender {
   send(spec: RequestSpec, signal?: AbortSignal): Promise<RawResponse>;
   /** The default of `quorum` for reads. @default false */
   readonly quorumReads?: boolean | undefined;
+  /** The default of `retryForMs` for calls, in ms. @default 0 */
+  readonly retryForMs?: number | undefined;
 }
