@@ -117,7 +117,7 @@ export class Client implements Sender, AsyncDisposable {
   async autoSync(intervalMs: number, options: AutoSyncOptions = {}): Promise<never> {
     requireAutoSync(intervalMs, options);
     throwIfAborted(options.signal);
-    this.#requireOpen();
+    this.#closed.signal.throwIfAborted();
     const own = copyOf(options);
     const sender = this.#senderOf(loaded() ?? (await this.#load(own.signal, Infinity)));
     return sender.autoSync((signal) => this.sync(signal), intervalMs, own);
@@ -170,17 +170,13 @@ export class Client implements Sender, AsyncDisposable {
 
   /** Ends the calls in flight, which reject with a `UsageError` `ERR_CLOSED`, and closes all connections. Idempotent. */
   close(): Promise<void> {
-    this.#closed.abort(closedError());
+    this.#closed.abort(new UsageError("ERR_CLOSED", "the client is closed"));
     return (this.#closing ??= this.#closeConnections());
   }
 
   /** Same as {@link close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  #requireOpen(): void {
-    if (this.#closing !== undefined) throw closedError();
   }
 
   async #closeConnections(): Promise<void> {
@@ -213,8 +209,4 @@ export class Client implements Sender, AsyncDisposable {
       link.unlink();
     }
   }
-}
-
-function closedError(): UsageError {
-  return new UsageError("ERR_CLOSED", "the client is closed");
 }

@@ -1,10 +1,12 @@
 import type * as FirstCall from "./first-call.js";
 import type { Sender } from "../http/exchange.js";
+import { Backoff } from "../util/backoff.js";
 import { copyOf } from "../util/copy-of.js";
 import { ClusterError, EndpointError } from "../util/errors.js";
 import { isOutOfDescriptors, lazy } from "../util/lazy.js";
 import { plainCause } from "../util/plain-cause.js";
-import { abortable, sleep, throwIfAborted } from "../util/signals.js";
+import { retry } from "../util/retry.js";
+import { abortable } from "../util/signals.js";
 import { requireRetryForMs, requireSignal } from "../util/validate.js";
 
 let parts: typeof FirstCall | undefined;
@@ -37,16 +39,15 @@ const longestPauseMs = 1_000;
  */
 export async function load(options: LoadOptions = {}): Promise<typeof FirstCall> {
   const { endpoint = "", retryForMs = 0, signal } = options;
-  const untilMs = performance.now() + retryForMs;
-  for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
-    throwIfAborted(signal);
-    try {
-      return await abortable(loading(), signal);
-    } catch (error) {
-      if (!isOutOfDescriptors(error)) throw error;
-      if (performance.now() + pauseMs > untilMs) throw outOfDescriptors(endpoint, error);
-    }
-    await sleep(pauseMs, signal);
+  try {
+    return await retry(() => abortable(loading(), signal), {
+      signal,
+      backoff: new Backoff(firstPauseMs, longestPauseMs),
+      isTransient: isOutOfDescriptors,
+      untilMs: performance.now() + retryForMs,
+    });
+  } catch (error) {
+    throw isOutOfDescriptors(error) ? outOfDescriptors(endpoint, error) : error;
   }
 }
 

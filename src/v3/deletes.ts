@@ -4,21 +4,9 @@ import { integer, objectOf, type KeyValue } from "./decode.js";
 import { decide, markersOnTheWay } from "./decide.js";
 import { timeBefore } from "./leases.js";
 import { deletedNode, directoryNode, fileNode, nowhere, placeOf, refused } from "./nodes.js";
-import {
-  absent,
-  hasValue,
-  keysIn,
-  modifiedAt,
-  present,
-  put,
-  putIfAbsent,
-  read,
-  remove,
-  removedBy,
-  transact,
-} from "./operations.js";
+import { absent, keysIn, present, put, putIfAbsent, read, remove, removedBy, transact } from "./operations.js";
 import type { Session } from "./session.js";
-import { comparisonFailed, nothingBelow, whyUnreachable } from "./situation.js";
+import { comparisonFailed, isAsCompared, nothingBelow, whyUnreachable } from "./situation.js";
 import { beingDeleted } from "./layout.js";
 
 type Deletion = DeleteCall | CompareAndDeleteCall;
@@ -47,12 +35,7 @@ async function tryDelete(
   const compares: Compare = call.kind === "delete" ? {} : call;
   const decision = {
     key: call.key,
-    compare: [
-      ...nothingBelow(session, call.key),
-      present(file),
-      ...(compares.prevIndex === undefined ? [] : [modifiedAt(file, compares.prevIndex)]),
-      ...(compares.prevValue === undefined ? [] : [hasValue(file, compares.prevValue)]),
-    ],
+    compare: [...nothingBelow(session, call.key), ...isAsCompared(file, compares)],
     success: [remove({ key: file }, true)],
   };
   const { header, responses, situation } = await decide(session, decision, note);

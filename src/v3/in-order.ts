@@ -2,7 +2,6 @@ import type { CreateCall } from "../core/call.js";
 import type { AnswerNode, Done, Refused } from "../core/keys-store.js";
 import { markersOnTheWay } from "./decide.js";
 import { GatewayError, grpcCode } from "./gateway.js";
-import { ancestorsOf } from "./layout.js";
 import { expiryIn, grant } from "./leases.js";
 import { directoryNode, placeOf, refused } from "./nodes.js";
 import {
@@ -18,7 +17,7 @@ import {
   type TxnResult,
 } from "./operations.js";
 import type { Session } from "./session.js";
-import { nothingOnTheWay } from "./situation.js";
+import { nothingOnTheWay, readsOnTheWay } from "./situation.js";
 
 /** Calls of this process for one directory queue: otherwise each would make the others begin anew. */
 const queues = new Map<string, Promise<unknown>>();
@@ -84,7 +83,7 @@ async function create(session: Session, call: CreateCall, note: string | undefin
           success: [...success, ...ups.map(putIfAbsent)],
           failure: [
             look,
-            ...wayReads(session, key),
+            ...readsOnTheWay(session, key),
             read({ key: layout.file(key) }, { keysOnly: true }),
             read(layout.below(key), { limit: 1, keysOnly: true }),
           ],
@@ -130,11 +129,4 @@ async function create(session: Session, call: CreateCall, note: string | undefin
 
 function positionIn({ header, responses }: TxnResult): Position {
   return { marker: keysIn(responses[0])[0]?.modRevision, revision: header.revision };
-}
-
-function wayReads({ layout, identity }: Session, key: string): readonly Op[] {
-  return ancestorsOf(key)
-    .map((each) => ({ key: layout.file(each) }))
-    .filter((range) => identity.rights.mayRead(range))
-    .map((range) => read(range, { keysOnly: true }));
 }

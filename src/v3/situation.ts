@@ -1,8 +1,9 @@
+import type { Compare } from "../core/call.js";
 import type { Place, Refused } from "../core/keys-store.js";
 import type { Json, KeyValue } from "./decode.js";
-import { ancestorsOf } from "./layout.js";
+import { ancestorsOf, type KeyRange } from "./layout.js";
 import { refused } from "./nodes.js";
-import { absent, keysIn, read, type CompareOp, type Op } from "./operations.js";
+import { absent, hasValue, keysIn, modifiedAt, present, read, type CompareOp, type Op } from "./operations.js";
 import type { Session } from "./session.js";
 
 /** What is at a key and on the way to it, at one revision. */
@@ -15,11 +16,28 @@ export interface Situation {
 }
 
 /** Nothing on the way to the key is a file. What the user may not read is left out: it cannot be compared. */
-export function nothingOnTheWay({ layout, identity }: Session, key: string): readonly CompareOp[] {
+export function nothingOnTheWay(session: Session, key: string): readonly CompareOp[] {
+  return filesOnTheWay(session, key).map(absent);
+}
+
+/** The reads that find a file on the way to the key. */
+export function readsOnTheWay(session: Session, key: string): readonly Op[] {
+  return filesOnTheWay(session, key).map((range) => read(range, { keysOnly: true }));
+}
+
+function filesOnTheWay({ layout, identity }: Session, key: string): readonly KeyRange[] {
   return ancestorsOf(key)
     .map((each) => ({ key: layout.file(each) }))
-    .filter((range) => identity.rights.mayRead(range))
-    .map(absent);
+    .filter((range) => identity.rights.mayRead(range));
+}
+
+/** The file is there, and as a comparison wants it. */
+export function isAsCompared(file: string, { prevIndex, prevValue }: Compare): readonly CompareOp[] {
+  return [
+    present(file),
+    ...(prevIndex === undefined ? [] : [modifiedAt(file, prevIndex)]),
+    ...(prevValue === undefined ? [] : [hasValue(file, prevValue)]),
+  ];
 }
 
 /** Nothing is below the key. */
@@ -76,14 +94,12 @@ export function situationReads(
  * directories hold: it counts all keys of a range, even if it may answer only one.
  */
 export function fileReads(
-  { layout, identity }: Session,
+  session: Session,
   key: string,
 ): { readonly ops: readonly Op[]; readonly decode: (responses: readonly Json[]) => KeyValue | undefined } {
+  const { layout, identity } = session;
   const wayAndBelow = [
-    ...ancestorsOf(key)
-      .map((each) => ({ key: layout.file(each) }))
-      .filter((range) => identity.rights.mayRead(range))
-      .map((range) => read(range, { keysOnly: true })),
+    ...readsOnTheWay(session, key),
     ...(identity.rights.mayRead(layout.below(key)) ? [read(layout.below(key), { limit: 1, keysOnly: true })] : []),
   ];
   return {

@@ -1,23 +1,19 @@
-import type { Compare, CompareAndSwapCall, CreateCall, SetCall } from "../core/call.js";
+import type { CompareAndSwapCall, CreateCall, SetCall } from "../core/call.js";
 import type { Done, Place, Refused } from "../core/keys-store.js";
 import { decide, type Decided } from "./decide.js";
 import { GatewayError, grpcCode } from "./gateway.js";
 import { expiryIn, grant, timeBefore, type Lease } from "./leases.js";
 import { directoryNode, fileNode, placeOf, refused } from "./nodes.js";
-import {
-  absent,
-  beforePut,
-  hasValue,
-  modifiedAt,
-  present,
-  put,
-  removedBy,
-  remove,
-  type CompareOp,
-  type Op,
-} from "./operations.js";
+import { absent, beforePut, put, removedBy, remove, type CompareOp, type Op } from "./operations.js";
 import type { Session } from "./session.js";
-import { comparisonFailed, nothingBelow, nothingOnTheWay, whyUnreachable, type Situation } from "./situation.js";
+import {
+  comparisonFailed,
+  isAsCompared,
+  nothingBelow,
+  nothingOnTheWay,
+  whyUnreachable,
+  type Situation,
+} from "./situation.js";
 
 /** A write that takes one transaction: everything but a refresh and a key in order. */
 export type PlainWrite = SetCall | PlainCreate | CompareAndSwapCall;
@@ -49,13 +45,7 @@ function comparesOf(session: Session, call: PlainWrite): readonly CompareOp[] {
   const common = [...nothingOnTheWay(session, call.key), ...nothingBelow(session, call.key)];
   if (call.kind === "set") return common;
   if (call.kind === "create") return [...common, absent({ key: file })];
-  const { prevValue, prevIndex }: Compare = call.kind === "compareAndSwap" ? call : {};
-  return [
-    ...common,
-    present(file),
-    ...(prevIndex === undefined ? [] : [modifiedAt(file, prevIndex)]),
-    ...(prevValue === undefined ? [] : [hasValue(file, prevValue)]),
-  ];
+  return [...common, ...isAsCompared(file, call.kind === "compareAndSwap" ? call : {})];
 }
 
 /** Whether a directory is made: the other writes with `dir` leave a file, without a value. */
