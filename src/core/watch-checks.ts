@@ -1,5 +1,4 @@
 import { EtcdError, EtcdErrorCode } from "../util/errors.js";
-import type { ResponseHead } from "../http/exchange.js";
 import type { KeysResponse } from "./types.js";
 import type { KeyAddress } from "./wire/keys.js";
 import { cleanKey } from "./wire/paths.js";
@@ -38,11 +37,6 @@ const startOvers = new WeakSet<object>();
 /** Whether it was made by {@link startedOver}. etcd itself sends this code, too, when a member has caught up by a snapshot. */
 export function isStartOver(error: unknown): boolean {
   return typeof error === "object" && error !== null && startOvers.has(error);
-}
-
-/** `X-Etcd-Cluster-Id`; "" if absent. */
-export function clusterIdOf({ headers }: Pick<ResponseHead, "headers">): string {
-  return headers["x-etcd-cluster-id"] ?? "";
 }
 
 /** Whether the keys of events can be compared to the watched one: not under a proxy's prefix. */

@@ -161,6 +161,12 @@ test("watcher: the clusterId of the read counts from the first poll on (FF2)", a
   assert.ok(isIndexCleared(await rejection(watcher.next(patience()), EtcdError)));
 });
 
+test("watcher: of a cluster id that a proxy repeats the first counts, as for reads (FF2)", async (t) => {
+  const { keys } = await clusterOf(t, [[event(43, head(42, 50, "a, a"))]]);
+  const watcher = keys.watcher("/k", { afterIndex: 42, clusterId: "a" });
+  assert.equal((await watcher.next(patience())).node.modifiedIndex, 43);
+});
+
 for (const staleFirst of [true, false]) {
   test(`watcher: of two that share a poll, only the one from another cluster rejects, ${staleFirst ? "even if it started the poll" : "also if it joined later"} (FF2)`, async (t) => {
     let finish = (): void => undefined;
