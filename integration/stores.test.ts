@@ -99,6 +99,11 @@ const steps: readonly (readonly [call: KeysCall, result: string])[] = [
   [remove("/a", true), "delete /a/ (/a/)"],
   [get("/a"), "100 /a"],
   [set("/", "x"), "107 /"],
+  [remove("/", true), "107 /"],
+  [{ kind: "compareAndDelete", key: "/", prevValue: "x" }, "102 "],
+  [{ kind: "createInOrder", key: "/", value: "first", ...plain }, "create /(in order)=first"],
+  [get("/"), "get //[/(in order)=first]"],
+  [get("/", true), "get //[/(in order)=first]"],
 ];
 
 for (const [name, open] of Object.entries(grounds)) {
@@ -162,5 +167,5 @@ function textOf(done: Done | Refused): string {
 
 function nodeText({ key = "/", value, dir, nodes }: AnswerNode): string {
   const children = nodes === undefined || nodes.length === 0 ? "" : `[${nodes.map(nodeText).join(" ")}]`;
-  return `${key}${dir ? "/" : ""}${value === undefined ? "" : `=${value}`}${children}`;
+  return `${key.replace(/\d{20}/, "(in order)")}${dir ? "/" : ""}${value === undefined ? "" : `=${value}`}${children}`;
 }

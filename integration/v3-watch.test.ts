@@ -86,6 +86,26 @@ onBothGateways((ground) => {
     assert.deepEqual([(await above).node.key, (await named).node.key], ["/h/seen", "/h/_x/k"]);
   });
 
+  test("v3: a directory that is made on the way to a key is no event for watchers of the directory alone (V1)", async () => {
+    const keys = ground.keys();
+    const { index } = await keys.set("/before", "1");
+    const makers: Readonly<Record<string, (directory: string) => Promise<KeysResponse>>> = {
+      "/file": (directory) => keys.set(`${directory}/k`, "1"),
+      "/deep/er": (directory) => keys.set(`${directory}/er/k`, "1"),
+      "/order": (directory) => keys.createInOrder(directory, "1"),
+      "/parent": (directory) => keys.set(`${directory}/child`, "", { dir: true }),
+      "/explicit": (directory) => keys.set(directory, "", { dir: true }),
+    };
+    const first: string[] = [];
+    for (const [directory, make] of Object.entries(makers)) {
+      const watcher = keys.watcher(directory, { afterIndex: index });
+      await make(directory);
+      await keys.delete(directory, { recursive: true });
+      first.push(`${directory} ${(await watcher.next(patience())).action}`);
+    }
+    assert.deepEqual(first, ["/file delete", "/deep/er delete", "/order delete", "/parent delete", "/explicit set"]);
+  });
+
   test("v3: a watch that the server confirms late succeeds in the end: the limit grows with each attempt", async () => {
     const inner = gotExchange({});
     const late: Exchange = async (url, spec, signal) => {

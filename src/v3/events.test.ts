@@ -22,10 +22,16 @@ const deletion = (key: string, revision: number, previous?: Json): Json => ({
   ...(previous && { prev_kv: previous }),
 });
 
-async function told(events: readonly Json[], expired: readonly string[] = []): Promise<readonly string[]> {
+/** @param onTheWay directories of which it is looked up that they were made on the way */
+async function told(
+  events: readonly Json[],
+  expired: readonly string[] = [],
+  onTheWay: readonly string[] = [],
+): Promise<readonly string[]> {
   const found = await eventsOf(new Layout(""), { index: 9, clusterId: "c" }, changesIn({ events }), {
     ofPut: (lease) => Promise.resolve(expired.includes(lease) ? undefined : 7),
     isGone: (lease) => Promise.resolve(expired.includes(lease)),
+    wasMadeOnTheWay: (directory) => Promise.resolve(onTheWay.includes(directory)),
   });
   return found.map(
     ({ action, node, prevNode }) =>
@@ -48,11 +54,13 @@ test("events: a put with a lease tells the time that is left of it", async () =>
   const [event] = await eventsOf(new Layout(""), { index: 9, clusterId: "c" }, changesIn({ events: [change] }), {
     ofPut: () => Promise.resolve(7),
     isGone: () => Promise.resolve(false),
+    wasMadeOnTheWay: () => Promise.resolve(false),
   });
   assert.equal(event?.node?.ttl, 7);
   const [unknown] = await eventsOf(new Layout(""), { index: 9, clusterId: "c" }, changesIn({ events: [change] }), {
     ofPut: () => Promise.resolve(undefined),
     isGone: () => Promise.resolve(false),
+    wasMadeOnTheWay: () => Promise.resolve(false),
   });
   assert.equal(unknown?.node?.ttl, undefined);
 });
@@ -63,6 +71,12 @@ test("events: a directory has an event when it is made explicitly, and none when
   assert.deepEqual(await told([put("/d/", "", [5, 9, 2])]), [], "a marker that only moved");
   const over = [deletion("/d", 9, kv("/d", "old", [5, 5, 1])), put("/d/", "", [9, 9, 1])];
   assert.deepEqual(await told(over), ["set /d/ old"], "in place of a file");
+  assert.deepEqual(await told([put("/d/", "", [9, 9, 1])], [], ["/d"]), [], "looked up");
+});
+
+test("events: the marker of the root, which keys in order have, has no events (V38)", async () => {
+  assert.deepEqual(await told([put("/", "", [9, 9, 1])]), []);
+  assert.deepEqual(await told([deletion("/", 9), deletion("/a", 9)]), ["delete /a -"], "nor does it stand for others");
 });
 
 test("events: the deletion of a directory is one event and stands for all below it (V14)", async () => {

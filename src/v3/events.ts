@@ -33,12 +33,14 @@ export function byRevision(changes: readonly Change[]): ReadonlyMap<number, read
   return groups;
 }
 
-/** What events have to know of leases. Must not reject. */
-export interface LeaseSource {
+/** What events have to know beyond their changes. Must not reject. */
+export interface LookUps {
   /** The seconds that the lease of a key that was put has left. Undefined: it is gone, or unknown. */
   ofPut(lease: string): Promise<number | undefined>;
   /** Whether the lease of a deleted key is known to be gone. */
   isGone(lease: string): Promise<boolean>;
+  /** Whether a directory that was made at a revision is known to have had keys below it then, which the changes do not show. */
+  wasMadeOnTheWay(directory: string, revision: number): Promise<boolean>;
 }
 
 /**
@@ -54,11 +56,12 @@ export async function eventsOf(
   layout: Layout,
   place: Place,
   changes: readonly Change[],
-  leases: LeaseSource,
+  lookUps: LookUps,
 ): Promise<readonly Done[]> {
   const parsed = changes.flatMap((change) => {
     const at = layout.parse(change.kv.key);
-    return at === undefined ? [] : [{ ...change, ...at }];
+    // the root is always there: its marker is only for keys in order
+    return at === undefined || at.key === "/" ? [] : [{ ...change, ...at }];
   });
   parsed.sort((a, b) => compareBytes(a.key, b.key));
   const goneDirectories = parsed.filter((each) => each.isMarker && each.isDeletion).map(({ key }) => key);
@@ -72,7 +75,7 @@ export async function eventsOf(
       .map(({ key }) => key)
       .filter((directory) => !parsed.some(({ key }) => isBelow(key, directory))),
   );
-  const events: Promise<Done>[] = [];
+  const events: Promise<Done | undefined>[] = [];
   for (const { key, isMarker, isDeletion, kv, previous } of parsed) {
     if (isDeletion ? isSwallowed(key, isMarker) : isMarker && !madeDirectories.has(key)) continue;
     // the event of a new directory includes the file that it replaces
@@ -80,11 +83,11 @@ export async function eventsOf(
     const replaced = isMarker ? parsed.find((each) => each.key === key && !each.isMarker)?.previous : previous;
     events.push(
       isDeletion
-        ? deletionOf(place, key, isMarker, previous, leases)
-        : putOf(place, key, isMarker, kv, replaced, leases),
+        ? deletionOf(place, key, isMarker, previous, lookUps)
+        : putOf(place, key, isMarker, kv, replaced, lookUps),
     );
   }
-  return Promise.all(events);
+  return (await Promise.all(events)).filter((event) => event !== undefined);
 }
 
 async function putOf(
@@ -93,9 +96,10 @@ async function putOf(
   isMarker: boolean,
   kv: KeyValue,
   replaced: KeyValue | undefined,
-  leases: LeaseSource,
-): Promise<Done> {
-  const left = kv.lease === "0" ? undefined : await leases.ofPut(kv.lease);
+  lookUps: LookUps,
+): Promise<Done | undefined> {
+  if (isMarker && (await lookUps.wasMadeOnTheWay(key, kv.modRevision))) return undefined;
+  const left = kv.lease === "0" ? undefined : await lookUps.ofPut(kv.lease);
   const times = new Map(left === undefined ? [] : [[kv.lease, left]]);
   return {
     ...place,
@@ -110,7 +114,7 @@ async function deletionOf(
   key: string,
   isMarker: boolean,
   previous: KeyValue | undefined,
-  leases: LeaseSource,
+  lookUps: LookUps,
 ): Promise<Done> {
   const prevNode: AnswerNode | undefined = isMarker
     ? directoryNode(key, previous)
@@ -119,7 +123,7 @@ async function deletionOf(
   return {
     ...place,
     // a deletion is not called an expiry without a reason
-    action: lease !== "0" && (await leases.isGone(lease)) ? "expire" : "delete",
+    action: lease !== "0" && (await lookUps.isGone(lease)) ? "expire" : "delete",
     node: deletedNode({ ...prevNode, key }, place.index),
     ...(prevNode !== undefined && { prevNode }),
   };

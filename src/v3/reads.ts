@@ -185,7 +185,7 @@ function treeOf(layout: Layout, directory: string, keys: readonly KeyValue[]): T
     }
     const parsed = layout.parse(each.key);
     if (parsed === undefined || isHiddenBelow(directory, parsed.key)) continue;
-    const names = parsed.key.length < start ? [] : parsed.key.slice(start).split("/");
+    const names = parsed.key.length <= start ? [] : parsed.key.slice(start).split("/");
     const name = parsed.isMarker ? undefined : names.pop();
     let tree = root;
     for (const each of names) {

@@ -204,7 +204,10 @@ function perform(session: Session, call: KeysCall): Promise<Done | Refused> {
 async function refuseRoot(session: Session, { kind }: KeysCall, note: string | undefined): Promise<Refused> {
   const look = { success: [read({ key: session.layout.marker("/") }, { keysOnly: true })] };
   const { header } = await transact(session, look, { readOnly: true, note });
-  return refused(placeOf(header), kind === "compareAndDelete" ? "notFile" : "rootReadOnly", "/");
+  // v2's cause of 102 is the key without the root's slash
+  return kind === "compareAndDelete"
+    ? refused(placeOf(header), "notFile", "")
+    : refused(placeOf(header), "rootReadOnly", "/");
 }
 
 /** What a request means, for curl lines: keys and values in base64 are hard to read. */

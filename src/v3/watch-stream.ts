@@ -4,10 +4,10 @@ import type { Done } from "../core/keys-store.js";
 import { deferred, noop } from "../util/deferred.js";
 import { Notifier } from "../util/notifier.js";
 import { headerOf, int64, malformed, objectOf, type Header, type Json } from "./decode.js";
+import { EventLookUps } from "./event-look-ups.js";
 import { byRevision, changesIn, eventsOf, type Change } from "./events.js";
 import { jsonOf, refusalIn } from "./gateway.js";
 import { base64, type KeyRange } from "./layout.js";
-import { LeaseLookUps } from "./lease-look-ups.js";
 import { placeOf } from "./nodes.js";
 import type { Session } from "./session.js";
 import { whenSilent } from "./silence-timer.js";
@@ -51,7 +51,7 @@ export class WatchStream {
   readonly #session: Session;
   readonly #events: { readonly index: number; readonly events: readonly Done[]; readonly bytes: number }[] = [];
   readonly #decoder = new StringDecoder("utf8");
-  readonly #times: LeaseLookUps;
+  readonly #lookUps: EventLookUps;
   #connection: ConnectionHold | undefined;
   #isHeld = true;
   #partial = "";
@@ -69,7 +69,7 @@ export class WatchStream {
 
   constructor(session: Session, { range, start, startTimeoutMs, mayForget, onOverflow, onEnd }: WatchStreamOptions) {
     this.#session = session;
-    this.#times = new LeaseLookUps(session, this.#controller.signal);
+    this.#lookUps = new EventLookUps(session, range, this.#controller.signal);
     this.#mayForget = mayForget;
     this.#onOverflow = onOverflow;
     this.#onEnd = onEnd;
@@ -228,7 +228,7 @@ export class WatchStream {
     const place = placeOf(header);
     for (const [index, group] of byRevision(changes)) {
       const bytes = (line.length / changes.length) * group.length;
-      const told = eventsOf(this.#session.layout, { ...place, index }, group, this.#times);
+      const told = eventsOf(this.#session.layout, { ...place, index }, group, this.#lookUps);
       this.#inOrder(async () => {
         this.#remember(index, await told, bytes);
       });
