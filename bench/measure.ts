@@ -46,7 +46,7 @@ export async function measureRounds(
           for (const name of order(groups, pass)) {
             const worker = workers.get(name);
             if (worker === undefined || !takesPart(name, scenario)) continue;
-            for (const [subject, measured] of await measure(worker, name, scenario, keysOf(name)))
+            for (const [subject, measured] of await measure(worker, name, scenario, keysOf(name), matrix.settleMs))
               rounds.push({ round: pass, scenario: scenario.name, subject, measured });
           }
         }
@@ -77,6 +77,7 @@ async function measure(
   name: SubjectName,
   scenario: Scenario,
   keys: KeysAPI,
+  settleMs = 0,
 ): Promise<readonly SubjectMeasured[]> {
   const { ms } = scenario;
   if (scenario.kind === "watch") {
@@ -97,6 +98,7 @@ async function measure(
   const { kind } = scenario;
   const key = scenario.kind === "list" ? scenario.dir : scenario.kind === "ttl" ? ttlKey : smallKey;
   const task: LoadTask = { kind, key, concurrency: scenario.concurrency, ms };
+  if (task.concurrency === 1 && settleMs > 0) await worker.load({ ...task, ms: settleMs });
   const plain: SubjectMeasured = [name, await worker.load(task)];
   if (scenario.passes === undefined || !sdkPairs.some(({ sdk }) => sdk === name)) return [plain];
   return [plain, [name + withSignal, await worker.load({ ...task, signal: true })]];

@@ -34,17 +34,29 @@ export interface Decided {
  *
  * Rejects as `Session.post` does. When both were sent, that is said of the last one: the first is known to have changed nothing.
  */
-export async function decide(session: Session, decision: Decision, note: string | undefined): Promise<Decided> {
+export function decide(session: Session, decision: Decision, note: string | undefined): Promise<Decided> {
   const { hints } = session;
   const { key, compare, success } = decision;
   const directory = ancestorsOf(key).at(-1);
   const markers = markersOnTheWay(session, key);
   const areMarked = markers.length === 0 || directory === undefined || hints.marked.get(directory) === true;
-  if (areMarked && hints.contested.get(key) !== true && hints.shapes.get(key) !== "directory") {
-    const lean = { compare: [...compare, ...markers.map(present)], success };
-    const { succeeded, header, responses } = await transact(session, lean, { note });
-    if (succeeded) return { header, responses, situation: undefined };
-  }
+  const tryLean = areMarked && hints.contested.get(key) !== true && hints.shapes.get(key) !== "directory";
+  if (!tryLean) return decideByWhole(session, decision, markers, note);
+  const lean = { compare: [...compare, ...markers.map(present)], success };
+  return transact(session, lean, { note }).then(({ succeeded, header, responses }) =>
+    succeeded ? { header, responses, situation: undefined } : decideByWhole(session, decision, markers, note),
+  );
+}
+
+/** By the whole transaction alone. */
+async function decideByWhole(
+  session: Session,
+  { key, compare, success }: Decision,
+  markers: readonly string[],
+  note: string | undefined,
+): Promise<Decided> {
+  const { hints } = session;
+  const directory = ancestorsOf(key).at(-1);
   const { ops, decode } = situationReads(session, key);
   const whole = { compare, success: [...success, ...markers.map(putIfAbsent)], failure: ops };
   const { succeeded, header, responses } = await transact(session, whole, { note });

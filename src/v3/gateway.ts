@@ -80,14 +80,20 @@ export class Gateway {
    * @throws {EndpointError} no response, or one of a server that failed
    * @throws {ResponseError} the response is not the gateway's
    */
-  async post(path: string, body: Json, options: PostOptions): Promise<Json> {
-    const raw = await this.send(path, body, options);
-    // a stream of one message has the message in "result"
-    const json = jsonOf(raw.body.trimEnd());
-    if (raw.status === 200 && json !== undefined && json["error"] === undefined) {
-      return isJson(json["result"]) ? json["result"] : json;
-    }
-    throw this.refusal(raw, options.readOnly === true);
+  post(path: string, body: Json, options: PostOptions): Promise<Json> {
+    return this.ask(path, body, options, (json) => json);
+  }
+
+  /** The same, for what `read` makes of the JSON. Rejects also with what that throws. */
+  ask<T>(path: string, body: Json, options: PostOptions, read: (json: Json) => T): Promise<T> {
+    return this.send(path, body, options).then((raw) => {
+      const json = jsonOf(raw.body);
+      if (raw.status !== 200 || json === undefined || json["error"] !== undefined)
+        throw this.refusal(raw, options.readOnly === true);
+      const { result } = json;
+      // a stream of one message has the message in "result"
+      return read(isJson(result) ? result : json);
+    });
   }
 
   /** Sends one request, whatever the response says. */

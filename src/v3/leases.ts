@@ -94,7 +94,7 @@ export async function timesLeft(
  * The time that a key's lease had left when this client wrote the key. For a lease that this client gave its last full time
  * it costs no request; if others have renewed it since, it had more. Call it before the lease is renewed.
  */
-export async function timeBefore(session: Session, key: KeyValue): Promise<TimesLeft> {
+export function timeBefore(session: Session, key: KeyValue): TimesLeft | Promise<TimesLeft> {
   if (hasNoLease(key)) return noTimes;
   const known = session.options.ttls ? session.leaseTimes.left(key.lease) : undefined;
   return known === undefined ? timesLeft(session, [key]) : new Map([[key.lease, known]]);

@@ -1,14 +1,4 @@
-import {
-  headerOf,
-  int64,
-  keyValueOf,
-  objectOf,
-  objectsOf,
-  malformed,
-  type Header,
-  type Json,
-  type KeyValue,
-} from "./decode.js";
+import { int64, keyValueOf, objectOf, objectsOf, malformed, type Header, type Json, type KeyValue } from "./decode.js";
 import { base64, type KeyRange } from "./layout.js";
 import type { RequestPurpose, Session } from "./session.js";
 
@@ -123,13 +113,17 @@ export interface TxnResult {
 }
 
 /** Rejects as `Session.post` does. */
-export async function transact(session: Session, txn: Txn, purpose: RequestPurpose): Promise<TxnResult> {
+export function transact(session: Session, txn: Txn, purpose: RequestPurpose): Promise<TxnResult> {
   // the member answers it by itself only if there is nothing else in it
   const isCurrent = !txn.success.every(isSerializable) || txn.failure?.every(isSerializable) === false;
   const { compare, success, failure } = txn;
   const { readOnly, note, signal } = purpose;
-  const json = await session.post("/v3/kv/txn", { compare, success, failure }, { readOnly, note, signal, isCurrent });
-  return { succeeded: json["succeeded"] === true, header: headerOf(json), responses: objectsOf(json, "responses") };
+  const body = { compare, success, failure };
+  return session.ask("/v3/kv/txn", body, { readOnly, note, signal, isCurrent }, txnResult);
+}
+
+function txnResult(json: Json, header: Header): TxnResult {
+  return { succeeded: json["succeeded"] === true, header, responses: objectsOf(json, "responses") };
 }
 
 /** The response to a read on its own. */
@@ -140,7 +134,7 @@ export interface RangeResult {
 }
 
 /** Reads a range without a transaction, which takes the server less time. Rejects as `Session.post` does. */
-export async function readRange(
+export function readRange(
   session: Session,
   range: KeyRange,
   fields: ReadFields,
@@ -148,8 +142,12 @@ export async function readRange(
 ): Promise<RangeResult> {
   const { note, signal } = purpose;
   const isCurrent = fields.serializable !== true;
-  const json = await session.post("/v3/kv/range", rangeOf(range, fields), { readOnly: true, note, signal, isCurrent });
-  return { header: headerOf(json), response: { response_range: json } };
+  const purposeOfRead = { readOnly: true, note, signal, isCurrent };
+  return session.ask("/v3/kv/range", rangeOf(range, fields), purposeOfRead, rangeResult);
+}
+
+function rangeResult(json: Json, header: Header): RangeResult {
+  return { header, response: { response_range: json } };
 }
 
 /** The keys that a read found. */

@@ -46,28 +46,35 @@ export function v3Protocol(options?: V3Options): Protocol {
       if (base.query === "") last = { url: base.url, store };
       return store;
     };
-    const speak = async (url: URL, spec: RequestSpec, signal: AbortSignal | undefined): Promise<RawResponse> => {
+    const speak: Exchange = (url, spec, signal) => {
       throwIfAborted(signal);
       const { call } = spec;
       if (call === undefined || call.kind === "version" || call.kind === "health")
         return passOn(exchange, url, spec, signal);
       const context = { credentials: credentialsOf(spec), signal, limits: spec.limits };
       const store = storeOf(url, spec);
-      if (isKeysCall(call)) {
-        const done = store.execute(call, context);
-        // all that a call waits for ends with the signal, but for its turn among calls for keys in order
-        return responseTo(call, await (call.kind === "createInOrder" ? abortable(done, signal) : done));
-      }
-      return abortable(
-        call.kind === "watch" ? poll(store, call, context, spec) : respond(store, call, context),
-        signal,
-      );
+      if (!isKeysCall(call))
+        return abortable(
+          call.kind === "watch" ? poll(store, call, context, spec) : respond(store, call, context),
+          signal,
+        );
+      const responded = store.execute(call, context).then((done) => responseTo(call, done));
+      // all that a call waits for ends with the signal, but for its turn among calls for keys in order
+      return call.kind === "createInOrder" ? abortable(responded, signal) : responded;
     };
     const close = async (): Promise<void> => {
       await Promise.all([...stores.values()].map((store) => store.close()));
       await exchange.close?.();
     };
-    return Object.assign(speak, { close, sharesSignals: true }) satisfies Exchange;
+    // not async, since that would cost each call time: what is thrown at once is still a rejection
+    const exchangeOver: Exchange = (url, spec, signal) => {
+      try {
+        return speak(url, spec, signal);
+      } catch (error) {
+        return Promise.reject(error);
+      }
+    };
+    return Object.assign(exchangeOver, { close, sharesSignals: true }) satisfies Exchange;
   };
 }
 

@@ -14,8 +14,45 @@ const pageSize = 1_000;
 /** How often a listing begins anew because its revision was compacted between two pages. */
 const maxAttempts = 3;
 
-/** Reads a file or a directory, all of it at one revision. Rejects as `Session.post` does. */
-export async function get(session: Session, call: GetCall, note: string | undefined): Promise<Done | Refused> {
+/**
+ * Reads a file or a directory, all of it at one revision. Rejects as `Session.post` does.
+ *
+ * A key that is most likely a file takes one plain range. Its way has no async functions: each of them would cost a call as
+ * much as reading the response does (measured; the same holds for writes).
+ */
+export function get(session: Session, call: GetCall, note: string | undefined): Promise<Done | Refused> {
+  const range = rangeOfFile(session, call);
+  if (range === undefined) return readAtOneRevision(session, call, note);
+  const fields = { limit: 2, serializable: !call.quorum };
+  return readRange(session, range, fields, { note }).then(({ header, response }) => {
+    const place = placeOf(header);
+    const [first, second] = keysIn(response);
+    if (first === undefined) return whyMissing(session, call, place, note);
+    if (first.key === range.key && second === undefined) return fileOf(session, call, place, first);
+    const { key: marker } = session.layout.below(call.key);
+    // what is both a file and a directory is a directory
+    const isDirectory = first.key.startsWith(marker) || second?.key.startsWith(marker) === true;
+    session.hints.shapes.set(call.key, isDirectory ? "directory" : "crowded");
+    return readAtOneRevision(session, call, note);
+  });
+}
+
+/**
+ * From the file to all that may lie below it: a read of two of these keys shows whether there is only the file. It does not
+ * if another key follows that begins with the same name, such as "/a-b" beside "/a": then the key is "crowded".
+ *
+ * Undefined if that is no good first request: the key is likely a directory, or crowded, or the user may not read all of it.
+ */
+function rangeOfFile({ layout, identity, hints }: Session, { key, recursive }: GetCall): KeyRange | undefined {
+  // what is read recursively is nearly always a directory
+  if (recursive || key === "/" || hints.shapes.get(key) !== undefined) return undefined;
+  const { rangeEnd } = layout.below(key);
+  const range = { key: layout.file(key), rangeEnd };
+  return identity.rights.mayRead(range) ? range : undefined;
+}
+
+/** Begins anew if the revision was compacted between two pages of a listing. */
+async function readAtOneRevision(session: Session, call: GetCall, note: string | undefined): Promise<Done | Refused> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await readOnce(session, call, note);
@@ -36,13 +73,8 @@ async function readOnce(session: Session, call: GetCall, note: string | undefine
   // a user who may read only what is below a directory sees the directory all the same
   const mayBeFile = key !== "/" && (!mayList || identity.rights.mayRead(own));
   const fields = { limit: pageSize, serializable };
-  // what is read recursively is nearly always a directory, which needs no transaction
-  let looksLikeDirectory = recursive || !mayBeFile || hints.shapes.get(key) === "directory";
-  if (mayList && !looksLikeDirectory && hints.shapes.get(key) !== "crowded") {
-    const found = await readAsFile(session, call, note);
-    if (found === "directory") looksLikeDirectory = true;
-    else if (found !== "crowded") return found;
-  }
+  // which needs no transaction
+  const looksLikeDirectory = recursive || !mayBeFile || hints.shapes.get(key) === "directory";
   if (mayList && looksLikeDirectory) {
     const first = await readRange(session, below, fields, { note });
     const listed = await listing(session, call, below, first, note);
@@ -59,34 +91,13 @@ async function readOnce(session: Session, call: GetCall, note: string | undefine
   return file === undefined ? whyMissing(session, call, place, note) : fileOf(session, call, place, file);
 }
 
-/**
- * Reads a key that is most likely a file by one plain range of two keys: from the file to all that may lie below it. It does
- * not show all of it if another key follows that begins with the same name, such as "/a-b" beside "/a": then it is "crowded".
- */
-async function readAsFile(
-  session: Session,
-  call: GetCall,
-  note: string | undefined,
-): Promise<Done | Refused | "directory" | "crowded"> {
-  const { layout, identity, hints } = session;
-  const { key, quorum } = call;
-  const { key: marker, rangeEnd } = layout.below(key);
-  const range = { key: layout.file(key), rangeEnd };
-  if (!identity.rights.mayRead(range)) return "crowded";
-  const { header, response } = await readRange(session, range, { limit: 2, serializable: !quorum }, { note });
-  const [first, second] = keysIn(response);
-  if (first === undefined) return whyMissing(session, call, placeOf(header), note);
-  // what is both a file and a directory is a directory
-  if (first.key.startsWith(marker) || second?.key.startsWith(marker) === true) return "directory";
-  if (first.key === range.key && second === undefined) return fileOf(session, call, placeOf(header), first);
-  hints.shapes.set(key, "crowded");
-  return "crowded";
-}
-
-async function fileOf(session: Session, { key, quorum }: GetCall, place: Place, file: KeyValue): Promise<Done> {
-  const times = file.lease === "0" ? undefined : await timesLeft(session, [file], { isPatient: quorum });
-  const { index, clusterId } = place;
-  return { index, clusterId, action: "get", node: fileNode(key, file, times) };
+/** A promise only if its lease has to be looked up. */
+function fileOf(session: Session, { key, quorum }: GetCall, place: Place, file: KeyValue): Done | Promise<Done> {
+  const done = (times?: TimesLeft): Done => {
+    const { index, clusterId } = place;
+    return { index, clusterId, action: "get", node: fileNode(key, file, times) };
+  };
+  return file.lease === "0" ? done() : timesLeft(session, [file], { isPatient: quorum }).then(done);
 }
 
 async function directoryOf(

@@ -68,13 +68,14 @@ export class Session {
   }
 
   /** Sends a request. It gets what is left of the time for the whole call. Rejects as `Gateway.post` does. */
-  async post(path: string, body: Json, purpose: RequestPurpose): Promise<Json> {
+  post(path: string, body: Json, purpose: RequestPurpose): Promise<Json> {
+    return this.ask(path, body, purpose, (json) => json);
+  }
+
+  /** The same, and reads the response at once: another promise would cost each call time. Rejects also with what `read` throws. */
+  ask<T>(path: string, body: Json, purpose: RequestPurpose, read: (json: Json, header: Header) => T): Promise<T> {
     const { readOnly, note, maskedBody, signal, isCurrent = false } = purpose;
-    const see = isCurrent
-      ? this.view.expectCurrent()
-      : (header: Header): void => {
-          this.view.see(header);
-        };
+    const see = isCurrent ? this.view.expectCurrent() : undefined;
     const link = signal === undefined ? undefined : linkSignal(signal, this.signal);
     const { token } = this.identity;
     const options = {
@@ -85,10 +86,15 @@ export class Session {
       maskedBody,
       limits: this.#limitsNow(),
     };
-    const responded = this.gateway.post(path, body, options);
-    const json = await (link === undefined ? responded : responded.finally(link.unlink));
-    if (json["header"] !== undefined) see(headerOf(json));
-    return json;
+    const received = this.gateway.ask(path, body, options, (json) => {
+      const header = headerOf(json);
+      if (json["header"] !== undefined) {
+        if (see === undefined) this.view.see(header);
+        else see(header);
+      }
+      return read(json, header);
+    });
+    return link === undefined ? received : received.finally(link.unlink);
   }
 
   #limitsNow(): RequestLimits | undefined {

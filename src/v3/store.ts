@@ -1,5 +1,13 @@
 import type { AdminCall, KeysCall, WatchCall } from "../core/call.js";
-import type { Administered, CallContext, Done, KeysStore, KeysWatch, Refused } from "../core/keys-store.js";
+import type {
+  Administered,
+  CallContext,
+  Credentials,
+  Done,
+  KeysStore,
+  KeysWatch,
+  Refused,
+} from "../core/keys-store.js";
 import type { Exchange, RequestLimits } from "../http/exchange.js";
 import { EndpointError, ResponseError } from "../util/errors.js";
 import { isLogLoaded, log } from "../util/log.js";
@@ -107,14 +115,23 @@ export class V3Store implements KeysStore {
   }
 
   /** Runs a call as its user: once more with a new token if the server refuses the one that is known, or the rights it was narrowed to. */
-  async #asUser<T>({ credentials, signal }: V3Context, run: (identity: Identity) => Promise<T>): Promise<T | Refused> {
+  #asUser<T>({ credentials, signal }: V3Context, run: (identity: Identity) => Promise<T>): Promise<T | Refused> {
+    return credentials === undefined
+      ? run(anonymous).catch((error: unknown) => this.#refusal(error, signal))
+      : this.#asNamedUser(credentials, signal, run);
+  }
+
+  async #asNamedUser<T>(
+    credentials: Credentials,
+    signal: AbortSignal | undefined,
+    run: (identity: Identity) => Promise<T>,
+  ): Promise<T | Refused> {
     let identity: Identity | undefined;
     try {
-      identity = credentials === undefined ? anonymous : await this.#tokens.identityOf(credentials, signal);
+      identity = await this.#tokens.identityOf(credentials, signal);
       return await run(identity);
     } catch (error) {
-      if (credentials === undefined || identity === undefined || !isAboutRights(error))
-        return this.#refusal(error, signal);
+      if (identity === undefined || !isAboutRights(error)) return this.#refusal(error, signal);
       await this.#tokens.drop(credentials, identity);
       try {
         return await run(await this.#tokens.identityOf(credentials, signal));

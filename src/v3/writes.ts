@@ -2,7 +2,7 @@ import type { CompareAndSwapCall, CreateCall, SetCall } from "../core/call.js";
 import type { Done, Place, Refused } from "../core/keys-store.js";
 import { decide, type Decided } from "./decide.js";
 import { GatewayError, grpcCode } from "./gateway.js";
-import { expiryIn, grant, timeBefore, type Lease } from "./leases.js";
+import { expiryIn, grant, timeBefore, type Lease, type TimesLeft } from "./leases.js";
 import { directoryNode, fileNode, placeOf, refused } from "./nodes.js";
 import { absent, beforePut, put, removedBy, remove, type CompareOp, type Op } from "./operations.js";
 import type { Session } from "./session.js";
@@ -20,24 +20,42 @@ export type PlainWrite = SetCall | PlainCreate | CompareAndSwapCall;
 type PlainCreate = Omit<CreateCall, "kind"> & { readonly kind: "create" };
 
 /** Writes a file or makes a directory. Rejects as `Session.post` does. */
-export async function write(session: Session, call: PlainWrite, note: string | undefined): Promise<Done | Refused> {
+export function write(session: Session, call: PlainWrite, note: string | undefined): Promise<Done | Refused> {
+  const { ttl } = call;
+  return ttl === undefined ? writeWith(session, call, undefined, note) : writeWithTtl(session, call, ttl, note);
+}
+
+async function writeWithTtl(
+  session: Session,
+  call: PlainWrite,
+  ttl: number,
+  note: string | undefined,
+): Promise<Done | Refused> {
   for (let attempt = 1; ; attempt++) {
-    const lease = call.ttl === undefined ? undefined : await grant(session, call.ttl);
-    const decision = { key: call.key, compare: comparesOf(session, call), success: putsOf(session, call, lease) };
-    let decided: Decided;
+    const lease = await grant(session, ttl);
     try {
-      decided = await decide(session, decision, note);
+      return await writeWith(session, call, lease, note);
     } catch (error) {
       // the lease ran out between the two requests: once more with a new one
-      if (lease !== undefined && attempt === 1 && error instanceof GatewayError && error.code === grpcCode.notFound)
-        continue;
-      throw error;
+      const hasRunOut = error instanceof GatewayError && error.code === grpcCode.notFound;
+      if (!hasRunOut || attempt > 1) throw error;
     }
+  }
+}
+
+function writeWith(
+  session: Session,
+  call: PlainWrite,
+  lease: Lease | undefined,
+  note: string | undefined,
+): Promise<Done | Refused> {
+  const decision = { key: call.key, compare: comparesOf(session, call), success: putsOf(session, call, lease) };
+  return decide(session, decision, note).then((decided) => {
     const { header, situation } = decided;
     return situation === undefined
       ? written(session, call, lease, decided)
       : refusalOf(call, placeOf(header), situation);
-  }
+  });
 }
 
 function comparesOf(session: Session, call: PlainWrite): readonly CompareOp[] {
@@ -64,7 +82,8 @@ function valueOf({ dir, value }: PlainWrite): string {
   return dir ? "" : value;
 }
 
-async function written(session: Session, call: PlainWrite, lease: Lease | undefined, decided: Decided): Promise<Done> {
+/** A promise only if the lease of what was there before has to be looked up. */
+function written(session: Session, call: PlainWrite, lease: Lease | undefined, decided: Decided): Done | Promise<Done> {
   const { key, kind } = call;
   const isDirectory = makesDirectory(call);
   if (isDirectory) {
@@ -84,8 +103,16 @@ async function written(session: Session, call: PlainWrite, lease: Lease | undefi
         modifiedIndex: index,
         createdIndex: before?.createRevision ?? index,
       };
-  const prevNode = before && fileNode(key, before, await timeBefore(session, before));
-  return { index, clusterId, action: kind, node, prevNode };
+  if (before === undefined) return { index, clusterId, action: kind, node };
+  const times = timeBefore(session, before);
+  const done = (known: TimesLeft): Done => ({
+    index,
+    clusterId,
+    action: kind,
+    node,
+    prevNode: fileNode(key, before, known),
+  });
+  return times instanceof Promise ? times.then(done) : done(times);
 }
 
 function refusalOf(call: PlainWrite, place: Place, situation: Situation): Refused {
