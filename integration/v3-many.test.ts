@@ -33,13 +33,13 @@ onBothGateways((ground) => {
     const keys = ground.keys({}, { transport });
     const { index } = await keys.set("/s/k", "0");
     const first = keys.watcher("/s/k", { afterIndex: index }).next(patience());
-    await until("a stream stands", async () => (await watchesOf(ground)) > 0);
+    await until("a stream is set up", async () => (await watchesOf(ground)) > 0);
     const waiting = Array.from({ length: 999 }, (_, i) =>
       keys.watcher("/s/k", { afterIndex: i % 2 === 0 ? 0 : index }).next(patience()),
     );
     // the watchers from now on must be in place before the write: this one was created last
     const last = keys.watcher("/s/other").next(patience());
-    await until("the last one stands", () => streams() === 2);
+    await until("the last one is set up", () => streams() === 2);
     await until("another key has a stream", async () => (await watchesOf(ground)) === 2);
     await keys.set("/s/k", "1");
     const events = await Promise.all([first, ...waiting]);

@@ -18,7 +18,7 @@ onBothGateways((ground) => {
       const watched = watcher.next(patience());
       // nothing reports when the watch is set up: the first of these writes that it sees shows it
       let written = 0;
-      const event = await until("the watch stands", async () => {
+      const event = await until("the watch is set up", async () => {
         await keys.set("/w/k", String(++written));
         return Promise.race([watched, sleep(10, undefined)]);
       });
@@ -118,7 +118,7 @@ onBothGateways((ground) => {
     await keys.set("/late", "2");
     const watcher = keys.watcher("/late", { afterIndex: index });
     let failures = 0;
-    const value = await until("the watch stands", () =>
+    const value = await until("the watch is set up", () =>
       watcher.next(patience()).then(
         ({ node }) => node.value,
         (error: unknown) => {

@@ -149,9 +149,9 @@ async function openWatch(client: Sender, call: WatchCall, context: CallContext):
     const link = linkSignal(closed.signal, ...signalsOf(context));
     return client.send(withCredentials(exact, context), link.signal).finally(link.unlink);
   };
-  const stands = deferred<ResponseHead>();
-  let pending: Promise<RawResponse> | undefined = poll(call.waitIndex, stands.resolve);
-  const head = await Promise.race([stands.promise, pending]);
+  const begun = deferred<ResponseHead>();
+  let pending: Promise<RawResponse> | undefined = poll(call.waitIndex, begun.resolve);
+  const head = await Promise.race([begun.promise, pending]);
   if (head.status >= 400) {
     const refusal = decode(await pending, keys.watchSpec({ prefix, key: call.key }, call.recursive, 0, undefined));
     if ("errorCode" in refusal) return refusal;

@@ -6,7 +6,7 @@ import { abortable, linkSignal, maxTimerMs, type Link } from "../util/signals.js
 
 export interface ServedStoreOptions {
   readonly store: KeysStore;
-  /** Longest wait for the store's response to a call, and until a watch stands, in ms. */
+  /** Longest wait for the store's response to a call, and for a watch to be set up, in ms. */
   readonly timeoutMs: number;
   /** The client URLs to report for every member. */
   readonly advertise: () => readonly string[];

@@ -117,13 +117,13 @@ async function changeMembers(
     if (error.code === grpcCode.notFound) return unknown;
     if (error.code === grpcCode.failedPrecondition)
       return { status: 409, json: { message: `membership: ${error.message}` } };
-    // strict reconfiguration: the cluster would be in danger now
+    // etcd's check of reconfigurations: the change would endanger the cluster now
     if (error.code === grpcCode.unavailable) return { status: 500, json: { message: error.message } };
     throw error;
   }
 }
 
-/** Which member answers, and whether it leads: as far as v3 tells. */
+/** Which member answers, and whether it leads: as much as v3 knows of it. */
 async function selfStats(session: Session): Promise<Administered> {
   const [status, { json }] = await Promise.all([
     session.post("/v3/maintenance/status", {}, readOnly),

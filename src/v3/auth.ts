@@ -45,7 +45,7 @@ export async function authCall(session: Session, call: AuthCall): Promise<Admini
     return await perform(session, call);
   } catch (error) {
     if (error instanceof AuthRefusal) return { status: error.status, json: { message: `auth: ${error.message}` } };
-    // whatever else exists already, or does not
+    // anything else that exists already, or does not
     const isPrecondition = error instanceof GatewayError && error.code === grpcCode.failedPrecondition;
     if (isPrecondition) return { status: 409, json: { message: `auth: ${error.message}` } };
     throw error;
@@ -94,7 +94,7 @@ async function perform(session: Session, call: AuthCall): Promise<Administered> 
   }
 }
 
-/** v3 wants user root to have the role root, which must exist; v2 has both by itself. */
+/** v3 requires that user root has the role root, which must exist; v2 makes both by itself. */
 async function prepareRoot(session: Session): Promise<void> {
   const roles = await rolesOf(session, "root").catch((error: unknown) => {
     if (error instanceof AuthRefusal) throw new AuthRefusal(409, "No root user available, please create one");
@@ -126,7 +126,7 @@ async function putUser(session: Session, call: PutUserCall): Promise<Administere
   for (const role of grant ?? []) await grantRole(session, name, role);
   for (const role of revoke ?? []) await session.post("/v3/auth/user/revoke", { name, role }, {});
   const now = isChange ? await rolesOf(session, name) : before;
-  // at last: it drops the user's tokens, and this session may have one of them
+  // last: it drops the user's tokens, and this session may have one of them
   if (password !== "") await withPassword(session, "/v3/auth/user/changepw", name, password);
   return { status: 200, json: { user: name, roles: now } };
 }

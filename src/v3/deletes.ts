@@ -24,7 +24,7 @@ export async function deleteKey(session: Session, call: Deletion, note: string |
   }
 }
 
-/** Undefined if it changed between two requests: begin anew. */
+/** Undefined if it changed between two requests: start over. */
 async function tryDelete(
   session: Session,
   call: Deletion,
@@ -80,7 +80,7 @@ async function deleteEmpty(
   return isFull ? refused(placeOf(result.header), "dirNotEmpty", call.key) : undefined;
 }
 
-/** Deletes a directory and all below it. Its marker goes with it, which is what watchers see: it gets one first if it has none. */
+/** Deletes a directory and all below it. Watchers see the deletion of its marker, so it gets one first if it has none. */
 async function deleteTree(
   session: Session,
   call: DeleteCall,

@@ -33,7 +33,7 @@ export function byRevision(changes: readonly Change[]): ReadonlyMap<number, read
   return groups;
 }
 
-/** What events have to know beyond their changes. Must not reject. */
+/** Looks up what the changes alone do not show. Must not reject. */
 export interface LookUps {
   /** The seconds that the lease of a key that was put has left. Undefined: it is gone, or unknown. */
   ofPut(lease: string): Promise<number | undefined>;
@@ -44,11 +44,11 @@ export interface LookUps {
 }
 
 /**
- * The changes of one revision as v2 would tell them.
+ * The changes of one revision as v2 would report them.
  *
  * - a put of a file is `set`, its deletion `delete` or `expire`
  * - a new marker with nothing below it in the same revision is the `set` of a directory; what was made on the way has no event
- * - the deletion of a marker is the `delete` of the directory, and stands for all below it
+ * - the deletion of a marker is the `delete` of the directory, and covers all below it
  *
  * They come in the order of their keys, whatever the order in the transaction was.
  */
@@ -122,7 +122,7 @@ async function deletionOf(
   const lease = previous?.lease ?? "0";
   return {
     ...place,
-    // a deletion is not called an expiry without a reason
+    // without proof a deletion is not called an expiry
     action: lease !== "0" && (await lookUps.isGone(lease)) ? "expire" : "delete",
     node: deletedNode({ ...prevNode, key }, place.index),
     ...(prevNode !== undefined && { prevNode }),

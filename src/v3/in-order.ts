@@ -19,11 +19,11 @@ import {
 import type { Session } from "./session.js";
 import { nothingOnTheWay, readsOnTheWay } from "./situation.js";
 
-/** Calls of this process for one directory queue: otherwise each would make the others begin anew. */
+/** Calls of this process for one directory queue: otherwise each would make the others start over. */
 const queues = new Map<string, Promise<unknown>>();
 
 /**
- * Makes a key in a directory, with a name that ascends: one above the revision at which the directory's marker was last
+ * Makes a key in a directory, with an ascending name: one above the revision at which the directory's marker was last
  * written. Each name moves the marker, so names are unique and ascend in the order of their commits, deletions or not.
  * Rejects as `Session.post` does.
  */
@@ -64,7 +64,7 @@ async function create(session: Session, call: CreateCall, note: string | undefin
   const ups = markersOnTheWay(session, call.key);
   let lease = call.ttl === undefined ? undefined : await grant(session, call.ttl);
   const known = hints.ordered.get(call.key);
-  // most of the time nobody else has written the marker since, and nothing is in the way: a lean transaction then does it alone
+  // most of the time nobody else has written the marker since, and nothing is in the way: a lean transaction is then enough
   let isLean = known !== undefined;
   let position = known === undefined ? await lookAgain() : { marker: known, revision: known };
   for (;;) {
@@ -111,7 +111,7 @@ async function create(session: Session, call: CreateCall, note: string | undefin
       return { ...place, action: "create", node };
     }
     position = positionIn(result);
-    // it does not tell why it failed: the whole one does
+    // it does not show why it failed: the whole one does
     if (isLean) {
       isLean = false;
       continue;

@@ -19,7 +19,7 @@ export interface Lease {
   readonly ttl: number;
 }
 
-/** A new lease. If it is not used it runs out: never revoke one, it may hold a foreign key. */
+/** A new lease. If it is not used it runs out. Never revoke one: it may hold a key of another program. */
 export async function grant(session: Session, ttl: number): Promise<Lease> {
   const sentMs = session.leaseTimes.now();
   const json = await session.post("/v3/lease/grant", { TTL: String(Math.max(1, ttl)) }, { readOnly: true });
@@ -28,7 +28,7 @@ export async function grant(session: Session, ttl: number): Promise<Lease> {
   return lease;
 }
 
-/** Gives a lease its full time again. Resolves to what it was granted, in seconds; undefined if it is gone. */
+/** Renews a lease. Resolves to the time that it was granted, in seconds; undefined if it is gone. */
 export async function keepAlive(session: Session, id: string): Promise<number | undefined> {
   const sentMs = session.leaseTimes.now();
   const ttl = ttlOf(await session.post("/v3/lease/keepalive", { ID: id }, { readOnly: true }));

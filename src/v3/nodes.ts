@@ -16,7 +16,7 @@ export function refused(place: Place, errorCode: keyof typeof EtcdErrorCode, cau
   return { ...place, errorCode: EtcdErrorCode[errorCode], cause };
 }
 
-/** A file as v2 tells it. */
+/** A file as v2 shows it. */
 export function fileNode(
   key: string,
   { value, modRevision, createRevision, lease }: KeyValue,
@@ -34,7 +34,7 @@ export function fileNode(
   };
 }
 
-/** A directory as v2 tells it: its indexes are those of its marker; without one it has none. The root has neither, nor a key. */
+/** A directory as v2 shows it: its indexes are those of its marker; without one it has none. The root has neither, nor a key. */
 export function directoryNode(key: string, marker: Pick<KeyValue, "createRevision"> | undefined): AnswerNode {
   if (key === "/") return { dir: true };
   if (marker === undefined) return { key, dir: true };

@@ -3,7 +3,7 @@ import { badArgument, requireBoolean, requireMs, requireText, show } from "../ut
 
 /** How v2 calls are mapped to the v3 store. */
 export interface V3Options {
-  /** Goes before every key, for example "/app": lets several programs share one v3 store. @default "" */
+  /** Put before every key, for example "/app": lets several programs share one v3 store. @default "" */
   readonly namespace?: string | undefined;
   /**
    * - `"kept"`: as in v2, a directory exists until it is deleted, by a marker key that ends in a slash
@@ -13,13 +13,13 @@ export interface V3Options {
    * @default "kept"
    */
   readonly directories?: "kept" | "implied" | undefined;
-  /** Tells `ttl` and `expiration` of what is read, at the cost of one request per lease. @default true */
+  /** Adds `ttl` and `expiration` to what is read, at the cost of one request per lease. @default true */
   readonly ttls?: boolean | undefined;
   /** How long a watch stream is kept for the next poll, in ms; 0 for one stream per poll. @default 30_000 */
   readonly keepStreamsMs?: number | undefined;
   /**
-   * Longest wait until a watch stands, in ms; `Infinity` for none. A proxy that buffers responses is noticed by it. For a
-   * server that only needs longer, it doubles with each failure in a row, up to 16 times this. @default 5_000
+   * Longest wait for the server to confirm a watch, in ms; `Infinity` for none. This is how a proxy that buffers responses is
+   * noticed. For a server that is merely slow it doubles with each failure in a row, up to 16 times. @default 5_000
    */
   readonly watchStartTimeoutMs?: number | undefined;
 }

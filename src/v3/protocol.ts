@@ -16,8 +16,8 @@ import { resolveV3Options, type V3Options } from "./options.js";
 import { newSharedState, V3Store, type V3Context } from "./store.js";
 
 /**
- * Lets a client of the v2 API work on etcd's v3 store, by the JSON gateway of etcd 3.4 and later. Everything that stands on
- * the client stays as it is. The result is for one client: it keeps tokens and streams.
+ * Lets a client of the v2 API work on etcd's v3 store, by the JSON gateway of etcd 3.4 and later. Everything that
+ * is built on the client keeps working. The result is for one client: it holds tokens and streams.
  *
  * v3 is never chosen by itself: v2 and v3 are two stores in one server.
  *
@@ -96,7 +96,7 @@ function responseTo(call: KeysCall, done: Done | Refused): RawResponse {
   return { status: doneStatus(done), headers, body };
 }
 
-/** One long poll: its headers when the watch stands, and then the events of one index, one a line. */
+/** One long poll: its headers when the watch is set up, and then the events of one index, one a line. */
 async function poll(store: V3Store, call: WatchCall, context: V3Context, spec: RequestSpec): Promise<RawResponse> {
   const watch = await store.watch(call, context);
   if ("errorCode" in watch) return rawOf(refusedResponse(watch));
@@ -121,7 +121,7 @@ function isPromise(value: unknown): value is Promise<unknown> {
   return typeof value === "object" && value !== null && "then" in value;
 }
 
-/** What v2 and v3 have in common goes out as it is; nothing else without a call does, since the same server may hold a v2 store. */
+/** Sends what v2 and v3 have in common unchanged, and refuses everything else that is no call: the same server may hold a v2 store. */
 function passOn(
   exchange: Exchange,
   url: URL,

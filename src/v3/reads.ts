@@ -17,8 +17,8 @@ const maxAttempts = 3;
 /**
  * Reads a file or a directory, all of it at one revision. Rejects as `Session.post` does.
  *
- * A key that is most likely a file takes one plain range. Its way has no async functions: each of them would cost a call as
- * much as reading the response does (measured; the same holds for writes).
+ * A key that is most likely a file takes one plain range. There are no async functions on its way: each would cost a call as
+ * much as decoding the response does (measured; the same holds for writes).
  */
 export function get(session: Session, call: GetCall, note: string | undefined): Promise<Done | Refused> {
   const range = rangeOfFile(session, call);
@@ -73,7 +73,7 @@ async function readOnce(session: Session, call: GetCall, note: string | undefine
   // a user who may read only what is below a directory sees the directory all the same
   const mayBeFile = key !== "/" && (!mayList || identity.rights.mayRead(own));
   const fields = { limit: pageSize, serializable };
-  // which needs no transaction
+  // a listing needs no transaction
   const looksLikeDirectory = recursive || !mayBeFile || hints.shapes.get(key) === "directory";
   if (mayList && looksLikeDirectory) {
     const first = await readRange(session, below, fields, { note });
@@ -163,7 +163,7 @@ function isChild(layout: Layout, directory: string, { key }: KeyValue): boolean 
   return !key.slice(layout.marker(directory).length).includes("/");
 }
 
-/** Why a read found nothing. @param missedAt where that read was */
+/** Why a read found nothing. @param missedAt index and cluster of that read */
 async function whyMissing(
   session: Session,
   { key, quorum }: GetCall,
@@ -176,7 +176,7 @@ async function whyMissing(
   return whyUnreachable(placeOf(result.header), key, decode(result.responses)) ?? refused(missedAt, "keyNotFound", key);
 }
 
-/** A directory while it is put together: keys come in the order of their bytes, in which a marker precedes what is below it. */
+/** A directory that is being built: keys come in the order of their bytes, in which a marker precedes what is below it. */
 interface Tree {
   marker: KeyValue | undefined;
   readonly files: Map<string, KeyValue>;
@@ -234,7 +234,7 @@ function directoryAnswer(key: string, tree: Tree, recursive: boolean, times: Tim
     const path = prefix + name;
     children.set(name, recursive ? directoryAnswer(path, child, true, times) : directoryNode(path, child.marker));
   }
-  // the order of whole keys is another one: "/d/a-b" stands before "/d/a/x"
+  // whole keys sort differently: "/d/a-b" comes before "/d/a/x"
   const sorted = [...children].sort(([a], [b]) => compareBytes(a, b));
   return { ...node, nodes: sorted.map(([, child]) => child) };
 }

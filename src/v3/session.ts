@@ -40,7 +40,7 @@ export interface SessionFields {
   readonly hints: Hints;
 }
 
-/** One call at one endpoint: as whom, and in which time. */
+/** One call at one endpoint: for which user, and within which time. */
 export class Session {
   readonly layout: Layout;
   readonly options: ResolvedV3Options;

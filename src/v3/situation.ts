@@ -119,7 +119,7 @@ export function whyUnreachable(
   return file === undefined && firstBelow === undefined ? refused(place, "keyNotFound", key) : undefined;
 }
 
-/** What a comparison that failed says, as v2 does: the value first. */
+/** The refusal for a comparison that failed, worded as in v2: the value first. */
 export function comparisonFailed(
   place: Place,
   { value, modRevision }: KeyValue,

@@ -227,7 +227,7 @@ async function refuseRoot(session: Session, { kind }: KeysCall, note: string | u
     : refused(placeOf(header), "rootReadOnly", "/");
 }
 
-/** What a request means, for curl lines: keys and values in base64 are hard to read. */
+/** The call behind a request, for curl lines: keys and values in base64 are hard to read. */
 function noteOf(call: KeysCall): string {
   const value = "value" in call && !call.dir ? ` value=${JSON.stringify(call.value)}` : "";
   return `${call.kind} ${JSON.stringify(call.key)}${value}`;

@@ -5,7 +5,7 @@ import { textOf, textsOf, type Json } from "./decode.js";
 import { GatewayError, grpcCode, type Gateway } from "./gateway.js";
 import { Rights } from "./rights.js";
 
-/** As whom a call goes out. */
+/** The user that a call is sent for. */
 export interface Identity {
   /** Absent: without a user, since authentication is off or no user was named. */
   readonly token?: string | undefined;

@@ -2,7 +2,7 @@ import { EndpointError } from "../util/errors.js";
 
 /** The server closed the stream before it confirmed the watch. */
 export function endedEarly(endpoint: string): EndpointError {
-  const message = `endpoint ${endpoint} ended a watch before it stood`;
+  const message = `endpoint ${endpoint} closed the stream of a watch before it confirmed the watch`;
   return new EndpointError("ERR_NETWORK", message, { endpoint, outcome: "notApplied" });
 }
 

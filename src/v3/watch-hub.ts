@@ -15,7 +15,7 @@ export interface Poll {
   readonly call: WatchCall;
   /** The user of the watch: streams are shared only by watches of one user. */
   readonly user: string;
-  /** Ends the wait until the watch stands. */
+  /** Ends the wait for the watch to be set up. */
   readonly signal: AbortSignal | undefined;
   /** Longest silence before the poll counts as stuck, in ms. */
   readonly idleMs: number;
@@ -35,7 +35,7 @@ interface Entry {
 export class WatchHub {
   readonly #options: ResolvedV3Options;
   readonly #entries = new Map<string, Set<Entry>>();
-  /** How many streams of a name in a row did not stand in time. */
+  /** How many streams of a name in a row were not set up in time. */
   readonly #late = new Map<string, number>();
 
   constructor(options: ResolvedV3Options) {
@@ -43,7 +43,7 @@ export class WatchHub {
   }
 
   /**
-   * Resolves when the watch stands.
+   * Resolves when the server has set up the watch.
    *
    * @param session without limits and without the poll's signal, since the stream outlives the poll
    * @throws {WatchDeniedError | GatewayError | EndpointError | ResponseError}
@@ -64,7 +64,7 @@ export class WatchHub {
           : await indexOfMember(session, entry, range, isNew ? 0 : Number(from), signal);
       const place = placeOf({ ...header, revision: index });
       reader.begin(place, from === undefined ? index + 1 : Number(from), accepts(call), idleMs);
-      // the server confirms a watch before it looks whether its history is there
+      // the server confirms a watch before it checks that its history is still there
       if (
         isNew &&
         from !== undefined &&
@@ -79,7 +79,7 @@ export class WatchHub {
       return Object.assign(reader, place);
     } catch (error) {
       reader.close();
-      // a stream that ends before it stands because its server goes is as one that ends later
+      // a stream that ends before it is set up, because its server shuts down, is like one that ends later
       throw error instanceof GatewayError && error.code === 14 ? endedEarly(session, error) : error;
     }
   }
@@ -156,7 +156,7 @@ export class WatchHub {
 /** How long a watcher that catches up may take from one poll to the next, in ms, without losing what the stream has read meanwhile. */
 const returnMs = 1_000;
 
-/** The limit until a watch stands doubles with each failure, up to 16 times what the user gave. */
+/** The time limit for setting up a watch doubles with each failure, up to 16 times what the user gave. */
 const maxLate = 4;
 
 function isLate(error: unknown): boolean {
@@ -215,7 +215,7 @@ class Reader implements Pick<KeysWatch, "next" | "close"> {
       return events;
     } catch (error) {
       if (error !== silence) throw error;
-      // stuck, or nothing happens: a new stream tells
+      // stuck, or nothing has happened: a new stream will show which
       stream.close();
       return undefined;
     } finally {
@@ -241,7 +241,7 @@ class Reader implements Pick<KeysWatch, "next" | "close"> {
   }
 }
 
-/** What v2 would tell this watcher of. */
+/** Whether v2 would report an event to this watcher. */
 function accepts({ key, recursive }: WatchCall): (event: Done) => boolean {
   const below = key === "/" ? "/" : `${key}/`;
   return ({ node }) => {
@@ -252,8 +252,8 @@ function accepts({ key, recursive }: WatchCall): (event: Done) => boolean {
 }
 
 /**
- * The range of keys that tells of a key: itself, its marker, and with `recursive` all below it. What lies between them and
- * belongs to other keys is filtered out.
+ * The range of keys to watch for a key: itself, its marker, and with `recursive` all below it. Other keys that lie between
+ * them are filtered out.
  */
 function rangeOf({ layout, identity }: Session, { key, recursive }: WatchCall): KeyRange {
   const below = layout.below(key);

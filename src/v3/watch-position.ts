@@ -1,4 +1,4 @@
-// Where a poll stands: the index that its headers tell.
+// The index that the headers of a poll report.
 import { noop } from "../util/deferred.js";
 import { abortable } from "../util/signals.js";
 import { GatewayError, grpcCode } from "./gateway.js";
@@ -9,15 +9,15 @@ import type { WatchStream } from "./watch-stream.js";
 
 /** What is known of the member that a stream comes from. */
 export interface MemberPosition {
-  /** The highest revision that it is known to have; 0 until the watch stands. */
+  /** The highest revision that it is known to have; 0 until the watch is set up. */
   revision: number;
-  /** Whether it had a lower revision, when the watch stood, than the client knew of its cluster. */
+  /** Whether it had a lower revision, when the watch was set up, than the client knew of its cluster. */
   beganBehind: boolean;
-  /** Settles when it is known why. */
+  /** Settles when the reason is known. */
   explained: Promise<void> | undefined;
 }
 
-interface StandingStream {
+interface StreamOfMember {
   readonly stream: WatchStream;
   readonly member: MemberPosition;
 }
@@ -25,7 +25,7 @@ interface StandingStream {
 /** Longest wait for a quorum read before a poll, in ms: without a leader there is no answer for 7 s. */
 const explainTimeoutMs = 2_000;
 
-/** Follows a stream until it stands. */
+/** Takes note of where a stream begins, once it is set up. */
 export function positionOf(stream: WatchStream, { view }: Session): MemberPosition {
   const position: MemberPosition = { revision: 0, beganBehind: false, explained: undefined };
   stream.created.then(({ clusterId, revision }) => {
@@ -42,7 +42,7 @@ export function positionOf(stream: WatchStream, { view }: Session): MemberPositi
  */
 export async function latestIndex(
   session: Session,
-  { stream, member }: StandingStream,
+  { stream, member }: StreamOfMember,
   { key }: KeyRange,
   signal: AbortSignal | undefined,
 ): Promise<number> {
@@ -57,12 +57,12 @@ export async function latestIndex(
 }
 
 /**
- * The index that the member of a stream is known to have. A stream of a quiet range does not tell it. If a poll asks for
- * a later one, the member is asked: the watcher finds out by this that a member lags, or that a store has started over.
+ * The index that the member of a stream is known to have. A stream without events does not show it. If a poll asks for
+ * a later one, the member is asked: this is how the watcher finds out that a member lags, or that a store has started over.
  */
 export async function indexOfMember(
   session: Session,
-  { stream, member }: StandingStream,
+  { stream, member }: StreamOfMember,
   { key }: KeyRange,
   from: number,
   signal: AbortSignal | undefined,
@@ -89,7 +89,7 @@ export async function isCompacted(
     return false;
   } catch (error) {
     if (error instanceof GatewayError && error.code === grpcCode.outOfRange) return true;
-    // who may watch a range may not be allowed to read its first key; the stream tells, only later
+    // a user who may watch a range may not be allowed to read its first key; the stream will show it, only later
     if (error instanceof GatewayError) return false;
     throw error;
   }

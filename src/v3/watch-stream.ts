@@ -21,7 +21,7 @@ export interface WatchStreamOptions {
   readonly range: KeyRange;
   /** First revision of interest. Undefined: from now on. */
   readonly start: string | undefined;
-  /** Longest wait until the watch stands, in ms; `Infinity` for none. */
+  /** Longest wait for the watch to be set up, in ms; `Infinity` for none. */
   readonly startTimeoutMs: number;
   /** Whether the events up to an index are no longer needed. Called when there are too many of them. */
   readonly mayForget: (index: number) => boolean;
@@ -40,7 +40,7 @@ const maxBytes = 8 * 2 ** 20;
  * for a while, so that the poll after this one, and other readers of the same range, need no stream of their own.
  */
 export class WatchStream {
-  /** Resolves when the watch stands. */
+  /** Resolves when the server has set up the watch. */
   readonly created: Promise<Header>;
   /** Resolves when the stream is over. */
   readonly ended: Promise<void>;
@@ -83,17 +83,17 @@ export class WatchStream {
     return this.#isOver;
   }
 
-  /** The first index that is still there, if the one that was asked for is gone: the stream ends with that. */
+  /** The first index whose events still exist, if those that were asked for are gone; the stream has ended then. */
   get compacted(): number | undefined {
     return this.#compacted;
   }
 
-  /** The index up to which everything was read; 0 until the watch stands. */
+  /** The index up to which everything was read; 0 until the watch is set up. */
   get head(): number {
     return this.#head;
   }
 
-  /** Whether it will begin where the server is when the watch stands. */
+  /** Whether it begins at the server's current revision, which is not known before the watch is set up. */
   get isStarting(): boolean {
     return this.#oldest === Infinity && !this.#isOver;
   }
@@ -103,7 +103,7 @@ export class WatchStream {
     return !this.#isOver && index >= this.#oldest;
   }
 
-  /** Whether the process waits for it. */
+  /** Sets whether the connection keeps the process alive. */
   hold(isHeld: boolean): void {
     this.#isHeld = isHeld;
     if (isHeld) this.#connection?.ref();
