@@ -61,8 +61,9 @@ const unusable = /\/(?:\.{0,2})(?:\/|$)|\ufffd/;
 
 /** The directories on the way to a key, from the top, without the root: "/a" and "/a/b" for "/a/b/c". */
 export function ancestorsOf(key: string): readonly string[] {
-  const segments = segmentsOf(key);
-  return segments.slice(1).map((_, i) => `/${segments.slice(0, i + 1).join("/")}`);
+  const ancestors: string[] = [];
+  for (let end = key.indexOf("/", 1); end >= 0; end = key.indexOf("/", end + 1)) ancestors.push(key.slice(0, end));
+  return ancestors;
 }
 
 /** The segments of a v2 key; the root has none. */

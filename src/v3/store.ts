@@ -17,7 +17,7 @@ import { deleteKey } from "./deletes.js";
 import { Gateway, GatewayError, grpcCode, type EndpointBase } from "./gateway.js";
 import { Hints } from "./hints.js";
 import { createInOrder } from "./in-order.js";
-import { Layout, maxSegments, segmentsOf } from "./layout.js";
+import { ancestorsOf, Layout, maxSegments } from "./layout.js";
 import { LeaseTimes } from "./lease-times.js";
 import { maxTtl } from "./leases.js";
 import { nowhere, placeOf, refused } from "./nodes.js";
@@ -198,7 +198,7 @@ function whyUnsupported(call: KeysCall): string | undefined {
   const { dir, ttl, key } = call;
   if (dir && ttl !== undefined) return "directories have no TTL over etcd's v3 API";
   if (ttl !== undefined && ttl > maxTtl) return `a TTL has at most ${String(maxTtl)} s over etcd's v3 API`;
-  return segmentsOf(key).length > maxSegments
+  return ancestorsOf(key).length >= maxSegments
     ? `a key has at most ${String(maxSegments)} segments over etcd's v3 API`
     : undefined;
 }
