@@ -5,10 +5,12 @@ import {
   inScenario,
   kilobytes,
   percentAbove,
+  ratioFigure,
   ratioOf,
   scenarioTitle,
+  table,
+  type Figure,
 } from "./comparison.js";
-import { field, table, type Estimate } from "./comparison.js";
 import { sdkPairs, type SubjectName } from "./plan.js";
 import { withSignal, type DecodedBody, type IdleRound, type Measured, type Results, type Round } from "./protocol.js";
 
@@ -42,12 +44,6 @@ interface Aim {
   readonly what: string;
   readonly figures: readonly Figure[];
   readonly holds: (value: number) => boolean;
-}
-
-interface Figure {
-  readonly label: string;
-  readonly estimate: Estimate;
-  readonly text: string;
 }
 
 /** What was measured on one version of Node. */
@@ -103,10 +99,17 @@ function rateAim(
   least: number,
   scenarios: readonly string[],
 ): Aim {
-  const figures = scenarios.map((scenario) =>
-    ratioFigure(scenarioTitle(scenario), inScenario(rounds, scenario), subject, base, "perSecond"),
-  );
-  return { number, what, figures, holds: (value) => value >= least };
+  const holds = (value: number): boolean => value >= least;
+  const { bare } = sdkPairs.find(({ sdk }) => sdk === subject) ?? {};
+  const figures = scenarios.map((scenario) => {
+    const of = inScenario(rounds, scenario);
+    const own = ratioFigure(scenarioTitle(scenario), of, subject, base, "perSecond");
+    // what no SDK on this transport could reach
+    const alone = bare && ratioFigure("", of, bare, base, "perSecond");
+    const explains = alone !== undefined && !Number.isNaN(alone.estimate.value) && !holds(own.estimate.value);
+    return explains ? { ...own, text: `${own.text} (bare transport ${alone.text})` } : own;
+  });
+  return { number, what, figures, holds };
 }
 
 function otherClientAims({ node, rounds }: OnNode): readonly Aim[] {
@@ -271,17 +274,6 @@ function v3Aims(rounds: readonly Round[]): readonly Aim[] {
       holds: (value) => value <= most,
     };
   });
-}
-
-function ratioFigure(
-  label: string,
-  rounds: readonly Round[],
-  subject: string,
-  base: string,
-  name: keyof Measured,
-): Figure {
-  const estimate = ratioOf(rounds, subject, base, field(name));
-  return { label, estimate, text: figure(estimate.value, 2) };
 }
 
 function verdict(figures: readonly Figure[], holds: (value: number) => boolean): string {

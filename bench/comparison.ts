@@ -213,3 +213,22 @@ function subjectsOf(rounds: readonly Round[]): readonly SubjectName[] {
     measured.has(subject),
   );
 }
+
+/** A figure of the report, with what it says. */
+export interface Figure {
+  readonly label: string;
+  readonly estimate: Estimate;
+  readonly text: string;
+}
+
+/** The ratio of a figure of two subjects. */
+export function ratioFigure(
+  label: string,
+  rounds: readonly Round[],
+  subject: string,
+  base: string,
+  name: keyof Measured,
+): Figure {
+  const estimate = ratioOf(rounds, subject, base, field(name));
+  return { label, estimate, text: figure(estimate.value, 2) };
+}
