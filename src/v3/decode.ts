@@ -1,4 +1,4 @@
-import { ResponseError } from "../util/errors.js";
+import { ResponseError, type Outcome } from "../util/errors.js";
 import { fromBase64 } from "./layout.js";
 
 /** A JSON object. */
@@ -123,9 +123,9 @@ export function decimal(hexadecimal: string): string | undefined {
 }
 
 /** The response is not what the gateway sends; it is never quoted, it may hold values. */
-export function malformed(problem: string): ResponseError {
+export function malformed(problem: string, outcome: Outcome = "unknown"): ResponseError {
   return new ResponseError("ERR_INVALID_JSON", `unexpected response of etcd's v3 gateway: ${problem}`, {
     status: 200,
-    outcome: "unknown",
+    outcome,
   });
 }

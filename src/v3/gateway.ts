@@ -19,6 +19,7 @@ export class GatewayError extends Error {
 
 /** gRPC's numbers, as far as etcd uses them. */
 export const grpcCode = {
+  canceled: 1,
   invalidArgument: 3,
   notFound: 5,
   permissionDenied: 7,

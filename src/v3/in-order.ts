@@ -37,6 +37,7 @@ export async function createInOrder(
   const mine = (async () => {
     await before?.catch(() => undefined);
     session.signal?.throwIfAborted();
+    session.restart();
     return create(session, call, note);
   })();
   queues.set(queue, mine);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import {
+  AuthAPI,
   ClusterError,
   EndpointError,
   EtcdError,
@@ -121,7 +122,8 @@ for (const format of formats) {
       assert.deepEqual([error.errorCode, error.outcome], [210, "notApplied"], String(code));
       assert.match(error.serverCause, /any words.*--max-request-bytes/);
     }
-    for (const code of [2, 14]) {
+    // 1: the server is being stopped
+    for (const code of [1, 2, 14]) {
       const error = await write(code);
       assert.ok(error instanceof ClusterError);
       const [first] = error.errors;
@@ -134,6 +136,8 @@ for (const format of formats) {
       assert.ok(error instanceof ResponseError, String(code));
       assert.deepEqual([error.code, error.outcome], ["ERR_STATUS", "notApplied"]);
     }
+    const aborted = await write(10);
+    assert.ok(aborted instanceof ResponseError && aborted.outcome === "unknown", "of a code that etcd does not use");
   });
 
   test(`keys: without credentials, while authentication is on, a bad request is a missing user, ${format} format (V3)`, async () => {
@@ -150,6 +154,13 @@ for (const format of formats) {
   });
 }
 
+test("auth: whether it is on is not told by a server that cannot know", async () => {
+  const status = (code: number): Promise<boolean> =>
+    new AuthAPI(scriptedGateway(() => ({ refusal: code, words: "any words" })).client).status();
+  assert.deepEqual([await status(3), await status(9)], [true, false]);
+  for (const code of [1, 2, 14]) await assert.rejects(status(code), (error) => error instanceof ClusterError);
+});
+
 test("keys: an index above 2^53 is an error, never rounded (V3)", async () => {
   const { keys } = scriptedGateway(() => ({
     header: { ...headerAt(1), revision: "9007199254740993" },
@@ -157,6 +168,32 @@ test("keys: an index above 2^53 is an error, never rounded (V3)", async () => {
     responses: [{ response_put: {} }],
   }));
   await assert.rejects(keys.set("/k", "v"), (error) => error instanceof ResponseError && error.outcome === "unknown");
+});
+
+test("keys: an empty object in place of a response is an error, not a compare that failed or an empty directory (V3)", async () => {
+  const calls: Readonly<Record<string, (keys: KeysAPI) => Promise<KeysResponse>>> = {
+    create: (keys) => keys.create("/k", "v"),
+    createInOrder: (keys) => keys.createInOrder("/d", "v"),
+    delete: (keys) => keys.delete("/k"),
+    get: (keys) => keys.get("/"),
+  };
+  const outcomes: unknown[] = [];
+  for (const [name, call] of Object.entries(calls)) {
+    const look = { header: headerAt(9), responses: [none] };
+    // a key in order looks for the marker first
+    const { keys, calls: seen } = scriptedGateway(({ body }) =>
+      name === "createInOrder" && !("compare" in body) ? look : {},
+    );
+    const error: unknown = await call(keys).catch((each: unknown) => each);
+    assert.ok(error instanceof ResponseError, name);
+    outcomes.push(`${name} ${error.code} ${error.outcome} ${String(seen.length)}`);
+  }
+  assert.deepEqual(outcomes, [
+    "create ERR_INVALID_JSON unknown 1",
+    "createInOrder ERR_INVALID_JSON unknown 2",
+    "delete ERR_INVALID_JSON unknown 1",
+    "get ERR_INVALID_JSON notApplied 1",
+  ]);
 });
 
 function textOf({ action, node, prevNode, index }: KeysResponse): string {

@@ -1,7 +1,8 @@
 import type { RequestLimits } from "../http/exchange.js";
+import { EndpointError } from "../util/errors.js";
 import { linkSignal } from "../util/signals.js";
 import type { ClusterView } from "./cluster-view.js";
-import { headerOf, type Header, type Json } from "./decode.js";
+import { headerOf, malformed, type Header, type Json } from "./decode.js";
 import type { Gateway } from "./gateway.js";
 import type { Hints } from "./hints.js";
 import type { Layout } from "./layout.js";
@@ -51,7 +52,7 @@ export class Session {
   readonly leaseTimes: LeaseTimes;
   readonly hints: Hints;
   readonly #limits: RequestLimits | undefined;
-  readonly #startMs = performance.now();
+  #startMs = performance.now();
 
   constructor(fields: SessionFields) {
     ({
@@ -67,6 +68,11 @@ export class Session {
     this.#limits = fields.limits;
   }
 
+  /** Lets the time for the call begin now: until its turn came it did nothing. */
+  restart(): void {
+    this.#startMs = performance.now();
+  }
+
   /** Sends a request. It gets what is left of the time for the whole call. Rejects as `Gateway.post` does. */
   post(path: string, body: Json, purpose: RequestPurpose): Promise<Json> {
     return this.ask(path, body, purpose, (json) => json);
@@ -76,6 +82,8 @@ export class Session {
   ask<T>(path: string, body: Json, purpose: RequestPurpose, read: (json: Json, header: Header) => T): Promise<T> {
     const { readOnly, note, maskedBody, signal, isCurrent = false } = purpose;
     const see = isCurrent ? this.view.expectCurrent() : undefined;
+    const limits = this.#limitsNow();
+    if (limits !== undefined && limits.headersMs <= 0) return Promise.reject(this.#outOfTime());
     const link = signal === undefined ? undefined : linkSignal(signal, this.signal);
     const { token } = this.identity;
     const options = {
@@ -84,14 +92,15 @@ export class Session {
       readOnly,
       note,
       maskedBody,
-      limits: this.#limitsNow(),
+      limits,
     };
     const received = this.gateway.ask(path, body, options, (json) => {
+      // all responses have one: an empty object in place of one must not pass for "did not succeed", or for "no keys"
+      if (json["header"] === undefined)
+        throw malformed("it has no header", readOnly === true ? "notApplied" : "unknown");
       const header = headerOf(json);
-      if (json["header"] !== undefined) {
-        if (see === undefined) this.view.see(header);
-        else see(header);
-      }
+      if (see === undefined) this.view.see(header);
+      else see(header);
       return read(json, header);
     });
     return link === undefined ? received : received.finally(link.unlink);
@@ -100,6 +109,13 @@ export class Session {
   #limitsNow(): RequestLimits | undefined {
     if (this.#limits === undefined) return undefined;
     const { headersMs, idleMs, bodyMs, bodyBytes } = this.#limits;
-    return { headersMs: Math.max(1, headersMs - (performance.now() - this.#startMs)), idleMs, bodyMs, bodyBytes };
+    return { headersMs: headersMs - (performance.now() - this.#startMs), idleMs, bodyMs, bodyBytes };
+  }
+
+  /** For a request that is not sent: it could not be waited for, and what became of a write would be unknown. */
+  #outOfTime(): EndpointError {
+    const endpoint = this.gateway.base.url;
+    const message = `endpoint ${endpoint} exceeded header timeout of ${String(this.#limits?.headersMs)} ms`;
+    return new EndpointError("ERR_HEADER_TIMEOUT", message, { endpoint, outcome: "notApplied" });
   }
 }

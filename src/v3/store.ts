@@ -169,19 +169,23 @@ export class V3Store implements KeysStore {
     }
     const outcome = readOnly ? "notApplied" : "unknown";
     const endpoint = this.#gateway.base.url;
-    if (status >= 500 || code === grpcCode.unavailable) {
+    // 1: the server is being stopped, and its gateway with it
+    if (status >= 500 || code === grpcCode.unavailable || code === grpcCode.canceled) {
       const fields = { endpoint, outcome, status, errorCode: 300, serverCause: message } as const;
       throw new EndpointError("ERR_SERVER", `endpoint ${endpoint} answered ${String(status)}: ${message}`, fields);
     }
     throw new ResponseError(
       "ERR_STATUS",
       `${endpoint} answered ${String(status)}: ${message} (gRPC code ${String(code)})`,
-      {
-        status,
-        outcome: "notApplied",
-      },
+      { status, outcome: isRefusal(code) ? "notApplied" : outcome },
     );
   }
+}
+
+/** Whether etcd means by the code that it did not carry out the request, whatever the request was. */
+function isRefusal(code: number): boolean {
+  const { invalidArgument, notFound, failedPrecondition, outOfRange } = grpcCode;
+  return [invalidArgument, notFound, failedPrecondition, outOfRange].some((each) => each === code);
 }
 
 function isAboutRights(error: unknown): boolean {

@@ -75,14 +75,15 @@ export class Tokens {
     }
   }
 
-  /** Whether the server asks for a user. */
+  /** Whether the server asks for a user. Rejects if it does not tell, as `Gateway.post` does. */
   async isAuthOn(signal: AbortSignal | undefined): Promise<boolean> {
     try {
       await this.#gateway.post("/v3/auth/authenticate", { name: "", password: "" }, { signal, readOnly: true });
       return true;
     } catch (error) {
-      if (!(error instanceof GatewayError)) throw error;
-      return error.code !== grpcCode.failedPrecondition;
+      if (error instanceof GatewayError && error.code === grpcCode.failedPrecondition) return false;
+      if (error instanceof GatewayError && error.code === grpcCode.invalidArgument) return true;
+      throw error;
     }
   }
 

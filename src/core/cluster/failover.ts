@@ -4,6 +4,7 @@ import { changesNothing } from "../../util/changes-nothing.js";
 import { log } from "../../util/log.js";
 import { Attempt, type Attempts, type CallFollower } from "./attempt.js";
 import type { Endpoint } from "./endpoint.js";
+import { errorAfter, unknownOf } from "./maybe-applied.js";
 import { StrangerError } from "./stranger.js";
 
 /**
@@ -79,7 +80,7 @@ class Failures {
 
   /** Whether one of the failed attempts may have been applied. */
   get maybeApplied(): boolean {
-    return this.errors.some(({ outcome }) => outcome === "unknown");
+    return unknownOf(this.errors).length > 0;
   }
 
   /** Takes note of what an attempt threw. Rejects with it if trying elsewhere cannot help, or with the signal's reason. */
@@ -88,7 +89,7 @@ class Failures {
     this.isOurs = error === undefined;
     if (this.isOurs) return;
     signal.throwIfAborted();
-    if (!(error instanceof EndpointError)) throw error;
+    if (!(error instanceof EndpointError)) throw errorAfter(unknownOf(this.errors), error);
     log.client("%s", error.message);
     this.errors.push(error);
     if (!mayGoOn(this.#spec, error)) {

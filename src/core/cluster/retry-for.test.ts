@@ -1,8 +1,15 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { KeysAPI } from "../keys.js";
-import type { Exchange } from "../../http/exchange.js";
-import { EndpointError, isNodeExist, type ClusterError, type Outcome } from "../../util/errors.js";
+import type { Exchange, RawResponse } from "../../http/exchange.js";
+import {
+  EndpointError,
+  isNodeExist,
+  ResponseError,
+  SdkError,
+  type ClusterError,
+  type Outcome,
+} from "../../util/errors.js";
 import { clientOf, ok, raftTimeout, reply, resetUnanswered, ScriptedServer } from "../../test-kit/scripted-server.js";
 
 const retryForMs = 60_000;
@@ -95,6 +102,35 @@ test("retryForMs: when the budget is spent the last failure is the rejection; no
     (error: ClusterError) => error.code === "ERR_CLUSTER_UNAVAILABLE" && error.errors.length === 1,
   );
   assert.ok(begunMs.length > 1);
+});
+
+test("retryForMs: a write that may have been applied once stays unknown, whatever its last attempt says", async () => {
+  const failed = (outcome: Outcome) => (): never => {
+    throw new EndpointError("ERR_NETWORK", "broken", { endpoint: "http://a", outcome });
+  };
+  const notEtcd = (): never => {
+    throw new ResponseError("ERR_STATUS", "not etcd", { status: 404, outcome: "notApplied" });
+  };
+  const refusal = { errorCode: 102, message: "Not a file", cause: "/k", index: 9 };
+  const refused = (): RawResponse => ({ status: 403, headers: {}, body: JSON.stringify(refusal) });
+  for (const [last, name] of [
+    [failed("notApplied"), "ClusterError"],
+    [notEtcd, "ResponseError"],
+    [refused, "EtcdError"],
+  ] as const) {
+    // the second attempt is a retry, or a failover
+    for (const endpoints of [["http://a"], ["http://a", "http://b"]]) {
+      for (const first of ["unknown", "notApplied"] as const) {
+        let attempts = 0;
+        const transport: Exchange = async () => (await Promise.resolve(), ++attempts === 1 ? failed(first)() : last());
+        await using client = clientOf(endpoints, { retryForMs: 300, transport });
+        const error: unknown = await new KeysAPI(client).set("/k", "v").catch((each: unknown) => each);
+        assert.ok(error instanceof SdkError && "outcome" in error);
+        assert.deepEqual([error.name, error.outcome], [name, first], `${String(endpoints.length)} endpoints`);
+        assert.ok(attempts > 1);
+      }
+    }
+  }
 });
 
 test("retryForMs: an abort ends the pause with its reason, and close() with ERR_CLOSED", async () => {

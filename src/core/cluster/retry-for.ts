@@ -4,6 +4,7 @@ import { ClusterError, EndpointError } from "../../util/errors.js";
 import { log } from "../../util/log.js";
 import { retry } from "../../util/retry.js";
 import { mayGoOn } from "./failover.js";
+import { errorAfter, unknownOf } from "./maybe-applied.js";
 
 const minPauseMs = 50;
 const maxPauseMs = 1_000;
@@ -23,12 +24,21 @@ export function retryFor(
   send: () => Promise<RawResponse>,
 ): Promise<RawResponse> {
   if (budgetMs === 0) return send();
-  return retry(send, {
+  let earlier: readonly EndpointError[] = [];
+  const attempt = (): Promise<RawResponse> =>
+    send().then(
+      (raw) => (earlier.length === 0 ? raw : { ...raw, maybeApplied: true }),
+      (error: unknown) => {
+        throw errorAfter(earlier, error);
+      },
+    );
+  return retry(attempt, {
     signal,
     backoff: new Backoff(minPauseMs, maxPauseMs),
     untilMs: performance.now() + budgetMs,
     isTransient: (error) => isRepeatable(error, spec),
-    onFailure: (_error, pauseMs) => {
+    onFailure: (error, pauseMs) => {
+      if (error instanceof ClusterError && error.outcome === "unknown") earlier = unknownOf(error.errors);
       log.client("no endpoint answered %s %s, trying again in %d ms", spec.method, spec.path, Math.round(pauseMs));
     },
   });

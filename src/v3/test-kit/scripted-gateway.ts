@@ -47,12 +47,14 @@ export function scriptedGateway(
 
 /** The HTTP status of a gRPC code, in the old and the new format. */
 const statuses: Readonly<Record<number, readonly [old: number, new_: number]>> = {
+  1: [408, 499],
   2: [500, 500],
   3: [400, 400],
   5: [404, 404],
   7: [403, 403],
   8: [429, 429],
   9: [412, 400],
+  10: [409, 409],
   11: [400, 400],
   14: [503, 503],
   16: [401, 401],
