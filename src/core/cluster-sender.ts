@@ -15,6 +15,7 @@ import type { RawResponse, RequestSpec } from "../http/exchange.js";
 import { endpointsOfMembers } from "./membership.js";
 import { requireRequest } from "./request-check.js";
 import { Limiter } from "../util/limiter.js";
+import { onAbort } from "../util/signals.js";
 import { SharedLinks } from "../util/shared-links.js";
 
 /** What a client and its sender share. */
@@ -57,6 +58,8 @@ export class ClusterSender {
     this.#closed = closed;
     this.#limiter = new Limiter(options.maxInFlight);
     this.#links = new SharedLinks(closed);
+    // one callback that stays: otherwise each of several calls in turn would add a listener to the signal, and remove it
+    onAbort(closed, () => undefined);
     const exchange = clientExchange(options, (url) => endpoints.set.trusts(url));
     this.#closeExchange = exchange.close;
     this.#attempts = clientAttempts(exchange, options, () => endpoints.set.order(), closed);

@@ -25,12 +25,12 @@ export function decodeResponse(
   signal: AbortSignal | undefined,
 ): KeysResponse | Promise<KeysResponse> {
   if (raw.body.length >= largeLength) return decodeInSlices(raw, spec, namespace, signal);
-  return withRelativeErrors(namespace, () => decodeKeys(raw, spec, namespace));
+  return withRelativeErrors(decodeKeys, raw, spec, namespace);
 }
 
 /** Decodes the response to a write with `noValueOnSuccess`. @throws {EtcdError | ResponseError} as {@link decodeResponse} does */
 export function decodeSummary(raw: RawResponse, spec: RequestSpec, namespace: string): KeysSummary {
-  return withRelativeErrors(namespace, () => decodeKeysSummary(raw, spec));
+  return withRelativeErrors(decodeKeysSummary, raw, spec, namespace);
 }
 
 async function decodeInSlices(
@@ -42,9 +42,9 @@ async function decodeInSlices(
   // the transport has just joined the parts of the body, which takes a while, too
   await nextTurn();
   throwIfAborted(signal);
-  const { response, decode } = withRelativeErrors(namespace, () => decodeKeysInPieces(raw, spec, namespace));
+  const { response, decode } = withRelativeErrors(decodeKeysInPieces, raw, spec, namespace);
   await nextTurn();
   throwIfAborted(signal);
-  await inSlices(() => withRelativeErrors(namespace, () => decode(nodesAtOnce)), signal);
+  await inSlices(() => withRelativeErrors(() => decode(nodesAtOnce), raw, spec, namespace), signal);
   return response;
 }

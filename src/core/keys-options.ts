@@ -132,15 +132,24 @@ export function requireWatcherOptions(options: WatcherOptions, extra: readonly u
 
 /** Refuses a callback, and whatever else follows the options. */
 export function requireNoCallback(method: string, instead: string, options: unknown, extra: readonly unknown[]): void {
-  if (typeof options === "function" || extra.some((each) => typeof each === "function"))
-    badArgument(`${method} takes no callback: ${instead}`);
-  if (extra.some((each) => each !== undefined)) badArgument(`${method} has too many arguments`);
+  if (typeof options === "function" || extra.some(isCallback)) badArgument(`${method} takes no callback: ${instead}`);
+  if (extra.some(isGiven)) badArgument(`${method} has too many arguments`);
+}
+
+function isCallback(value: unknown): boolean {
+  return typeof value === "function";
+}
+
+function isGiven(value: unknown): boolean {
+  return value !== undefined;
 }
 
 /** Refuses a key with a segment `.` or `..`: etcd would resolve it before it looks, which could lead out of the keys. */
 export function requireKey(what: string, key: unknown): asserts key is string {
   requireText(what, key);
-  if (/(?:^|\/)\.\.?(?:\/|$)/.test(key)) {
+  if (dotSegment.test(key)) {
     badArgument(`${what} ${JSON.stringify(key)} contains a segment "." or "..", which etcd cannot store`);
   }
 }
+
+const dotSegment = /(?:^|\/)\.\.?(?:\/|$)/;

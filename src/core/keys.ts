@@ -1,11 +1,10 @@
 import type { Codec } from "./codec.js";
-import type { RawResponse, RequestLimits, RequestSpec, Sender } from "../http/exchange.js";
+import type { RequestLimits, Sender } from "../http/exchange.js";
 import { requireSender } from "../util/validate.js";
 import {
   requireKey,
   requireKeysOptions,
   requireWatcherOptions,
-  type CallOptions,
   type CreateInOrderOptions,
   type CreateOptions,
   type DeleteOptions,
@@ -16,13 +15,11 @@ import {
   type UpdateOptions,
   type WatcherOptions,
 } from "./keys-options.js";
-import type * as FirstCall from "./first-call.js";
+import type { KeysTarget } from "./keys-calls.js";
 import { loaded, whenLoaded } from "./load.js";
 import type { KeysResponse, KeysSummary } from "./types.js";
-import { checked } from "./checked-request.js";
 import { TypedKeys } from "./typed-keys.js";
 import { Watcher } from "./watcher.js";
-import type { KeyAddress } from "./wire/keys.js";
 import { cleanKey, namespaceOf } from "./wire/paths.js";
 
 /**
@@ -49,11 +46,7 @@ import { cleanKey, namespaceOf } from "./wire/paths.js";
  * console.log(node.value, node.modifiedIndex);
  */
 export class KeysAPI {
-  readonly #sender: Sender;
-  /** The path before the keys of the namespace. */
-  readonly #prefix: string;
-  /** The keys of responses are relative to this one; "" for all keys of etcd. */
-  readonly #namespace: string;
+  readonly #target: KeysTarget;
   readonly #options: { readonly prefix: string; readonly namespace: string };
 
   /**
@@ -65,10 +58,12 @@ export class KeysAPI {
     requireSender("sender", sender);
     requireKeysOptions(options);
     const { prefix = "/v2/keys", namespace = "" } = options;
-    this.#sender = sender;
     this.#options = { prefix, namespace };
-    this.#prefix = cleanKey(prefix) + cleanKey(namespace);
-    this.#namespace = namespaceOf(prefix) + cleanKey(namespace);
+    this.#target = {
+      sender,
+      prefix: cleanKey(prefix) + cleanKey(namespace),
+      namespace: namespaceOf(prefix) + cleanKey(namespace),
+    };
   }
 
   /**
@@ -79,13 +74,11 @@ export class KeysAPI {
    * const { node, index } = await keys.get("/services", { recursive: true, quorum: true });
    * for (const child of node.nodes) console.log(child.key, child.value);
    */
-  async get(key: string, options: GetOptions = {}, ...extra: readonly undefined[]): Promise<KeysResponse> {
-    const parts = loaded();
-    if (parts === undefined) return whenLoaded(this.#sender, options, (own) => this.get(key, own, ...extra));
-    parts.requireCall("get", options, extra);
-    const { recursive, sort, quorum = this.#sender.quorumReads } = options;
-    const spec = parts.getSpec(this.#at(key), { recursive, sort, quorum });
-    return parts.decodeResponse(await this.#send(spec, options), spec, this.#namespace, options.signal);
+  get(key: string, options: GetOptions = {}, ...extra: readonly undefined[]): Promise<KeysResponse> {
+    const calls = loaded()?.calls;
+    return calls === undefined
+      ? whenLoaded(this.#target.sender, options, (own) => this.get(key, own, ...extra))
+      : calls.get(this.#target, key, options, extra);
   }
 
   /**
@@ -99,20 +92,16 @@ export class KeysAPI {
    */
   set(key: string, value: string, options: SetOptions & { readonly noValueOnSuccess: true }): Promise<KeysSummary>;
   set(key: string, value: string, options?: SetOptions, ...extra: readonly undefined[]): Promise<KeysResponse>;
-  async set(
+  set(
     key: string,
     value: string,
     options: SetOptions = {},
     ...extra: readonly undefined[]
   ): Promise<KeysResponse | KeysSummary> {
-    const parts = loaded();
-    if (parts === undefined) return whenLoaded(this.#sender, options, (own) => this.set(key, value, own, ...extra));
-    parts.requireCall("set", options, extra);
-    const spec = this.#writeSpec(parts, key, value, options);
-    const raw = await this.#send(spec, options);
-    return options.noValueOnSuccess === true
-      ? parts.decodeSummary(raw, spec, this.#namespace)
-      : parts.decodeResponse(raw, spec, this.#namespace, options.signal);
+    const calls = loaded()?.calls;
+    return calls === undefined
+      ? whenLoaded(this.#target.sender, options, (own) => this.set(key, value, own, ...extra))
+      : calls.set(this.#target, key, value, options, extra);
   }
 
   /**
@@ -122,17 +111,16 @@ export class KeysAPI {
    * @example
    * await keys.create("/locks/job", "worker-1", { ttl: 30 });
    */
-  async create(
+  create(
     key: string,
     value: string,
     options: CreateOptions = {},
     ...extra: readonly undefined[]
   ): Promise<KeysResponse> {
-    const parts = loaded();
-    if (parts === undefined) return whenLoaded(this.#sender, options, (own) => this.create(key, value, own, ...extra));
-    parts.requireCall("create", options, extra);
-    const spec = this.#writeSpec(parts, key, value, { ...options, prevExist: false });
-    return parts.decodeResponse(await this.#send(spec, options), spec, this.#namespace, options.signal);
+    const calls = loaded()?.calls;
+    return calls === undefined
+      ? whenLoaded(this.#target.sender, options, (own) => this.create(key, value, own, ...extra))
+      : calls.create(this.#target, key, value, options, extra);
   }
 
   /**
@@ -142,17 +130,16 @@ export class KeysAPI {
    * @example
    * await keys.update("/color", "blue");
    */
-  async update(
+  update(
     key: string,
     value: string,
     options: UpdateOptions = {},
     ...extra: readonly undefined[]
   ): Promise<KeysResponse> {
-    const parts = loaded();
-    if (parts === undefined) return whenLoaded(this.#sender, options, (own) => this.update(key, value, own, ...extra));
-    parts.requireCall("update", options, extra);
-    const spec = this.#writeSpec(parts, key, value, { ...options, prevExist: true });
-    return parts.decodeResponse(await this.#send(spec, options), spec, this.#namespace, options.signal);
+    const calls = loaded()?.calls;
+    return calls === undefined
+      ? whenLoaded(this.#target.sender, options, (own) => this.update(key, value, own, ...extra))
+      : calls.update(this.#target, key, value, options, extra);
   }
 
   /**
@@ -163,19 +150,16 @@ export class KeysAPI {
    * @example
    * await keys.refresh("/services/web/1", 15);
    */
-  async refresh(
+  refresh(
     key: string,
     ttl: number,
     options: RefreshOptions = {},
     ...extra: readonly undefined[]
   ): Promise<KeysResponse> {
-    const parts = loaded();
-    if (parts === undefined) return whenLoaded(this.#sender, options, (own) => this.refresh(key, ttl, own, ...extra));
-    parts.requireCall("refresh", options, extra);
-    const checks: Pick<typeof FirstCall, "requireKeyTtl"> = parts;
-    checks.requireKeyTtl("ttl", ttl);
-    const spec = this.#writeSpec(parts, key, "", { ...options, ttl, refresh: true, prevExist: true });
-    return parts.decodeResponse(await this.#send(spec, options), spec, this.#namespace, options.signal);
+    const calls = loaded()?.calls;
+    return calls === undefined
+      ? whenLoaded(this.#target.sender, options, (own) => this.refresh(key, ttl, own, ...extra))
+      : calls.refresh(this.#target, key, ttl, options, extra);
   }
 
   /**
@@ -186,19 +170,16 @@ export class KeysAPI {
    * const { node } = await keys.createInOrder("/queue", "job 1");
    * console.log(node.key); // "/queue/00000000000000000042"
    */
-  async createInOrder(
+  createInOrder(
     dir: string,
     value: string,
     options: CreateInOrderOptions = {},
     ...extra: readonly undefined[]
   ): Promise<KeysResponse> {
-    const parts = loaded();
-    if (parts === undefined)
-      return whenLoaded(this.#sender, options, (own) => this.createInOrder(dir, value, own, ...extra));
-    parts.requireCall("createInOrder", options, extra);
-    parts.requireWrite(value, { dir: options.dir, prevExist: false });
-    const spec = parts.createInOrderSpec(this.#at(dir), value, options);
-    return parts.decodeResponse(await this.#send(spec, options), spec, this.#namespace, options.signal);
+    const calls = loaded()?.calls;
+    return calls === undefined
+      ? whenLoaded(this.#target.sender, options, (own) => this.createInOrder(dir, value, own, ...extra))
+      : calls.createInOrder(this.#target, dir, value, options, extra);
   }
 
   /**
@@ -209,13 +190,11 @@ export class KeysAPI {
    * @example
    * await keys.delete("/old", { recursive: true });
    */
-  async delete(key: string, options: DeleteOptions = {}, ...extra: readonly undefined[]): Promise<KeysResponse> {
-    const parts = loaded();
-    if (parts === undefined) return whenLoaded(this.#sender, options, (own) => this.delete(key, own, ...extra));
-    parts.requireCall("delete", options, extra);
-    parts.requireConditions(options);
-    const spec = parts.deleteSpec(this.#at(key), options);
-    return parts.decodeResponse(await this.#send(spec, options), spec, this.#namespace, options.signal);
+  delete(key: string, options: DeleteOptions = {}, ...extra: readonly undefined[]): Promise<KeysResponse> {
+    const calls = loaded()?.calls;
+    return calls === undefined
+      ? whenLoaded(this.#target.sender, options, (own) => this.delete(key, own, ...extra))
+      : calls.remove(this.#target, key, options, extra);
   }
 
   /**
@@ -230,8 +209,10 @@ export class KeysAPI {
    */
   watcher(key: string, options: WatcherOptions = {}, ...extra: readonly undefined[]): Watcher {
     requireWatcherOptions(options, extra);
+    requireKey("key", key);
+    const { sender, prefix, namespace } = this.#target;
     const { afterIndex = 0, recursive = false, clusterId = "" } = options;
-    return new Watcher(this.#sender, this.#at(key), { afterIndex, recursive, clusterId });
+    return new Watcher(sender, { prefix, key, namespace }, { afterIndex, recursive, clusterId });
   }
 
   /**
@@ -247,8 +228,8 @@ export class KeysAPI {
 
   /** The same keys, with requests that go through another sender, made from this one's. */
   wrapped(wrap: (sender: Sender) => Sender): KeysAPI {
-    const { quorumReads, retryForMs } = this.#sender;
-    const send: Sender["send"] = (spec, signal) => this.#sender.send(spec, signal);
+    const { quorumReads, retryForMs } = this.#target.sender;
+    const send: Sender["send"] = (spec, signal) => this.#target.sender.send(spec, signal);
     return new KeysAPI(wrap({ quorumReads, retryForMs, send }), this.#options);
   }
 
@@ -266,7 +247,7 @@ export class KeysAPI {
    */
   namespace(key: string): KeysAPI {
     requireKey("key", key);
-    return new KeysAPI(this.#sender, { ...this.#options, namespace: this.#options.namespace + cleanKey(key) });
+    return new KeysAPI(this.#target.sender, { ...this.#options, namespace: this.#options.namespace + cleanKey(key) });
   }
 
   /**
@@ -280,20 +261,5 @@ export class KeysAPI {
    */
   withCodec<T>(codec: Codec<T>): TypedKeys<T> {
     return new TypedKeys(this, codec);
-  }
-
-  #writeSpec(parts: typeof FirstCall, key: string, value: string, options: SetOptions): RequestSpec {
-    const at = this.#at(key);
-    parts.requireWrite(value, options);
-    return parts.setSpec(at, value, options);
-  }
-
-  #send(spec: RequestSpec, { retryForMs, signal }: CallOptions): Promise<RawResponse> {
-    return this.#sender.send(checked(retryForMs === undefined ? spec : { ...spec, retryForMs }), signal);
-  }
-
-  #at(key: string): KeyAddress {
-    requireKey("key", key);
-    return { prefix: this.#prefix, key, namespace: this.#namespace };
   }
 }

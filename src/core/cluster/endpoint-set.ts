@@ -46,6 +46,8 @@ export class EndpointSet {
    * the set stays as it is.
    */
   pinnedTo(endpoint: Endpoint): EndpointSet {
+    // nearly always
+    if (endpoint === this.#list[this.#pin]) return this;
     const index = indexIn(this.#list, endpoint);
     if (index !== -1) return index === this.#pin ? this : this.#withPin(index);
     const configured = indexIn(this.#configured, endpoint);

@@ -21,10 +21,21 @@ export function getSpec(at: KeyAddress, fields: ReadFields): RequestSpec {
   return {
     method: "GET",
     path: keyPath(at.prefix, at.key),
-    query: `quorum=${String(quorum)}&recursive=${String(recursive)}&sorted=${String(sort)}`,
+    query: readQuery(quorum, recursive, sort),
     call: getCall(at, fields),
   };
 }
+
+/** One of eight texts: a text that is put together for each read would cost as much as the rest of its request (measured). */
+function readQuery(quorum: boolean, recursive: boolean, sort: boolean): string {
+  return readQueries[(quorum ? 4 : 0) + (recursive ? 2 : 0) + (sort ? 1 : 0)] ?? "";
+}
+
+const readQueries = [false, true].flatMap((quorum) =>
+  [false, true].flatMap((recursive) =>
+    [false, true].map((sorted) => `quorum=${String(quorum)}&recursive=${String(recursive)}&sorted=${String(sorted)}`),
+  ),
+);
 
 /**
  * One long poll. `waitIndex` 0 waits for the next event from now on, which is a different moment for every caller. From an

@@ -1,4 +1,5 @@
 import { EtcdError, EtcdErrorCode } from "../../util/errors.js";
+import type { RawResponse, RequestSpec } from "../../http/exchange.js";
 import type { KeyNode, KeysResponse } from "../types.js";
 
 /** A response with keys as they are within a namespace. */
@@ -32,10 +33,15 @@ function errorInNamespace(error: unknown, namespace: string): unknown {
   });
 }
 
-/** Returns what `decode` does; what it throws names keys as {@link errorInNamespace} does. */
-export function withRelativeErrors<T>(namespace: string, decode: () => T): T {
+/** Decodes a response; what `decode` throws names keys as {@link errorInNamespace} does. */
+export function withRelativeErrors<T>(
+  decode: (raw: RawResponse, spec: RequestSpec, namespace: string) => T,
+  raw: RawResponse,
+  spec: RequestSpec,
+  namespace: string,
+): T {
   try {
-    return decode();
+    return decode(raw, spec, namespace);
   } catch (error) {
     throw errorInNamespace(error, namespace);
   }

@@ -1,5 +1,4 @@
 import { lazy } from "../../util/lazy.js";
-import { throwIfAborted } from "../../util/signals.js";
 import type { Exchange, RawResponse, RequestSpec } from "../exchange.js";
 import { whenLoaded } from "../loading.js";
 import { nodeTlsOptions, type TlsOptions } from "../tls-options.js";
@@ -17,9 +16,10 @@ export function gotExchange(tls: TlsOptions = {}, ownAgents: OwnAgents = {}): Ex
     return loadGot(nodeTlsOptions(tls), ownAgents);
   });
   let sender: GotSender | undefined;
-  const exchange = async (url: URL, spec: RequestSpec, signal: AbortSignal | undefined): Promise<RawResponse> => {
+  const exchange = (url: URL, spec: RequestSpec, signal: AbortSignal | undefined): Promise<RawResponse> =>
+    sender?.send(url, spec, signal) ?? sendFirst(url, spec, signal);
+  const sendFirst = async (url: URL, spec: RequestSpec, signal: AbortSignal | undefined): Promise<RawResponse> => {
     sender ??= await whenLoaded(loading(), url, spec, signal);
-    throwIfAborted(signal);
     return sender.send(url, spec, signal);
   };
   const close = (): void => {

@@ -1,6 +1,7 @@
 import type { ClientRequest, IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { tcpKeepAliveMs } from "../connection-limits.js";
+import { throwIfAborted } from "../../util/signals.js";
 import type { RawResponse, RequestSpec } from "../exchange.js";
 import { isHandshakeAlert } from "../network-error.js";
 import { PendingResponse, type RequestInFlight } from "../pending-response.js";
@@ -22,6 +23,7 @@ export function sendByGot(
   sinceMs: number,
 ): Promise<RawResponse> {
   return new Promise((resolve, reject) => {
+    throwIfAborted(signal);
     new GotRequest(transport, url, spec, signal, sinceMs, resolve, reject).start();
   });
 }
