@@ -43,6 +43,12 @@ onBothGateways((ground) => {
     const names = (each: KeyNode): unknown => (each.dir ? [each.key, ...each.nodes.map(names)] : each.key);
     assert.deepEqual(names(node), ["/", ["/both", "/both/x"], ["/m"], ["/t", "/t/a", "/t/bytes", ["/t/e", "/t/e/f"]]]);
     assert.equal((await keys.get("/t/bytes")).node.value, "\ufffd\ufffd");
+    // the file is in the way of what is written below it, at any depth
+    assert.deepEqual(await Promise.all(["/both/y", "/both/y/z"].map((key) => codeOf(keys.set(key, "1")))), [104, 104]);
+    assert.deepEqual(
+      await Promise.all(["/both/y", "/both/y/z"].map((key) => codeOf(keys.create(key, "1")))),
+      [104, 104],
+    );
     const { node: implied } = await keys.get("/t/e");
     assert.deepEqual([implied.dir, implied.createdIndex, implied.modifiedIndex], [true, 0, 0]);
     const { node: seen, index } = await keys.get("/t/a");

@@ -10,6 +10,8 @@ import type { Session } from "./session.js";
 export interface Situation {
   /** The first element on the way that is a file, or is missing. Undefined: the parent is a directory. */
   readonly obstacle: { readonly key: string; readonly is: "file" | "missing" } | undefined;
+  /** The first file on the way, which is in the way of what is made below it, even if it is a directory, too. */
+  readonly fileOnTheWay: string | undefined;
   readonly file: KeyValue | undefined;
   /** The first key of the directory: its marker if it has one. Undefined: there is no directory. */
   readonly firstBelow: KeyValue | undefined;
@@ -81,6 +83,7 @@ export function situationReads(
     // what is both, which only other programs can make, is a directory
     const obstacle = found.find(({ isDirectory }) => !isDirectory) ?? found.find(({ isFile }) => isFile);
     return {
+      fileOnTheWay: found.find(({ isFile }) => isFile)?.key,
       obstacle: obstacle && { key: obstacle.key, is: obstacle.isFile ? "file" : "missing" },
       file: first(file),
       firstBelow: first(below),

@@ -117,8 +117,9 @@ function written(session: Session, call: PlainWrite, lease: Lease | undefined, d
 
 function refusalOf(call: PlainWrite, place: Place, situation: Situation): Refused {
   const { key, kind } = call;
-  const { obstacle, file, firstBelow } = situation;
-  if (obstacle?.is === "file") return refused(place, "notDir", obstacle.key);
+  const { fileOnTheWay, file, firstBelow } = situation;
+  if (fileOnTheWay !== undefined && (kind === "create" || kind === "set"))
+    return refused(place, "notDir", fileOnTheWay);
   if (kind === "create") return refused(place, "nodeExist", key);
   if (kind !== "set") {
     const unreachable = whyUnreachable(place, key, situation);
