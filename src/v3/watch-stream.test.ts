@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { Client, KeysAPI, type Exchange, type RequestSpec } from "../core/index.js";
+import { deferred } from "../util/deferred.js";
 import { untilAborted } from "../util/signals.js";
 import { patience } from "../test-kit/waiting.js";
 import type { Json } from "./decode.js";
@@ -63,3 +64,27 @@ for (const [what, isDeletion, told] of [
     assert.equal(most(), 16);
   });
 }
+
+test("watch stream: when its response has ended it leaves the connection alone, which may serve another request by then", async () => {
+  let hasEnded = false;
+  const held: string[] = [];
+  const note = (what: string) => (): void => {
+    held.push(hasEnded ? `${what} after the end` : what);
+  };
+  const connection = { ref: note("ref"), unref: note("unref") };
+  const ended = deferred<undefined>();
+  const transport: Exchange = async (_url, spec) => {
+    if (spec.path === "/v3/watch") {
+      spec.onHeaders?.({ status: 200, headers: {} }, connection);
+      for (const line of [{ result: { header: headerAt(10), created: true } }, eventAt(first, false)])
+        spec.onPart?.(Buffer.from(`${JSON.stringify(line)}\n`));
+      hasEnded = true;
+      ended.resolve(undefined);
+    } else await ended.promise;
+    return { status: 200, headers: {}, body: JSON.stringify({ header: headerAt(60), TTL: "30", grantedTTL: "60" }) };
+  };
+  await using client = new Client({ endpoints: ["http://gateway:2379"], transport, protocol: v3Protocol() });
+  const watcher = new KeysAPI(client).watcher("/d", { recursive: true, afterIndex: first - 1 });
+  assert.equal((await watcher.next(patience())).node.key, `/d/k${String(first)}`);
+  assert.deepEqual(held, ["ref"]);
+});

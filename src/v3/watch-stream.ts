@@ -52,6 +52,7 @@ export class WatchStream {
   readonly #events: { readonly index: number; readonly events: readonly Done[]; readonly bytes: number }[] = [];
   readonly #decoder = new StringDecoder("utf8");
   readonly #lookUps: EventLookUps;
+  /** Until the response ends: then the connection may serve another request. */
   #connection: ConnectionHold | undefined;
   #isHeld = true;
   #partial = "";
@@ -171,10 +172,12 @@ export class WatchStream {
           },
         },
       );
+      this.#connection = undefined;
       await this.#working;
       if (raw.status !== 200) this.#fail(gateway.refusal(raw, true));
       else this.#fail(endedEarly(gateway.base.url));
     } catch (error) {
+      this.#connection = undefined;
       await this.#working;
       this.#fail(error);
     } finally {
