@@ -58,12 +58,16 @@ export async function measureRounds(
   return rounds;
 }
 
-async function warmUp(workers: readonly WorkerProcess[], { warmUpMs: ms, warmUpKinds }: Matrix): Promise<void> {
+async function warmUp(workers: readonly WorkerProcess[], { warmUpMs: ms, ...matrix }: Matrix): Promise<void> {
   say("bench: warming up");
+  const { warmUpKinds = ["get", "put"], warmUpCalls = 0 } = matrix;
   const keys = { get: smallKey, put: smallKey, ttl: ttlKey, list: hundredDir };
   for (const worker of workers)
-    for (const kind of warmUpKinds ?? (["get", "put"] as const))
-      await worker.load({ kind, key: keys[kind], concurrency: 16, ms });
+    for (const kind of warmUpKinds) {
+      let calls = 0;
+      do calls += (await worker.load({ kind, key: keys[kind], concurrency: 16, ms })).operations;
+      while (calls < warmUpCalls);
+    }
 }
 
 const warmUps = 3;

@@ -89,6 +89,8 @@ export interface Matrix {
   readonly warmUpMs: number;
   /** What runs before measuring starts. Absent: GET and PUT. */
   readonly warmUpKinds?: readonly ("get" | "put" | "ttl" | "list")[];
+  /** Each of them runs again until it has made so many calls: V8 compiles what was called often. Absent: once. */
+  readonly warmUpCalls?: number;
   /**
    * How long calls one at a time run before they are measured each time, in ms: after a pause the first few hundred take up to
    * twice as long, whatever client sends them. A slow client would make fewer calls in the time that follows, and so have more
@@ -128,7 +130,7 @@ const tlsScenarios = (ms: number): readonly Scenario[] => [
   ...loads("connect", [16], 2 * ms),
 ];
 
-/** Each has code of its own, which is compiled only after some thousand calls. */
+/** Each has code of its own. */
 const v3WarmUpKinds = ["get", "put", "ttl", "list"] as const;
 
 const v3Scenarios = (ms: number): readonly Scenario[] => [
@@ -163,8 +165,9 @@ export const fullPlan: Plan = {
   v3: {
     rounds: 5,
     budgetMs: 40_000,
-    warmUpMs: 600,
+    warmUpMs: 300,
     warmUpKinds: v3WarmUpKinds,
+    warmUpCalls: 6_000,
     settleMs,
     scenarios: v3Scenarios(200),
   },
