@@ -1,4 +1,4 @@
-import { EtcdError, isKeyNotFound, ResponseError } from "../util/errors.js";
+import { EtcdError, EtcdErrorCode, isKeyNotFound, ResponseError } from "../util/errors.js";
 import type { KeysAPI } from "./keys.js";
 import type { KeyNode } from "./types.js";
 import { filesOf } from "../util/files-of.js";
@@ -19,8 +19,8 @@ export interface NextListing extends Listing {
 }
 
 /**
- * Reads all files below a key, or the file. A key that does not exist is an empty subtree; etcd gives the index with that,
- * too.
+ * Reads all files below a key, or the file. A key that does not exist, also because a file is in its way, is an empty subtree;
+ * etcd gives the index with that, too.
  *
  * @param quorum undefined: as the client reads by default
  * @throws {ResponseError} without an index: a watch would begin "from now on", and miss what happened since the read
@@ -38,10 +38,15 @@ export async function listFiles(
     await forEachInSlices(filesOf(node), (file) => nodes.set(file.key, file), signal);
     return { index, clusterId, nodes };
   } catch (error) {
-    if (!isKeyNotFound(error) || !(error instanceof EtcdError)) throw error;
+    if (!(error instanceof EtcdError) || !isMissing(error)) throw error;
     requireIndex(key, error.index);
     return { index: error.index, clusterId: undefined, nodes: new Map() };
   }
+}
+
+/** Whether there is no such key: neither the key itself, nor all directories above it, one of which may be a file. */
+function isMissing(error: EtcdError): boolean {
+  return isKeyNotFound(error) || error.errorCode === EtcdErrorCode.notDir;
 }
 
 function requireIndex(key: string, index: number): void {

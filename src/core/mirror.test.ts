@@ -131,6 +131,14 @@ test("mirror: a key that does not exist is an empty subtree, watched from the in
   assert.deepEqual(polled(), [1]);
 });
 
+test("mirror: a key below a file does not exist, and is followed when a directory takes the place of the file", async (t) => {
+  const { etcd, next, base } = await onFake(t, { "/d": "1" }, "/d/e");
+  assert.equal(show(await next(), base), "list@0:");
+  etcd.expire("/d");
+  etcd.load({ "/d/e": "1" });
+  assert.equal(show(await next(), base), "event@2: +/d/e=1");
+});
+
 test("mirror: a file is a subtree with one entry", async (t) => {
   const { etcd, next, base } = await onFake(t, { "/d": "1" });
   assert.equal(show(await next(), base), "list@0: +/d=1");
