@@ -29,8 +29,7 @@ export interface KeysTarget {
 /** What follows the options of a call: nothing. */
 type Extra = readonly unknown[];
 
-// The calls of `KeysAPI`, for arguments that are not checked yet. None is an async function, and so is nothing else on the way of a
-// call but failover: each takes half a kilobyte of memory per call (measured).
+// The calls of `KeysAPI`, for arguments that are not checked yet. No async functions: see `FailoverCall`.
 
 /** See `KeysAPI.get`. */
 export function get(target: KeysTarget, key: string, options: GetOptions, extra: Extra): Promise<KeysResponse> {

@@ -29,7 +29,8 @@ export interface WatcherFields {
 export class Watcher {
   readonly #sender: Sender;
   readonly #at: KeyAddress;
-  readonly #fields: WatcherFields;
+  /** undefined once the loop has them. */
+  #fields: WatcherFields | undefined;
   /** Made with the first call. */
   #loop: WatchLoop | undefined;
 
@@ -81,7 +82,10 @@ export class Watcher {
 
   #newLoop(): WatchLoop | undefined {
     const parts = loaded();
-    return parts && new parts.WatchLoop(this.#sender, this.#at, this.#fields);
+    const fields = this.#fields;
+    if (parts === undefined || fields === undefined) return undefined;
+    this.#fields = undefined;
+    return new parts.WatchLoop(this.#sender, this.#at, fields);
   }
 
   async #loadAndWait(signal: AbortSignal | undefined): Promise<KeysResponse> {

@@ -77,17 +77,19 @@ export class Attempt {
     this.#link = this.#isGuarded && identity?.isCertain === false ? linkSignal(signal) : undefined;
   }
 
-  /** Sends it. What this rejects with, {@link failure} explains; what it resolves to, {@link accept} checks. */
-  send(): Promise<RawResponse> {
-    const { attempt: channel } = diagnostics();
-    if (!isTraced(channel)) return this.#send();
-    const { method, path, call } = this.#spec;
-    return trace(
-      channel,
-      { endpoint: this.endpoint.label, method, path, kind: call?.kind },
-      () => this.#sendAndAccept(),
-      (message, { status }) => (message.status = status),
-    );
+  /**
+   * Sends it. What this rejects with, {@link failure} explains; what it resolves to, {@link accept} checks.
+   *
+   * @param traced whether somebody subscribes to attempts
+   */
+  send(traced = isTraced(diagnostics().attempt)): Promise<RawResponse> {
+    if (traced) return this.#sendTraced();
+    try {
+      return this.#attempts.exchange(requestUrl(this.endpoint, this.#spec), this.#sent(), this.#ending);
+    } catch (error) {
+      // a protocol of the user's need not be async
+      return Promise.reject(error);
+    }
   }
 
   /**
@@ -137,10 +139,6 @@ export class Attempt {
     return this.#link?.signal ?? this.#signal;
   }
 
-  #send(): Promise<RawResponse> {
-    return this.#attempts.exchange(requestUrl(this.endpoint, this.#spec), this.#sent(), this.#ending);
-  }
-
   #sent(): RequestSpec {
     const spec = this.#spec;
     const { requestLimits, pollLimits, authorization } = this.#attempts;
@@ -180,10 +178,20 @@ export class Attempt {
     );
   }
 
+  #sendTraced(): Promise<RawResponse> {
+    const { method, path, call } = this.#spec;
+    return trace(
+      diagnostics().attempt,
+      { endpoint: this.endpoint.label, method, path, kind: call?.kind },
+      () => this.#sendAndAccept(),
+      (message, { status }) => (message.status = status),
+    );
+  }
+
   /** The whole attempt, for subscribers that trace it: they see one operation, and its error is the one that the call hears of. */
   async #sendAndAccept(): Promise<RawResponse> {
     try {
-      return await this.accept(await this.#send());
+      return await this.accept(await this.send(false));
     } catch (thrown) {
       const error = await this.failure(thrown);
       if (error !== undefined) throw error;

@@ -48,7 +48,9 @@ export function watchSpec(
   onHeaders: RequestSpec["onHeaders"],
 ): RequestSpec {
   const path = keyPath(at.prefix, at.key);
-  const query = `recursive=${String(recursive)}&wait=true&waitIndex=${String(waitIndex)}`;
+  // one text of two parts: of more, each poll that waits would keep the texts in between
+  const query =
+    (recursive ? "recursive=true&wait=true&waitIndex=" : "recursive=false&wait=true&waitIndex=") + String(waitIndex);
   const call = watchCall(at, recursive, waitIndex);
   return { method: "GET", path, query, longPoll: true, shared: waitIndex > 0, onHeaders, call };
 }
