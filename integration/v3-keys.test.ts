@@ -42,6 +42,16 @@ onBothGateways((ground) => {
     const { node } = await keys.get("/", { recursive: true });
     const names = (each: KeyNode): unknown => (each.dir ? [each.key, ...each.nodes.map(names)] : each.key);
     assert.deepEqual(names(node), ["/", ["/both", "/both/x"], ["/m"], ["/t", "/t/a", "/t/bytes", ["/t/e", "/t/e/f"]]]);
+    // a directory that holds nothing but hidden keys is there all the same
+    await put("/h/only/_hidden/k");
+    const { node: hidden } = await keys.get("/h", { recursive: true });
+    assert.deepEqual(
+      [names(hidden), names((await keys.get("/h")).node)],
+      [
+        ["/h", ["/h/only"]],
+        ["/h", ["/h/only"]],
+      ],
+    );
     assert.equal((await keys.get("/t/bytes")).node.value, "\ufffd\ufffd");
     // the file is in the way of what is written below it, at any depth
     assert.deepEqual(await Promise.all(["/both/y", "/both/y/z"].map((key) => codeOf(keys.set(key, "1")))), [104, 104]);

@@ -2,7 +2,7 @@ import type { GetCall } from "../core/call.js";
 import type { AnswerNode, Done, Place, Refused } from "../core/keys-store.js";
 import type { Header, Json, KeyValue } from "./decode.js";
 import { GatewayError, grpcCode } from "./gateway.js";
-import { afterAll, compareBytes, isHiddenBelow, type KeyRange, type Layout } from "./layout.js";
+import { afterAll, compareBytes, type KeyRange, type Layout } from "./layout.js";
 import { timesLeft, type TimesLeft } from "./leases.js";
 import { directoryNode, fileNode, placeOf, refused } from "./nodes.js";
 import { hasMore, keysIn, read, readRange, transact } from "./operations.js";
@@ -195,11 +195,13 @@ function treeOf(layout: Layout, directory: string, keys: readonly KeyValue[]): T
       continue;
     }
     const parsed = layout.parse(each.key);
-    if (parsed === undefined || isHiddenBelow(directory, parsed.key)) continue;
+    if (parsed === undefined) continue;
     const names = parsed.key.length <= start ? [] : parsed.key.slice(start).split("/");
     const name = parsed.isMarker ? undefined : names.pop();
     let tree = root;
-    for (const each of names) {
+    // what is hidden is not shown, but the directory that it lies in is there
+    const hiddenAt = names.findIndex((each) => each.startsWith("_"));
+    for (const each of hiddenAt < 0 ? names : names.slice(0, hiddenAt)) {
       let child = tree.directories.get(each);
       if (child === undefined) {
         child = { marker: undefined, files: new Map(), directories: new Map() };
@@ -207,6 +209,7 @@ function treeOf(layout: Layout, directory: string, keys: readonly KeyValue[]): T
       }
       tree = child;
     }
+    if (hiddenAt >= 0 || name?.startsWith("_") === true) continue;
     if (name === undefined) tree.marker = each;
     else tree.files.set(name, each);
   }
