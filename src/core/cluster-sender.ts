@@ -113,15 +113,12 @@ export class ClusterSender {
     return this.#closeExchange();
   }
 
-  async #sendLinked(spec: RequestSpec, signal: AbortSignal | undefined, retryForMs: number): Promise<RawResponse> {
-    const link = this.#links.take(signal);
-    try {
-      if (retryForMs === 0 && !isCallTraced(spec)) return await this.#sendOnce(spec, link.signal);
-      const once = (): Promise<RawResponse> => this.#sendOnce(spec, link.signal);
-      return await traced(spec, () => retryFor(retryForMs, spec, link.signal, once));
-    } finally {
-      link.release();
-    }
+  #sendLinked(spec: RequestSpec, signal: AbortSignal | undefined, retryForMs: number): Promise<RawResponse> {
+    return this.#links.during(signal, (ending) =>
+      retryForMs === 0 && !isCallTraced(spec)
+        ? this.#sendOnce(spec, ending)
+        : traced(spec, () => retryFor(retryForMs, spec, ending, () => this.#sendOnce(spec, ending))),
+    );
   }
 
   /** Sends to one endpoint after the other, or only to the one that the request names. */
