@@ -1,7 +1,7 @@
 import { constants } from "node:buffer";
 import { ResponseError, type ResponseErrorCode } from "../util/errors.js";
 import { errorCode } from "../util/plain-cause.js";
-import { maxTimerMs, onAbort } from "../util/signals.js";
+import { follow, maxTimerMs, type Follower } from "../util/signals.js";
 import { BodyBuffer } from "./body-buffer.js";
 import { defaultMaxBodyBytes } from "./connection-limits.js";
 import type { ConnectionHold, RawResponse, RequestLimits, RequestSpec, ResponseHead } from "./exchange.js";
@@ -32,7 +32,7 @@ export class PendingResponse {
   readonly #url: URL;
   readonly #spec: RequestSpec;
   readonly #request: RequestInFlight;
-  readonly #off: () => void;
+  readonly #follower: Follower | undefined;
   readonly #body = new BodyBuffer();
   readonly #maxBytes: number;
   #head: ResponseHead | undefined;
@@ -53,9 +53,7 @@ export class PendingResponse {
     this.#request = request;
     // no string is longer, so a longer body could not be decoded
     this.#maxBytes = Math.min(spec.limits?.bodyBytes ?? defaultMaxBodyBytes, constants.MAX_STRING_LENGTH);
-    this.#off = onAbort(signal, (reason) => {
-      this.#refuse(reason);
-    });
+    this.#follower = follow(signal, this);
     const { headersMs, idleMs } = this.#limits;
     if (spec.longPoll !== true) this.#waitUntil(sinceMs + headersMs);
     else if (idleMs !== Infinity) this.#waitUntil(performance.now() + idleMs);
@@ -71,7 +69,7 @@ export class PendingResponse {
     try {
       this.#endAfter(this.#spec.onHeaders?.(head, this.#request));
     } catch (error) {
-      this.#refuse(error);
+      this.abort(error);
     }
     if (Number(head.headers["content-length"]) > this.#maxBytes && !this.#handsOut(head)) this.#onTooLarge(head);
   }
@@ -122,6 +120,14 @@ export class PendingResponse {
     }
   }
 
+  /** Ends the request: the signal has aborted, or there is no response that could be used. */
+  abort(reason: unknown): void {
+    if (this.#settled) return;
+    this.#settle();
+    this.#request.cancel();
+    this.#request.reject(reason);
+  }
+
   get #limits(): RequestLimits {
     return this.#spec.limits ?? noLimits;
   }
@@ -135,7 +141,7 @@ export class PendingResponse {
     try {
       if (this.#spec.onPart?.(part) !== true) return;
     } catch (error) {
-      this.#refuse(error);
+      this.abort(error);
       return;
     }
     this.#endEarly();
@@ -219,7 +225,7 @@ export class PendingResponse {
 
   #fail(error: () => unknown): void {
     if (this.#spec.longPoll === true && isGood(this.#head)) this.#endEarly();
-    else this.#refuse(error());
+    else this.abort(error());
   }
 
   /** Ends a long poll early when the promise resolves that `onHeaders` returned, if it did. */
@@ -230,7 +236,7 @@ export class PendingResponse {
         if (!this.#settled) this.#endEarly();
       },
       (error: unknown) => {
-        this.#refuse(error);
+        this.abort(error);
       },
     );
   }
@@ -242,17 +248,10 @@ export class PendingResponse {
     this.#request.resolve({ status: 200, headers: {}, ...this.#head, body: "", truncated: true });
   }
 
-  #refuse(reason: unknown): void {
-    if (this.#settled) return;
-    this.#settle();
-    this.#request.cancel();
-    this.#request.reject(reason);
-  }
-
   #settle(): void {
     this.#settled = true;
     clearTimeout(this.#timer);
-    this.#off();
+    this.#follower?.off();
   }
 }
 

@@ -1,4 +1,4 @@
-import { onAbort } from "./signals.js";
+import { follow, type Follower } from "./signals.js";
 
 /** A signal that is in use until it is released. */
 export interface TakenSignal {
@@ -60,7 +60,7 @@ export class SharedLinks {
 class SharedLink implements TakenSignal {
   readonly #controller = new AbortController();
   #holders = 0;
-  #unlink: (() => void) | undefined;
+  #followers: readonly (Follower | undefined)[] = [];
 
   get signal(): AbortSignal {
     return this.#controller.signal;
@@ -68,19 +68,12 @@ class SharedLink implements TakenSignal {
 
   hold(...parents: readonly AbortSignal[]): void {
     if (this.#holders++ > 0) return;
-    const offs = parents.map((parent) =>
-      onAbort(parent, (reason) => {
-        this.#controller.abort(reason);
-      }),
-    );
-    this.#unlink = () => {
-      for (const off of offs) off();
-    };
+    this.#followers = parents.map((parent) => follow(parent, this.#controller));
   }
 
   release(): void {
     if (--this.#holders > 0) return;
-    this.#unlink?.();
-    this.#unlink = undefined;
+    for (const follower of this.#followers) follower?.off();
+    this.#followers = [];
   }
 }

@@ -13,15 +13,14 @@ export interface Link {
  */
 export function linkSignal(...parents: readonly (AbortSignal | undefined)[]): Link {
   const controller = new AbortController();
-  const abort = (reason: unknown): void => {
-    controller.abort(reason);
-  };
-  const offs = parents.map((parent) => onAbort(parent, abort));
+  const followers = parents.map((parent) => follow(parent, controller));
   return {
     signal: controller.signal,
-    abort,
+    abort: (reason) => {
+      controller.abort(reason);
+    },
     unlink: () => {
-      for (const off of offs) off();
+      for (const follower of followers) follower?.off();
     },
   };
 }
@@ -54,10 +53,8 @@ export function limitTime(ms: number, ...parents: readonly (AbortSignal | undefi
  * @returns removes the callback; may be called at any time
  */
 export function onAbort(signal: AbortSignal | undefined, callback: (reason: unknown) => void): () => void {
-  if (signal === undefined) return noop;
-  if (!signal.aborted) return follow(signal, callback);
-  callback(reasonOf(signal));
-  return noop;
+  const follower = follow(signal, { abort: callback });
+  return () => follower?.off();
 }
 
 /** Settles as the promise does, but rejects with the signal's reason as soon as that aborts. */
@@ -126,46 +123,73 @@ export function sleep(ms: number, signal: AbortSignal | undefined): Promise<void
   });
 }
 
-interface Follower {
-  readonly callback: (reason: unknown) => void;
-  previous: Follower | undefined;
-  next: Follower | undefined;
+/** Ends when a signal aborts that it follows. An `AbortController` is one. */
+export interface Abortable {
+  abort(reason: unknown): void;
 }
 
-/** The callbacks on one signal: a linked list. They come and go with each request, and a Set would add half of its cost (measured). */
+/** Follows a signal until it is taken off. An object, since the closures in its place took four times the memory, for each request. */
+export class Follower {
+  readonly target: Abortable;
+  /** The others of the same signal. */
+  previous: Follower | undefined;
+  next: Follower | undefined;
+  #hub: Hub | undefined;
+
+  constructor(target: Abortable, hub: Hub) {
+    this.target = target;
+    this.#hub = hub;
+    this.next = hub.first;
+    if (this.next !== undefined) this.next.previous = this;
+    hub.first = this;
+  }
+
+  /** Stops following; may be called at any time. */
+  off(): void {
+    const hub = this.#hub;
+    if (hub === undefined) return;
+    this.#hub = undefined;
+    const { previous, next } = this;
+    if (previous !== undefined) previous.next = next;
+    else if (hub.first === this) hub.first = next;
+    if (next !== undefined) next.previous = previous;
+    // a follower in the old generation would keep its neighbours alive, and they theirs: all requests until the next full collection
+    this.previous = this.next = undefined;
+    if (hub.first === undefined) dropHub(hub);
+  }
+}
+
+/** Those that follow one signal: a linked list. They come and go with each request, and a Set would add half of its cost (measured). */
 interface Hub {
+  readonly parent: AbortSignal;
   first: Follower | undefined;
   readonly listener: () => void;
 }
 
 const hubs = new WeakMap<AbortSignal, Hub>();
 
-function follow(parent: AbortSignal, callback: (reason: unknown) => void): () => void {
-  const hub = hubs.get(parent) ?? newHub(parent);
-  const follower: Follower = { callback, previous: undefined, next: hub.first };
-  if (hub.first !== undefined) hub.first.previous = follower;
-  hub.first = follower;
-  let linked = true;
-  return () => {
-    if (!linked) return;
-    linked = false;
-    if (follower.previous !== undefined) follower.previous.next = follower.next;
-    else if (hub.first === follower) hub.first = follower.next;
-    if (follower.next !== undefined) follower.next.previous = follower.previous;
-    // a follower in the old generation would keep its neighbours alive, and they theirs: all requests until the next full collection
-    follower.previous = follower.next = undefined;
-    if (hub.first === undefined) dropHub(parent, hub);
-  };
+/**
+ * Aborts `target` when the signal aborts; at once, before it returns, if the signal has aborted already. Shares listeners as
+ * {@link linkSignal} does.
+ *
+ * @returns undefined if there is nothing to follow
+ */
+export function follow(signal: AbortSignal | undefined, target: Abortable): Follower | undefined {
+  if (signal === undefined) return undefined;
+  if (!signal.aborted) return new Follower(target, hubs.get(signal) ?? newHub(signal));
+  target.abort(reasonOf(signal));
+  return undefined;
 }
 
 function newHub(parent: AbortSignal): Hub {
   const hub: Hub = {
+    parent,
     first: undefined,
     listener: () => {
       const followers: Follower[] = [];
       for (let follower = hub.first; follower !== undefined; follower = follower.next) followers.push(follower);
       const reason = reasonOf(parent);
-      for (const follower of followers) follower.callback(reason);
+      for (const { target } of followers) target.abort(reason);
     },
   };
   hubs.set(parent, hub);
@@ -173,11 +197,8 @@ function newHub(parent: AbortSignal): Hub {
   return hub;
 }
 
-function dropHub(parent: AbortSignal, hub: Hub): void {
+function dropHub(hub: Hub): void {
+  const { parent } = hub;
   if (hubs.get(parent) === hub) hubs.delete(parent);
   parent.removeEventListener("abort", hub.listener);
-}
-
-function noop(): void {
-  // nothing to undo
 }
