@@ -2,7 +2,7 @@ import type { WatchCall } from "../core/call.js";
 import type { Done, KeysWatch, Place, Refused } from "../core/keys-store.js";
 import { EndpointError } from "../util/errors.js";
 import { abortable, onAbort } from "../util/signals.js";
-import { GatewayError } from "./gateway.js";
+import { GatewayError, grpcCode } from "./gateway.js";
 import { isHiddenBelow, type KeyRange } from "./layout.js";
 import { nowhere, placeOf, refused } from "./nodes.js";
 import type { ResolvedV3Options } from "./options.js";
@@ -80,7 +80,7 @@ export class WatchHub {
     } catch (error) {
       reader.close();
       // a stream that ends before it is set up, because its server shuts down, is like one that ends later
-      throw error instanceof GatewayError && error.code === 14 ? endedEarly(session, error) : error;
+      throw error instanceof GatewayError && isGoing(error) ? endedEarly(session, error) : error;
     }
   }
 
@@ -273,6 +273,10 @@ function startOf({ waitIndex }: WatchCall): string | undefined {
 }
 
 const maxRevision = 2n ** 63n - 1n;
+
+function isGoing({ code }: GatewayError): boolean {
+  return code === grpcCode.unavailable || code === grpcCode.canceled;
+}
 
 function endedEarly({ gateway }: Session, cause: GatewayError): EndpointError {
   const endpoint = gateway.base.url;

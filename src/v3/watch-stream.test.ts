@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { Client, KeysAPI, type Exchange, type RequestSpec } from "../core/index.js";
+import { Client, ClusterError, KeysAPI, type Exchange, type RequestSpec } from "../core/index.js";
 import { deferred } from "../util/deferred.js";
 import { untilAborted } from "../util/signals.js";
 import { patience } from "../test-kit/waiting.js";
@@ -87,4 +87,24 @@ test("watch stream: when its response has ended it leaves the connection alone, 
   const watcher = new KeysAPI(client).watcher("/d", { recursive: true, afterIndex: first - 1 });
   assert.equal((await watcher.next(patience())).node.key, `/d/k${String(first)}`);
   assert.deepEqual(held, ["ref"]);
+});
+
+test("watch stream: a server that is being stopped refuses a watch, and the watcher may ask another one", async () => {
+  for (const code of [14, 1]) {
+    for (const error of [
+      { error: { grpc_code: code, http_code: 503, message: "gone" } },
+      { error: { code, message: "gone" } },
+    ]) {
+      const transport: Exchange = (_url, spec) => {
+        spec.onHeaders?.({ status: 200, headers: {} });
+        spec.onPart?.(Buffer.from(`${JSON.stringify(error)}\n`));
+        return Promise.resolve({ status: 200, headers: {}, body: "" });
+      };
+      await using client = new Client({ endpoints: ["http://gateway:2379"], transport, protocol: v3Protocol() });
+      await assert.rejects(new KeysAPI(client).watcher("/d").next(patience()), (thrown) => {
+        assert.ok(thrown instanceof ClusterError && thrown.outcome === "notApplied");
+        return thrown.message.includes("refused a watch: gone");
+      });
+    }
+  }
 });
