@@ -20,7 +20,14 @@ import type { Session } from "./session.js";
 import { nothingOnTheWay, readsOnTheWay } from "./situation.js";
 
 /** Calls of this process for one directory queue: otherwise each would make the others start over. */
-const queues = new Map<string, Promise<unknown>>();
+interface Line {
+  /** The call that came last. */
+  last: Promise<unknown>;
+  /** Lets those that wait begin, each before its turn. */
+  readonly waiting: Set<() => void>;
+}
+
+const lines = new Map<string, Line>();
 
 /**
  * Makes a key in a directory, with an ascending name: one above the revision at which the directory's marker was last
@@ -32,20 +39,38 @@ export async function createInOrder(
   call: CreateCall,
   note: string | undefined,
 ): Promise<Done | Refused> {
-  const queue = `${session.gateway.base.url} ${session.layout.marker(call.key)}`;
-  const before = queues.get(queue);
+  const name = `${session.gateway.base.url} ${session.layout.marker(call.key)}`;
+  const line = lines.get(name) ?? { last: Promise.resolve(), waiting: new Set() };
+  const turn = turnIn(line);
   const mine = (async () => {
-    await before?.catch(() => undefined);
+    await turn;
     session.signal?.throwIfAborted();
     session.restart();
     return create(session, call, note);
   })();
-  queues.set(queue, mine);
+  line.last = mine;
+  lines.set(name, line);
   try {
     return await mine;
+  } catch (error) {
+    // one after the other they would wait for a server that does not answer: each for its whole time
+    if (session.signal?.aborted !== true) for (const begin of line.waiting) begin();
+    throw error;
   } finally {
-    if (queues.get(queue) === mine) queues.delete(queue);
+    if (line.last === mine) lines.delete(name);
   }
+}
+
+/** Resolves when all calls before it are over, or when one of them failed. */
+function turnIn({ last, waiting }: Line): Promise<void> {
+  return new Promise((resolve) => {
+    const begin = (): void => {
+      waiting.delete(begin);
+      resolve();
+    };
+    waiting.add(begin);
+    last.then(begin, begin);
+  });
 }
 
 /** Where the next name is counted from. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { Client, ClusterError, KeysAPI, type Exchange } from "../core/index.js";
+import { Client, ClusterError, EndpointError, KeysAPI, type Exchange } from "../core/index.js";
 import { useVirtualTime } from "../test-kit/virtual-time.js";
 import { v3Protocol } from "./protocol.js";
 import { headerAt } from "./test-kit/scripted-gateway.js";
@@ -34,6 +34,25 @@ test("session: the time for a key in order begins with its turn among the calls 
   await Promise.all(Array.from({ length: 10 }, () => keys.createInOrder("/q", "v")));
   const least = Math.min(...sent.map(({ leftMs = 0 }) => leftMs));
   assert.ok(least >= headerTimeoutMs - 400, `a request had only ${String(least)} ms`);
+});
+
+test("session: calls for one directory do not wait one after the other for a server that does not answer", async () => {
+  const time = useVirtualTime();
+  const transport: Exchange = async (url, { limits }) => {
+    await new Promise((resolve) => setTimeout(resolve, limits?.headersMs));
+    throw new EndpointError("ERR_HEADER_TIMEOUT", "silence", { endpoint: url.origin, outcome: "notApplied" });
+  };
+  await using client = new Client({
+    endpoints: ["http://gateway:2379"],
+    headerTimeoutMs,
+    transport,
+    protocol: v3Protocol(),
+  });
+  const startMs = time.now();
+  const calls = Array.from({ length: 10 }, () => new KeysAPI(client).createInOrder("/q", "v"));
+  const results = await Promise.allSettled(calls);
+  assert.ok(results.every(({ status }) => status === "rejected"));
+  assert.ok(time.now() - startMs <= 2 * headerTimeoutMs + 1, `they took ${String(time.now() - startMs)} ms`);
 });
 
 test("session: a write for which no time is left is not sent, and was not applied", async () => {
