@@ -17,11 +17,16 @@ test("gateway: origin, base path and the endpoint's own query are taken from a U
   }
 });
 
-const answering = (status: number, body: string, seen: RequestSpec[] = []): Gateway =>
+const answering = (
+  status: number,
+  body: string,
+  seen: RequestSpec[] = [],
+  headers: Readonly<Record<string, string>> = {},
+): Gateway =>
   new Gateway(
     (_url, spec) => {
       seen.push(spec);
-      return Promise.resolve({ status, headers: {}, body });
+      return Promise.resolve({ status, headers, body });
     },
     { url: "http://h:1", query: "token=x" },
   );
@@ -64,6 +69,21 @@ test("gateway: a proxy's error is one of the endpoint; its outcome depends on wh
       assert.deepEqual([error.code, error.status, error.outcome], ["ERR_SERVER", 502, outcome]);
       return true;
     });
+  }
+});
+
+test("gateway: a proxy's page for a missing path proves nothing about a write", async () => {
+  const page = answering(404, "<html>").post("/v3/kv/txn", {}, { signal: undefined });
+  await assert.rejects(page, (error) => error instanceof ResponseError && error.outcome === "unknown");
+});
+
+test("gateway: an error has the time that the server asks to wait, whatever its body is", async () => {
+  const bodies = ["<html>", '{"code":14,"message":"busy"}'];
+  for (const status of [408, 429, 503]) {
+    for (const body of bodies) {
+      const refused = answering(status, body, [], { "retry-after": "7" });
+      await assert.rejects(refused.post("/v3/kv/range", {}, { signal: undefined }), { retryAfterMs: 7_000 });
+    }
   }
 });
 

@@ -1,5 +1,6 @@
 import type { Exchange, RawResponse, RequestLimits, RequestSpec } from "../http/exchange.js";
 import { EndpointError, ResponseError } from "../util/errors.js";
+import { parseRetryAfter } from "../util/transient.js";
 import { isJson, type Json } from "./decode.js";
 
 /** The gateway refused. `code` is gRPC's number: status and words differ between versions of the gateway. */
@@ -8,12 +9,15 @@ export class GatewayError extends Error {
   readonly status: number;
   /** Whether what was refused would have changed nothing. */
   readonly readOnly: boolean;
+  /** How long it asks to wait, in ms. Undefined: it does not. */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(code: number, message: string, status: number, readOnly: boolean) {
+  constructor(code: number, message: string, status: number, readOnly: boolean, retryAfterMs?: number) {
     super(message);
     this.code = code;
     this.status = status;
     this.readOnly = readOnly;
+    this.retryAfterMs = retryAfterMs;
   }
 }
 
@@ -126,36 +130,44 @@ export class Gateway {
   /** What a response that is not a success means. */
   refusal(raw: RawResponse, readOnly: boolean): GatewayError | EndpointError | ResponseError {
     const outcome = readOnly ? "notApplied" : "unknown";
-    const said = refusalIn(jsonOf(raw.body), raw.status, readOnly);
+    const retryAfterMs = parseRetryAfter(raw.headers["retry-after"], Date.now());
+    const said = refusalIn(jsonOf(raw.body), raw.status, readOnly, retryAfterMs);
     if (said !== undefined) return said;
     const endpoint = this.base.url;
     if (raw.status >= 500) {
       const message = `endpoint ${endpoint} answered ${String(raw.status)}`;
-      return new EndpointError("ERR_SERVER", message, { endpoint, outcome, status: raw.status });
+      return new EndpointError("ERR_SERVER", message, { endpoint, outcome, status: raw.status, retryAfterMs });
     }
-    const hint =
-      raw.status === 404
-        ? ": there is no v3 JSON gateway here. It needs etcd 3.4 or later, started without " +
-          "--enable-grpc-gateway=false; etcd 3.4 has it off when it is started from a configuration file that does not set enable-grpc-gateway"
-        : ": this is not a response of etcd's v3 gateway";
+    // what Go's router returns for a path without a handler; a proxy's page says nothing of what its server did
+    const isNoGateway = raw.status === 404 && ["", "404 page not found"].includes(raw.body.trim());
+    const hint = isNoGateway
+      ? ": there is no v3 JSON gateway here. It needs etcd 3.4 or later, started without " +
+        "--enable-grpc-gateway=false; etcd 3.4 has it off when it is started from a configuration file that does not set enable-grpc-gateway"
+      : ": this is not a response of etcd's v3 gateway";
     return new ResponseError(
       raw.status === 200 ? "ERR_INVALID_JSON" : "ERR_STATUS",
       `${endpoint} answered ${String(raw.status)}${hint}`,
       {
         status: raw.status,
-        outcome: raw.status === 404 ? "notApplied" : outcome,
+        outcome: isNoGateway ? "notApplied" : outcome,
+        retryAfterMs,
       },
     );
   }
 }
 
 /** The error in a body or in a line of a stream, in the old and the new format of the gateway; undefined if there is none. */
-export function refusalIn(json: Json | undefined, status: number, readOnly: boolean): GatewayError | undefined {
+export function refusalIn(
+  json: Json | undefined,
+  status: number,
+  readOnly: boolean,
+  retryAfterMs?: number,
+): GatewayError | undefined {
   if (json === undefined) return undefined;
   const nested = isJson(json["error"]) ? json["error"] : undefined;
   const { code = nested?.["grpc_code"] ?? nested?.["code"], message = nested?.["message"] } = json;
   if (typeof code !== "number" || code === 0) return undefined;
-  return new GatewayError(code, typeof message === "string" ? message : "", status, readOnly);
+  return new GatewayError(code, typeof message === "string" ? message : "", status, readOnly, retryAfterMs);
 }
 
 /** Undefined for what is not a JSON object. */

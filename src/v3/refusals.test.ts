@@ -2,15 +2,19 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import {
   AuthAPI,
+  Client,
   ClusterError,
   EndpointError,
   EtcdError,
   isUnauthorized,
+  KeysAPI,
   ResponseError,
-  type KeysAPI,
+  type Exchange,
   type KeysResponse,
 } from "../core/index.js";
+import { retryAfterOf } from "../util/transient.js";
 import { base64 } from "./layout.js";
+import { v3Protocol } from "./protocol.js";
 import { headerAt, scriptedGateway, type Scripted, type SeenCall } from "./test-kit/scripted-gateway.js";
 
 const formats = ["old", "new"] as const;
@@ -153,6 +157,21 @@ for (const format of formats) {
     );
   });
 }
+
+test("keys: an error of the gateway has the time that a proxy asks to wait (V3)", async () => {
+  for (const [code, status] of [
+    [14, 503],
+    [429, 429],
+  ] as const) {
+    const transport: Exchange = () => {
+      const body = JSON.stringify({ code, message: "busy" });
+      return Promise.resolve({ status, headers: { "retry-after": "7" }, body });
+    };
+    await using client = new Client({ endpoints: ["http://gateway:2379"], transport, protocol: v3Protocol() });
+    const error: unknown = await new KeysAPI(client).get("/k").catch((each: unknown) => each);
+    assert.equal(retryAfterOf(error), 7_000, String(error));
+  }
+});
 
 test("auth: whether it is on is not told by a server that cannot know", async () => {
   const status = (code: number): Promise<boolean> =>

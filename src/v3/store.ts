@@ -146,7 +146,7 @@ export class V3Store implements KeysStore {
     const denied = refused(nowhere, "unauthorized", "Insufficient credentials");
     if (error instanceof WrongPasswordError || error instanceof WatchDeniedError) return denied;
     if (!(error instanceof GatewayError)) throw error;
-    const { code, message, status, readOnly } = error;
+    const { code, message, status, readOnly, retryAfterMs } = error;
     const tooLarge = refused(
       nowhere,
       "invalidForm",
@@ -171,13 +171,13 @@ export class V3Store implements KeysStore {
     const endpoint = this.#gateway.base.url;
     // 1: the server is being stopped, and its gateway with it
     if (status >= 500 || code === grpcCode.unavailable || code === grpcCode.canceled) {
-      const fields = { endpoint, outcome, status, errorCode: 300, serverCause: message } as const;
+      const fields = { endpoint, outcome, status, errorCode: 300, serverCause: message, retryAfterMs } as const;
       throw new EndpointError("ERR_SERVER", `endpoint ${endpoint} answered ${String(status)}: ${message}`, fields);
     }
     throw new ResponseError(
       "ERR_STATUS",
       `${endpoint} answered ${String(status)}: ${message} (gRPC code ${String(code)})`,
-      { status, outcome: isRefusal(code) ? "notApplied" : outcome },
+      { status, outcome: isRefusal(code) ? "notApplied" : outcome, retryAfterMs },
     );
   }
 }
