@@ -157,7 +157,9 @@ export class V3Store implements KeysStore {
       case grpcCode.permissionDenied:
         return denied;
       case grpcCode.resourceExhausted:
-        return tooLarge;
+        // gRPC's own limit. Otherwise the server is overloaded or has no space: it says so of writes that it has carried out, too
+        if (message.includes("larger than max")) return tooLarge;
+        break;
       case grpcCode.invalidArgument:
         // a call without a token, while authentication is on, is refused with this code, too
         return /token|user name|authentication/i.test(message) ||
@@ -169,8 +171,7 @@ export class V3Store implements KeysStore {
     }
     const outcome = readOnly ? "notApplied" : "unknown";
     const endpoint = this.#gateway.base.url;
-    // 1: the server is being stopped, and its gateway with it
-    if (status >= 500 || code === grpcCode.unavailable || code === grpcCode.canceled) {
+    if (status >= 500 || isFailure(code)) {
       const fields = { endpoint, outcome, status, errorCode: 300, serverCause: message, retryAfterMs } as const;
       throw new EndpointError("ERR_SERVER", `endpoint ${endpoint} answered ${String(status)}: ${message}`, fields);
     }
@@ -180,6 +181,12 @@ export class V3Store implements KeysStore {
       { status, outcome: isRefusal(code) ? "notApplied" : outcome, retryAfterMs },
     );
   }
+}
+
+/** Whether the code is about the state of the server, whatever the status: canceled while it is being stopped, exhausted, unavailable. */
+function isFailure(code: number): boolean {
+  const { canceled, resourceExhausted, unavailable } = grpcCode;
+  return [canceled, resourceExhausted, unavailable].some((each) => each === code);
 }
 
 /** Whether etcd means by the code that it did not carry out the request, whatever the request was. */
