@@ -7,6 +7,7 @@ import { addressTimeoutMs, idleConnectionMs, tcpKeepAliveMs } from "../connectio
 import type { RawResponse, RequestSpec } from "../exchange.js";
 import { sendByGot, type GotRequest } from "./got-request.js";
 import type { OwnAgents } from "./own-agents.js";
+import { TickRecord } from "./tick-record.js";
 
 /** Sends requests through got. */
 export interface GotSender {
@@ -30,6 +31,8 @@ export async function loadGot(tls: ConnectionOptions, ownAgents: OwnAgents): Pro
 export interface GotTransport {
   /** Starts a request. got calls its handlers at once, so that the request reaches ours without an options object. */
   start(request: GotRequest, url: URL, spec: RequestSpec): Duplex;
+  /** Not used, but held. */
+  readonly tickRecord: TickRecord;
   /** Closes the idle connections to the origin of that URL. */
   dropIdle(url: URL): void;
   /** Closes all connections. */
@@ -45,6 +48,7 @@ interface Agents {
 type Instances = Readonly<Record<RequestSpec["method"], Got>>;
 
 async function load(tls: ConnectionOptions, ownAgents: OwnAgents): Promise<GotTransport> {
+  const tickRecord = new TickRecord();
   const [{ got }, { leanRequestOptions, requestForGot }, { quickReuse, dropIdleSockets }, http, https] =
     await Promise.all([
       import("got"),
@@ -108,6 +112,7 @@ async function load(tls: ConnectionOptions, ownAgents: OwnAgents): Promise<GotTr
         starting = undefined;
       }
     },
+    tickRecord,
     dropIdle(url) {
       for (const agent of all) dropIdleSockets(agent, url);
     },
