@@ -5,6 +5,7 @@ import { BadUsage } from "../io.js";
 import { lockState } from "./lock.js";
 import { Migration, type Clients } from "./migration.js";
 import { migrateHelp, migrateOptions, migrateTable, type MigrateOptions } from "./options.js";
+import { failWhenStopped } from "./stopped-member.js";
 
 /** How long requests are sent again while no endpoint answers, in ms. */
 const retryForMs = 30_000;
@@ -43,7 +44,7 @@ async function connectBoth({ io, connect }: Context, options: MigrateOptions): P
   const open = (client: Partial<ClientOptions>): Promise<Client> =>
     connect({ isPlain: true, anonymous: true, client: { retryForMs, ...client } });
   const source = from === undefined ? {} : { endpoints: endpointsIn(from) };
-  const target = await open({ endpoints: endpointsIn(to), maxBodyBytes: maxPageBytes });
+  const target = await open({ endpoints: endpointsIn(to), maxBodyBytes: maxPageBytes, protocol: failWhenStopped });
   // checked before anybody types a password
   await open(source);
   const user = await userOf("from-user", fromUser, ["ETCD_FROM_PASSWORD", "ETCD_PASSWORD"], io);
