@@ -60,38 +60,42 @@ export function watchSpec(
  * A directory can be made once only, so that making one is not repeatable, unless it must exist (a new TTL).
  */
 export function setSpec(at: KeyAddress, value: string, fields: WriteFields): RequestSpec {
-  const { dir = false, refresh = false, prevExist, prevIndex, ttl, noValueOnSuccess = false } = fields;
+  const { dir = false, refresh = false, prevExist, prevIndex, ttl } = fields;
   const prevValue = dir ? undefined : fields.prevValue;
   const seconds = wholeSeconds(ttl);
   const path = keyPath(at.prefix, at.key);
-  const query = (comparison: string | undefined): string =>
-    encodeForm({
-      dir: dir || undefined,
-      noValueOnSuccess: noValueOnSuccess || undefined,
-      prevExist,
-      prevIndex,
-      prevValue: comparison,
-    });
-  const form = (comparison: string | undefined): string =>
-    encodeForm({
-      prevValue: comparison,
-      refresh: refresh || undefined,
-      ttl: seconds,
-      value: dir || refresh ? undefined : value,
-    });
-  const fullQuery = query(prevValue);
+  const fullQuery = writeQuery(fields, dir, prevValue);
   const fits = path.length + fullQuery.length < comfortableTarget;
   return {
     method: "PUT",
     path,
-    query: fits ? fullQuery : query(undefined),
+    query: fits ? fullQuery : writeQuery(fields, dir, undefined),
     headers: formHeaders,
-    body: form(fits ? undefined : prevValue),
+    body: encodeForm({
+      prevValue: fits ? undefined : prevValue,
+      refresh: refresh || undefined,
+      ttl: seconds,
+      value: dir || refresh ? undefined : value,
+    }),
     oneShot: prevValue !== undefined || prevIndex !== undefined || prevExist === false || (dir && prevExist !== true),
     resend: fields.resend === true,
     comparesValue: prevValue !== undefined,
     call: writeCall(at, value, fields, prevValue, seconds),
   };
+}
+
+function writeQuery(
+  { prevExist, prevIndex, noValueOnSuccess = false }: WriteFields,
+  dir: boolean,
+  prevValue: string | undefined,
+): string {
+  return encodeForm({
+    dir: dir || undefined,
+    noValueOnSuccess: noValueOnSuccess || undefined,
+    prevExist,
+    prevIndex,
+    prevValue,
+  });
 }
 
 export function createInOrderSpec(
