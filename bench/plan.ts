@@ -145,7 +145,7 @@ const v3Scenarios = (ms: number): readonly Scenario[] => [
 export const fullPlan: Plan = {
   matrix: {
     rounds: 7,
-    budgetMs: 165_000,
+    budgetMs: 150_000,
     warmUpMs,
     settleMs,
     scenarios: [
@@ -167,7 +167,7 @@ export const fullPlan: Plan = {
     budgetMs: 40_000,
     warmUpMs: 300,
     warmUpKinds: v3WarmUpKinds,
-    warmUpCalls: 6_000,
+    warmUpCalls: 5_000,
     settleMs,
     scenarios: v3Scenarios(200),
   },
