@@ -40,7 +40,7 @@ const commandInOneFile = {
   input: `${compiled}/cli/main.js`,
   external,
   onLog,
-  plugins: [{ name: "executable", writeBundle: () => chmodSync(command, 0o755) }],
+  plugins: [{ name: "executable", renderChunk: compact, writeBundle: () => chmodSync(command, 0o755) }],
   output: { file: command, format: "es", inlineDynamicImports: true },
 };
 

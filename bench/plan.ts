@@ -119,7 +119,7 @@ export interface Plan {
 
 const concurrencies: readonly number[] = [1, 16, 128];
 const warmUpMs = 800;
-const settleMs = 150;
+const settleMs = 100;
 
 /** The aims of performance are stated for these. */
 const busyScenarios = (ms: number): readonly Scenario[] =>
@@ -149,8 +149,8 @@ export const fullPlan: Plan = {
     warmUpMs,
     settleMs,
     scenarios: [
-      ...loads("get", concurrencies, 250),
-      ...loads("put", concurrencies, 250),
+      ...loads("get", concurrencies, 230),
+      ...loads("put", concurrencies, 230),
       ...shares([16, 128], 120, 3),
       ...lists([1, 16], listDir, 200),
       ...watches([1, 16, 128], 200),
@@ -163,12 +163,12 @@ export const fullPlan: Plan = {
   decodeTurns: 11,
   tls: { rounds: 5, budgetMs: 15_000, warmUpMs: 300, scenarios: tlsScenarios(200) },
   v3: {
-    rounds: 5,
+    rounds: 4,
     budgetMs: 40_000,
     warmUpMs: 300,
     warmUpKinds: v3WarmUpKinds,
     warmUpCalls: 5_000,
-    settleMs,
+    settleMs: 150,
     scenarios: v3Scenarios(200),
   },
   otherNodes: {
