@@ -68,7 +68,7 @@ export class Session {
     this.#limits = fields.limits;
   }
 
-  /** Lets the time for the call begin now: until its turn came it did nothing. */
+  /** Starts the time for the call anew, for one that had to wait for its turn: nothing was sent before. */
   restart(): void {
     this.#startMs = performance.now();
   }

@@ -62,8 +62,7 @@ export class Tokens {
   }
 
   /** Drops an identity that the server refused, unless another call has renewed it since. */
-  async drop(credentials: Credentials | undefined, refused: Identity): Promise<void> {
-    if (credentials === undefined) return;
+  async drop(credentials: Credentials, refused: Identity): Promise<void> {
     const user = nameOf(credentials);
     const known = this.#identities.get(user);
     if (
